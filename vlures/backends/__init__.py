@@ -1,0 +1,59 @@
+"""What a backend is, and where each one lives. A provider's SDK is loaded when its backend is connected, not before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from importlib import import_module
+from typing import Protocol
+
+from vlures.config import RunConfig
+from vlures.errors import UsageError
+from vlures.records import Job, JobState, Request, Response
+
+BACKENDS: dict[tuple[str, str], str] = {
+    ("openai", "batch"): "vlures.backends.openai:connect_batch",
+    ("gemini", "live"): "vlures.backends.gemini:connect_live",
+}
+
+
+class Journal(Protocol):
+    """The store as a backend sees it: remember a job, recall open jobs."""
+
+    def open_jobs(self) -> tuple[Job, ...]: ...
+
+    def begin_job(self, job: Job) -> None: ...
+
+    def update_job(self, tag: str, state: JobState, **facts: str | None) -> None: ...
+
+
+class Observer(Protocol):
+    """Who wants to know how a run goes on."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def in_flight(self, count: int) -> None: ...
+
+    def job_changed(self, tag: str, state: str, done: int, total: int) -> None: ...
+
+    def job_ended(self, tag: str) -> None: ...
+
+
+class Backend(Protocol):
+    """Turns requests into responses, in whatever order they come."""
+
+    def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncIterator[Response]: ...
+
+
+def connect(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer) -> Backend:
+    """The backend of a run.
+
+    sandbox_url: of a sandbox that answers in the provider's place, or None.
+    Raises UsageError for a backend or a mode that is not there, or a key that is missing.
+    """
+    place = BACKENDS.get((config.backend, config.run_mode))
+    if place is None:
+        known = ", ".join(f"--backend {backend} --mode {mode}" for backend, mode in BACKENDS)
+        raise UsageError(f"There is no --backend {config.backend} --mode {config.run_mode} yet; choose from {known}.")
+    module, _, function = place.partition(":")
+    backend: Backend = getattr(import_module(module), function)(config, environment, sandbox_url, observer)
+    return backend

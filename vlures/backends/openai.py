@@ -1,0 +1,341 @@
+"""What OpenAI's wire looks like: a request's body, the batch calls, a result line, how an error reads.
+
+Sources: the SDK's own reference texts (openai 3.54), the Batch guide and the vision guide of 2026-09.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import msgspec
+import openai
+from openai import AsyncOpenAI
+
+from vlures.backends import Backend, Observer
+from vlures.backends.batch import BatchDriver, BatchPolicy, BatchState, JobProblem
+from vlures.backends.patience import Patience
+from vlures.backends.shards import Line
+from vlures.config import RunConfig
+from vlures.errors import InDoubt, NotFound, Retry, UsageError, VluresError
+from vlures.records import Failure, Parameters, Request, Response, Status, Usage
+
+PROVIDER = "OpenAI"
+ENDPOINT: Final = "/v1/chat/completions"
+MOST_LINES = 50_000
+TAG = "vlures"
+"""The key of our tag in a batch's metadata."""
+
+PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_output_tokens": "max_completion_tokens",
+    "seed": "seed",
+}
+"""Ours → theirs. `max_tokens` is refused by today's models. `image_detail` stands beside the picture instead."""
+
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+STATUSES: dict[str, Status] = {"stop": "ok", "length": "truncated", "content_filter": "refused"}
+_PICTURE = "\x00"
+
+
+def connect_batch(
+    config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer
+) -> Backend:
+    """OpenAI's Batch API over chat completions."""
+    client = OpenAIBatch(make_client(config, environment, sandbox_url))
+    policy = BatchPolicy(
+        most_lines=min(config.batch_size, MOST_LINES),
+        most_bytes=config.batch_bytes,
+        max_attempts=config.max_attempts,
+        longest_poll_s=config.poll_s,
+        doubt_patience_s=config.doubt_patience_s,
+    )
+    patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s)
+    return BatchDriver(client, policy, patience, observer)
+
+
+def make_client(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None) -> AsyncOpenAI:
+    """A client that never retries by itself: a retried creation would be a second paid batch.
+
+    Raises UsageError if there is no key. The sandbox is not shown a real one.
+    """
+    key = "sandbox" if sandbox_url else environment.get("OPENAI_API_KEY")
+    if not key:
+        raise UsageError("There is no OPENAI_API_KEY; put it into .env or the environment, or rehearse with --sandbox.")
+    return AsyncOpenAI(
+        api_key=key,
+        base_url=f"{sandbox_url}/openai/v1" if sandbox_url else config.base_url or environment.get("OPENAI_BASE_URL"),
+        organization=environment.get("OPENAI_ORG_ID"),
+        project=environment.get("OPENAI_PROJECT_ID"),
+        max_retries=0,
+    )
+
+
+def build_body(request: Request, picture: str) -> dict[str, Any]:
+    """The body of a chat completion. picture: the image in base64."""
+    image_url = {"url": f"data:{request.image.mime_type};base64,{picture}"}
+    if "image_detail" in request.parameters:
+        image_url["detail"] = request.parameters["image_detail"]
+    return {
+        "model": request.model,
+        "messages": [
+            {"role": "system", "content": request.prompt.system},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": request.prompt.user},
+                    {"type": "image_url", "image_url": image_url},
+                ],
+            },
+        ],
+        **translate_parameters(request.parameters),
+    }
+
+
+def translate_parameters(parameters: Parameters) -> dict[str, Any]:
+    return {PARAMETERS[key]: value for key, value in parameters.items() if key in PARAMETERS}
+
+
+class OpenAIBatch:
+    """The Batch API's calls, as the batch driver needs them."""
+
+    provider = PROVIDER
+
+    def __init__(self, client: AsyncOpenAI) -> None:
+        self._client = client
+
+    def write_line(self, request: Request) -> Line:
+        line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": build_body(request, _PICTURE)}
+        # A NUL right before the end of a string marks the picture's place: an article is never last in its string.
+        head, tail = msgspec.json.encode(line).split(b'base64,\\u0000"')
+        return Line(head + b"base64,", b'"' + tail + b"\n")
+
+    async def upload(self, file: io.RawIOBase, name: str) -> str:
+        with _Errors():
+            uploaded = await self._client.files.create(file=(name, cast("IO[bytes]", file)), purpose="batch")
+            return uploaded.id
+
+    async def create(self, file_id: str, tag: str) -> BatchState:
+        with _Errors(creating=True):
+            batch = await self._client.batches.create(
+                input_file_id=file_id, endpoint=ENDPOINT, completion_window="24h", metadata={TAG: tag}
+            )
+            return read_batch(batch)
+
+    async def find(self, tag: str) -> BatchState | None:
+        with _Errors():
+            async for batch in self._client.batches.list(limit=100):
+                if (batch.metadata or {}).get(TAG) == tag:
+                    return read_batch(batch)
+        return None
+
+    async def status(self, batch_id: str) -> BatchState:
+        with _Errors():
+            return read_batch(await self._client.batches.retrieve(batch_id))
+
+    async def cancel(self, batch_id: str) -> BatchState:
+        with _Errors():
+            return read_batch(await self._client.batches.cancel(batch_id))
+
+    async def download(self, file_id: str, path: Path) -> None:
+        with _Errors():
+            async with self._client.files.with_streaming_response.content(file_id) as reply:
+                await reply.stream_to_file(path)
+
+    def read_line(self, line: bytes) -> Response | None:
+        return read_result_line(line)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def read_batch(batch: Any) -> BatchState:
+    """A batch object as the driver wants it. Both file ids may be null or empty."""
+    counts = batch.request_counts
+    problem: JobProblem | None = None
+    reason = ""
+    errors = (batch.errors.data if batch.errors else None) or []
+    if batch.status == "failed" and not batch.output_file_id and not batch.error_file_id:
+        reason = "; ".join(dict.fromkeys(_batch_error(error) for error in errors)) or "no reason was given"
+        codes = {error.code for error in errors}
+        if "token_limit_exceeded" in codes:
+            problem = "queue full"
+        elif any("cannot find file" in (error.message or "").lower() for error in errors):
+            problem = "file not visible"
+        else:
+            problem = "refused"
+    return BatchState(
+        batch_id=batch.id,
+        status=batch.status,
+        ended=batch.status in ENDED,
+        done=(counts.completed + counts.failed) if counts else 0,
+        total=counts.total if counts else 0,
+        result_files=tuple(file_id for file_id in (batch.output_file_id, batch.error_file_id) if file_id),
+        problem=problem,
+        reason=reason,
+        resubmit=batch.status != "cancelled",
+    )
+
+
+def _batch_error(error: Any) -> str:
+    where = f" (line {error.line})" if error.line else ""
+    return f"{error.code}: {error.message}{where}"
+
+
+def read_result_line(line: bytes) -> Response | None:
+    """What a line of an output or error file says of its request; None if nothing can be made of it.
+
+    Failures come in two shapes: an API error in `response.body.error`, or `response: null` with `error`.
+    """
+    try:
+        content = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("custom_id"), str):
+        return None
+    key = content["custom_id"]
+    reply = content.get("response")
+    if not isinstance(reply, dict):
+        return Response(key, "failed", error=_line_failure(content.get("error"), 0))
+    status_code = reply.get("status_code") or 0
+    body = reply.get("body")
+    if isinstance(body, str):
+        try:
+            body = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            body = None
+    body = body if isinstance(body, dict) else {}
+    if status_code == 200 or (not body.get("error") and body.get("choices")):
+        return read_completion(key, body)
+    return Response(key, "failed", error=_line_failure(body.get("error") or content.get("error"), status_code))
+
+
+def _line_failure(error: Any, status_code: int) -> Failure:
+    error = error if isinstance(error, dict) else {"message": str(error or "no reason was given")}
+    code = str(error.get("code") or error.get("type") or status_code)
+    message = str(error.get("message") or code)
+    transient = (
+        status_code in (0, 408, 409, 429) or status_code >= 500 or code in ("batch_expired", "rate_limit_exceeded")
+    )
+    if code == "insufficient_quota":
+        transient = False
+    return Failure(f"{status_code} {code}" if status_code else code, message, transient)
+
+
+def read_completion(key: str, body: Mapping[str, Any]) -> Response:
+    """A chat completion as a response: text only if the model spoke."""
+    choices = body.get("choices") or []
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    message = choice.get("message") or {}
+    finish_reason = choice.get("finish_reason")
+    text = message.get("content") or None
+    refusal = message.get("refusal")
+    heard = Response(
+        key,
+        "failed",
+        text=text,
+        finish_reason=finish_reason,
+        model=body.get("model"),
+        usage=_read_usage(body.get("usage")),
+        response_id=body.get("id"),
+    )
+    status = STATUSES.get(finish_reason or "")
+    if refusal or status == "refused":
+        return replace(heard, status="refused", text=str(refusal) if refusal else text)
+    if status == "truncated":
+        advice = "The allowance of tokens was used up before any text; raise max_output_tokens."
+        return replace(heard, status="truncated", error=None if text else Failure("no text", advice))
+    if text and (status == "ok" or (choice and finish_reason is None)):
+        return replace(heard, status="ok")
+    what = f"finish reason {finish_reason!r}" if choice else "an answer without choices"
+    error = Failure("empty answer", f"No text came ({what}).", transient=status == "ok" or not choice)
+    return replace(heard, text=None, error=error)
+
+
+def _read_usage(usage: Any) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    return Usage(
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=usage.get("completion_tokens"),
+        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+        thinking_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+    )
+
+
+class _Errors:
+    """Turns the SDK's exceptions into what the drivers know.
+
+    creating: a lost reply, or a server error, leaves open whether a batch was made.
+    """
+
+    def __init__(self, *, creating: bool = False) -> None:
+        self._creating = creating
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, openai.APIStatusError):
+            raise self._of_status(error) from error
+        if isinstance(error, openai.APIConnectionError):
+            raise self._of_connection(error) from error
+        # A stream that breaks off raises the HTTP package's own error, and a body that is no JSON the SDK's root one.
+        unreadable = isinstance(error, openai.OpenAIError | ValueError | AttributeError)
+        if unreadable or type(error).__module__.startswith("httpx"):
+            if self._creating:
+                raise InDoubt(str(error)) from error
+            raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
+
+    def _of_connection(self, error: openai.APIConnectionError) -> Exception:
+        if isinstance(error.__cause__, VluresError):
+            return error.__cause__  # a picture that changed while a shard was read from it
+        cause = str(error.__cause__ or error)
+        never_sent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+        if self._creating and not never_sent:
+            return InDoubt(cause or "connection lost")
+        return Retry(cause or "connection lost", code="connection", reached=not never_sent)
+
+    def _of_status(self, error: openai.APIStatusError) -> Exception:
+        said = f"{error.status_code} {_message(error)}"
+        if error.status_code == 404:
+            return NotFound(said)
+        if error.status_code in (401, 403):
+            return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
+        if error.status_code == 429 and error.code == "insufficient_quota":
+            return VluresError(
+                f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
+            )
+        if self._creating and error.status_code >= 500:
+            return InDoubt(said)
+        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+            return Retry(said, code=str(error.status_code), after_s=_retry_after(error), everyone=True)
+        return VluresError(f"OpenAI refuses the request: {said} Mend what it names, then run again.")
+
+
+def _message(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, dict) else None
+    text = " ".join(str(message or error.message).split())[:400]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    """Seconds that the server asks to wait, from `retry-after-ms` or `Retry-After` (seconds or a date)."""
+    headers = error.response.headers
+    for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(header, "")
+        try:
+            return max(0.0, float(value) * unit)
+        except ValueError:
+            pass
+    try:
+        when = datetime.strptime(headers.get("retry-after", ""), "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())

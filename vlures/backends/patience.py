@@ -1,0 +1,72 @@
+"""How long to go on trying a call that fails in a way its provider calls transient."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import tenacity
+
+from vlures.errors import Incomplete, Retry, VluresError
+
+T = TypeVar("T")
+
+_WAIT = tenacity.wait_exponential_jitter(initial=0.5, max=30, jitter=0.5)
+
+
+def wait_s(attempt: int, asked_s: float | None = None) -> float:
+    """Seconds to wait after the given failed attempt (from 1): 0.5 s doubled up to 30 s with jitter, or what the
+    provider asked for if that is longer."""
+    state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+    state.attempt_number = attempt
+    return max(_WAIT(state), asked_s or 0.0)
+
+
+class Patience:
+    """Budgets of time for a run's calls. A provider that was never reached gets little, one that has answered much.
+
+    provider: how sentences call it.
+    """
+
+    def __init__(self, provider: str, retry_budget_s: float, first_contact_s: float) -> None:
+        self._provider = provider
+        self._retry_budget_s = retry_budget_s
+        self._first_contact_s = first_contact_s
+        self.reached = False
+
+    def lasts(self, failure: Retry, failing_for_s: float) -> bool:
+        """Whether a call that has been failing for so long may be tried again.
+
+        Raises VluresError if the provider was never reached in the time for a first contact.
+        """
+        self.reached = self.reached or failure.reached
+        if not self.reached and failing_for_s > self._first_contact_s:
+            raise VluresError(
+                f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run again."
+            )
+        return failing_for_s <= self._retry_budget_s
+
+    async def call(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's result, tried again for as long as the budget lasts.
+
+        Raises Incomplete when it is used up; whatever else the call raises, at once.
+        """
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                result = await call()
+            except Retry as failure:
+                wait = wait_s(attempt, failure.after_s)
+                if not self.lasts(failure, loop.time() - since + (wait if self.reached else 0)):
+                    raise Incomplete(
+                        f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s ({failure.reason}). "
+                        "Everything received is stored; run the same command again later."
+                    ) from failure
+                await asyncio.sleep(wait)
+            else:
+                self.reached = True
+                return result

@@ -1,0 +1,111 @@
+"""Requests → the files of batches: cut by count and by bytes, put together only while they are read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from vlures.errors import VluresError
+from vlures.images import EncodedImages, encoded_length
+from vlures.records import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A request as a line of a batch's file: head, the picture in base64, tail."""
+
+    head: bytes
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The requests of one batch, with the lines that are written for them."""
+
+    requests: tuple[Request, ...]
+    lines: tuple[Line, ...]
+    size_bytes: int
+
+
+def cut_shards(
+    requests: Iterable[Request], write_line: Callable[[Request], Line], most_lines: int, most_bytes: int
+) -> Iterator[Shard]:
+    """Cut requests into shards by count and by bytes, in their order.
+
+    Raises VluresError for a single request that is larger than a whole file may be.
+    """
+    held: list[Request] = []
+    lines: list[Line] = []
+    size = 0
+    for request in requests:
+        line = write_line(request)
+        line_bytes = len(line.head) + encoded_length(request.image) + len(line.tail)
+        if line_bytes > most_bytes:
+            raise VluresError(
+                f"The request {request.key} with {request.image.path} is {line_bytes:,} bytes, more than a whole batch file "
+                f"may be ({most_bytes:,}); make the picture smaller, or raise --batch-bytes."
+            )
+        if held and (len(held) == most_lines or size + line_bytes > most_bytes):
+            yield Shard(tuple(held), tuple(lines), size)
+            held, lines, size = [], [], 0
+        held.append(request)
+        lines.append(line)
+        size += line_bytes
+    if held:
+        yield Shard(tuple(held), tuple(lines), size)
+
+
+class ShardFile(io.RawIOBase):
+    """A shard as a file to read from. It exists nowhere: lines are put together as they are read, so that neither
+    memory nor disk holds a shard."""
+
+    def __init__(self, shard: Shard, images: EncodedImages, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self._shard = shard
+        self._images = images
+        self._position = 0
+        self._pieces = self._write()
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """To the start or to the end; that is all that an upload needs."""
+        target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._shard.size_bytes}[whence]
+        if target == 0:
+            self._pieces, self._rest = self._write(), memoryview(b"")
+        elif target == self._shard.size_bytes:
+            self._pieces, self._rest = iter(()), memoryview(b"")
+        elif target != self._position:
+            raise io.UnsupportedOperation("a shard can be read from its start only")
+        self._position = target
+        return target
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        filled = 0
+        while filled < len(buffer):
+            if not self._rest:
+                self._rest = memoryview(next(self._pieces, b""))
+                if not self._rest:
+                    break
+            step = min(len(buffer) - filled, len(self._rest))
+            buffer[filled : filled + step] = self._rest[:step]
+            self._rest = self._rest[step:]
+            filled += step
+        self._position += filled
+        return filled
+
+    def _write(self) -> Iterator[bytes]:
+        for request, line in zip(self._shard.requests, self._shard.lines, strict=True):
+            yield line.head
+            yield self._images.encode(request.image)
+            yield line.tail

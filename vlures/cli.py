@@ -1,0 +1,402 @@
+"""The commands: parse → call → print → exit code. Nothing else prints or exits.
+
+Exit codes: 0 complete · 1 cannot go on · 2 usage · 3 incomplete, run again · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import click
+
+import vlures
+from vlures.config import FIELDS, RunConfig, load_config, read_environment
+from vlures.errors import Incomplete, UsageError, VluresError
+
+if TYPE_CHECKING:
+    from vlures.records import Dataset
+    from vlures.run import Plan
+    from vlures.store import CheckpointStore
+
+EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The `vlures` command. Ends the process with an exit code."""
+    sys.exit(call(sys.argv[1:] if argv is None else argv))
+
+
+def call(argv: list[str]) -> int:
+    """Run a command line; returns its exit code. One sentence on stderr for anything foreseen."""
+    debug = "--debug" in argv
+    try:
+        code = commands.main(argv, prog_name="vlures", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has heard enough; let nothing try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except VluresError as error:
+        if debug:
+            raise
+        click.echo(f"vlures: {error}", err=True)
+        return (
+            EXIT_USAGE
+            if isinstance(error, UsageError)
+            else EXIT_INCOMPLETE
+            if isinstance(error, Incomplete)
+            else EXIT_CANNOT
+        )
+    return code if isinstance(code, int) else 0
+
+
+# Options: one for every field of RunConfig
+
+
+def _click_type(hint: Any) -> Any:
+    """The click type of a field: its numbers are read by click, everything else is judged by the configuration."""
+    if get_origin(hint) is Annotated:
+        return _click_type(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return _click_type(next(inner for inner in get_args(hint) if inner is not type(None)))
+    return hint if hint in (int, float) else str
+
+
+_HINTS = get_type_hints(RunConfig, include_extras=True)
+
+
+def _config_option(name: str) -> Callable[[Any], Any]:
+    field = FIELDS[name]
+    hint = _HINTS[name]
+    flag = "--" + name.replace("_", "-")
+    if hint is bool:
+        flags = f"{flag}/--no-{name.replace('_', '-')}"
+        return click.option(flags, name, default=None, help=field.metadata["help"])
+    several = get_origin(hint) is tuple or name == "dataset"
+    kind = str if several else _click_type(hint)
+    return click.option(flag, name, type=kind, multiple=several, default=None, help=field.metadata["help"])
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command every option of a run, and a `--config` file. It receives one RunConfig."""
+
+    def with_config(config_file: Path | None, debug: bool, **flags: Any) -> Any:  # noqa: ARG001
+        own = {name: value for name, value in flags.items() if name not in FIELDS}
+        given = {name: value for name, value in flags.items() if name in FIELDS and value not in (None, ())}
+        return command(load_config(config_file, given), **own)
+
+    with_config.__name__, with_config.__doc__ = command.__name__, command.__doc__
+    with_config.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+    decorated: Callable[..., Any] = with_config
+    for name in reversed(FIELDS):
+        decorated = _config_option(name)(decorated)
+    decorated = click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")(decorated)
+    return click.option(
+        "-c",
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file with options.",
+    )(decorated)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(vlures.__version__, prog_name="vlures")
+def commands() -> None:
+    """A vision-language model's answers to a whole multilingual benchmark."""
+
+
+# run
+
+
+@commands.command()
+@config_options
+def run(config: RunConfig) -> int:
+    """Ask for every answer that is still missing. The same command again goes on where this one stopped.
+
+    Example: vlures run -c configs/openai.toml --limit 10
+    """
+    import asyncio
+
+    from vlures.backends import connect
+    from vlures.progress import Progress
+    from vlures.results import write_results
+    from vlures.run import count_due, describe_run, load_benchmark, make_plan, settle_redo, settle_stale
+    from vlures.run import run as run_benchmark
+    from vlures.store import CheckpointStore
+
+    with ExitStack() as stack:
+        benchmark = load_benchmark(config)
+        stack.enter_context(_lock(config.output_folder))
+        store = CheckpointStore(config.output_folder, config.setting, say=_say)
+        stack.callback(store.close)
+        settle_stale(benchmark, store, make_plan(benchmark, store))
+        settle_redo(benchmark, store)
+        plan = make_plan(benchmark, store)
+        _say(_describe_plan(config, plan))
+        store.write_json("run.json", describe_run(benchmark))
+        stopper = _Stopper(config)
+        try:
+            if plan.total("due") or store.open_jobs():
+                sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
+                progress = Progress(plan.selected, plan.total("answered"))
+                stack.callback(progress.close)
+                backend = connect(config, read_environment(), sandbox_url, progress)
+                asyncio.run(
+                    stopper.watch(run_benchmark(benchmark, store, backend, progress, stopper.keep_going), progress.say)
+                )
+                progress.close()
+        finally:
+            summary = write_results(config.output_folder, config.run_name, store)
+            _print_outcome(config, store, summary)
+        if stopper.interrupted:
+            return EXIT_INTERRUPTED
+        return EXIT_INCOMPLETE if count_due(benchmark, store) or store.open_jobs() else 0
+
+
+class _Stopper:
+    """Ctrl-C. Live: the first stops sending and waits for the answers in flight, which are paid; the second leaves
+    them. Batch: batches live on at the provider, so the first ends the run."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._live = config.run_mode == "live"
+        self.interrupted = False
+
+    def keep_going(self) -> bool:
+        return not self.interrupted
+
+    async def watch(self, work: Any, say: Callable[[str], None]) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+
+        def stop() -> None:
+            if self._live and not self.interrupted:
+                say("Stopping: waiting for the answers in flight, which are paid. Press Ctrl-C again to leave them.")
+            else:
+                task.cancel()
+            self.interrupted = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not self.interrupted:
+                raise
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _lock(output_folder: Path) -> Iterator[None]:
+    """Hold an output folder. Raises VluresError saying who holds it already."""
+    from filelock import FileLock, Timeout
+
+    try:
+        output_folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(output_folder / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        holder = output_folder / ".lock-holder"
+        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
+        raise VluresError(
+            f"{output_folder} is in use by {who}; wait for it, or give this run another --name."
+        ) from error
+    except OSError as error:
+        raise VluresError(
+            f"The folder {output_folder} cannot be written ({error.strerror}); mend its rights or name another with --output."
+        ) from error
+    try:
+        import socket
+
+        from vlures.store import now, write_whole
+
+        write_whole(output_folder / ".lock-holder", f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+        yield
+    finally:
+        lock.release()
+
+
+def _sandbox(config: RunConfig) -> Any:
+    from vlures.sandbox.child import running_sandbox
+
+    return running_sandbox(config.output_folder / "sandbox", config.fault)
+
+
+def _describe_plan(config: RunConfig, plan: Plan) -> str:
+    parts = [f"{plan.total('due'):,} due of {plan.selected:,} requests in {len(plan.cells)} cells"]
+    if plan.total("answered"):
+        parts.append(f"{plan.total('answered'):,} answered already")
+    if plan.total("in_flight"):
+        parts.append(f"{plan.total('in_flight'):,} in flight")
+    if plan.total("left_out"):
+        parts.append(f"{plan.total('left_out'):,} left out for want of a text")
+    parts.append(f"about {plan.total('bytes') / 1e6:,.1f} MB to send")
+    if config.run_mode == "batch":
+        parts.append(f"{plan.shards} batch(es)")
+    return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."
+
+
+def _print_outcome(config: RunConfig, store: CheckpointStore, summary: dict[str, Any]) -> None:
+    from vlures.results import results_folder
+    from vlures.run import failures_by_reason
+
+    statuses = summary["status"]
+    if statuses.get("failed"):
+        failed = (response for cell in store.cells for _, response in store.responses(cell))
+        for reason, count in failures_by_reason(failed).most_common(5):
+            _say(f"  {count} failed: {reason}")
+    if jobs := store.open_jobs():
+        _say(f"{len(jobs)} batch(es) live on at the provider; run the same command again to collect them.")
+    counts = ", ".join(f"{count:,} {status}" for status, count in statuses.items()) or "no answers yet"
+    click.echo(f"Results in {results_folder(config.output_folder, store.setting)}: {counts}.")
+
+
+# check, prompt, plan, status, sandbox
+
+
+@commands.command()
+@config_options
+def check(config: RunConfig) -> int:
+    """Look at the datasets and prompt packs, and name everything that is wrong with them.
+
+    Example: vlures check --dataset data/SampleEn
+    """
+    from tabulate import tabulate
+
+    from vlures.run import load_datasets, load_prompts
+
+    load_prompts(config)
+    datasets: dict[Path, tuple[list[str], Dataset]] = {}
+    for code, dataset in load_datasets(config).items():
+        datasets.setdefault(dataset.folder, ([], dataset))[0].append(code)
+    rows = []
+    for folder, (codes, dataset) in datasets.items():
+        with_text = sum(sample.text is not None for sample in dataset.samples)
+        samples = len(dataset.samples)
+        rows.append([str(folder), " ".join(codes), samples, with_text, samples - with_text, len(dataset.errors)])
+    headers = ["folder", "languages", "samples", "with text", "only tasks 1-5", "errors"]
+    click.echo(tabulate(rows, headers, tablefmt="simple"))
+    for folder, (_, dataset) in datasets.items():
+        for problem in dataset.problems:
+            click.echo(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}")
+    return EXIT_CANNOT if any(dataset.errors for _, dataset in datasets.values()) else 0
+
+
+@commands.command()
+@click.option("--language", "one_language", help="The language, by code or name.")
+@click.option("--task", "one_task", type=int, help="The task, 1 to 8.")
+@click.option("--sample", "one_sample", type=int, help="The sample's ID.")
+@config_options
+def prompt(config: RunConfig, one_language: str | None, one_task: int | None, one_sample: int | None) -> int:
+    """Print exactly what would be sent for one sample in one cell.
+
+    Example: vlures prompt --language Sw --task 7 --sample 3
+    """
+    from vlures.config import narrow
+    from vlures.run import load_benchmark
+
+    config = narrow(config, one_language, one_task, one_sample)
+    benchmark = load_benchmark(config)
+    request = next(benchmark.requests(), None)
+    if request is None:
+        cell = config.cells[0]
+        raise VluresError(f"{cell} has nothing to ask: no sample selected has the text that the task needs.")
+    image = request.image
+    click.echo(f"── {request.key} ── {request.model}")
+    for name, value in request.parameters.items():
+        click.echo(f"{name} = {value}")
+    click.echo(f"── system ──\n{request.prompt.system}")
+    click.echo(f"── user: text ──\n{request.prompt.user}")
+    click.echo(
+        f"── user: image ──\n{image.path} ({image.mime_type}, {image.width} × {image.height} pixels, {image.size_bytes:,} bytes)"
+    )
+    return 0
+
+
+@commands.command()
+@config_options
+def plan(config: RunConfig) -> int:
+    """Say what a run would do: cells, due requests, bytes, batches. Sends nothing.
+
+    Example: vlures plan -c configs/openai.toml
+    """
+    from tabulate import tabulate
+
+    from vlures.run import load_benchmark, make_plan
+    from vlures.store import CheckpointStore
+
+    benchmark = load_benchmark(config)
+    store = CheckpointStore(config.output_folder, config.setting, writable=False, say=_say)
+    made = make_plan(benchmark, store)
+    rows: list[list[Any]] = [
+        [str(cell.cell), cell.due, cell.answered, cell.in_flight, cell.left_out, f"{cell.bytes / 1e6:,.1f}"]
+        for cell in made.cells
+    ]
+    sums = [made.total(what) for what in ("due", "answered", "in_flight", "left_out")]
+    rows.append(["all", *sums, f"{made.total('bytes') / 1e6:,.1f}"])
+    click.echo(
+        tabulate(
+            rows,
+            ["cell", "due", "answered", "in flight", "left out", "about MB"],
+            tablefmt="simple",
+            disable_numparse=[5],
+        )
+    )
+    if made.stale:
+        click.echo(f"{len(made.stale)} stored answers are to a question that has changed since; see --stale.")
+    click.echo(_describe_plan(config, made))
+    return 0
+
+
+@commands.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@config_options
+def status(config: RunConfig, folder: Path | None) -> int:
+    """Say where runs stand: of one output folder, of the configuration's, or of all under outputs/.
+
+    Example: vlures status outputs/gpt-6-luna
+    """
+    from vlures.status import find_runs, report
+
+    folders = [folder] if folder else find_runs(config)
+    if not folders:
+        raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
+    for number, output_folder in enumerate(folders):
+        for text in report(output_folder, _say):
+            click.echo(("\n" if number else "") + text)
+    return 0
+
+
+@commands.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}, add_help_option=False
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sandbox(arguments: tuple[str, ...]) -> int:
+    """Serve OpenAI's and Gemini's protocols on this machine, with synthetic answers and faults on request.
+
+    Example: vlures sandbox --port 8080 --fault 429@gemini:rate=0.1
+    """
+    from vlures.sandbox.__main__ import main as serve
+
+    return serve(list(arguments))
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)

@@ -1,0 +1,310 @@
+"""TOML + flags + environment → one frozen RunConfig. An unknown key is an error with a suggestion.
+
+Flags win over the TOML file, the file over the defaults. Keys and base URLs come from the environment or `.env`
+(the environment wins) and are never part of the RunConfig.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from dotenv import dotenv_values
+
+from vlures.errors import UsageError
+from vlures.records import LANGUAGES, TASKS, Cell, Language, Setting, find_language
+
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+
+BackendName = Literal["openai", "gemini", "local"]
+Mode = Literal["batch", "live"]
+
+DEFAULT_MODES: dict[str, Mode] = {"openai": "batch", "gemini": "live", "local": "live"}
+DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
+"""The cheapest vision models of each provider that were alive on 2026-11-21."""
+
+SAMPLE_DATASETS = {code: f"data/Sample{code}" for code in LANGUAGES}
+PARAMETER_KEYS = ("temperature", "top_p", "max_output_tokens", "seed", "image_detail")
+
+
+def _option(help_text: str, default: Any = None, group: str = "What is asked") -> Any:
+    metadata = {"help": help_text, "group": group}
+    if isinstance(default, dict | list):
+        return field(default_factory=lambda: default.copy(), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything a run depends on but the keys. A field is a key of the TOML file and a flag of the command."""
+
+    backend: BackendName = _option("Who answers: openai, gemini or local.", "openai")
+    mode: Mode | None = _option("batch (half price) or live; by default what suits the backend.")
+    model: str | None = _option("The provider's name of the model.")
+    name: str | None = _option("Name of the folder under outputs/; by default the model's.")
+    dataset: str | dict[str, str] = _option(
+        "The folder of images and texts, or one per language: repeat --dataset En=DIR.", SAMPLE_DATASETS
+    )
+    languages: tuple[str, ...] = _option("Languages, by code or name: En,Jp,Sw,Ur.", tuple(LANGUAGES))
+    tasks: tuple[int, ...] = _option("Tasks, by number: 1-8 or 1,2,7.", tuple(TASKS))
+    shots: Literal[0, 1] = _option("Worked examples in the prompt: 0 or 1.", 1)
+    rationales: bool = _option("Ask for (and show) the reasons of an answer.", True)
+    example_language: str | None = _option("Language of the worked example; by default the prompt's own.")
+    prompts: str | None = _option("A folder with prompt packs that go before the package's own.")
+    limit: PositiveInt | None = _option("Take only the first N samples of each folder.")
+    samples: tuple[int, ...] = _option("Take only the samples with these IDs.", ())
+    text_encoding: Literal["utf-8", "latin-1"] = _option("How the articles are encoded.", "utf-8")
+    skip_problems: bool = _option("Go on without the files that `vlures check` finds wrong.", False)
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = _option("Sampling temperature.", group="Model")
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = _option("Nucleus sampling.", group="Model")
+    max_output_tokens: PositiveInt | None = _option("Most tokens of an answer, thinking included.", group="Model")
+    seed: int | None = _option("Seed, where the provider takes one.", group="Model")
+    image_detail: Literal["low", "high", "original", "auto"] | None = _option(
+        "How closely OpenAI's models look at the image.", group="Model"
+    )
+
+    output: str = _option("The folder that holds the runs' folders.", "outputs", "Running")
+    redo: tuple[Literal["truncated", "refused"], ...] = _option(
+        "Ask again what was truncated or refused.", (), "Running"
+    )
+    stale: Literal["stop", "keep", "redo"] = _option(
+        "What to do with answers to a question that has changed since.", "stop", "Running"
+    )
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = _option("Most lines of one batch.", 500, "Running")
+    batch_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=200_000_000)] = _option(
+        "Most bytes of one batch's file.", 190_000_000, "Running"
+    )
+    max_attempts: PositiveInt = _option("How often one run sends a failing request in batches.", 3, "Running")
+    poll_s: PositiveFloat = _option("Longest time between two looks at a batch, in seconds.", 60.0, "Running")
+    concurrency: PositiveInt = _option("Most live requests in flight.", 10, "Running")
+    timeout_s: PositiveFloat = _option("Longest time one live request may take, in seconds.", 300.0, "Running")
+    retry_budget_s: PositiveFloat = _option(
+        "How long a run goes on without any answer from the provider, in seconds.", 1800.0, "Running"
+    )
+    first_contact_s: PositiveFloat = _option(
+        "How long a run tries to reach the provider for the first time, in seconds.", 15.0, "Running"
+    )
+    doubt_patience_s: PositiveFloat = _option(
+        "How long a batch whose creation is in doubt is looked for, in seconds.", 30.0, "Running"
+    )
+    base_url: str | None = _option("The provider's address, if it is not the usual one.", None, "Running")
+    sandbox: bool = _option("Rehearse: let a sandbox on this machine answer. Costs nothing.", False, "Running")
+    fault: tuple[str, ...] = _option(
+        "A fault for the sandbox to show; see `vlures sandbox --list-faults`.", (), "Running"
+    )
+
+    @property
+    def run_mode(self) -> Mode:
+        return self.mode or DEFAULT_MODES[self.backend]
+
+    @property
+    def run_model(self) -> str:
+        if self.model:
+            return self.model
+        if self.backend in DEFAULT_MODELS:
+            return DEFAULT_MODELS[self.backend]
+        raise UsageError(f"The backend {self.backend} needs a model; name one with --model.")
+
+    @property
+    def run_name(self) -> str:
+        name = self.name or re.sub(r"[^\w.-]+", "-", self.run_model)
+        return f"sandbox-{name}" if self.sandbox else name
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.shots, self.rationales)
+
+    @property
+    def run_languages(self) -> tuple[Language, ...]:
+        return tuple(LANGUAGES[code] for code in self.languages)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(Cell(code, task) for code in self.languages for task in self.tasks)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The generation parameters that were set, and no others."""
+        return {key: getattr(self, key) for key in PARAMETER_KEYS if getattr(self, key) is not None}
+
+    @property
+    def output_folder(self) -> Path:
+        return Path(self.output) / self.run_name
+
+    def dataset_folder(self, language: Language) -> Path:
+        if isinstance(self.dataset, str):
+            return Path(self.dataset)
+        return Path(self.dataset[language.code])
+
+
+FIELDS = {config_field.name: config_field for config_field in fields(RunConfig)}
+
+
+def load_config(file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
+    """Merge a TOML file and flags (None: not given) into a RunConfig.
+
+    Raises UsageError naming the file, the key and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    where: dict[str, str] = {}
+    if file is not None:
+        for key, value in _read_toml(file).items():
+            values[key], where[key] = value, f"{file}: `{key}`"
+    for key, value in flags.items():
+        if value is not None:
+            values[key], where[key] = value, f"--{key.replace('_', '-')}"
+    return _resolve(values, where)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(
+            f"The configuration {file} cannot be read ({error.strerror}); name another with --config."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not a readable TOML file: {error}.") from error
+    for key in content:
+        if key in FIELDS:
+            continue
+        if re.search(r"api.?key|secret|token$", key):
+            raise UsageError(
+                f"{file}: `{key}`: a key does not belong in a configuration; put it into .env or the environment."
+            )
+        close = difflib.get_close_matches(key.replace("-", "_"), FIELDS, n=1, cutoff=0.5)
+        hint = f"; did you mean `{close[0]}`?" if close else "; `vlures run --help` lists the options."
+        raise UsageError(f"{file}: `{key}` is not an option{hint}")
+    return content
+
+
+def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
+    def place(key: str) -> str:
+        return where.get(key, f"`{key}`")
+
+    if "languages" in values:
+        values["languages"] = _languages(_as_list(values["languages"]), place("languages"))
+    if "tasks" in values:
+        values["tasks"] = _numbers(values["tasks"], place("tasks"))
+        for task in values["tasks"]:
+            if task not in TASKS:
+                raise UsageError(f"{place('tasks')}: there is no task {task}; tasks are 1 to 8.")
+    if "samples" in values:
+        values["samples"] = _numbers(values["samples"], place("samples"))
+    for key in ("redo", "fault"):
+        if key in values:
+            values[key] = [
+                part for item in _as_list(values[key]) for part in (item.split(",") if key == "redo" else [item])
+            ]
+    if values.get("example_language") is not None:
+        values["example_language"] = _languages([values["example_language"]], place("example_language"))[0]
+    if "dataset" in values:
+        values["dataset"] = _dataset(values["dataset"], place("dataset"))
+    for key, value in values.items():
+        try:
+            msgspec.convert({key: value}, RunConfig, strict=True)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{place(key)} is {value!r}: {_reason(key, error)}.") from error
+    config = msgspec.convert(values, RunConfig)
+    if isinstance(config.dataset, dict):
+        for language in config.run_languages:
+            if language.code not in config.dataset:
+                raise UsageError(f'{place("dataset")} names no folder for {language.name}; add {language.code} = "…".')
+    if not config.tasks or not config.languages:
+        raise UsageError("A run needs at least one language and one task.")
+    if config.fault and not config.sandbox:
+        raise UsageError("--fault is for the sandbox; add --sandbox.")
+    if config.name is not None and not re.fullmatch(r"[\w.-]+", config.name):
+        raise UsageError(
+            f"{place('name')} is {config.name!r}: a name of letters, digits, '.', '_' and '-' makes a folder."
+        )
+    return config
+
+
+def _reason(key: str, error: msgspec.ValidationError) -> str:
+    choices = _choices(get_type_hints(RunConfig)[key])
+    if choices:
+        return f"choose from {', '.join(choices)}"
+    reason = str(error).split(" - at ")[0]
+    return reason[0].lower() + reason[1:]
+
+
+def _choices(hint: Any) -> list[str]:
+    """What a field of a closed set may be; empty for the others."""
+    if get_origin(hint) is Literal:
+        return [str(choice) for choice in get_args(hint)]
+    return [choice for inner in get_args(hint) for choice in _choices(inner)] if get_args(hint) else []
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _languages(words: list[Any], place: str) -> list[str]:
+    codes: list[str] = []
+    for word in (part.strip() for item in words for part in str(item).split(",")):
+        language = find_language(word)
+        if language is None:
+            known = ", ".join(f"{language.code} ({language.name})" for language in LANGUAGES.values())
+            raise UsageError(f"{place}: {word!r} is not one of the languages {known}.")
+        if language.code not in codes:
+            codes.append(language.code)
+    return codes
+
+
+def _numbers(value: Any, place: str) -> list[int]:
+    numbers: list[int] = []
+    for part in (part.strip() for item in _as_list(value) for part in str(item).split(",")):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None:
+            raise UsageError(f"{place}: {part!r} is not a number or a range such as 1-5.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last - first > 1_000_000:
+            raise UsageError(f"{place}: the range {part} is too long.")
+        numbers += [number for number in range(first, last + 1) if number not in numbers]
+    return numbers
+
+
+def _dataset(value: Any, place: str) -> str | dict[str, str]:
+    """One folder, or {language code: folder} from a table or from `En=DIR` words."""
+    if isinstance(value, dict):
+        return {_languages([word], place)[0]: str(folder) for word, folder in value.items()}
+    words = [str(word) for word in _as_list(value)]
+    if len(words) == 1 and not (words[0].partition("=")[1] and find_language(words[0].partition("=")[0])):
+        return words[0]
+    folders: dict[str, str] = {}
+    for word in words:
+        language, equals, folder = word.partition("=")
+        if not equals:
+            raise UsageError(f"{place}: of several folders each says its language, as in En={word}.")
+        folders[_languages([language], place)[0]] = folder
+    return folders
+
+
+def read_environment(directory: Path | None = None) -> dict[str, str]:
+    """The environment, over the `.env` file of the directory (by default the current one)."""
+    from_file = dotenv_values((directory or Path.cwd()) / ".env")
+    return {**{key: value for key, value in from_file.items() if value is not None}, **os.environ}
+
+
+def narrow(config: RunConfig, language: str | None, task: int | None, sample: int | None) -> RunConfig:
+    """The same configuration for one language, task or sample, where they are given."""
+    values: dict[str, Any] = {}
+    if language is not None:
+        values["languages"] = tuple(_languages([language], "--language"))
+    if task is not None:
+        if task not in TASKS:
+            raise UsageError(f"--task: there is no task {task}; tasks are 1 to 8.")
+        values["tasks"] = (task,)
+    if sample is not None:
+        values["samples"] = (sample,)
+    return replace(config, **values)

@@ -1,0 +1,97 @@
+"""Image file → bytes, MIME type from the bytes, size, digest. Nothing here touches a pixel."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+
+from vlures.errors import VluresError
+from vlures.records import Image
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+MIME_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+"""What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
+
+ENCODED_BUDGET_BYTES = 64_000_000
+
+
+class UnusableImage(VluresError):
+    """The file is empty, unreadable or not a picture that the providers take."""
+
+
+def read_image(path: Path) -> Image:
+    """Read a file once: decode its header, take its digest.
+
+    Raises UnusableImage with the reason.
+    """
+    # Loaded on use: Pillow takes a while, and `vlures --help` has no pictures.
+    from PIL import Image as pillow  # noqa: N813
+    from PIL import UnidentifiedImageError
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnusableImage(f"cannot be read ({error.strerror})") from error
+    if not data:
+        raise UnusableImage("is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+            with pillow.open(io.BytesIO(data)) as picture:
+                kind, (width, height) = picture.format or "unknown", picture.size
+                animated = bool(getattr(picture, "is_animated", False))
+    except (UnidentifiedImageError, pillow.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise UnusableImage("is not a picture that can be opened") from error
+    if kind not in MIME_TYPES:
+        raise UnusableImage(f"is really a {kind} file, which the providers do not take; convert it to PNG or JPEG")
+    if animated:
+        raise UnusableImage("is an animation; the providers take still pictures only")
+    return Image(path, MIME_TYPES[kind], len(data), width, height, hashlib.sha256(data).hexdigest())
+
+
+def read_bytes(image: Image) -> bytes:
+    """The file's own bytes.
+
+    Raises VluresError if they are no longer those that were read at the start of the run.
+    """
+    try:
+        data = image.path.read_bytes()
+    except OSError as error:
+        raise VluresError(
+            f"{image.path} could be read when the run began and cannot now ({error.strerror}); put it back and run again."
+        ) from error
+    if len(data) != image.size_bytes or hashlib.sha256(data).hexdigest() != image.digest:
+        raise VluresError(f"{image.path} has changed since the run began; nothing of it was sent. Run again.")
+    return data
+
+
+class EncodedImages:
+    """Base64 of the pictures used last, within a budget of memory, so that one picture is read and encoded
+    once for its requests when they are sent one after another."""
+
+    def __init__(self, budget_bytes: int = ENCODED_BUDGET_BYTES) -> None:
+        self._budget_bytes = budget_bytes
+        self._held_bytes = 0
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+
+    def encode(self, image: Image) -> bytes:
+        held = self._held.get(image.digest)
+        if held is not None:
+            self._held.move_to_end(image.digest)
+            return held
+        encoded = base64.b64encode(read_bytes(image))
+        self._held[image.digest] = encoded
+        self._held_bytes += len(encoded)
+        while self._held_bytes > self._budget_bytes and len(self._held) > 1:
+            _, oldest = self._held.popitem(last=False)
+            self._held_bytes -= len(oldest)
+        return encoded
+
+
+def encoded_length(image: Image) -> int:
+    """Bytes of the picture in base64."""
+    return 4 * ((image.size_bytes + 2) // 3)

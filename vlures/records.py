@@ -1,0 +1,245 @@
+"""The words of the project as frozen dataclasses. No I/O.
+
+Sample, Task, Language, Setting, Cell, Request, Response and Job mean what the README's table says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Status = Literal["ok", "truncated", "refused", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+FINAL_STATUSES: frozenset[str] = frozenset({"ok", "truncated", "refused"})
+"""A request with such a response is not asked again unless the user says so; `failed` is due again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    number: int
+    code: str
+    name: str
+    needs_text: bool
+
+
+TASKS: dict[int, Task] = {
+    task.number: task
+    for task in (
+        Task(1, "OR", "object recognition", needs_text=False),
+        Task(2, "SU", "scene understanding", needs_text=False),
+        Task(3, "RU", "relationship understanding", needs_text=False),
+        Task(4, "SS", "semantic segmentation", needs_text=False),
+        Task(5, "IC", "image captioning", needs_text=False),
+        Task(6, "ITM", "image-text matching", needs_text=True),
+        Task(7, "U", "unrelatedness", needs_text=True),
+        Task(8, "VQA", "visual question answering", needs_text=True),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    code: str
+    name: str
+
+
+LANGUAGES: dict[str, Language] = {
+    language.code: language
+    for language in (
+        Language("En", "English"),
+        Language("Jp", "Japanese"),
+        Language("Sw", "Swahili"),
+        Language("Ur", "Urdu"),
+    )
+}
+
+
+def find_language(word: str) -> Language | None:
+    """The language with this code or English name, in any case; None if there is none."""
+    for language in LANGUAGES.values():
+        if word.lower() in (language.code.lower(), language.name.lower()):
+            return language
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a prompt is built: shots × rationales."""
+
+    shots: Literal[0, 1] = 1
+    rationales: bool = True
+
+    @property
+    def label(self) -> str:
+        """As folders and prompt packs write it: `1shot_rationales`."""
+        return f"{self.shots}shot_{'rationales' if self.rationales else 'norationales'}"
+
+    @property
+    def key(self) -> str:
+        """As request keys write it: `1shot-rationales`."""
+        return self.label.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """(language, task) in one setting: one checkpoint file, one results file."""
+
+    language: str
+    task: int
+
+    def __str__(self) -> str:
+        return f"{self.language} task {self.task}"
+
+
+def request_key(cell: Cell, setting: Setting, sample_id: int) -> str:
+    """The stable name of a request, also the provider's custom id: `Sw-t3-1shot-rationales-421`."""
+    return f"{cell.language}-t{cell.task}-{setting.key}-{sample_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image file that was read once. size in bytes, width and height in pixels, digest the SHA-256 of its bytes."""
+
+    path: Path
+    mime_type: str
+    size_bytes: int
+    width: int
+    height: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image with its numeric ID, and its article text where there is one."""
+
+    id: int
+    image: Image
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is said to the model about one sample. The user's turn is kept in pieces, so that a sample's
+    article is one string in memory however many requests hold it."""
+
+    system: str
+    pieces: tuple[str, ...]
+
+    @property
+    def user(self) -> str:
+        return "".join(self.pieces)
+
+
+Parameters = Mapping[str, Any]
+"""Generation parameters the user has set, by our own names; one that was not set is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything the model will see for one sample in one cell. It holds the image's path, not its bytes."""
+
+    key: str
+    cell: Cell
+    sample_id: int
+    model: str
+    parameters: Parameters
+    prompt: Prompt
+    image: Image
+    digest: str
+
+
+def digest_request(provider: str, model: str, parameters: Parameters, prompt: Prompt, image: Image) -> str:
+    """Digest of all that decides an answer: 32 hexadecimal digits of a SHA-256."""
+    sha = hashlib.sha256()
+    sha.update(repr((provider, model, sorted(parameters.items()), prompt.system, image.digest)).encode())
+    for piece in prompt.pieces:
+        sha.update(piece.encode())
+    return sha.hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them; None where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    thinking_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer. code is short and stable; transient means that asking again may well succeed."""
+
+    code: str
+    message: str
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came of one request. text is there only if the model spoke (status `ok` or `truncated`, or a refusal in words)."""
+
+    key: str
+    status: Status
+    digest: str = ""
+    text: str | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    error: Failure | None = None
+    response_id: str | None = None
+    job: str | None = None
+    attempts: int = 1
+    latency_s: float | None = None
+    time: str | None = None
+
+
+JobState = Literal["intended", "uploaded", "creating", "created", "collected", "dropped"]
+"""intended, uploaded: no batch can exist yet. creating: one may exist, nobody knows. created: it does.
+collected: its answers are stored. dropped: it is certain that no batch came of it."""
+
+OPEN_JOB_STATES: frozenset[str] = frozenset({"intended", "uploaded", "creating", "created"})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One batch at a provider, from the intent to create it until its answers are stored.
+
+    tag: ours, in the batch's metadata. requests: key → digest of what was asked. time: of the intent, ISO 8601, UTC.
+    """
+
+    tag: str
+    provider: str
+    state: JobState
+    requests: Mapping[str, str]
+    time: str
+    file_id: str | None = None
+    batch_id: str | None = None
+    status: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something about a dataset that its owner should know. An error keeps its files out; a note does not."""
+
+    severity: Literal["error", "note"]
+    files: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder's samples by ascending ID, and all that is wrong with it."""
+
+    folder: Path
+    samples: tuple[Sample, ...]
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")

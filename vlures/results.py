@@ -1,0 +1,73 @@
+"""Store → results JSON and summary, under the names that the original scripts gave them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from vlures.records import LANGUAGES, STATUSES, Cell, Setting
+from vlures.store import CheckpointStore, write_whole
+
+
+def results_folder(output_folder: Path, setting: Setting) -> Path:
+    return output_folder / f"results_{setting.label}"
+
+
+def results_path(output_folder: Path, name: str, setting: Setting, cell: Cell) -> Path:
+    """`<Language>/results_<name>_1shot_<Code>_task<n>_Rationales.json`"""
+    rationales = "Rationales" if setting.rationales else "NoRationales"
+    file = f"results_{name}_{setting.shots}shot_{cell.language}_task{cell.task}_{rationales}.json"
+    return results_folder(output_folder, setting) / LANGUAGES[cell.language].name / file
+
+
+def write_results(output_folder: Path, name: str, store: CheckpointStore) -> dict[str, Any]:
+    """Write every cell's answers ({"<id>": "<text>"}, by numeric ID) and the summary; returns the summary.
+
+    Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary.
+    """
+    for cell in store.cells:
+        answers = {
+            str(sample_id): response["text"]
+            for sample_id, response in store.responses(cell)
+            if response["status"] == "ok"
+        }
+        path = results_path(output_folder, name, store.setting, cell)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
+    summary = summarise(name, store)
+    folder = results_folder(output_folder, store.setting)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
+    return summary
+
+
+def summarise(name: str, store: CheckpointStore) -> dict[str, Any]:
+    """Counts by status and tokens, in all and per cell."""
+    cells = {}
+    everything: Counter[str] = Counter()
+    for cell in store.cells:
+        counts = count_statuses(store, cell)
+        everything.update(counts)
+        totals = store.totals(cell)
+        cells[f"{cell.language}-t{cell.task}"] = {
+            "status": {status: counts[status] for status in STATUSES if counts[status]},
+            "usage": {
+                "input_tokens": totals.input_tokens,
+                "output_tokens": totals.output_tokens,
+                "cached_tokens": totals.cached_tokens,
+                "thinking_tokens": totals.thinking_tokens,
+            },
+        }
+    return {
+        "name": name,
+        "setting": store.setting.label,
+        "status": {status: everything[status] for status in STATUSES if everything[status]},
+        "cells": cells,
+    }
+
+
+def count_statuses(store: CheckpointStore, cell: Cell) -> Counter[str]:
+    """How many samples of the cell stand at each status."""
+    return Counter(entry.status for entry in store.entries(cell).values())

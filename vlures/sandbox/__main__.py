@@ -1,0 +1,91 @@
+"""`python -m vlures.sandbox`: a sandbox of its own process, without the rest of the program."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from vlures.errors import VluresError
+from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the options, serve, and return the exit code."""
+    options = _parser().parse_args(argv)
+    if options.list_faults:
+        for kind, text in FAULT_KINDS.items():
+            print(f"{kind:18}{text}")
+        return 0
+    try:
+        settings = SandboxSettings(
+            port=options.port,
+            state_dir=options.state,
+            batch_s=options.batch_seconds,
+            parallel_batches=options.parallel_batches,
+            latency_s=options.latency,
+            api_key=options.api_key,
+            models=tuple(options.model),
+            faults=tuple(parse_fault(text) for text in options.fault),
+            seed=options.seed,
+            validate_specs=options.validate_specs,
+            queue_tokens=options.queue_tokens,
+        )
+        asyncio.run(_serve_until_told(settings, until_stdin_closes=options.until_stdin_closes))
+    except VluresError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vlures.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: any free one)")
+    parser.add_argument("--state", type=Path, help="folder that keeps files, batches and ledger over restarts")
+    parser.add_argument("--fault", action="append", default=[], metavar="KIND[@PLACE][:key=value,...]")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that a live answer takes")
+    parser.add_argument("--batch-seconds", type=float, default=2.0, help="seconds that a batch takes")
+    parser.add_argument("--parallel-batches", type=int, default=0, help="batches that run at a time (0: all)")
+    parser.add_argument("--api-key", help="the only key that is accepted")
+    parser.add_argument("--model", action="append", default=[], help="a model that there is (none: all)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other wordings")
+    parser.add_argument("--validate-specs", action="store_true", help="check requests against the published documents")
+    parser.add_argument("--queue-tokens", type=int, help="limit on the prompt tokens of unfinished batches")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when stdin does")
+    parser.add_argument("--list-faults", action="store_true", help="print the kinds of faults and end")
+    return parser
+
+
+async def _serve_until_told(settings: SandboxSettings, *, until_stdin_closes: bool) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    if until_stdin_closes:
+        threading.Thread(target=_watch_stdin, args=(loop, told), daemon=True).start()
+    serving = asyncio.create_task(serve(settings, _announce))
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    serving.cancel()
+    try:
+        await serving
+    except asyncio.CancelledError:
+        return
+
+
+def _announce(base_url: str) -> None:
+    print(f"vlures sandbox listening on {base_url}", flush=True)
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
+    """Wait for the end of stdin: it closes when the parent dies, however it dies."""
+    while os.read(0, 65536):
+        pass
+    loop.call_soon_threadsafe(told.set)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

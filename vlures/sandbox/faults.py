@@ -1,0 +1,262 @@
+"""What can go wrong at a provider, said in one line of text and decided by counting.
+
+A fault reads `KIND[@PLACE][:key=value,key=value]`, for example `429@chat:times=5,retry_after=1`. This file knows the
+kinds, reads the text and decides whether a fault strikes; what a strike does is in the files of the protocols.
+"""
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Literal
+
+from vlures.errors import UsageError
+
+Level = Literal["http", "answer", "line", "batch"]
+
+HTTP_PLACES = ("upload", "create", "status", "list", "content", "cancel", "chat", "gemini")
+ANSWER_PLACES = ("chat", "gemini", "line")
+COUNTING_OPTIONS = ("times", "every", "after", "rate")
+
+
+@dataclass(frozen=True)
+class FaultKind:
+    """One kind: what decides it (`level`), its help, its own options and the places where it can stand."""
+
+    level: Level
+    help: str
+    options: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+def _http(text: str, *options: str) -> FaultKind:
+    return FaultKind("http", text, options, HTTP_PLACES)
+
+
+def _answer(text: str, *options: str, places: tuple[str, ...] = ANSWER_PLACES) -> FaultKind:
+    return FaultKind("answer", text, options, places)
+
+
+def _line(text: str, *options: str) -> FaultKind:
+    return FaultKind("line", text, options, ("line",))
+
+
+def _batch(text: str, *options: str) -> FaultKind:
+    return FaultKind("batch", text, options, ("create",))
+
+
+KINDS: Mapping[str, FaultKind] = MappingProxyType(
+    {
+        "429": _http(
+            "rate limit; retry_after=SECONDS (none: no hint), per_day=1 for Gemini's daily quota",
+            "retry_after",
+            "per_day",
+            "per_minute",
+        ),
+        "500": _http("internal error of the provider"),
+        "503": _http("the provider is overloaded", "retry_after"),
+        "latency": _http("seconds=S more before the request is looked at", "seconds"),
+        "drop_before": _http("the connection is cut before the server acts"),
+        "drop_after": _http("the server acts (and charges), then cuts the connection without a reply"),
+        "hang": _http("the server does not act and holds the connection for seconds=S (3600)", "seconds"),
+        "truncate": _http("the server acts; half of the body arrives, then the connection closes"),
+        "bad_json": _http("the server acts; status 200 with a body that is not JSON"),
+        "html": _http("status 502 with an HTML page of some proxy"),
+        "error": _http("any error: status=400,code=...,message=...", "status", "code", "message"),
+        "not_found": _http("the provider's own 404"),
+        "blocked_prompt": _answer("the prompt is blocked (Gemini: promptFeedback; OpenAI: 400 invalid_prompt)"),
+        "safety": _answer("the answer is withheld: finishReason SAFETY, finish_reason content_filter"),
+        "refusal": _answer("OpenAI's message.refusal instead of text", places=("chat", "line")),
+        "empty": _answer("a normal end without any text"),
+        "max_tokens": _answer("the text is cut: MAX_TOKENS, length"),
+        "max_tokens_empty": _answer("thinking ate the whole budget: MAX_TOKENS, length, no text"),
+        "line_error": _line(
+            "a batch line fails with response.status_code: status=400,code=...,message=...",
+            "status",
+            "code",
+            "message",
+        ),
+        "line_error_b": _line(
+            "a batch line fails with response null: code=batch_expired,message=...", "code", "message"
+        ),
+        "line_status0": _line("a line in the output file with status_code 0 and no body"),
+        "missing": _line("a batch line is in neither result file"),
+        "doubled": _line("a batch line stands twice in the output file"),
+        "unknown_id": _batch("the output file has one more line, with an id that nobody sent"),
+        "null_id": _batch("the output file has one more line, with custom_id null"),
+        "garbage_line": _batch("the output file has one more line, which is not JSON"),
+        "shuffle": _batch("the output file is in another order"),
+        "expire": _batch("the batch expires with keep=0.5 of its lines answered", "keep"),
+        "cancelled": _batch("the batch is cancelled by the provider with keep=0.5 of its lines answered", "keep"),
+        "fail_batch": _batch("the batch fails validation: code=...,message=...", "code", "message"),
+        "token_limit": _batch("the batch fails with token_limit_exceeded"),
+        "cannot_find_file": _batch("the batch fails at once: its file cannot be found"),
+        "empty_ids": _batch('file ids that do not exist are "" instead of null'),
+        "stuck": _batch("the batch never leaves in_progress"),
+    }
+)
+
+FAULT_KINDS: Mapping[str, str] = MappingProxyType({kind: fact.help for kind, fact in KINDS.items()})
+"""Kind of fault -> one line that says what it does."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault as it was asked for: strikes `times` times (None: always), each `every`th request after `after`."""
+
+    text: str
+    kind: str
+    place: str | None = None
+    times: int | None = None
+    every: int = 1
+    after: int = 0
+    rate: float = 1.0
+    values: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """What the fault is decided for: an HTTP request, an answer, a batch line or a whole batch."""
+        return KINDS[self.kind].level
+
+    def word(self, key: str, default: str) -> str:
+        """The value of one of the kind's own options."""
+        return dict(self.values).get(key, default)
+
+    def number(self, key: str, default: float) -> float:
+        """The value of one of the kind's own options, as a number (checked when the fault was read)."""
+        return float(self.word(key, str(default)))
+
+    def stands_at(self, place: str) -> bool:
+        """Whether the fault is meant for this place."""
+        return self.place == place if self.place else place in KINDS[self.kind].places
+
+
+def parse_fault(text: str) -> Fault:
+    """Read `KIND[@PLACE][:key=value,...]`; raises UsageError with one sentence that names what is wrong."""
+    head, _, tail = text.strip().partition(":")
+    kind, at, place = head.partition("@")
+    if kind not in KINDS:
+        raise _complaint(text, f"there is no fault {kind!r}", kind, tuple(KINDS))
+    fact = KINDS[kind]
+    if at and place not in fact.places:
+        raise _complaint(text, f"{kind!r} cannot stand at {place!r}", place, fact.places)
+    options = _read_options(text, tail)
+    for key in options:
+        if key not in COUNTING_OPTIONS + fact.options:
+            raise _complaint(text, f"{kind!r} has no option {key!r}", key, COUNTING_OPTIONS + fact.options)
+    numbers = {key: _read_number(text, key, value) for key, value in options.items() if key not in TEXT_OPTIONS}
+    _check_ranges(text, numbers)
+    return Fault(
+        text=text.strip(),
+        kind=kind,
+        place=place or None,
+        times=int(numbers["times"]) if "times" in numbers else None,
+        every=int(numbers.get("every", 1)),
+        after=int(numbers.get("after", 0)),
+        rate=numbers.get("rate", 1.0),
+        values=tuple((key, value) for key, value in options.items() if key not in COUNTING_OPTIONS),
+    )
+
+
+TEXT_OPTIONS = ("code", "message")
+
+
+def _read_options(text: str, tail: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    last = ""
+    for piece in tail.split(",") if tail else []:
+        key, equals, value = piece.partition("=")
+        if last == "message" and not (equals and key.strip().isidentifier()):
+            options["message"] += "," + piece  # a message may contain commas
+        elif equals:
+            last = key.strip()
+            options[last] = value.strip()
+        else:
+            sentence = f"The fault {text!r} has an option {piece!r} without a value; write it as key=value."
+            raise UsageError(sentence)
+    return options
+
+
+def _read_number(text: str, key: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        sentence = f"The fault {text!r} needs a number for {key!r}, not {value!r}."
+        raise UsageError(sentence) from None
+
+
+_LOWEST = {"every": 1.0, "status": 400.0}
+_HIGHEST = {"rate": 1.0, "keep": 1.0, "status": 599.0}
+
+
+def _check_ranges(text: str, numbers: Mapping[str, float]) -> None:
+    for key, number in numbers.items():
+        low, high = _LOWEST.get(key, 0.0), _HIGHEST.get(key, float("inf"))
+        if not low <= number <= high:
+            sentence = f"The fault {text!r} has {key}={number:g}, which is outside {low:g} to {high:g}."
+            raise UsageError(sentence)
+
+
+def _complaint(text: str, what: str, word: str, known: tuple[str, ...]) -> UsageError:
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else "known are: " + ", ".join(known) + "."
+    return UsageError(f"The fault {text!r} cannot be used: {what}; {hint}")
+
+
+@dataclass
+class _Count:
+    fault: Fault
+    seen: int = 0
+    struck: int = 0
+
+
+class FaultBook:
+    """The faults that are in force, with a count for each; asked from the event loop and from the batch workers."""
+
+    def __init__(self, faults: tuple[Fault, ...], seed: int) -> None:
+        self._counts = [_Count(fault) for fault in faults]
+        self._seed = seed
+        self._lock = threading.Lock()
+
+    def add(self, faults: list[Fault]) -> None:
+        """Put more faults in force, behind those that there are."""
+        with self._lock:
+            self._counts.extend(_Count(fault) for fault in faults)
+
+    def clear(self) -> None:
+        """Lift every fault; batches that were created under one keep it."""
+        with self._lock:
+            self._counts.clear()
+
+    def listing(self) -> list[dict[str, object]]:
+        """Each fault in force with how many occasions it saw and how often it struck."""
+        with self._lock:
+            return [{"fault": c.fault.text, "seen": c.seen, "struck": c.struck} for c in self._counts]
+
+    def strikes(self, level: Level, place: str) -> list[Fault]:
+        """The faults that strike this one occasion, in the order in which they were given; counts the occasion."""
+        if not self._counts:
+            return []
+        with self._lock:
+            occasion = [c for c in self._counts if c.fault.level == level and c.fault.stands_at(place)]
+            return [count.fault for count in occasion if self._strikes(count)]
+
+    def _strikes(self, count: _Count) -> bool:
+        fault = count.fault
+        count.seen += 1
+        turn = count.seen - fault.after
+        strike = (
+            turn > 0
+            and turn % fault.every == 0
+            and (fault.times is None or count.struck < fault.times)
+            and (fault.rate >= 1.0 or self._chance(fault, count.seen) < fault.rate)
+        )
+        count.struck += strike
+        return strike
+
+    def _chance(self, fault: Fault, seen: int) -> float:
+        """A number from 0 to 1 that the seed, the fault and the occasion alone decide, so that a rehearsal repeats."""
+        drawn = hashlib.sha256(f"{self._seed}|{fault.text}|{seen}".encode()).digest()
+        return int.from_bytes(drawn[:8], "big") / 2**64

@@ -1,0 +1,125 @@
+"""How Gemini reports that a request cannot be served: `{"error": {code, message, status, details}}`."""
+
+from typing import Any
+
+from vlures.sandbox.faults import Fault
+from vlures.sandbox.replies import ProviderError
+
+STATUS_NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_RPC = "type.googleapis.com/google.rpc."
+
+
+class GeminiError(ProviderError):
+    """An error in Google's shape."""
+
+    def __init__(
+        self, status: int, message: str, *, name: str | None = None, details: list[dict[str, Any]] | None = None
+    ) -> None:
+        error: dict[str, Any] = {
+            "code": status,
+            "message": message,
+            "status": name or STATUS_NAMES.get(status, "UNKNOWN"),
+        }
+        if details:
+            error["details"] = details
+        super().__init__(status, {"error": error})
+
+
+def check_key(headers: dict[str, str], query: dict[str, str], api_key: str | None) -> None:
+    """Raise Google's error unless a key is there and, if the sandbox has one, is the right one."""
+    key = headers.get("x-goog-api-key") or query.get("key")
+    if not key:
+        raise GeminiError(
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or "
+            "other form of API consumer identity to call this API.",
+        )
+    if api_key is not None and key != api_key:
+        message = "API key not valid. Please pass a valid API key."
+        info = {
+            "@type": _RPC + "ErrorInfo",
+            "reason": "API_KEY_INVALID",
+            "domain": "googleapis.com",
+            "metadata": {"service": "generativelanguage.googleapis.com"},
+        }
+        localized = {"@type": _RPC + "LocalizedMessage", "locale": "en-US", "message": message}
+        raise GeminiError(400, message, details=[info, localized])
+
+
+def unknown_model(model: str, version: str) -> GeminiError:
+    """The 404 of a model that does not exist."""
+    return GeminiError(
+        404,
+        f"models/{model} is not found for API version {version}, or is not supported for generateContent. Call "
+        "ListModels to see the list of available models and their supported methods.",
+    )
+
+
+def unknown_path(method: str, path: str) -> GeminiError:
+    """The 404 of a path that Google does not serve."""
+    return GeminiError(404, f"Requested entity was not found: {method} {path}")
+
+
+def bad_request(message: str, violations: list[tuple[str, str]] | None = None) -> GeminiError:
+    """A 400; each violation is a field's path and what is wrong with it."""
+    listed = [{"field": field, "description": text} for field, text in violations or []]
+    details = [{"@type": _RPC + "BadRequest", "fieldViolations": listed}] if listed else None
+    return GeminiError(400, message, details=details)
+
+
+def struck_error(fault: Fault, words: dict[str, str]) -> GeminiError:
+    """The error that a fault of the HTTP kind stands for."""
+    if fault.kind == "429":
+        return _quota_error(fault, words.get("model", "gemini"))
+    if fault.kind == "503":
+        return GeminiError(503, "The model is overloaded. Please try again later.", details=_retry_info(fault))
+    if fault.kind == "not_found":
+        return unknown_model(words.get("model", "?"), words.get("version", "v1"))
+    if fault.kind == "error":
+        status = int(fault.number("status", 400))
+        message = fault.word("message", "The sandbox was asked for this error.")
+        return GeminiError(status, message, name=fault.word("code", "") or None)
+    return GeminiError(500, "An internal error has occurred. Please retry later.")
+
+
+def _retry_info(fault: Fault) -> list[dict[str, Any]]:
+    wait_s = fault.number("retry_after", -1.0)
+    return [{"@type": _RPC + "RetryInfo", "retryDelay": f"{wait_s:g}s"}] if wait_s >= 0 else []
+
+
+def _quota_error(fault: Fault, model: str) -> GeminiError:
+    """Google's 429: a per-minute or per-day quota, with or without the time to wait."""
+    per_day = fault.number("per_day", 0) > 0
+    quota = f"GenerateRequestsPer{'Day' if per_day else 'Minute'}PerProjectPerModel"
+    metric = "generativelanguage.googleapis.com/generate_content_requests"
+    message = f"You exceeded your current quota, please check your plan and billing details.\n* Quota exceeded for metric: {metric}, limit: 10"
+    wait_s = fault.number("retry_after", -1.0)
+    if wait_s < 0 and not per_day and "per_minute" not in dict(fault.values):
+        return GeminiError(429, "Resource has been exhausted (e.g. check quota).")
+    if wait_s >= 0:
+        message += f"\nPlease retry in {wait_s:g}s."
+    violation = {
+        "quotaMetric": metric,
+        "quotaId": quota,
+        "quotaDimensions": {"location": "global", "model": model},
+        "quotaValue": "10",
+    }
+    failure = {"@type": _RPC + "QuotaFailure", "violations": [violation]}
+    link = {
+        "description": "Learn more about Gemini API quotas",
+        "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
+    }
+    help_ = {"@type": _RPC + "Help", "links": [link]}
+    return GeminiError(429, message, details=[failure, help_, *_retry_info(fault)])

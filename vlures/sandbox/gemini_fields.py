@@ -1,0 +1,103 @@
+"""The fields of a generateContent request, as far as the sandbox checks them, and Google's complaint about others.
+
+Google reads both spellings of a field's name, camelCase and snake_case, and refuses names that it does not know.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+# None: anything goes beneath. A name: an object of that kind. A list of a name: an array of such objects.
+FIELDS: dict[str, dict[str, str | list[str] | None]] = {
+    "request": {
+        "model": None,
+        "contents": ["content"],
+        "systemInstruction": "content",
+        "generationConfig": "config",
+        "safetySettings": ["safety"],
+        "tools": None,
+        "toolConfig": None,
+        "cachedContent": None,
+        "serviceTier": None,
+        "store": None,
+    },
+    "content": {"role": None, "parts": ["part"]},
+    "part": {
+        "text": None,
+        "inlineData": "blob",
+        "fileData": "file",
+        "functionCall": None,
+        "functionResponse": None,
+        "executableCode": None,
+        "codeExecutionResult": None,
+        "toolCall": None,
+        "toolResponse": None,
+        "videoMetadata": None,
+        "thought": None,
+        "thoughtSignature": None,
+        "partMetadata": None,
+        "mediaResolution": None,
+    },
+    "blob": {"mimeType": None, "data": None},
+    "file": {"mimeType": None, "fileUri": None},
+    "safety": {"category": None, "threshold": None},
+    "thinking": {"includeThoughts": None, "thinkingBudget": None, "thinkingLevel": None},
+    "config": {
+        "candidateCount": None,
+        "stopSequences": None,
+        "maxOutputTokens": None,
+        "temperature": None,
+        "topP": None,
+        "topK": None,
+        "seed": None,
+        "responseMimeType": None,
+        "responseSchema": None,
+        "responseJsonSchema": None,
+        "_responseJsonSchema": None,
+        "responseFormat": None,
+        "responseModalities": None,
+        "responseLogprobs": None,
+        "logprobs": None,
+        "presencePenalty": None,
+        "frequencyPenalty": None,
+        "thinkingConfig": "thinking",
+        "mediaResolution": None,
+        "speechConfig": None,
+        "imageConfig": None,
+        "enableEnhancedCivicAnswers": None,
+    },
+}
+
+_SNAKE = re.compile(r"(?<=[a-z])_([a-z])")
+
+
+def unknown_fields(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """The path and Google's sentence for each unknown name in a request body."""
+    return list(_walk(body, "request", ""))
+
+
+def _walk(value: Any, kind: str, path: str) -> Iterator[tuple[str, str]]:
+    known = FIELDS[kind]
+    if not isinstance(value, dict):
+        yield path, f"Invalid value at '{path}' (type.googleapis.com/{kind})."
+        return
+    for name, inner in value.items():
+        camel = _SNAKE.sub(lambda match: match.group(1).upper(), name)
+        if camel not in known:
+            at = f" at '{path}'" if path else ""
+            yield path, f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.'
+            continue
+        beneath = known[camel]
+        place = f"{path}.{name}" if path else name
+        if isinstance(beneath, str):
+            yield from _walk(inner, beneath, place)
+        elif isinstance(beneath, list):
+            for index, item in enumerate(inner if isinstance(inner, list) else [inner]):
+                yield from _walk(item, beneath[0], f"{place}[{index}]" if isinstance(inner, list) else place)
+
+
+def pick(value: dict[str, Any], camel: str) -> Any:
+    """A field by either spelling of its name."""
+    if camel in value:
+        return value[camel]
+    return value.get(re.sub(r"([A-Z])", lambda match: "_" + match.group(1).lower(), camel))

@@ -1,0 +1,80 @@
+"""The ledger: one line for each answer that a real provider would charge. Append-only, on disk before any reply."""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One charged answer. `id` and `batch` are null for live answers."""
+
+    mode: Literal["batch", "live"]
+    provider: Literal["openai", "gemini"]
+    id: str | None
+    digest: str
+    batch: str | None
+    model: str
+    time: float
+
+
+class Ledger:
+    """The file of entries with the counts that the statistics need; survives a kill of the sandbox."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries = 0
+        self.ids: Counter[str] = Counter()
+        self.digests: Counter[str] = Counter()
+        self._booked: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._recall()
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def _recall(self) -> None:
+        if not self.path.exists():
+            return
+        whole = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._count(msgspec.json.decode(line, type=Entry))
+                whole += len(line)
+        os.truncate(self.path, whole)  # a kill may have torn the last line; its answer was not given out
+
+    def _count(self, entry: Entry) -> None:
+        self.entries += 1
+        self.digests[entry.digest] += 1
+        if entry.id is not None:
+            self.ids[entry.id] += 1
+        if entry.batch is not None and entry.id is not None:
+            self._booked.add((entry.batch, entry.id))
+
+    def book(self, entries: Iterable[Entry]) -> None:
+        """Write entries; a batch's line that an earlier process has booked already is not booked again."""
+        with self._lock:
+            new = [e for e in entries if e.batch is None or (e.batch, e.id) not in self._booked]
+            if new:
+                _write_all(self._descriptor, b"".join(msgspec.json.encode(entry) + b"\n" for entry in new))
+            for entry in new:
+                self._count(entry)
+
+    def doubled(self) -> tuple[int, int]:
+        """How many custom ids, and how many digests, stand in the ledger more than once."""
+        with self._lock:
+            return sum(n > 1 for n in self.ids.values()), sum(n > 1 for n in self.digests.values())
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,183 @@
+"""What the sandbox sees in a picture: size, colours, brightness. Each distinct picture is looked at once.
+
+Decoding is the dearest thing that the sandbox does, so JPEGs are decoded at an eighth of their size (which still reads
+every byte of the file, and so finds a broken one) and what was seen is kept by the digest of the base64 text.
+"""
+
+import binascii
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+Flaw = Literal["", "base64", "format", "broken", "animated"]
+
+MIME_OF_FORMAT = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+
+SHADES: tuple[tuple[str, tuple[int, int, int]], ...] = (
+    ("black", (12, 12, 12)),
+    ("black", (38, 36, 36)),
+    ("grey", (85, 85, 85)),
+    ("grey", (128, 128, 128)),
+    ("grey", (172, 172, 172)),
+    ("white", (222, 222, 222)),
+    ("white", (250, 250, 250)),
+    ("red", (200, 30, 35)),
+    ("red", (130, 20, 25)),
+    ("red", (225, 85, 75)),
+    ("orange", (235, 130, 35)),
+    ("orange", (200, 100, 40)),
+    ("yellow", (240, 215, 60)),
+    ("yellow", (200, 175, 40)),
+    ("green", (45, 130, 55)),
+    ("green", (25, 70, 35)),
+    ("green", (120, 165, 80)),
+    ("green", (90, 105, 60)),
+    ("turquoise", (50, 170, 165)),
+    ("turquoise", (25, 95, 100)),
+    ("blue", (40, 80, 190)),
+    ("blue", (20, 35, 90)),
+    ("blue", (110, 160, 220)),
+    ("blue", (90, 115, 150)),
+    ("purple", (120, 50, 150)),
+    ("purple", (70, 35, 85)),
+    ("purple", (165, 125, 190)),
+    ("pink", (235, 130, 170)),
+    ("pink", (240, 190, 200)),
+    ("brown", (110, 70, 40)),
+    ("brown", (70, 45, 30)),
+    ("brown", (150, 110, 75)),
+    ("beige", (215, 195, 160)),
+    ("beige", (185, 165, 130)),
+)
+"""Names of colours with the shades (red, green, blue) that go by them; the nearest shade names a pixel."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as the sandbox sees it. `flaw` says why it is no picture; then only the digest means anything.
+
+    `lightest` and `darkest` are fields of a 3 x 3 grid, counted 0 to 8 from the top left; None if all is even.
+    `digest` is the SHA-256 of the picture's own bytes, in hexadecimal.
+    """
+
+    digest: str
+    flaw: Flaw = ""
+    mime: str = ""
+    width: int = 0
+    height: int = 0
+    colours: tuple[str, ...] = ()
+    lightest: int | None = None
+    darkest: int | None = None
+
+
+class Gallery:
+    """The pictures seen so far, by the digest of their base64 text; forgets the oldest beyond `capacity`."""
+
+    def __init__(self, capacity: int = 50_000) -> None:
+        self._seen: dict[bytes, Picture] = {}
+        self._capacity = capacity
+        self.decoded = 0
+
+    def look(self, base64_text: str, *, url_safe: bool = False) -> Picture:
+        """What is in this base64 text; looks only the first time. `url_safe` reads - and _ too, as Google does."""
+        try:
+            encoded = base64_text.encode("ascii")
+        except UnicodeEncodeError:
+            return Picture("", "base64")
+        key = hashlib.sha256(encoded).digest() + (b"u" if url_safe else b"")
+        picture = self._seen.get(key)
+        if picture is None:
+            self.decoded += 1
+            picture = self._seen[key] = _decode(encoded.translate(_URL_SAFE) if url_safe else encoded)
+            if len(self._seen) > self._capacity:
+                self._seen.pop(next(iter(self._seen)), None)
+        return picture
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def _decode(encoded: bytes) -> Picture:
+    try:
+        data = binascii.a2b_base64(encoded, strict_mode=True)
+    except binascii.Error:
+        return Picture("", "base64")
+    return inspect_picture(data)
+
+
+def mime_of(data: bytes) -> str:
+    """The MIME type that the first bytes say, or an empty text."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return ""
+
+
+def inspect_picture(data: bytes) -> Picture:
+    """Decode a picture far enough to know that it is whole, and describe it."""
+    digest = hashlib.sha256(data).hexdigest()
+    mime = mime_of(data)
+    if not mime:
+        return Picture(digest, "format")
+    try:
+        return _describe(data, digest, mime)
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError):
+        return Picture(digest, "broken", mime)
+
+
+def _describe(data: bytes, digest: str, mime: str) -> Picture:
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        if mime == "image/gif" and getattr(image, "is_animated", False):
+            return Picture(digest, "animated", mime, width, height)
+        image.draft("RGB", (64, 64))  # takes effect for JPEG only
+        small = image.convert("RGB").resize((48, 48), Image.Resampling.BOX, reducing_gap=1.5)
+    grid = list(small.convert("L").resize((3, 3), Image.Resampling.BOX).tobytes())
+    even = max(grid) - min(grid) < EVEN_BELOW
+    return Picture(
+        digest,
+        "",
+        mime,
+        width,
+        height,
+        _dominant_colours(small),
+        None if even else grid.index(max(grid)),
+        None if even else grid.index(min(grid)),
+    )
+
+
+EVEN_BELOW = 4
+"""Brightness (0 to 255) that the fields must differ by before one is called the lightest."""
+
+_LEAST_SHARE = 0.03
+
+
+def _shade_palette() -> Image.Image:
+    palette = Image.new("P", (1, 1))
+    flat = [channel for _, shade in SHADES for channel in shade]
+    last = list(SHADES[-1][1])
+    palette.putpalette(flat + last * (256 - len(SHADES)))
+    return palette
+
+
+_PALETTE = _shade_palette()
+
+
+def _dominant_colours(small: Image.Image) -> tuple[str, ...]:
+    """Up to three names of colours, the commonest first; one that covers next to nothing is left out."""
+    counts = small.quantize(palette=_PALETTE, dither=Image.Dither.NONE).histogram()
+    shares: dict[str, int] = {}
+    for index, count in enumerate(counts[:256]):
+        name = SHADES[min(index, len(SHADES) - 1)][0]
+        shares[name] = shares.get(name, 0) + count
+    total = small.width * small.height
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    return tuple(name for name, count in ranked[:3] if count >= total * _LEAST_SHARE)

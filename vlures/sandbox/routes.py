@@ -1,0 +1,93 @@
+"""Which path is served by what."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from vlures.sandbox import inspection, live, openai_batches, openai_files
+from vlures.sandbox.batch_runner import BatchRunner
+from vlures.sandbox.replies import Call, Reply
+from vlures.sandbox.world import World
+
+Provider = Literal["openai", "gemini", "sandbox"]
+Serve = Callable[[World, BatchRunner, Call], Reply]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path: its name in the statistics, the place where faults find it ("" for none), what serves it."""
+
+    name: str
+    provider: Provider
+    method: str
+    path: re.Pattern[str]
+    place: str
+    serve: Serve
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it answers a question at once."""
+        return self.place in ("chat", "gemini")
+
+
+def _plain(serve: Callable[[World, Call], Reply]) -> Serve:
+    return lambda world, _runner, call: serve(world, call)
+
+
+def _bare(serve: Callable[[World], Reply]) -> Serve:
+    return lambda world, _runner, _call: serve(world)
+
+
+def _route(name: str, path: str, place: str, serve: Serve) -> Route:
+    method, _, pattern = path.partition(" ")
+    provider: Provider = "sandbox"
+    if pattern.startswith("/openai"):
+        provider = "openai"
+    elif pattern.startswith("/gemini"):
+        provider = "gemini"
+    return Route(name, provider, method, re.compile(pattern), place, serve)
+
+
+_FILE = r"/openai/v1/files/(?P<file>[^/]+)"
+_BATCH = r"/openai/v1/batches/(?P<batch>[^/]+)"
+_MODELS = r"/gemini/(?P<version>v1(?:alpha|beta)?)/models"
+
+ROUTES = (
+    _route("chat", "POST /openai/v1/chat/completions", "chat", _plain(live.answer_chat)),
+    _route(
+        "generateContent", rf"POST {_MODELS}/(?P<model>[^/:]+):generateContent", "gemini", _plain(live.answer_generate)
+    ),
+    _route("files.upload", "POST /openai/v1/files", "upload", _plain(openai_files.upload_file)),
+    _route("files.list", "GET /openai/v1/files", "", _plain(openai_files.list_files)),
+    _route("files.content", f"GET {_FILE}/content", "content", _plain(openai_files.download_file)),
+    _route("files.show", f"GET {_FILE}", "", _plain(openai_files.show_file)),
+    _route("files.delete", f"DELETE {_FILE}", "", _plain(openai_files.delete_file)),
+    _route("batches.create", "POST /openai/v1/batches", "create", openai_batches.create_batch),
+    _route("batches.list", "GET /openai/v1/batches", "list", _plain(openai_batches.list_batches)),
+    _route("batches.show", f"GET {_BATCH}", "status", _plain(openai_batches.show_batch)),
+    _route("batches.cancel", f"POST {_BATCH}/cancel", "cancel", openai_batches.cancel_batch),
+    _route("models.openai", "GET /openai/v1/models", "", _bare(live.list_openai_models)),
+    _route("models.gemini", f"GET {_MODELS}", "", _bare(live.list_gemini_models)),
+    _route("ledger", "GET /sandbox/ledger", "", _bare(inspection.show_ledger)),
+    _route("stats", "GET /sandbox/stats", "", _bare(inspection.show_stats)),
+    _route("faults.show", "GET /sandbox/faults", "", _bare(inspection.show_faults)),
+    _route("faults.add", "POST /sandbox/faults", "", _plain(inspection.add_faults)),
+    _route("faults.clear", "DELETE /sandbox/faults", "", _bare(inspection.clear_faults)),
+)
+
+
+def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route of a request with the words in its path (`file`, `batch`, `model`, `version`)."""
+    for route in ROUTES:
+        match = route.path.fullmatch(path) if route.method == method else None
+        if match:
+            return route, match.groupdict()
+    return None
+
+
+def provider_of(path: str) -> Provider:
+    """Whose path this is, so that an unknown one is refused in that provider's words."""
+    if path.startswith("/openai/"):
+        return "openai"
+    return "gemini" if path.startswith("/gemini/") else "sandbox"

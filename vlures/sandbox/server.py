@@ -1,0 +1,241 @@
+"""The edge of the sandbox: HTTP in, HTTP out, and what can go wrong between the two."""
+
+import asyncio
+import ipaddress
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from aiohttp import web
+from PIL import Image
+
+from vlures.errors import UsageError
+from vlures.sandbox import gemini_errors, openai_errors
+from vlures.sandbox.batch_runner import BatchRunner
+from vlures.sandbox.faults import Fault
+from vlures.sandbox.replies import Call, FilePart, ProviderError, Reply, json_reply
+from vlures.sandbox.routes import Route, find_route, provider_of
+from vlures.sandbox.settings import SandboxSettings
+from vlures.sandbox.world import World
+
+LARGEST_BODY_BYTES = 512_000_000
+CHUNK_BYTES = 1 << 18
+SHUTDOWN_S = 0.2
+HANG_STEP_S = 0.2
+ACTING_FAULTS = frozenset(("drop_after", "truncate", "bad_json"))
+HTML_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+
+
+async def serve_sandbox(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
+    """Serve until cancelled; a state folder of its own goes at the end."""
+    _check_host(settings.host)
+    # Pillow warns of very large pictures; both providers take them.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    if settings.state_dir is not None:
+        await _serve_in(settings, settings.state_dir, ready)
+        return
+    with tempfile.TemporaryDirectory(prefix="vlures-sandbox-", ignore_cleanup_errors=True) as folder:
+        await _serve_in(settings, Path(folder), ready)
+
+
+def _check_host(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        sentence = f"The sandbox serves on loopback only, not on {host!r}; leave the host out or use 127.0.0.1."
+        raise UsageError(sentence)
+
+
+async def _serve_in(settings: SandboxSettings, folder: Path, ready: Callable[[str], None]) -> None:
+    world = World(settings, folder)
+    runner = BatchRunner(world)
+    edge = Edge(world, runner)
+    app = web.Application(client_max_size=LARGEST_BODY_BYTES)
+    app.router.add_route("*", "/{path:.*}", edge.serve)
+    site_runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, read_bufsize=CHUNK_BYTES)
+    try:
+        await site_runner.setup()
+        await _bind(site_runner, settings)
+        for batch in world.batches.unfinished():
+            runner.start(batch)
+        port = site_runner.addresses[0][1]
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        ready(f"http://{shown}:{port}")
+        await asyncio.Event().wait()
+    finally:
+        await site_runner.cleanup()
+        await runner.stop()
+        world.close()
+
+
+async def _bind(site_runner: web.AppRunner, settings: SandboxSettings) -> None:
+    try:
+        await web.TCPSite(site_runner, settings.host, settings.port, backlog=512).start()
+    except OSError as error:
+        sentence = f"The sandbox cannot listen on {settings.host}:{settings.port} ({error.strerror})."
+        raise UsageError(sentence) from error
+
+
+class _Cut(Exception):
+    """The connection is to be cut without a reply."""
+
+
+class Edge:
+    """Turns HTTP into calls and replies into HTTP, and lets the faults strike."""
+
+    def __init__(self, world: World, runner: BatchRunner) -> None:
+        self._world = world
+        self._runner = runner
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Serve one request."""
+        arrived = time.monotonic()
+        found = find_route(request.method, request.path)
+        if found is None:
+            await request.read()
+            return _respond(_unknown_path(request.method, request.path))
+        route, words = found
+        self._world.counts.requests[route.name] += 1
+        if route.is_live:
+            self._world.counts.begin_live()
+        try:
+            return await self._serve_route(request, route, words, arrived)
+        except (_Cut, ConnectionError, web.RequestPayloadError):  # ours, or the client is gone
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response(status=500)
+        finally:
+            if route.is_live:
+                self._world.counts.end_live()
+
+    async def _serve_route(
+        self, request: web.Request, route: Route, words: dict[str, str], arrived: float
+    ) -> web.StreamResponse:
+        faults = self._world.faults.strikes("http", route.place) if route.place else []
+        for fault in faults:
+            if fault.kind == "latency":
+                await asyncio.sleep(fault.number("seconds", 1.0))
+        strike = next((fault for fault in faults if fault.kind != "latency"), None)
+        if strike is not None and strike.kind == "drop_before":
+            raise _Cut
+        call = await self._read(request, words, store=strike is None or strike.kind in ACTING_FAULTS)
+        try:
+            if strike is not None and strike.kind not in ACTING_FAULTS:
+                return _respond(await _struck_reply(request, route, call, strike))
+            reply = self._act(route, call)
+        finally:
+            if call.spooled is not None:
+                call.spooled.unlink(missing_ok=True)  # a file that was stored has been moved away
+        if route.is_live and self._world.settings.latency_s:
+            await asyncio.sleep(arrived + self._world.settings.latency_s - time.monotonic())
+        if strike is not None:
+            return await _broken(request, reply, strike)
+        return await _send_part(request, reply, reply.part) if reply.part else _respond(reply)
+
+    def _act(self, route: Route, call: Call) -> Reply:
+        settings = self._world.settings
+        try:
+            if route.provider == "openai":
+                openai_errors.check_key(call.headers, settings.api_key)
+            elif route.provider == "gemini":
+                gemini_errors.check_key(call.headers, call.query, settings.api_key)
+            return route.serve(self._world, self._runner, call)
+        except ProviderError as error:
+            return error.reply()
+
+    async def _read(self, request: web.Request, words: dict[str, str], *, store: bool) -> Call:
+        """The whole request; an upload's body goes to disk as it comes (or nowhere, if nobody will look at it)."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        call = Call(request.path, dict(request.query), headers, b"", words)
+        if not headers.get("content-type", "").startswith("multipart/"):
+            body = await request.read()
+            self._world.counts.bytes_received += len(body)
+            return replace(call, body=body)
+        spooled = self._world.files.new_part()
+        try:
+            with spooled.open("wb", buffering=0) as file:
+                async for chunk in request.content.iter_any():
+                    self._world.counts.bytes_received += len(chunk)
+                    if store:
+                        file.write(chunk)
+        except BaseException:
+            spooled.unlink()
+            raise
+        return replace(call, spooled=spooled)
+
+
+def _unknown_path(method: str, path: str) -> Reply:
+    provider = provider_of(path)
+    if provider == "openai":
+        return openai_errors.unknown_path(method, path.removeprefix("/openai")).reply()
+    if provider == "gemini":
+        return gemini_errors.unknown_path(method, path.removeprefix("/gemini")).reply()
+    known = "/openai/v1, /gemini/v1, /sandbox/ledger, /sandbox/stats, /sandbox/faults"
+    return json_reply({"error": f"The sandbox does not serve {method} {path}; it serves {known}."}, 404)
+
+
+async def _struck_reply(request: web.Request, route: Route, call: Call, fault: Fault) -> Reply:
+    """The reply of a fault under which the server does not act."""
+    if fault.kind == "hang":
+        await _hold(request, fault.number("seconds", 3600.0))
+        raise _Cut
+    if fault.kind == "html":
+        return Reply(502, HTML_PAGE, content_type="text/html")
+    if route.provider == "gemini":
+        return gemini_errors.struck_error(fault, call.words).reply()
+    return openai_errors.struck_error(fault, call.words).reply()
+
+
+async def _hold(request: web.Request, seconds: float) -> None:
+    """Hold the connection without a word, as long as the client does."""
+    left_s = seconds
+    while left_s > 0 and request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(min(HANG_STEP_S, left_s))
+        left_s -= HANG_STEP_S
+
+
+async def _broken(request: web.Request, reply: Reply, fault: Fault) -> web.StreamResponse:
+    """What is left of a reply that a fault strikes after the server has acted."""
+    if fault.kind == "drop_after":
+        raise _Cut
+    if fault.kind == "bad_json":
+        return _respond(Reply(200, b'{"this is": "not JSON", \n'))
+    size = reply.part.size if reply.part else len(reply.body)
+    response = web.StreamResponse(status=reply.status, headers={"Content-Length": str(size), **reply.headers})
+    response.content_type = reply.content_type
+    await response.prepare(request)
+    if reply.part:
+        await _write_part(response, replace(reply.part, size=size // 2))
+    else:
+        await response.write(reply.body[: size // 2])
+    raise _Cut
+
+
+def _respond(reply: Reply) -> web.Response:
+    return web.Response(status=reply.status, body=reply.body, headers=reply.headers, content_type=reply.content_type)
+
+
+async def _send_part(request: web.Request, reply: Reply, part: FilePart) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers={"Content-Length": str(part.size), **reply.headers})
+    response.content_type = reply.content_type
+    await response.prepare(request)
+    await _write_part(response, part)
+    await response.write_eof()
+    return response
+
+
+async def _write_part(response: web.StreamResponse, part: FilePart) -> None:
+    left = part.size
+    with part.path.open("rb") as file:
+        file.seek(part.start)
+        while left > 0:
+            chunk = file.read(min(CHUNK_BYTES, left))
+            if not chunk:
+                return
+            left -= len(chunk)
+            await response.write(chunk)

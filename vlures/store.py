@@ -1,0 +1,379 @@
+"""CheckpointStore: the append-only record of responses and jobs; the only thing that a run must not lose.
+
+One file per cell with a line per response, `jobs.jsonl` with a line per event of a job. A line is in the operating
+system's hands before it is counted, and on the disk within a second. Nothing is ever deleted: a torn last line is
+moved aside, any other unreadable line stops the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vlures.errors import VluresError
+from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, Cell, Job, JobState, Response, Setting
+
+LEAST_FREE_BYTES = 32_000_000
+"""A run stops sending while there is still this much room, so that the answers in flight find a place."""
+
+_CHECKPOINT_NAME = re.compile(r"checkpoint_task(\d+)_(\w+)\.jsonl")
+
+
+class _StoredLine(msgspec.Struct, frozen=True):
+    """What the store keeps in mind of a response; the text stays on the disk."""
+
+    key: str
+    status: str
+    digest: str = ""
+    error: dict[str, Any] | None = None
+    usage: dict[str, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a sample of a cell stands. offset: of its line in the cell's file, in bytes. due: asked again since."""
+
+    status: str
+    digest: str
+    offset: int
+    due: bool = False
+
+
+@dataclass(slots=True)
+class CellTotals:
+    """Tokens that were paid for in a cell, redone answers included."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
+
+    def add(self, usage: Mapping[str, int | None] | None) -> None:
+        for key, value in (usage or {}).items():
+            if value:
+                setattr(self, key, getattr(self, key) + value)
+
+
+class CheckpointStore:
+    """The checkpoint folder of one output folder in one setting.
+
+    writable=False reads only and mends nothing. say: called with a sentence about anything that was mended.
+    Raises VluresError for a line that cannot be read, naming file and line.
+    """
+
+    def __init__(
+        self,
+        output_folder: Path,
+        setting: Setting,
+        *,
+        writable: bool = True,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = output_folder / f"checkpoints_{setting.label}"
+        self.setting = setting
+        self._writable = writable
+        self._say = say
+        self._files: dict[Path, int] = {}
+        self._dirty: set[Path] = set()
+        self._entries: dict[Cell, dict[int, Entry]] = {}
+        self._totals: dict[Cell, CellTotals] = {}
+        self._jobs: dict[str, Job] = {}
+        if writable:
+            self._make_folder()
+        self._load()
+
+    # Reading
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(sorted(self._entries))
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        return tuple(self._jobs.values())
+
+    def open_jobs(self) -> tuple[Job, ...]:
+        """Jobs whose answers may still come."""
+        return tuple(job for job in self._jobs.values() if job.state in OPEN_JOB_STATES)
+
+    def entries(self, cell: Cell) -> Mapping[int, Entry]:
+        return self._entries.get(cell, {})
+
+    def entry(self, cell: Cell, sample_id: int) -> Entry | None:
+        return self._entries.get(cell, {}).get(sample_id)
+
+    def totals(self, cell: Cell) -> CellTotals:
+        return self._totals.get(cell, CellTotals())
+
+    def responses(self, cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The standing response of every sample of the cell, by ascending ID, read back from the disk."""
+        entries = self._entries.get(cell, {})
+        if not entries:
+            return
+        with self.checkpoint_path(cell).open("rb") as file:
+            for sample_id in sorted(entries):
+                file.seek(entries[sample_id].offset)
+                yield sample_id, msgspec.json.decode(file.readline())
+
+    def checkpoint_path(self, cell: Cell) -> Path:
+        return self.folder / f"checkpoint_task{cell.task}_{cell.language}.jsonl"
+
+    @property
+    def jobs_path(self) -> Path:
+        return self.folder / "jobs.jsonl"
+
+    # Writing
+
+    def append(self, response: Response) -> bool:
+        """Store a response. False if the same question has its answer already; then nothing is written."""
+        cell, sample_id = parse_key(response.key, self.setting)
+        standing = self.entry(cell, sample_id)
+        if (
+            standing
+            and standing.status in FINAL_STATUSES
+            and not standing.due
+            and (standing.digest == response.digest or response.status == "failed")
+        ):
+            return False
+        if response.time is None:
+            response = replace(response, time=now())
+        offset = self._write(self.checkpoint_path(cell), _without_nones(msgspec.to_builtins(response)))
+        usage = msgspec.to_builtins(response.usage) if response.usage else None
+        self._fold(cell, sample_id, response.status, response.digest, offset, usage)
+        return True
+
+    def ask_again(self, cell: Cell, sample_id: int, why: str) -> None:
+        """Make an answered request due; its old answer stays in the file, and stands until a new one comes."""
+        standing = self._entries[cell][sample_id]
+        key = f"{cell.language}-t{cell.task}-{self.setting.key}-{sample_id}"
+        self._write(self.checkpoint_path(cell), {"key": key, "status": "due", "why": why, "time": now()})
+        self._entries[cell][sample_id] = replace(standing, due=True)
+
+    def begin_job(self, job: Job) -> None:
+        """The intent, on the disk before anything is done about it."""
+        event = {
+            "job": job.tag,
+            "state": job.state,
+            "provider": job.provider,
+            "time": job.time,
+            "requests": job.requests,
+        }
+        self._record_event(event | ({"file_id": job.file_id} if job.file_id else {}))
+
+    def update_job(self, tag: str, state: JobState, **facts: str | None) -> None:
+        """What has become of a job: file_id, batch_id, status, note. Answers stored so far are on the disk first."""
+        if state == "collected":
+            self.sync()
+        self._record_event({"job": tag, "state": state, "time": now(), **facts})
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Replace a small file of the checkpoint folder, whole or not at all."""
+        write_whole(self.folder / name, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A small file of the checkpoint folder; empty if it is not there."""
+        path = self.folder / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise VluresError(f"{path} cannot be read ({error}); move it aside and run again.") from error
+        return content if isinstance(content, dict) else {}
+
+    def sync(self) -> None:
+        """Everything written so far is on the disk when this returns."""
+        for path in list(self._dirty):
+            self._dirty.discard(path)
+            os.fsync(self._files[path])
+
+    def is_short_of_room(self) -> bool:
+        usage = os.statvfs(self.folder)
+        return usage.f_bavail * usage.f_frsize < LEAST_FREE_BYTES
+
+    def close(self) -> None:
+        self.sync()
+        for descriptor in self._files.values():
+            os.close(descriptor)
+        self._files.clear()
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VluresError(
+                f"The folder {self.folder} cannot be made ({error.strerror}); name another place with --output."
+            ) from error
+
+    def _write(self, path: Path, line: dict[str, Any]) -> int:
+        """Append one line; returns its offset in bytes. A line that does not fit is taken back whole."""
+        offset = -1
+        try:
+            descriptor = self._descriptor(path)
+            offset = os.lseek(descriptor, 0, os.SEEK_END)
+            data = msgspec.json.encode(line) + b"\n"
+            written = os.write(descriptor, data)
+            while written < len(data):
+                written += os.write(descriptor, data[written:])
+        except OSError as error:
+            if offset >= 0:
+                os.ftruncate(descriptor, offset)
+            raise VluresError(
+                f"{path} cannot be written ({error.strerror}); what it held is safe. Make room or mend its rights, and run again."
+            ) from error
+        self._dirty.add(path)
+        return offset
+
+    def _descriptor(self, path: Path) -> int:
+        if path not in self._files:
+            self._files[path] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return self._files[path]
+
+    def _record_event(self, event: dict[str, Any]) -> None:
+        self._write(self.jobs_path, _without_nones(event))
+        self._dirty.discard(self.jobs_path)
+        os.fsync(self._files[self.jobs_path])
+        self._fold_event(event)
+
+    # Folding lines into what stands
+
+    def _load(self) -> None:
+        if not self.folder.is_dir():
+            return
+        decoder = msgspec.json.Decoder(_StoredLine)
+        for path in sorted(self.folder.glob("checkpoint_task*_*.jsonl")):
+            match = _CHECKPOINT_NAME.fullmatch(path.name)
+            if match is None:
+                continue
+            cell = Cell(match[2], int(match[1]))
+            prefix = f"{cell.language}-t{cell.task}-{self.setting.key}-"
+            for number, offset, line in self._lines(path):
+                try:
+                    stored = decoder.decode(line)
+                    if not stored.key.startswith(prefix):
+                        raise ValueError(f"the key {stored.key!r} does not belong here")
+                    sample_id = int(stored.key[len(prefix) :])
+                except (msgspec.DecodeError, ValueError) as error:
+                    raise _unreadable(path, number, error) from error
+                self._fold(cell, sample_id, stored.status, stored.digest, offset, stored.usage)
+        if self.jobs_path.is_file():
+            for number, _, line in self._lines(self.jobs_path):
+                try:
+                    self._fold_event(msgspec.json.decode(line))
+                except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+                    raise _unreadable(self.jobs_path, number, error) from error
+
+    def _fold(
+        self, cell: Cell, sample_id: int, status: str, digest: str, offset: int, usage: Mapping[str, int | None] | None
+    ) -> None:
+        """The last answer stands; a failure does not displace an answer, a wish to ask again marks it."""
+        entries = self._entries.setdefault(cell, {})
+        standing = entries.get(sample_id)
+        if usage:
+            self._totals.setdefault(cell, CellTotals()).add(usage)
+        if status == "due":
+            if standing:
+                entries[sample_id] = replace(standing, due=True)
+        elif status in FINAL_STATUSES or standing is None or standing.status not in FINAL_STATUSES:
+            entries[sample_id] = Entry(status, digest, offset)
+
+    def _fold_event(self, event: dict[str, Any]) -> None:
+        tag = event["job"]
+        facts = {key: event[key] for key in ("state", "file_id", "batch_id", "status", "note") if event.get(key)}
+        if tag in self._jobs:
+            self._jobs[tag] = replace(self._jobs[tag], **facts)
+        else:
+            job = Job(tag, event["provider"], event["state"], event["requests"], event["time"])
+            self._jobs[tag] = replace(job, **facts)
+
+    def _lines(self, path: Path) -> Iterator[tuple[int, int, bytes]]:
+        """(line number from 1, offset in bytes, line) of each whole line; a torn last line is mended first."""
+        self._mend_tail(path)
+        offset = 0
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n"):
+                    yield number, offset, line
+                offset += len(line)
+
+    def _mend_tail(self, path: Path) -> None:
+        """A process that was killed may have left half a line at the end. Keep it aside; complete it if only
+        its line break is missing."""
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            torn = _tail_after_last_break(file, size)
+        if not torn:
+            return
+        if not self._writable:
+            self._say(f"The last line of {path} is torn; the next run mends it.")
+            return
+        try:
+            msgspec.json.decode(torn)
+        except msgspec.DecodeError:
+            aside = path.with_name(f"{path.name}.torn-{size - len(torn)}")
+            aside.write_bytes(torn)
+            os.truncate(path, size - len(torn))
+            self._say(f"The last line of {path} was torn ({len(torn)} bytes); it was cut off and kept in {aside.name}.")
+        else:
+            with path.open("ab") as file:
+                file.write(b"\n")
+            self._say(f"The last line of {path} had lost its line break; it is whole again.")
+
+
+def parse_key(key: str, setting: Setting) -> tuple[Cell, int]:
+    """The cell and the sample's ID of a request's key. Raises ValueError if it is no key of this setting."""
+    match = re.fullmatch(rf"(\w+)-t(\d+)-{setting.key}-(\d+)", key)
+    if match is None:
+        raise ValueError(f"{key!r} is not the key of a request in the setting {setting.label}")
+    return Cell(match[1], int(match[2])), int(match[3])
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Replace a file so that a reader, or a crash, sees the old one or the new one."""
+    scratch = path.with_name(f".{path.name}.new")
+    try:
+        with scratch.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise VluresError(
+            f"{path} cannot be written ({error.strerror}); the answers are safe in the checkpoints. Make room and run again."
+        ) from error
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _tail_after_last_break(file: Any, size: int) -> bytes:
+    tail = b""
+    position = size
+    while position > 0 and b"\n" not in tail:
+        step = min(65_536, position)
+        position -= step
+        file.seek(position)
+        tail = file.read(step) + tail
+    return tail[tail.rfind(b"\n") + 1 :]
+
+
+def _without_nones(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nones(inner) for key, inner in value.items() if inner is not None}
+    return value
+
+
+def _unreadable(path: Path, number: int, error: Exception) -> VluresError:
+    return VluresError(
+        f"{path}, line {number}, cannot be read ({error}); nothing was changed. Mend or remove that line, then run again."
+    )
