@@ -177,7 +177,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
     for key in content:
         if key in FIELDS:
             continue
-        if re.search(r"api.?key|secret|token$", key):
+        if re.search(r"api.?key|secret|^(access_?|auth_?)?token$", key, re.IGNORECASE):
             raise UsageError(
                 f"{file}: `{key}`: a key does not belong in a configuration; put it into .env or the environment."
             )
@@ -203,10 +203,15 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
     for key in ("redo", "fault"):
         if key in values:
             values[key] = [
-                part for item in _as_list(values[key]) for part in (item.split(",") if key == "redo" else [item])
+                part
+                for item in _texts(values[key], place(key))
+                for part in (item.split(",") if key == "redo" else [item])
             ]
     if values.get("example_language") is not None:
-        values["example_language"] = _languages([values["example_language"]], place("example_language"))[0]
+        examples = _languages([values["example_language"]], place("example_language"))
+        if len(examples) > 1:
+            raise UsageError(f"{place('example_language')}: a worked example has one language, not {len(examples)}.")
+        values["example_language"] = examples[0]
     if "dataset" in values:
         values["dataset"] = _dataset(values["dataset"], place("dataset"))
     for key, value in values.items():
@@ -223,9 +228,9 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
         raise UsageError("A run needs at least one language and one task.")
     if config.fault and not config.sandbox:
         raise UsageError("--fault is for the sandbox; add --sandbox.")
-    if config.name is not None and not re.fullmatch(r"[\w.-]+", config.name):
+    if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         raise UsageError(
-            f"{place('name')} is {config.name!r}: a name of letters, digits, '.', '_' and '-' makes a folder."
+            f"{place('name')} is {config.name!r}: a name begins with a letter or digit and goes on with letters, digits, '.', '_' and '-'."
         )
     return config
 
@@ -249,6 +254,15 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def _texts(value: Any, place: str) -> list[str]:
+    """A text or a list of texts, as a list."""
+    texts = _as_list(value)
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(f"{place}: {text!r} must be a text in quotation marks.")
+    return texts
+
+
 def _languages(words: list[Any], place: str) -> list[str]:
     codes: list[str] = []
     for word in (part.strip() for item in words for part in str(item).split(",")):
@@ -268,6 +282,8 @@ def _numbers(value: Any, place: str) -> list[int]:
         if match is None:
             raise UsageError(f"{place}: {part!r} is not a number or a range such as 1-5.")
         first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise UsageError(f"{place}: the range {part} runs backwards; write {last}-{first}.")
         if last - first > 1_000_000:
             raise UsageError(f"{place}: the range {part} is too long.")
         numbers += [number for number in range(first, last + 1) if number not in numbers]
@@ -277,11 +293,13 @@ def _numbers(value: Any, place: str) -> list[int]:
 def _dataset(value: Any, place: str) -> str | dict[str, str]:
     """One folder, or {language code: folder} from a table or from `En=DIR` words."""
     if isinstance(value, dict):
-        return {_languages([word], place)[0]: str(folder) for word, folder in value.items()}
-    words = [str(word) for word in _as_list(value)]
+        folders = {_languages([word], place)[0]: folder for word, folder in value.items()}
+        _texts(list(folders.values()), place)
+        return folders
+    words = _texts(value, place)
     if len(words) == 1 and not (words[0].partition("=")[1] and find_language(words[0].partition("=")[0])):
         return words[0]
-    folders: dict[str, str] = {}
+    folders = {}
     for word in words:
         language, equals, folder = word.partition("=")
         if not equals:

@@ -13,8 +13,8 @@ from vlures.errors import VluresError
 from vlures.records import Image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-MIME_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-"""What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
+MIME_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+"""An MPO is a JPEG that carries a preview or a gain map behind its picture, as many cameras and phones write it. What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
 
 ENCODED_BUDGET_BYTES = 64_000_000
 
@@ -43,7 +43,7 @@ def read_image(path: Path) -> Image:
             warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
             with pillow.open(io.BytesIO(data)) as picture:
                 kind, (width, height) = picture.format or "unknown", picture.size
-                animated = bool(getattr(picture, "is_animated", False))
+                animated = kind != "MPO" and bool(getattr(picture, "is_animated", False))
     except (UnidentifiedImageError, pillow.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise UnusableImage("is not a picture that can be opened") from error
     if kind not in MIME_TYPES:

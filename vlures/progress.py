@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm import tqdm
 
@@ -33,8 +34,8 @@ class Progress:
         self._began = time.monotonic()
         self._new = 0
         self._last_line = 0.0
-        self._bar: tqdm[None] | None = None
-        self._states: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
+        self._states: tqdm[Any] | None = None
         if sys.stderr.isatty():
             shape = (
                 "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"

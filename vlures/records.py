@@ -209,7 +209,8 @@ OPEN_JOB_STATES: frozenset[str] = frozenset({"intended", "uploaded", "creating",
 class Job:
     """One batch at a provider, from the intent to create it until its answers are stored.
 
-    tag: ours, in the batch's metadata. requests: key → digest of what was asked. time: of the intent, ISO 8601, UTC.
+    tag: ours, in the batch's metadata. requests: key → digest of what was asked. time: of the intent, ISO 8601, UTC;
+    changed: of the last event.
     """
 
     tag: str
@@ -221,6 +222,7 @@ class Job:
     batch_id: str | None = None
     status: str | None = None
     note: str | None = None
+    changed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,9 @@ def write_results(output_folder: Path, name: str, store: CheckpointStore) -> dic
             if response["status"] == "ok"
         }
         path = results_path(output_folder, name, store.setting, cell)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
     summary = summarise(name, store)
     folder = results_folder(output_folder, store.setting)
-    folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     return summary
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,12 @@ from typing import Any
 import msgspec
 
 from vlures.errors import VluresError
-from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, Cell, Job, JobState, Response, Setting
+from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, STATUSES, Cell, Job, JobState, Response, Setting
 
 LEAST_FREE_BYTES = 32_000_000
 """A run stops sending while there is still this much room, so that the answers in flight find a place."""
 
+KNOWN_STATUSES = frozenset({*STATUSES, "due"})
 _CHECKPOINT_NAME = re.compile(r"checkpoint_task(\d+)_(\w+)\.jsonl")
 
 
@@ -260,7 +262,9 @@ class CheckpointStore:
                     stored = decoder.decode(line)
                     if not stored.key.startswith(prefix):
                         raise ValueError(f"the key {stored.key!r} does not belong here")
-                    sample_id = int(stored.key[len(prefix) :])
+                    sample_id = parse_key(stored.key, self.setting)[1]
+                    if stored.status not in KNOWN_STATUSES:
+                        raise ValueError(f"the status {stored.status!r} is none")
                 except (msgspec.DecodeError, ValueError) as error:
                     raise _unreadable(path, number, error) from error
                 self._fold(cell, sample_id, stored.status, stored.digest, offset, stored.usage)
@@ -288,6 +292,7 @@ class CheckpointStore:
     def _fold_event(self, event: dict[str, Any]) -> None:
         tag = event["job"]
         facts = {key: event[key] for key in ("state", "file_id", "batch_id", "status", "note") if event.get(key)}
+        facts["changed"] = event["time"]
         if tag in self._jobs:
             self._jobs[tag] = replace(self._jobs[tag], **facts)
         else:
@@ -317,8 +322,8 @@ class CheckpointStore:
             return
         try:
             msgspec.json.decode(torn)
-        except msgspec.DecodeError:
-            aside = path.with_name(f"{path.name}.torn-{size - len(torn)}")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            aside = _free_name(path.with_name(f"{path.name}.torn-{size - len(torn)}"))
             aside.write_bytes(torn)
             os.truncate(path, size - len(torn))
             self._say(f"The last line of {path} was torn ({len(torn)} bytes); it was cut off and kept in {aside.name}.")
@@ -330,23 +335,25 @@ class CheckpointStore:
 
 def parse_key(key: str, setting: Setting) -> tuple[Cell, int]:
     """The cell and the sample's ID of a request's key. Raises ValueError if it is no key of this setting."""
-    match = re.fullmatch(rf"(\w+)-t(\d+)-{setting.key}-(\d+)", key)
+    match = re.fullmatch(rf"([A-Za-z]+)-t([0-9]+)-{setting.key}-([0-9]+)", key)
     if match is None:
         raise ValueError(f"{key!r} is not the key of a request in the setting {setting.label}")
     return Cell(match[1], int(match[2])), int(match[3])
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Replace a file so that a reader, or a crash, sees the old one or the new one."""
+    """Replace a file so that a reader, or a crash, sees the old one or the new one. Makes its folder."""
     scratch = path.with_name(f".{path.name}.new")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("w", encoding="utf-8") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
         raise VluresError(
             f"{path} cannot be written ({error.strerror}); the answers are safe in the checkpoints. Make room and run again."
         ) from error
@@ -354,6 +361,16 @@ def write_whole(path: Path, content: str) -> None:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or the first of `path-2`, `path-3` … that is not taken."""
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
 
 
 def _tail_after_last_break(file: Any, size: int) -> bytes:

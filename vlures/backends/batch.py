@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -387,10 +388,14 @@ class _Drive:
         self._journal.update_job(batch.tag, "created", batch_id=state.batch_id)
         return state
 
-    async def _look_for(self, tag: str) -> BatchState | None:
-        """Look a batch up by its tag, patiently: a provider's list may lag behind a creation."""
+    async def _look_for(self, tag: str, since: datetime | None = None) -> BatchState | None:
+        """Look a batch up by its tag, patiently: a provider's list may lag behind a creation.
+
+        since: when the creation was tried, if that was in an earlier process.
+        """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._policy.doubt_patience_s
+        waited_s = (datetime.now(UTC) - since).total_seconds() if since else 0.0
+        deadline = loop.time() + self._policy.doubt_patience_s - max(0.0, waited_s)
         attempt = 0
         while True:
             attempt += 1
@@ -405,7 +410,7 @@ class _Drive:
         batch = _Batch(job.tag, job.requests, {})
         if job.state == "creating":
             self._observer.job_changed(job.tag, "in doubt", 0, len(job.requests))
-            state = await self._look_for(job.tag)
+            state = await self._look_for(job.tag, datetime.fromisoformat(job.changed or job.time))
             if state is not None:
                 self._journal.update_job(job.tag, "created", batch_id=state.batch_id)
         elif job.state == "created":

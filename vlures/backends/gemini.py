@@ -6,7 +6,6 @@ Sources: google-genai 3.4, the API's pages on rate limits, troubleshooting and s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from google.genai import errors, types
 from vlures.backends import Backend, Observer
 from vlures.backends.live import LiveDriver, LivePolicy
 from vlures.backends.patience import Patience
+from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_text
 from vlures.config import RunConfig
 from vlures.errors import Incomplete, Retry, UsageError, VluresError
 from vlures.images import EncodedImages
@@ -87,7 +87,7 @@ class GeminiLive:
             raise Retry(str(error), code="connection", reached=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise Retry(f"the connection was lost ({error or type(error).__name__})", code="connection") from error
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
             raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
         return read_answer(request.key, body)
 
@@ -146,21 +146,20 @@ def read_answer(key: str, body: Any) -> Response:
 
     Raises Retry for an answer without text where asking again has been seen to help.
     """
-    body = body if isinstance(body, dict) else {}
-    candidates = body.get("candidates") or [{}]
-    candidate = candidates[0]
-    parts = (candidate.get("content") or {}).get("parts") or []
-    text = "".join(part.get("text") or "" for part in parts if not part.get("thought")) or None
-    finish_reason = candidate.get("finishReason")
-    block_reason = (body.get("promptFeedback") or {}).get("blockReason")
+    body = as_object(body)
+    candidate = next(iter(as_objects(body.get("candidates"))), {})
+    parts = as_objects(as_object(candidate.get("content")).get("parts"))
+    text = "".join(as_text(part.get("text")) or "" for part in parts if not part.get("thought")) or None
+    finish_reason = as_text(candidate.get("finishReason"))
+    block_reason = as_text(as_object(body.get("promptFeedback")).get("blockReason"))
     heard = Response(
         key,
         "ok",
         text=text,
         finish_reason=block_reason or finish_reason,
-        model=body.get("modelVersion"),
+        model=as_text(body.get("modelVersion")),
         usage=_read_usage(body.get("usageMetadata")),
-        response_id=body.get("responseId"),
+        response_id=as_text(body.get("responseId")),
     )
     if block_reason or finish_reason in REFUSALS:
         return replace(heard, status="refused")
@@ -176,23 +175,22 @@ def _read_usage(usage: Any) -> Usage | None:
     """Thinking is billed as output, so it is part of output_tokens, as it is with OpenAI."""
     if not isinstance(usage, dict):
         return None
-    thinking = usage.get("thoughtsTokenCount")
+    thinking = as_count(usage.get("thoughtsTokenCount"))
     return Usage(
-        input_tokens=usage.get("promptTokenCount"),
-        output_tokens=(usage.get("candidatesTokenCount") or 0) + (thinking or 0),
-        cached_tokens=usage.get("cachedContentTokenCount"),
+        input_tokens=as_count(usage.get("promptTokenCount")),
+        output_tokens=(as_count(usage.get("candidatesTokenCount")) or 0) + (thinking or 0),
+        cached_tokens=as_count(usage.get("cachedContentTokenCount")),
         thinking_tokens=thinking,
     )
 
 
 def read_error(code: int, status: str, details: Any, headers: Mapping[str, str]) -> Retry | VluresError | Failure:
     """What an error of the API means: wait and retry, stop the run, or fail this one request."""
-    error = details.get("error", details) if isinstance(details, dict) else {}
-    error = error if isinstance(error, dict) else {}
+    error = as_object(as_object(details).get("error", details))
     message = " ".join(str(error.get("message") or status or "no reason was given").split())[:400].rstrip(".") + "."
     said = f"{code} {message}"
-    notes = [note for note in error.get("details") or [] if isinstance(note, dict)]
-    reasons = {note.get("reason") for note in notes}
+    notes = as_objects(error.get("details"))
+    reasons = {as_text(note.get("reason")) for note in notes}
     if code in (401, 403) or "API_KEY_INVALID" in reasons:
         return VluresError(f"Gemini refuses the key: {said} Check GOOGLE_API_KEY or GEMINI_API_KEY, then run again.")
     if code == 404:
@@ -211,17 +209,16 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
 
 def _is_for_the_day(notes: list[dict[str, Any]], message: str) -> bool:
     """A daily 429 still carries a short retryDelay, so its quota's name is looked at first."""
-    quota_ids = [str(violation.get("quotaId")) for note in notes for violation in note.get("violations") or []]
+    quota_ids = [
+        as_text(broken.get("quotaId")) or "" for note in notes for broken in as_objects(note.get("violations"))
+    ]
     return any("PerDay" in quota_id for quota_id in quota_ids) or "limit: 0" in message
 
 
 def _asked_wait(notes: list[dict[str, Any]], headers: Mapping[str, str]) -> float | None:
     """The longer of RetryInfo and Retry-After, in seconds."""
-    asked = [headers.get("retry-after", ""), *(str(note.get("retryDelay", "")).removesuffix("s") for note in notes)]
-    waits = []
-    for wait in asked:
-        with suppress(ValueError):
-            waits.append(max(0.0, float(wait)))
+    asked = [headers.get("retry-after", ""), *(as_text(note.get("retryDelay")) or "" for note in notes)]
+    waits = [seconds for seconds in map(as_seconds, asked) if seconds is not None]
     return max(waits, default=None)
 
 

@@ -153,6 +153,9 @@ class LiveDriver:
             raise Retry(reason, code="timeout", reached=self._patience.reached) from error
 
     async def _wait_out_the_pause(self) -> None:
+        # The pause may be made longer while it is waited out, so it is looked at again.
         loop = asyncio.get_running_loop()
-        while (left := self._resume_at - loop.time()) > 0:
-            await asyncio.sleep(left)
+        left_s = self._resume_at - loop.time()
+        while left_s > 0:
+            await asyncio.sleep(left_s)
+            left_s = self._resume_at - loop.time()

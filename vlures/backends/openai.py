@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -20,6 +19,7 @@ from vlures.backends import Backend, Observer
 from vlures.backends.batch import BatchDriver, BatchPolicy, BatchState, JobProblem
 from vlures.backends.patience import Patience
 from vlures.backends.shards import Line
+from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_text, decode_object
 from vlures.config import RunConfig
 from vlures.errors import InDoubt, NotFound, Retry, UsageError, VluresError
 from vlures.records import Failure, Parameters, Request, Response, Status, Usage
@@ -27,6 +27,7 @@ from vlures.records import Failure, Parameters, Request, Response, Status, Usage
 PROVIDER = "OpenAI"
 ENDPOINT: Final = "/v1/chat/completions"
 MOST_LINES = 50_000
+HTTP_OK = 200
 TAG = "vlures"
 """The key of our tag in a batch's metadata."""
 
@@ -192,65 +193,56 @@ def read_result_line(line: bytes) -> Response | None:
 
     Failures come in two shapes: an API error in `response.body.error`, or `response: null` with `error`.
     """
-    try:
-        content = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    content = decode_object(line) or {}
+    key = as_text(content.get("custom_id"))
+    if key is None:
         return None
-    if not isinstance(content, dict) or not isinstance(content.get("custom_id"), str):
-        return None
-    key = content["custom_id"]
     reply = content.get("response")
     if not isinstance(reply, dict):
         return Response(key, "failed", error=_line_failure(content.get("error"), 0))
-    status_code = reply.get("status_code") or 0
+    status_code = as_count(reply.get("status_code")) or 0
     body = reply.get("body")
-    if isinstance(body, str):
-        try:
-            body = msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            body = None
-    body = body if isinstance(body, dict) else {}
-    if status_code == 200 or (not body.get("error") and body.get("choices")):
+    body = (decode_object(body) or {}) if isinstance(body, str) else as_object(body)
+    error = body.get("error") or content.get("error")
+    if not error and (status_code == HTTP_OK or body.get("choices")):
         return read_completion(key, body)
-    return Response(key, "failed", error=_line_failure(body.get("error") or content.get("error"), status_code))
+    return Response(key, "failed", error=_line_failure(error, status_code))
 
 
 def _line_failure(error: Any, status_code: int) -> Failure:
-    error = error if isinstance(error, dict) else {"message": str(error or "no reason was given")}
-    code = str(error.get("code") or error.get("type") or status_code)
-    message = str(error.get("message") or code)
+    known = as_object(error)
+    code = str(known.get("code") or known.get("type") or status_code or "no code")
+    message = str(known.get("message") or (error if isinstance(error, str) else "") or "no reason was given")
     transient = (
         status_code in (0, 408, 409, 429) or status_code >= 500 or code in ("batch_expired", "rate_limit_exceeded")
-    )
-    if code == "insufficient_quota":
-        transient = False
+    ) and code != "insufficient_quota"
     return Failure(f"{status_code} {code}" if status_code else code, message, transient)
 
 
 def read_completion(key: str, body: Mapping[str, Any]) -> Response:
     """A chat completion as a response: text only if the model spoke."""
-    choices = body.get("choices") or []
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    message = choice.get("message") or {}
-    finish_reason = choice.get("finish_reason")
-    text = message.get("content") or None
-    refusal = message.get("refusal")
+    choice = next(iter(as_objects(body.get("choices"))), {})
+    message = as_object(choice.get("message"))
+    finish_reason = as_text(choice.get("finish_reason"))
+    content = message.get("content")
+    text = as_text(content) or "".join(as_text(part.get("text")) or "" for part in as_objects(content)) or None
+    refusal = as_text(message.get("refusal"))
     heard = Response(
         key,
         "failed",
         text=text,
         finish_reason=finish_reason,
-        model=body.get("model"),
+        model=as_text(body.get("model")),
         usage=_read_usage(body.get("usage")),
-        response_id=body.get("id"),
+        response_id=as_text(body.get("id")),
     )
     status = STATUSES.get(finish_reason or "")
     if refusal or status == "refused":
-        return replace(heard, status="refused", text=str(refusal) if refusal else text)
+        return replace(heard, status="refused", text=refusal or text)
     if status == "truncated":
         advice = "The allowance of tokens was used up before any text; raise max_output_tokens."
         return replace(heard, status="truncated", error=None if text else Failure("no text", advice))
-    if text and (status == "ok" or (choice and finish_reason is None)):
+    if text and (status == "ok" or finish_reason is None):
         return replace(heard, status="ok")
     what = f"finish reason {finish_reason!r}" if choice else "an answer without choices"
     error = Failure("empty answer", f"No text came ({what}).", transient=status == "ok" or not choice)
@@ -261,10 +253,10 @@ def _read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     return Usage(
-        input_tokens=usage.get("prompt_tokens"),
-        output_tokens=usage.get("completion_tokens"),
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        thinking_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+        input_tokens=as_count(usage.get("prompt_tokens")),
+        output_tokens=as_count(usage.get("completion_tokens")),
+        cached_tokens=as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        thinking_tokens=as_count(as_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
     )
 
 
@@ -328,14 +320,5 @@ def _message(error: openai.APIStatusError) -> str:
 def _retry_after(error: openai.APIStatusError) -> float | None:
     """Seconds that the server asks to wait, from `retry-after-ms` or `Retry-After` (seconds or a date)."""
     headers = error.response.headers
-    for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(header, "")
-        try:
-            return max(0.0, float(value) * unit)
-        except ValueError:
-            pass
-    try:
-        when = datetime.strptime(headers.get("retry-after", ""), "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    milliseconds = as_seconds(headers.get("retry-after-ms", ""))
+    return milliseconds / 1000 if milliseconds is not None else as_seconds(headers.get("retry-after", ""))

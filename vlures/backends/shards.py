@@ -93,10 +93,12 @@ class ShardFile(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         filled = 0
         while filled < len(buffer):
-            if not self._rest:
-                self._rest = memoryview(next(self._pieces, b""))
-                if not self._rest:
-                    break
+            while not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    self._position += filled
+                    return filled
+                self._rest = memoryview(piece)
             step = min(len(buffer) - filled, len(self._rest))
             buffer[filled : filled + step] = self._rest[:step]
             self._rest = self._rest[step:]

@@ -19,7 +19,8 @@ from vlures.records import LANGUAGES, TASKS, Language, Prompt, Setting, Task
 
 SETTINGS = tuple(Setting(shots, rationales) for shots in (0, 1) for rationales in (False, True))
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{(\s*\w+\s*)\}")
+_PLACEHOLDERS = frozenset({"task", "question", "rationale", "answer", "article"})
 _EXAMPLE_KEYS = ("question", "rationale", "answer")
 
 
@@ -79,16 +80,23 @@ def read_pack(data: bytes, source: str, language: Language) -> Pack:
             template = reader.text(section, setting.label)
             _check_placeholders(template, f"{source}: `{section}.{setting.label}`", _wanted(needs_text, setting))
             templates[needs_text, setting.label] = template
+
+    def plain(*keys: str) -> str:
+        text = reader.text(*keys)
+        for name in _PLACEHOLDER.findall(text):
+            if name in _PLACEHOLDERS:
+                where = f"{source}: `{'.'.join(keys)}`"
+                raise VluresError(f"{where} has the placeholder {{{name}}}, which only the templates may hold.")
+        return text
+
     pack = Pack(
         source=source,
         language=language,
         direction=direction,
-        system=reader.text("system"),
+        system=plain("system"),
         templates=templates,
-        tasks={number: reader.text("tasks", str(number)) for number in TASKS},
-        examples={
-            number: Example(*(reader.text("examples", str(number), key) for key in _EXAMPLE_KEYS)) for number in TASKS
-        },
+        tasks={number: plain("tasks", str(number)) for number in TASKS},
+        examples={number: Example(*(plain("examples", str(number), key) for key in _EXAMPLE_KEYS)) for number in TASKS},
     )
     reader.refuse_leftovers()
     return pack

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from vlures.sandbox.faults import Fault
@@ -16,6 +17,7 @@ Finish = Literal["stop", "length", "safety", "refusal", "blocked"]
 _WORD = re.compile(r"[^\s.,;:!?()\[\]{}\"“”‘’'«»،؛؟۔…—–/\\|<>*#\d]+")
 _JAPANESE_WORD = re.compile(r"[\u4e00-\u9fff々]{2,}|[\u30a1-\u30ffー]{2,}")
 _ENDINGS = ".,:;!?。、：；！？．，۔،؛؟ "
+_INNER_QUOTES = str.maketrans("「」", "『』")
 _QUOTED_WORDS = 7
 _QUOTED_CHARS = 16
 _SHORTEST_WORD = 4
@@ -115,7 +117,7 @@ def _article_sentences(article: str, phrases: Phrases, drawn: bytes, *, japanese
 
 def _first_words(text: str, *, japanese: bool) -> str:
     if japanese:
-        joined = "".join(text.split())
+        joined = "".join(text.split()).translate(_INNER_QUOTES)
         first, more = joined[:_QUOTED_CHARS], len(joined) > _QUOTED_CHARS
     else:
         words = text.split()
@@ -123,13 +125,14 @@ def _first_words(text: str, *, japanese: bool) -> str:
     return first.rstrip(_ENDINGS) + ("…" if more else "")
 
 
-def repeated_words(article: str, common: frozenset[str], *, japanese: bool) -> list[str]:
+@lru_cache(maxsize=4096)  # an article comes back in many requests
+def repeated_words(article: str, common: frozenset[str], *, japanese: bool) -> tuple[str, ...]:
     """Up to three words that the article uses more than once, the commonest first, without the language's small words."""
     found = _JAPANESE_WORD.findall(article) if japanese else _WORD.findall(article)
     words = [word for word in found if (japanese or len(word) >= _SHORTEST_WORD) and word.lower() not in common]
     spelling = {word.lower(): word for word in reversed(words)}
     counts = Counter(word.lower() for word in words)
-    return [spelling[word] for word, count in counts.most_common(3) if count > 1]
+    return tuple(spelling[word] for word, count in counts.most_common(3) if count > 1)
 
 
 def _listed(items: list[str], phrases: Phrases) -> str:

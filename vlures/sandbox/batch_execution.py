@@ -15,7 +15,8 @@ from vlures.sandbox.batches import Batch, Usage
 from vlures.sandbox.faults import Fault
 from vlures.sandbox.files import StoredFile
 from vlures.sandbox.ledger import Entry
-from vlures.sandbox.openai_chat import complete_chat, read_chat
+from vlures.sandbox.openai_chat import read_chat
+from vlures.sandbox.openai_completion import complete_chat
 from vlures.sandbox.openai_errors import OpenAIError, line_error
 from vlures.sandbox.world import World
 
@@ -103,7 +104,7 @@ def _store_result(world: World, batch: Batch, part: Path, name: str) -> str | No
         part.unlink()
         return None
     file_id = f"file-{batch.id.removeprefix('batch_')}-{name}"
-    return world.files.adopt_result(part, file_id, f"{batch.id}_{name}.jsonl").id
+    return world.files.adopt_result(part, file_id, f"{batch.id}_{name}.jsonl", batch.output_life_s).id
 
 
 def _answer_line(world: World, batch: Batch, request: dict[str, object], outcome: _Outcome) -> None:
@@ -150,7 +151,16 @@ def _answer_body(world: World, batch: Batch, request: dict[str, object], outcome
         outcome.usage.reasoning_tokens + answer.thought_tokens,
     )
     outcome.entries.append(
-        Entry("batch", "openai", custom_id, chat.question.digest(), batch.id, chat.question.model, time.time())
+        Entry(
+            "batch",
+            "openai",
+            custom_id,
+            chat.question.digest(),
+            batch.id,
+            chat.question.model,
+            time.time(),
+            chat.question.images,
+        )
     )
     return document
 

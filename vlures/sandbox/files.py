@@ -70,11 +70,13 @@ class FileStore:
         self._files[file.id] = file
         return file
 
-    def adopt_result(self, part: Path, file_id: str, filename: str) -> StoredFile:
+    def adopt_result(self, part: Path, file_id: str, filename: str, life_s: int | None) -> StoredFile:
         """Make a result file of a batch one of the store's."""
         now = int(time.time())
         size = part.stat().st_size
-        return self.adopt(part, StoredFile(file_id, filename, "batch_output", size, 0, now, now + DEFAULT_LIFE_S))
+        return self.adopt(
+            part, StoredFile(file_id, filename, "batch_output", size, 0, now, now + (life_s or DEFAULT_LIFE_S))
+        )
 
     def find(self, file_id: str) -> StoredFile | None:
         """The record, or None if there is no such file."""

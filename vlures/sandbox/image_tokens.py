@@ -22,7 +22,7 @@ def openai_image_tokens(model: str, width: int, height: int, detail: str) -> int
         for name, base, per_tile in _TILE_MODELS:
             if model.startswith(name):
                 return base if detail == "low" else base + per_tile * _tiles(width, height)
-    return math.ceil(1.2 * patches(model, width, height, detail))
+    return round(1.2 * patches(model, width, height, detail))
 
 
 def patches(model: str, width: int, height: int, detail: str) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One charged answer. `id` and `batch` are null for live answers."""
+    """One charged answer. `id` and `batch` are null for live answers; `images` are the SHA-256 of the pictures' bytes."""
 
     mode: Literal["batch", "live"]
     provider: Literal["openai", "gemini"]
@@ -20,6 +20,7 @@ class Entry(msgspec.Struct, frozen=True):
     batch: str | None
     model: str
     time: float
+    images: tuple[str, ...] = ()
 
 
 class Ledger:

@@ -9,7 +9,8 @@ from vlures.sandbox import gemini_errors, gemini_generate
 from vlures.sandbox.answers import Answer
 from vlures.sandbox.ledger import Entry
 from vlures.sandbox.openai_batches import read_body
-from vlures.sandbox.openai_chat import complete_chat, read_chat
+from vlures.sandbox.openai_chat import read_chat
+from vlures.sandbox.openai_completion import complete_chat
 from vlures.sandbox.openai_errors import OpenAIError
 from vlures.sandbox.questions import Question
 from vlures.sandbox.replies import Call, Reply, json_reply
@@ -52,7 +53,9 @@ def answer_generate(world: World, call: Call) -> Reply:
 def _book(world: World, provider: Literal["openai", "gemini"], question: Question, answer: Answer) -> None:
     world.counts.add_images(len(question.pictures))
     if answer.charged:
-        world.ledger.book([Entry("live", provider, None, question.digest(), None, question.model, time.time())])
+        now = time.time()
+        entry = Entry("live", provider, None, question.digest(), None, question.model, now, question.images)
+        world.ledger.book([entry])
 
 
 def list_openai_models(world: World) -> Reply:

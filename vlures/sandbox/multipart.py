@@ -1,10 +1,14 @@
 """An upload's multipart body, read where it lies on disk: the file in it is never copied or held in memory."""
 
-import mmap
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
+BLOCK_BYTES = 1 << 20
+LONGEST_HEAD = 1 << 14
 _BOUNDARY = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 _NAME = re.compile(r'[; ]name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _FILENAME = re.compile(r'filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
@@ -27,32 +31,40 @@ def boundary_of(content_type: str) -> bytes | None:
 
 
 def find_parts(path: Path, boundary: bytes) -> list[Part]:
-    """The parts of a multipart body on disk; empty if the body is not one."""
-    if path.stat().st_size == 0:
-        return []
-    parts: list[Part] = []
+    """The parts of a multipart body on disk; empty if the body is not one. A part without an end is left out."""
     mark = b"--" + boundary
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:
-        at = body.find(mark)
-        while at >= 0 and body[at + len(mark) : at + len(mark) + 2] == b"\r\n":
-            head_end = body.find(b"\r\n\r\n", at)
-            end = body.find(b"\r\n" + mark, head_end + 2) if head_end >= 0 else -1
-            if end < 0:
-                return []
-            head = body[at + len(mark) + 2 : head_end].decode("utf-8", "replace")
-            parts.append(_read_head(head, head_end + 4, end))
-            at = end + 2
-    return parts
+    with path.open("rb") as body:
+        marks = list(_find_marks(body, mark))
+        found = (_read_part(body, start + len(mark) + 2, end - 2) for start, end in pairwise(marks))
+        return [part for part in found if part is not None]
 
 
-def _read_head(head: str, start: int, end: int) -> Part:
-    name = _NAME.search(head)
-    filename = _FILENAME.search(head)
+def _find_marks(body: BinaryIO, mark: bytes) -> Iterator[int]:
+    """Where the boundary stands, found block by block, so that memory stays flat."""
+    block_start, kept = 0, b""
+    while block := body.read(BLOCK_BYTES):
+        window = kept + block
+        at = window.find(mark)
+        while at >= 0:
+            yield block_start - len(kept) + at
+            at = window.find(mark, at + len(mark))
+        block_start += len(block)
+        kept = window[1 - len(mark) :]
+
+
+def _read_part(body: BinaryIO, start: int, end: int) -> Part | None:
+    body.seek(start)
+    head, blank_line, _ = body.read(min(LONGEST_HEAD, max(0, end - start + 4))).partition(b"\r\n\r\n")
+    if not blank_line:
+        return None
+    text = head.decode("utf-8", "replace")
+    name, filename = _NAME.search(text), _FILENAME.search(text)
+    content_start = start + len(head) + len(blank_line)
     return Part(
         name.group(1) if name else "",
         filename.group(1) if filename else None,
-        start,
-        max(0, end - start),
+        content_start,
+        max(0, end - content_start),
     )
 
 

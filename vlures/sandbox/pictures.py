@@ -91,7 +91,7 @@ class Gallery:
         picture = self._seen.get(key)
         if picture is None:
             self.decoded += 1
-            picture = self._seen[key] = _decode(encoded.translate(_URL_SAFE) if url_safe else encoded)
+            picture = self._seen[key] = _decode(encoded, url_safe=url_safe)
             if len(self._seen) > self._capacity:
                 self._seen.pop(next(iter(self._seen)), None)
         return picture
@@ -100,7 +100,9 @@ class Gallery:
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
-def _decode(encoded: bytes) -> Picture:
+def _decode(encoded: bytes, *, url_safe: bool) -> Picture:
+    if url_safe and (b"-" in encoded or b"_" in encoded):
+        encoded = encoded.translate(_URL_SAFE)
     try:
         data = binascii.a2b_base64(encoded, strict_mode=True)
     except binascii.Error:
@@ -134,7 +136,7 @@ def inspect_picture(data: bytes) -> Picture:
 
 
 def _describe(data: bytes, digest: str, mime: str) -> Picture:
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=tuple(MIME_OF_FORMAT)) as image:
         width, height = image.size
         if mime == "image/gif" and getattr(image, "is_animated", False):
             return Picture(digest, "animated", mime, width, height)

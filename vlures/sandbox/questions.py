@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from vlures.sandbox.pictures import Picture
@@ -25,9 +26,14 @@ class Question:
     last_message: str
     pictures: tuple[Picture, ...]
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The SHA-256 of each picture's bytes."""
+        return tuple(picture.digest for picture in self.pictures)
+
     def digest(self) -> str:
         """SHA-256 over model, system text, user text and the SHA-256 of each picture, parted by NUL, in hexadecimal."""
-        parts = [self.model, self.system, self.text, *(picture.digest for picture in self.pictures)]
+        parts = [self.model, self.system, self.text, *self.images]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def language(self) -> Language:
@@ -44,6 +50,7 @@ class Question:
         return lines[-1] if lines else ""
 
 
+@lru_cache(maxsize=256)  # a run has few system texts
 def language_of(text: str) -> Language:
     """The language of a text, by its script and, between English and Swahili, by frequent words."""
     letters = sum(1 for char in text if char.isalpha()) or 1

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from vlures.errors import UsageError
 from vlures.sandbox.batches import BatchStore
-from vlures.sandbox.faults import FaultBook
+from vlures.sandbox.fault_book import FaultBook
 from vlures.sandbox.files import FileStore
 from vlures.sandbox.ledger import Ledger
 from vlures.sandbox.pictures import Gallery

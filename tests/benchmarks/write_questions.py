@@ -1,0 +1,28 @@
+"""What a run would ask, for the bare SDK to ask it: `python write_questions.py DATASET TASKS FILE`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from vlures.config import load_config
+from vlures.run import load_benchmark
+
+
+def main(dataset: str, tasks: str, target: Path) -> None:
+    config = load_config(None, {"dataset": dataset, "languages": ("En",), "tasks": (tasks,), "backend": "gemini"})
+    questions = [
+        {
+            "system": request.prompt.system,
+            "text": request.prompt.user,
+            "image": str(request.image.path),
+            "mime_type": request.image.mime_type,
+        }
+        for request in load_benchmark(config).requests()
+    ]
+    target.write_text(json.dumps(questions), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

@@ -1,0 +1,183 @@
+"""What the tests share: a small dataset, a sandbox in a process of its own, and the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parent.parent
+
+ARTICLE = (
+    "The {number}th picture shows one colour. Amina painted it in Mombasa, and Amina sold it in Lahore {{or}} Kyoto."
+)
+
+
+def make_dataset(folder: Path, samples: int, texts: int | None = None) -> Path:
+    """A folder of small pictures, each of another colour, the first `texts` of them (default: all) with an article."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, samples + 1):
+        colour = (number * 37 % 256, number * 91 % 256, number * 53 % 256)
+        Image.new("RGB", (48, 32), colour).save(folder / f"image{number}.png")
+        if texts is None or number <= texts:
+            (folder / f"text{number}.txt").write_text(ARTICLE.format(number=number), encoding="utf-8")
+    return folder
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, seen from outside."""
+
+    url: str
+    process: subprocess.Popen[str]
+    state: Path
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=30) as reply:
+            return bytes(reply.read())
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        stats: dict[str, Any] = json.loads(self.get("/sandbox/stats"))
+        return stats
+
+    @property
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every answer that a real provider would have charged for."""
+        return [json.loads(line) for line in self.get("/sandbox/ledger").split(b"\n") if line.strip()]
+
+    @property
+    def paid(self) -> Counter[str]:
+        """How often each request was answered: batch lines by custom id, live ones by their content."""
+        return Counter(entry["id"] or entry["digest"] for entry in self.ledger)
+
+    def show(self, *faults: str) -> None:
+        """Replace the faults that the sandbox shows from now on."""
+        for method, body in (("DELETE", None), ("POST", json.dumps(list(faults)).encode())):
+            request = urllib.request.Request(self.url + "/sandbox/faults", data=body, method=method)
+            request.add_header("Content-Type", "application/json")
+            urllib.request.urlopen(request, timeout=30).read()
+
+
+@pytest.fixture
+def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
+    """Start sandboxes; at the end each must have seen nothing but requests that the published documents allow."""
+    started: list[Sandbox] = []
+
+    def start(*options: str, state: Path | None = None) -> Sandbox:
+        state = state or tmp_path / f"sandbox{len(started)}"
+        command = [
+            sys.executable,
+            "-m",
+            "vlures.sandbox",
+            "--validate-specs",
+            "--until-stdin-closes",
+            "--state",
+            str(state),
+        ]
+        process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "listening on" in line, line
+        started.append(Sandbox(line.split()[-1], process, state))
+        return started[-1]
+
+    yield start
+    violations = [
+        violation
+        for sandbox in started
+        if sandbox.process.poll() is None
+        for violation in sandbox.stats["spec_violations"]
+    ]
+    for sandbox in started:
+        sandbox.process.terminate()
+        sandbox.process.wait(timeout=20)
+    assert violations == []
+
+
+@dataclass
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+@dataclass
+class Command:
+    """The real `vlures` command in a folder of its own, with keys and base URLs of a sandbox in its environment."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def use(self, sandbox: Sandbox, key: str = "test-key") -> None:
+        self.environment |= {
+            "OPENAI_API_KEY": key,
+            "GOOGLE_API_KEY": key,
+            "OPENAI_BASE_URL": f"{sandbox.url}/openai/v1",
+            "GOOGLE_GEMINI_BASE_URL": f"{sandbox.url}/gemini",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        keys = ("OPENAI_", "GOOGLE_", "GEMINI_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(keys)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "vlures", *arguments],
+            cwd=self.folder,
+            env=inherited | self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, timeout: float = 120) -> Result:
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"vlures {' '.join(arguments)} did not end in {timeout} s\n{out}\n{err}")
+        assert "Traceback" not in err, err
+        return Result(process.returncode, out, err)
+
+    def answers(self, output: str) -> dict[str, str]:
+        """Every answer of the results files of outputs/<output>: cell and ID → text."""
+        found: dict[str, str] = {}
+        for path in sorted((self.folder / "outputs" / output).glob("results_*/*/results_*.json")):
+            match = re.search(r"_([A-Z][a-z])_task(\d)_", path.name)
+            assert match is not None
+            cell = f"{match[1]}-t{match[2]}"
+            for sample_id, text in json.loads(path.read_text(encoding="utf-8")).items():
+                assert isinstance(text, str)
+                found[f"{cell}-{sample_id}"] = text
+        return found
+
+    def checkpoint_lines(self, output: str) -> list[dict[str, Any]]:
+        """Every line of the checkpoint files of outputs/<output>."""
+        paths = sorted((self.folder / "outputs" / output).glob("checkpoints_*/checkpoint_*.jsonl"))
+        return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def vlures(tmp_path: Path) -> Command:
+    """The command, run in a folder that has a dataset of six samples, five of them with a text, in `data/`."""
+    folder = tmp_path / "work"
+    make_dataset(folder / "data", samples=6, texts=5)
+    return Command(folder)

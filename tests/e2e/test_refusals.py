@@ -1,0 +1,122 @@
+"""What cannot work ends with one sentence and the right exit code, and stores nothing as an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Command, Result, Sandbox
+
+OPENAI = (
+    "run",
+    "--backend",
+    "openai",
+    "--model",
+    "gpt-6-luna",
+    "--dataset",
+    "data",
+    "--tasks",
+    "1",
+    "--doubt-patience-s",
+    "1",
+)
+GEMINI = ("run", "--backend", "gemini", "--model", "gemini-3.8-flash", "--dataset", "data", "--tasks", "1")
+EITHER = pytest.mark.parametrize("arguments", [OPENAI, GEMINI], ids=["openai", "gemini"])
+
+
+def assert_refused(result: Result, vlures: Command, code: int, *words: str) -> None:
+    assert result.code == code, result
+    last = [line for line in result.err.splitlines() if line.startswith("vlures: ")]
+    assert len(last) == 1, result
+    for word in words:
+        assert word in last[0], result
+    for output in ("gpt-6-luna", "gemini-3.8-flash"):
+        assert vlures.answers(output) == {}
+
+
+@EITHER
+def test_a_wrong_key(vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]) -> None:
+    vlures.use(start_sandbox("--api-key", "right"), key="wrong")
+    assert_refused(vlures(*arguments), vlures, 1, "refuses the key")
+
+
+@EITHER
+def test_no_key(vlures: Command, arguments: tuple[str, ...]) -> None:
+    assert_refused(vlures(*arguments), vlures, 2, "API_KEY", ".env")
+
+
+@EITHER
+def test_an_unknown_model(vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]) -> None:
+    vlures.use(start_sandbox("--batch-seconds", "0.2", "--model", "another-model"))
+    assert_refused(vlures(*arguments), vlures, 1, "model")
+
+
+@EITHER
+def test_no_network(vlures: Command, arguments: tuple[str, ...]) -> None:
+    vlures.environment = {
+        "OPENAI_API_KEY": "key",
+        "GOOGLE_API_KEY": "key",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9",
+    }
+    assert_refused(vlures(*arguments, "--first-contact-s", "1"), vlures, 1, "cannot be reached")
+
+
+@EITHER
+def test_an_error_on_every_line(
+    vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]
+) -> None:
+    faults = (
+        "--fault",
+        "line_error:code=odd_thing,message=It is odd.",
+        "--fault",
+        "error@gemini:status=400,code=INVALID_ARGUMENT,message=It is odd.",
+    )
+    vlures.use(start_sandbox("--batch-seconds", "0.2", *faults))
+    assert_refused(vlures(*arguments), vlures, 1, "It is odd.", "nothing is stored as an answer")
+
+
+def test_a_refused_parameter(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    vlures.use(start_sandbox("--batch-seconds", "0.2"))
+    assert_refused(vlures(*OPENAI, "--temperature", "0.5"), vlures, 1, "temperature")
+
+
+def test_a_batch_that_fails_validation(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    vlures.use(
+        start_sandbox("--batch-seconds", "0.2", "--fault", "fail_batch:code=invalid_thing,message=Not like this.")
+    )
+    assert_refused(vlures(*OPENAI), vlures, 1, "Not like this.")
+
+
+@EITHER
+def test_a_dataset_with_problems(vlures: Command, arguments: tuple[str, ...]) -> None:
+    (vlures.folder / "data/image3b4.png").write_bytes(b"")
+    assert_refused(vlures(*arguments), vlures, 1, "image3b4.png", "vlures check")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--languages", "French"), ("French", "Swahili")),
+        (("--tasks", "9"), ("no task 9",)),
+        (("--dataset", "nowhere"), ("--dataset", "En=data")),
+        (("--output", "data/image1.png"), ("data/image1.png",)),
+        (("--config", "nowhere.toml"), ("nowhere.toml",)),
+        (("--mode", "live"), ("--mode batch",)),
+        (("--fault", "429"), ("--sandbox",)),
+    ],
+)
+def test_options_that_make_no_sense(vlures: Command, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    result = vlures(*OPENAI, *arguments)
+    assert result.code in (1, 2), result
+    assert_refused(result, vlures, result.code, *words)
+
+
+def test_a_dataset_that_is_not_there(vlures: Command) -> None:
+    assert_refused(vlures("run", "--dataset", "nowhere"), vlures, 1, "nowhere", "does not exist")
+
+
+def test_an_unknown_key_of_the_configuration(vlures: Command) -> None:
+    (vlures.folder / "run.toml").write_text('langauges = ["En"]\n')
+    assert_refused(vlures("run", "-c", "run.toml"), vlures, 2, "run.toml", "langauges", "did you mean `languages`")

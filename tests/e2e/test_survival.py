@@ -1,0 +1,230 @@
+"""kill -9, Ctrl-C, torn and garbled checkpoints, full and read-only folders: nothing is lost and nothing paid twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Command, Sandbox, make_dataset
+
+KILLS = 20
+CONCURRENCY = 4
+BACKENDS = {
+    "openai": ("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "1", "--doubt-patience-s", "3"),
+    "gemini": ("--model", "gemini-3.8-flash", "--concurrency", str(CONCURRENCY)),
+}
+
+
+def run_arguments(backend: str) -> tuple[str, ...]:
+    return (
+        "run",
+        "--backend",
+        backend,
+        "--dataset",
+        "data",
+        "--languages",
+        "En,Sw",
+        "--tasks",
+        "1,6",
+        *BACKENDS[backend],
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_twenty_kills_lose_nothing_and_pay_nothing_twice(
+    vlures: Command, start_sandbox: Callable[..., Sandbox], backend: str
+) -> None:
+    """Runs are killed at random moments and begun again until they end by themselves, until twenty have been killed."""
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    make_dataset(vlures.folder / "data", samples=30)
+    requests = 2 * (30 + 30)
+    sandbox = start_sandbox("--batch-seconds", "1.5", "--latency", "0.25")
+    vlures.use(sandbox)
+    kills = finished = 0
+    while kills < KILLS:
+        finished += 1
+        arguments = (*run_arguments(backend), "--name", f"run{finished}")
+        while not ends_by_itself(vlures.start(*arguments), moments.uniform(0.5, 4.0)):
+            kills += 1
+        answers = vlures.answers(f"run{finished}")
+        stored = [line["key"] for line in vlures.checkpoint_lines(f"run{finished}") if line["status"] == "ok"]
+        assert len(answers) == len(stored) == len(set(stored)) == requests
+
+    paid = sandbox.paid
+    assert len(paid) == requests
+    if backend == "openai":
+        assert set(paid.values()) == {finished}
+    else:
+        assert sum(paid.values()) - finished * requests <= kills * CONCURRENCY
+
+
+def ends_by_itself(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Kill the process after some seconds. True if it had ended before, with exit code 0."""
+    try:
+        _, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return False
+    assert process.returncode == 0, err
+    return True
+
+
+def test_ctrl_c_waits_for_the_live_answers_in_flight(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox("--latency", "2")
+    vlures.use(sandbox)
+    process = vlures.start(*run_arguments("gemini"))
+    while sandbox.stats["live_peak"] < CONCURRENCY:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "waiting for the answers in flight" in err
+    assert len(vlures.answers("gemini-3.8-flash")) == len(sandbox.ledger) == CONCURRENCY
+    assert f"{CONCURRENCY} ok" in out
+
+
+def test_ctrl_c_leaves_batches_alive_and_says_so(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox("--batch-seconds", "3")
+    vlures.use(sandbox)
+    process = vlures.start(*run_arguments("openai"))
+    while sandbox.stats["batches_created"] < 3:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "3 batch(es) live on at the provider" in err
+    assert "cancelled" not in sandbox.stats["batches_by_status"]
+    result = vlures(*run_arguments("openai"))
+    assert result.code == 0, result
+    assert sandbox.stats["batches_created"] == 3
+    assert set(sandbox.paid.values()) == {1}
+
+
+def test_a_torn_last_line_is_cut_off_and_its_request_asked_again(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    assert vlures(*run_arguments("gemini")).code == 0
+    path = vlures.folder / "outputs/gemini-3.8-flash/checkpoints_1shot_rationales/checkpoint_task1_Sw.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    result = vlures(*run_arguments("gemini"))
+    assert result.code == 0, result
+    assert "was torn" in result.err
+    assert len(vlures.answers("gemini-3.8-flash")) == 22
+    assert len(sandbox.ledger) == 23
+    assert len(list(path.parent.glob("checkpoint_task1_Sw.jsonl.torn-*"))) == 1
+
+
+def test_garbage_in_the_middle_stops_the_run_and_changes_nothing(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    assert vlures(*run_arguments("gemini")).code == 0
+    path = vlures.folder / "outputs/gemini-3.8-flash/checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = b"\x00\x00{garbage\n"
+    path.write_bytes(b"".join(lines))
+    result = vlures(*run_arguments("gemini"))
+    assert result.code == 1, result
+    assert "checkpoint_task1_En.jsonl, line 3" in result.err
+    assert path.read_bytes() == b"".join(lines)
+    assert len(sandbox.ledger) == 22
+
+
+def test_a_second_process_on_the_same_output_is_told_who_holds_it(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--latency", "2")
+    vlures.use(sandbox)
+    first = vlures.start(*run_arguments("gemini"))
+    while not sandbox.stats["live_peak"]:
+        assert first.poll() is None
+    second = vlures(*run_arguments("gemini"))
+    assert second.code == 1, second
+    assert f"process {first.pid} on" in second.err
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+
+
+def test_a_file_size_limit_stops_the_run_with_a_sentence_and_a_readable_checkpoint(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    command = [sys.executable, "-m", "vlures", *run_arguments("gemini")]
+    full = subprocess.run(
+        command,
+        cwd=vlures.folder,
+        env={**vlures.environment, "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
+    )
+    assert full.returncode == 1, full.stderr
+    assert "cannot be written" in full.stderr
+    assert "Traceback" not in full.stderr
+    result = vlures(*run_arguments("gemini"))
+    assert result.code == 0, result
+    assert len(vlures.answers("gemini-3.8-flash")) == 22
+    assert sum(sandbox.paid.values()) <= 22 + CONCURRENCY
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_said_before_anything_is_sent(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    (vlures.folder / "outputs").write_text("a file where the folder should be")
+    result = vlures(*run_arguments("gemini"))
+    assert result.code == 1, result
+    assert "outputs" in result.err
+    assert sandbox.ledger == []
+
+
+def test_an_answer_to_another_question_is_stale(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    assert vlures(*run_arguments("gemini")).code == 0
+    (vlures.folder / "data/text3.txt").write_text("Another article altogether, about Zanzibar.", encoding="utf-8")
+    stopped = vlures(*run_arguments("gemini"))
+    assert stopped.code == 1, stopped
+    assert "2 stored answer(s)" in stopped.err
+    assert "the images or texts of En, Sw changed since" in stopped.err
+    kept = vlures(*run_arguments("gemini"), "--stale", "keep")
+    assert kept.code == 0, kept
+    assert len(sandbox.ledger) == 22
+    redone = vlures(*run_arguments("gemini"), "--stale", "redo")
+    assert redone.code == 0, redone
+    assert len(sandbox.ledger) == 24
+    answers = vlures.answers("gemini-3.8-flash")
+    assert len(answers) == 22
+    assert "Zanzibar" in json.dumps(answers)
+
+
+def test_a_restarted_sandbox_still_has_the_batches_of_a_rehearsal(vlures: Command) -> None:
+    arguments = (*run_arguments("openai"), "--sandbox")
+    process = vlures.start(*arguments)
+    journal = vlures.folder / "outputs/sandbox-gpt-6-luna/checkpoints_1shot_rationales/jobs.jsonl"
+    while not (journal.is_file() and b'"created"' in journal.read_bytes()):
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    result = vlures(*arguments)
+    assert result.code == 0, result
+    assert len(vlures.answers("sandbox-gpt-6-luna")) == 22
+    ledger = vlures.folder / "outputs/sandbox-gpt-6-luna/sandbox/ledger.jsonl"
+    assert len(ledger.read_bytes().splitlines()) == 22

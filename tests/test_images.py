@@ -1,0 +1,159 @@
+"""Image files: what they are by their bytes, which are refused, and that their bytes arrive untouched."""
+
+import base64
+import hashlib
+import io
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from vlures.errors import VluresError
+from vlures.images import EncodedImages, UnusableImage, encoded_length, read_bytes, read_image
+from vlures.records import Image
+
+
+def picture(kind: str, *, size: tuple[int, int] = (7, 5), frames: int = 1) -> bytes:
+    """A small picture of this kind, as a file's bytes."""
+    first, *others = [Pillow.new("RGB", size, (40 * number, 90, 30)) for number in range(frames)]
+    file = io.BytesIO()
+    first.save(file, kind, **({"save_all": True, "append_images": others} if others else {}))
+    return file.getvalue()
+
+
+SOUND = {kind: picture(kind) for kind in ("JPEG", "PNG", "WEBP")}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+@pytest.mark.parametrize("name", ["1.jpg", "1.png", "1.webp"])
+def test_the_type_comes_from_the_bytes_and_not_from_the_name(tmp_path: Path, kind: str, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(SOUND[kind])
+    digest = hashlib.sha256(SOUND[kind]).hexdigest()
+    assert read_image(path) == Image(path, f"image/{kind.lower()}", len(SOUND[kind]), 7, 5, digest)
+
+
+def test_a_turned_photograph_is_neither_turned_nor_written_again(tmp_path: Path) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # orientation: a quarter turn
+    path = tmp_path / "1.jpg"
+    Pillow.new("RGB", (7, 5)).save(path, exif=exif)
+    before = path.read_bytes()
+    image = read_image(path)
+    assert (image.width, image.height) == (7, 5)
+    assert read_bytes(image) == before
+
+
+def test_a_photograph_with_a_preview_inside_is_a_jpeg(tmp_path: Path) -> None:
+    """Many phones and cameras write such files, named .jpg; to any decoder that knows JPEG they are one."""
+    path = tmp_path / "1.jpg"
+    path.write_bytes(picture("MPO", frames=2))
+    assert read_image(path).mime_type == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"This is no picture.", "is not a picture", id="text"),
+        pytest.param(SOUND["JPEG"][:20], "is not a picture", id="jpeg cut in its header"),
+        pytest.param(SOUND["PNG"][:20], "is not a picture", id="png cut in its header"),
+        pytest.param(SOUND["WEBP"][:20], "is not a picture", id="webp cut in its header"),
+        pytest.param(picture("GIF"), "is really a GIF file", id="gif"),
+        pytest.param(picture("BMP"), "is really a BMP file", id="bmp"),
+        pytest.param(picture("TIFF"), "is really a TIFF file", id="tiff"),
+        pytest.param(picture("WEBP", frames=2), "animation", id="moving webp"),
+        pytest.param(picture("PNG", frames=2), "animation", id="moving png"),
+    ],
+)
+def test_what_the_providers_do_not_take_is_refused_with_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "image1.jpg"
+    path.write_bytes(data)
+    with pytest.raises(UnusableImage, match=reason):
+        read_image(path)
+
+
+def test_a_file_that_is_not_there_is_an_unusable_image(tmp_path: Path) -> None:
+    with pytest.raises(UnusableImage, match="cannot be read"):
+        read_image(tmp_path / "image1.jpg")
+
+
+@given(kind=st.sampled_from(sorted(SOUND)), data=st.data())
+@settings(deadline=None)
+def test_any_damage_ends_in_an_image_or_a_reason(kind: str, data: st.DataObject) -> None:
+    """Never in another exception: one broken file must not end the check of a whole folder."""
+    sound = SOUND[kind]
+    damaged = bytearray(sound[: data.draw(st.integers(0, len(sound)))])
+    for position in data.draw(st.lists(st.integers(0, max(len(damaged) - 1, 0)), max_size=4)):
+        if damaged:
+            damaged[position] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "1.jpg"
+        path.write_bytes(damaged)
+        with suppress(UnusableImage):
+            assert read_image(path).size_bytes == len(damaged)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    path = tmp_path / "image1.png"
+    path.write_bytes(SOUND["PNG"])
+    return read_image(path)
+
+
+@pytest.mark.parametrize("changed", [SOUND["PNG"] + b"x", SOUND["PNG"][:-1] + b"x", b""])
+def test_a_picture_that_changed_since_is_not_sent(image: Image, changed: bytes) -> None:
+    image.path.write_bytes(changed)
+    with pytest.raises(VluresError, match=r"image1\.png has changed"):
+        read_bytes(image)
+
+
+def test_a_picture_that_is_gone_since_is_named(image: Image) -> None:
+    image.path.unlink()
+    with pytest.raises(VluresError, match=r"image1\.png could be read when the run began and cannot now"):
+        read_bytes(image)
+
+
+@given(st.binary(max_size=50))
+def test_the_encoded_length_is_known_beforehand(data: bytes) -> None:
+    image = Image(Path("1.png"), "image/png", len(data), 1, 1, "")
+    assert encoded_length(image) == len(base64.b64encode(data))
+
+
+def test_a_picture_is_read_once_for_all_its_requests(image: Image) -> None:
+    images = EncodedImages()
+    assert base64.b64decode(images.encode(image)) == SOUND["PNG"]
+    image.path.unlink()
+    assert base64.b64decode(images.encode(image)) == SOUND["PNG"]
+
+
+def test_pictures_are_held_within_a_budget_and_the_one_used_longest_ago_goes_first(tmp_path: Path) -> None:
+    pictures = []
+    for number in range(3):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(picture("PNG", size=(9 + number, 4)))
+        pictures.append(read_image(path))
+    first, second, third = pictures
+    images = EncodedImages(budget_bytes=encoded_length(first) + encoded_length(third))
+    for image in (first, second, first, third):
+        images.encode(image)
+    for image in pictures:
+        image.path.unlink()
+    images.encode(first)
+    images.encode(third)
+    with pytest.raises(VluresError):
+        images.encode(second)
+
+
+def test_pictures_with_the_same_bytes_are_one_and_others_are_not(image: Image, tmp_path: Path) -> None:
+    other_path = tmp_path / "2.png"
+    other_path.write_bytes(picture("PNG", size=(2, 2)))
+    other = read_image(other_path)
+    images = EncodedImages()
+    assert images.encode(image) != images.encode(other)
+    assert images.encode(replace(image, path=tmp_path / "gone.png")) == images.encode(image)
