@@ -204,7 +204,7 @@ def never_ran(error: Any) -> dict[str, Any]:
     [
         (api_error(400, "invalid_image"), Failure("400 invalid_image", "Because.", transient=False)),
         (api_error(400, None), Failure("400 some_error", "Because.", transient=False)),
-        (api_error(400, None, None, None), Failure("400 400", "400", transient=False)),
+        (api_error(400, None, None, None), Failure("400 400", "no reason was given", transient=False)),
         (api_error(404, "model_not_found"), Failure("404 model_not_found", "Because.", transient=False)),
         (api_error(408, "timeout"), Failure("408 timeout", "Because.", transient=True)),
         (api_error(409, "conflict"), Failure("409 conflict", "Because.", transient=True)),
