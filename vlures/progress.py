@@ -40,10 +40,19 @@ class Progress:
             shape = (
                 "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
             )
+            # The average rate, not the latest: answers of batches come in bursts.
             self._bar = tqdm(
-                total=total, initial=answered, unit="answer", bar_format=shape, dynamic_ncols=True, file=sys.stderr
+                total=total,
+                initial=answered,
+                unit="answer",
+                bar_format=shape,
+                dynamic_ncols=True,
+                smoothing=0,
+                file=sys.stderr,
             )
-            self._states = tqdm(total=0, position=1, bar_format="{desc}", dynamic_ncols=True, file=sys.stderr)
+            self._states = tqdm(
+                total=0, position=1, bar_format="{desc}", dynamic_ncols=True, leave=False, file=sys.stderr
+            )
 
     def say(self, sentence: str) -> None:
         if self._bar is None:
@@ -77,6 +86,8 @@ class Progress:
         if self._bar is not None and self._states is not None:
             self._states.close()
             self._bar.close()
+            self._bar = self._states = None
+            self._new = 0
         elif self._new:
             self._print_line()
             self._new = 0

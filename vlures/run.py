@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -342,12 +342,13 @@ async def run(
     requests = _due_requests(benchmark, store, lambda: keep_going() and room.is_left())
     syncing = asyncio.create_task(_keep_syncing(store))
     try:
-        async for response in backend.generate(requests, store):
-            if store.append(response):
-                tally.add(response)
-                observer.answered(response)
-            if not ever_answered and tally.is_hopeless(HOPELESS_AFTER):
-                raise _hopeless(tally)
+        async with aclosing(backend.generate(requests, store)) as responses:
+            async for response in responses:
+                if store.append(response):
+                    tally.add(response)
+                    observer.answered(response)
+                if not ever_answered and tally.is_hopeless(HOPELESS_AFTER):
+                    raise _hopeless(tally)
     finally:
         syncing.cancel()
         with suppress(asyncio.CancelledError):

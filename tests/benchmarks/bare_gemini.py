@@ -18,9 +18,10 @@ async def main(base_url: str, model: str, questions: list[dict[str, str]], concu
     async def ask(question: dict[str, str]) -> str | None:
         async with semaphore:
             picture = types.Part.from_bytes(data=Path(question["image"]).read_bytes(), mime_type=question["mime_type"])
+            parts: list[types.PartUnionDict] = [question["text"], picture]
             reply = await client.aio.models.generate_content(
                 model=model,
-                contents=[question["text"], picture],
+                contents=parts,
                 config=types.GenerateContentConfig(system_instruction=question["system"]),
             )
             return reply.text

@@ -195,6 +195,36 @@ def test_a_folder_that_cannot_be_made_or_written_is_said_before_anything_is_sent
     assert sandbox.ledger == []
 
 
+def test_a_read_only_folder_is_said_before_anything_is_sent(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    result = vlures(*run_arguments("gemini"), "--output", "/proc/self")  # not even root may make a folder there
+    assert result.code == 1, result
+    assert "/proc/self/gemini-3.8-flash cannot be written" in result.err
+    assert sandbox.ledger == []
+
+
+def test_a_disk_that_is_nearly_full_ends_the_sending_but_loses_nothing(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    small_disk = vlures.folder / "small"
+    small_disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small_disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        result = vlures(*run_arguments("gemini"), "--output", "small")
+    finally:
+        subprocess.run(["umount", str(small_disk)], check=True)
+    assert result.code == 3, result
+    assert "nearly full" in result.err
+    assert sandbox.ledger == []
+
+
 def test_an_answer_to_another_question_is_stale(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from importlib import import_module
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class Observer(Protocol):
 class Backend(Protocol):
     """Turns requests into responses, in whatever order they come."""
 
-    def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncIterator[Response]: ...
+    def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]: ...
 
 
 def connect(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer) -> Backend:

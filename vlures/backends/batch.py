@@ -12,7 +12,7 @@ import io
 import tempfile
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -162,7 +162,7 @@ class BatchDriver:
         self._patience = patience
         self._observer = observer
 
-    async def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncIterator[Response]:
+    async def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]:
         """Adopt the journal's open jobs, send what they do not hold, yield every response.
 
         A job is journaled as collected only after its last response was taken, that is, stored.

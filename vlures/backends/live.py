@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -50,7 +50,7 @@ class LiveDriver:
         self._in_flight = 0
         self._stopped: VluresError | None = None
 
-    async def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncIterator[Response]:  # noqa: ARG002
+    async def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]:  # noqa: ARG002
         """Ask for every request, at most `concurrency` at a time over all cells; yield each response as it comes."""
         queue: asyncio.Queue[Response | _End] = asyncio.Queue()
         self._last_answer = asyncio.get_running_loop().time()
@@ -134,7 +134,7 @@ class LiveDriver:
     def _check_silence(self, failure: Retry, silent_for_s: float) -> None:
         if not self._patience.lasts(failure, silent_for_s):
             raise Incomplete(
-                f"{self._client.provider} has answered nobody for {silent_for_s:.0f} s ({failure.reason}). "
+                f"{self._client.provider} has answered nobody for {silent_for_s:.0f} s ({failure.reason}), and the run's patience ends. "
                 "Everything received is stored; run the same command again later."
             )
 

@@ -303,10 +303,12 @@ class _Errors:
             return VluresError(
                 f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
             )
-        if self._creating and error.status_code >= 500:
+        if self._creating and (error.status_code in (408, 409) or error.status_code >= 500):
             return InDoubt(said)
         if error.status_code in (408, 409, 429) or error.status_code >= 500:
             return Retry(said, code=str(error.status_code), after_s=_retry_after(error), everyone=True)
+        if error.status_code == 413 or "too large" in said.lower():
+            return VluresError(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
         return VluresError(f"OpenAI refuses the request: {said} Mend what it names, then run again.")
 
 

@@ -23,6 +23,10 @@ def wait_s(attempt: int, asked_s: float | None = None) -> float:
     return max(_WAIT(state), asked_s or 0.0)
 
 
+def _asked(failure: Retry) -> str:
+    return f" and asks to wait {failure.after_s:.0f} s" if failure.after_s else ""
+
+
 class Patience:
     """Budgets of time for a run's calls. A provider that was never reached gets little, one that has answered much.
 
@@ -36,7 +40,7 @@ class Patience:
         self.reached = False
 
     def lasts(self, failure: Retry, failing_for_s: float) -> bool:
-        """Whether a call that has been failing for so long may be tried again.
+        """Whether a call that has been failing for so long may be tried again, after the wait that was asked for.
 
         Raises VluresError if the provider was never reached in the time for a first contact.
         """
@@ -45,7 +49,7 @@ class Patience:
             raise VluresError(
                 f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run again."
             )
-        return failing_for_s <= self._retry_budget_s
+        return failing_for_s + (failure.after_s or 0.0) <= self._retry_budget_s
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, tried again for as long as the budget lasts.
@@ -60,13 +64,12 @@ class Patience:
             try:
                 result = await call()
             except Retry as failure:
-                wait = wait_s(attempt, failure.after_s)
-                if not self.lasts(failure, loop.time() - since + (wait if self.reached else 0)):
+                if not self.lasts(failure, loop.time() - since):
                     raise Incomplete(
-                        f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s ({failure.reason}). "
-                        "Everything received is stored; run the same command again later."
+                        f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s{_asked(failure)} "
+                        f"({failure.reason}). Everything received is stored; run the same command again later."
                     ) from failure
-                await asyncio.sleep(wait)
+                await asyncio.sleep(wait_s(attempt, failure.after_s))
             else:
                 self.reached = True
                 return result
