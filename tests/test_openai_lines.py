@@ -12,7 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai.types import Batch
 
-from vlures.backends.openai import OpenAIBatch, build_body, make_client, read_batch, read_completion, read_result_line
+from vlures.backends.openai import (
+    OpenAIBatch,
+    build_body,
+    client_options,
+    read_batch,
+    read_completion,
+    read_result_line,
+)
 from vlures.config import RunConfig
 from vlures.records import Cell, Failure, Image, Prompt, Request, Response, Usage
 
@@ -410,7 +417,7 @@ def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
 
 @pytest.fixture(scope="module")
 def client() -> OpenAIBatch:
-    return OpenAIBatch(make_client(RunConfig(), {"OPENAI_API_KEY": "none"}, None))
+    return OpenAIBatch(client_options(RunConfig(), {"OPENAI_API_KEY": "none"}, None))
 
 
 @given(article=st.text(st.characters(exclude_categories=["Cs"])))

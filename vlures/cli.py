@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -134,7 +134,7 @@ def run(config: RunConfig) -> int:
     from vlures.backends import connect
     from vlures.progress import Progress
     from vlures.results import write_results
-    from vlures.run import count_due, describe_run, load_benchmark, make_plan, settle_redo, settle_stale
+    from vlures.run import count_due, describe_run, load_benchmark, prepare
     from vlures.run import run as run_benchmark
     from vlures.store import CheckpointStore
 
@@ -143,22 +143,17 @@ def run(config: RunConfig) -> int:
         stack.enter_context(_lock(config.output_folder))
         store = CheckpointStore(config.output_folder, config.setting, say=_say)
         stack.callback(store.close)
-        settle_stale(benchmark, store, make_plan(benchmark, store))
-        settle_redo(benchmark, store)
-        plan = make_plan(benchmark, store)
+        plan = prepare(benchmark, store)
         _say(_describe_plan(config, plan))
         store.write_json("run.json", describe_run(benchmark))
         stopper = _Stopper(config)
         try:
             if plan.total("due") or store.open_jobs():
                 sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
-                progress = Progress(plan.selected, plan.total("answered"))
-                stack.callback(progress.close)
-                backend = connect(config, read_environment(), sandbox_url, progress)
-                asyncio.run(
-                    stopper.watch(run_benchmark(benchmark, store, backend, progress, stopper.keep_going), progress.say)
-                )
-                progress.close()
+                with closing(Progress(plan.selected, plan.total("answered"))) as progress:
+                    backend = connect(config, read_environment(), sandbox_url, progress)
+                    work = run_benchmark(benchmark, store, backend, progress, stopper.keep_going)
+                    asyncio.run(stopper.watch(work, progress.say))
         finally:
             summary = write_results(config.output_folder, config.run_name, store)
             _print_outcome(config, store, summary)

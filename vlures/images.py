@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MIME_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """An MPO is a JPEG that carries a preview or a gain map behind its picture, as many cameras and phones write it. What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
 
-ENCODED_BUDGET_BYTES = 64_000_000
+ENCODED_BUDGET_BYTES = 32_000_000
 
 
 class UnusableImage(VluresError):

@@ -57,14 +57,18 @@ class Benchmark:
         """Samples without the text that the cell's task needs."""
         return sum(sample.text is None for sample in self.samples(cell.language)) if TASKS[cell.task].needs_text else 0
 
-    def requests(self) -> Iterator[Request]:
-        """Every request, sample by sample and mixed over cells, so that a picture's requests stand together."""
+    def questions(self) -> Iterator[tuple[Cell, Sample]]:
+        """What may be asked, sample by sample and mixed over cells, so that a picture's requests stand together."""
         for codes in self._languages_by_folder():
             for sample in self.samples(codes[0]):
                 for code in codes:
                     for task in self.config.tasks:
                         if sample.text is not None or not TASKS[task].needs_text:
-                            yield self.request(Cell(code, task), sample)
+                            yield Cell(code, task), sample
+
+    def requests(self) -> Iterator[Request]:
+        """Every question as a request, in their order."""
+        return (self.request(cell, sample) for cell, sample in self.questions())
 
     def request(self, cell: Cell, sample: Sample) -> Request:
         config = self.config
@@ -210,19 +214,29 @@ def about_bytes(request: Request) -> int:
     return text + encoded_length(request.image) + LINE_OVERHEAD_BYTES
 
 
-def settle_stale(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> None:
-    """Stop, keep or redo the answers whose question has changed, as the configuration says.
+def prepare(benchmark: Benchmark, store: CheckpointStore) -> Plan:
+    """Settle what stored answers mean for this run, and plan it.
+
+    Raises VluresError if some are to another question and nobody said what to do with them.
+    """
+    plan = make_plan(benchmark, store)
+    asked_again = _settle_stale(benchmark, store, plan) + _settle_redo(benchmark, store)
+    return make_plan(benchmark, store) if asked_again else plan
+
+
+def _settle_stale(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> int:
+    """Stop, keep or redo the answers whose question has changed, as the configuration says. How many are redone.
 
     Raises VluresError for `stop`, with how many and why.
     """
     config = benchmark.config
     if not plan.stale or config.stale == "keep":
-        return
+        return 0
     if config.stale == "redo":
-        for request in plan.stale:
-            if is_stale(store.entry(request.cell, request.sample_id), request.digest):
-                store.ask_again(request.cell, request.sample_id, "stale")
-        return
+        answered = [r for r in plan.stale if is_stale(store.entry(r.cell, r.sample_id), r.digest)]
+        for request in answered:
+            store.ask_again(request.cell, request.sample_id, "stale")
+        return len(answered)
     why = " and ".join(_what_changed(benchmark, store)) or "the model, its parameters, the prompts or the data"
     raise VluresError(
         f"{len(plan.stale)} stored answer(s) in {store.folder} are to another question: {why} changed since. Add --stale keep to "
@@ -230,18 +244,19 @@ def settle_stale(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> No
     )
 
 
-def settle_redo(benchmark: Benchmark, store: CheckpointStore) -> None:
+def _settle_redo(benchmark: Benchmark, store: CheckpointStore) -> int:
     """Make truncated or refused answers due where the configuration says so. A redo that was interrupted goes on
-    where it stopped: what it has already asked again is not asked a third time."""
+    where it stopped: what it has already asked again is not asked a third time. How many are asked again."""
     wanted = [
-        (request.cell, request.sample_id, entry)
-        for request in (benchmark.requests() if benchmark.config.redo else ())
-        if (entry := store.entry(request.cell, request.sample_id)) and entry.status in benchmark.config.redo
+        (cell, sample.id, entry)
+        for cell, sample in (benchmark.questions() if benchmark.config.redo else ())
+        if (entry := store.entry(cell, sample.id)) and entry.status in benchmark.config.redo
     ]
     if any(entry.due for _, _, entry in wanted):
-        return
+        return 0
     for cell, sample_id, entry in wanted:
         store.ask_again(cell, sample_id, f"redo {entry.status}")
+    return len(wanted)
 
 
 def describe_run(benchmark: Benchmark) -> dict[str, Any]:
@@ -379,10 +394,11 @@ def _due_requests(benchmark: Benchmark, store: CheckpointStore, keep_going: Call
     kept = {}
     if benchmark.config.stale == "keep":
         kept = _in_flight(store)
-    for request in benchmark.requests():
+    for cell, sample in benchmark.questions():
         if not keep_going():
             return
-        if is_due(store.entry(request.cell, request.sample_id)):
+        if is_due(store.entry(cell, sample.id)):
+            request = benchmark.request(cell, sample)
             yield replace(request, digest=kept.get(request.key, request.digest)) if kept else request
 
 
@@ -401,7 +417,7 @@ async def _keep_syncing(store: CheckpointStore) -> None:
 
 def count_due(benchmark: Benchmark, store: CheckpointStore) -> int:
     """Requests of the selection that still have no answer."""
-    return sum(is_due(store.entry(request.cell, request.sample_id)) for request in benchmark.requests())
+    return sum(is_due(store.entry(cell, sample.id)) for cell, sample in benchmark.questions())
 
 
 def failures_by_reason(responses: Iterable[Mapping[str, Any]]) -> Counter[str]:

@@ -62,7 +62,7 @@ def _send(pieces: Iterator[bytes], size_bytes: int, url: str) -> None:
 
 def _build_lines(dataset: Path) -> Lines:
     """Heads and tails of all lines, by image, exactly as a run writes them."""
-    client = OpenAIBatch(None)  # type: ignore[arg-type]
+    client = OpenAIBatch({"api_key": "none"})
     lines: Lines = {}
     for request in load_benchmark(load_config(None, {"dataset": str(dataset), "languages": ("En",)})).requests():
         lines.setdefault(request.image.path, []).append(client.write_line(request))

@@ -8,7 +8,6 @@ created is adopted, and one whose creation is in doubt is looked up by its tag b
 from __future__ import annotations
 
 import asyncio
-import io
 import tempfile
 import uuid
 from collections import Counter, deque
@@ -27,7 +26,10 @@ from vlures.images import EncodedImages
 from vlures.records import Failure, Job, Request, Response
 from vlures.store import now
 
-UPLOADS_AT_ONCE = 4
+UPLOADS_AT_ONCE = 2
+"""More of them only wait for one another: one fills a line of a gigabit."""
+IMAGES_HELD_BYTES = 8_000_000
+"""A picture's lines stand together in a shard, so an upload needs the one it is at."""
 SHORTEST_POLL_S = 1.0
 POLL_SHARE_OF_AGE = 0.1
 """A batch is looked at again after a tenth of its age: its answers wait at most a tenth longer than they must."""
@@ -63,7 +65,7 @@ class BatchClient(Protocol):
 
     def write_line(self, request: Request) -> Line: ...
 
-    async def upload(self, file: io.RawIOBase, name: str) -> str: ...
+    async def upload(self, file: ShardFile) -> str: ...
 
     async def create(self, file_id: str, tag: str) -> BatchState: ...
 
@@ -212,7 +214,7 @@ class _Drive:
         self._observer = observer
         self._journal = journal
         self._queue = queue
-        self._images = EncodedImages()
+        self._images = EncodedImages(IMAGES_HELD_BYTES)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._attempts: Counter[str] = Counter()
         self._leftovers: list[Request] = []
@@ -319,8 +321,8 @@ class _Drive:
         try:
             self._begin(batch)
             self._observer.job_changed(batch.tag, "uploading", 0, len(batch.digests))
-            name = f"vlures-{batch.tag}.jsonl"
-            file_id = await self._patience.call(lambda: self._client.upload(ShardFile(shard, self._images, name), name))
+            file = ShardFile(f"vlures-{batch.tag}.jsonl", shard, self._images)
+            file_id = await self._patience.call(lambda: self._client.upload(file))
             self._journal.update_job(batch.tag, "uploaded", file_id=file_id)
         finally:
             self._uploads.release()
@@ -479,6 +481,11 @@ class _Drive:
             raise VluresError(
                 f"The results of batch {state.batch_id} (file {file_id}) are gone at the provider, or belong to another key or "
                 "project; nothing was touched. Run again with the key that created it."
+            ) from error
+        except OSError as error:
+            raise VluresError(
+                f"The results of batch {state.batch_id} cannot be written to {path.parent} ({error.strerror}); they are safe at "
+                "the provider. Make room, or point TMPDIR elsewhere, and run again."
             ) from error
 
     async def _take_failure(self, failed: Response, batch: _Batch, state: BatchState) -> None:

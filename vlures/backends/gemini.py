@@ -52,7 +52,9 @@ def connect_live(
     address = f"{sandbox_url}/gemini" if sandbox_url else usual
     client = GeminiLive(key, address, config.concurrency)
     policy = LivePolicy(config.concurrency, config.timeout_s)
-    return LiveDriver(client, policy, Patience(PROVIDER, config.retry_budget_s, config.first_contact_s), observer)
+    return LiveDriver(
+        client, policy, Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, observer.say), observer
+    )
 
 
 class GeminiLive:

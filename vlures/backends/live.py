@@ -14,6 +14,12 @@ from vlures.backends.patience import Patience, wait_s
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Request, Response
 
+LOOP_TURNS_BETWEEN_CALLS = 3
+"""To build a body takes milliseconds, and it leaves only when the loop has turned a few times. Where many calls begin
+in one turn, all their bodies leave together after the last is built, and from then on all calls run in lockstep. So
+a call begins when the one before it is on its way. (1,000 pictures of 200 KB, 20 at a time, 200 ms each: 1.31 × the
+ideal time without this, 1.08 × with it.)"""
+
 
 class LiveClient(Protocol):
     """What the driver needs of a provider: one answer, or Retry, or VluresError where the run cannot go on."""
@@ -49,6 +55,7 @@ class LiveDriver:
         self._last_answer = 0.0
         self._in_flight = 0
         self._stopped: VluresError | None = None
+        self._turn = asyncio.Lock()
 
     async def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]:  # noqa: ARG002
         """Ask for every request, at most `concurrency` at a time over all cells; yield each response as it comes."""
@@ -145,6 +152,9 @@ class LiveDriver:
         self._resume_at = max(self._resume_at, loop.time() + wait)
 
     async def _call(self, request: Request) -> Response:
+        async with self._turn:
+            for _ in range(LOOP_TURNS_BETWEEN_CALLS):
+                await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self._policy.timeout_s):
                 return await self._client.answer(request)

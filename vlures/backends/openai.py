@@ -5,7 +5,8 @@ Sources: the SDK's own reference texts (openai 3.54), the Batch guide and the vi
 
 from __future__ import annotations
 
-import io
+import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import IO, Any, Final, cast
 
 import msgspec
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, OpenAI
 
 from vlures.backends import Backend, Observer
 from vlures.backends.batch import BatchDriver, BatchPolicy, BatchState, JobProblem
 from vlures.backends.patience import Patience
-from vlures.backends.shards import Line
+from vlures.backends.shards import Line, ShardFile
 from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_text, decode_object
 from vlures.config import RunConfig
 from vlures.errors import InDoubt, NotFound, Retry, UsageError, VluresError
@@ -48,7 +49,7 @@ def connect_batch(
     config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer
 ) -> Backend:
     """OpenAI's Batch API over chat completions."""
-    client = OpenAIBatch(make_client(config, environment, sandbox_url))
+    client = OpenAIBatch(client_options(config, environment, sandbox_url))
     policy = BatchPolicy(
         most_lines=min(config.batch_size, MOST_LINES),
         most_bytes=config.batch_bytes,
@@ -56,25 +57,27 @@ def connect_batch(
         longest_poll_s=config.poll_s,
         doubt_patience_s=config.doubt_patience_s,
     )
-    patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s)
+    patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, observer.say)
     return BatchDriver(client, policy, patience, observer)
 
 
-def make_client(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None) -> AsyncOpenAI:
-    """A client that never retries by itself: a retried creation would be a second paid batch.
+def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None) -> dict[str, Any]:
+    """Options of the SDK's clients, which never retry by themselves: a retried creation would be a second paid batch.
 
     Raises UsageError if there is no key. The sandbox is not shown a real one.
     """
     key = "sandbox" if sandbox_url else environment.get("OPENAI_API_KEY")
     if not key:
         raise UsageError("There is no OPENAI_API_KEY; put it into .env or the environment, or rehearse with --sandbox.")
-    return AsyncOpenAI(
-        api_key=key,
-        base_url=f"{sandbox_url}/openai/v1" if sandbox_url else config.base_url or environment.get("OPENAI_BASE_URL"),
-        organization=environment.get("OPENAI_ORG_ID"),
-        project=environment.get("OPENAI_PROJECT_ID"),
-        max_retries=0,
-    )
+    return {
+        "api_key": key,
+        "base_url": f"{sandbox_url}/openai/v1"
+        if sandbox_url
+        else config.base_url or environment.get("OPENAI_BASE_URL"),
+        "organization": environment.get("OPENAI_ORG_ID"),
+        "project": environment.get("OPENAI_PROJECT_ID"),
+        "max_retries": 0,
+    }
 
 
 def build_body(request: Request, picture: str) -> dict[str, Any]:
@@ -107,8 +110,10 @@ class OpenAIBatch:
 
     provider = PROVIDER
 
-    def __init__(self, client: AsyncOpenAI) -> None:
-        self._client = client
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        """options: of the SDK's clients."""
+        self._client = AsyncOpenAI(**options)
+        self._uploader = OpenAI(**options)
 
     def write_line(self, request: Request) -> Line:
         line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": build_body(request, _PICTURE)}
@@ -116,10 +121,18 @@ class OpenAIBatch:
         head, tail = msgspec.json.encode(line).split(b'base64,\\u0000"')
         return Line(head + b"base64,", b'"' + tail + b"\n")
 
-    async def upload(self, file: io.RawIOBase, name: str) -> str:
+    async def upload(self, file: ShardFile) -> str:
+        """Stream a shard, in a thread of its own: the SDK sends a file in pieces of 64 KB, and a piece costs an event
+        loop many times what it costs a thread. Cancelled, it closes the file, which ends the thread."""
         with _Errors():
-            uploaded = await self._client.files.create(file=(name, cast("IO[bytes]", file)), purpose="batch")
-            return uploaded.id
+            try:
+                uploaded = await asyncio.to_thread(
+                    self._uploader.files.create, file=(file.name, cast("IO[bytes]", file)), purpose="batch"
+                )
+            except asyncio.CancelledError:
+                file.close()
+                raise
+            return read_file_id(uploaded)
 
     async def create(self, file_id: str, tag: str) -> BatchState:
         with _Errors(creating=True):
@@ -153,39 +166,63 @@ class OpenAIBatch:
 
     async def close(self) -> None:
         await self._client.close()
+        self._uploader.close()
 
 
-def read_batch(batch: Any) -> BatchState:
-    """A batch object as the driver wants it. Both file ids may be null or empty."""
-    counts = batch.request_counts
+class UnreadableReply(ValueError):
+    """A reply of status 200 that is not what was asked for."""
+
+
+def _dump(reply: Any) -> dict[str, Any]:
+    """The JSON of an SDK's object. The SDK hands over whatever came, be it a page of HTML as a str."""
+    return as_object(reply.model_dump()) if hasattr(reply, "model_dump") else {}
+
+
+def read_file_id(reply: Any) -> str:
+    file_id = as_text(_dump(reply).get("id"))
+    if file_id is None:
+        raise UnreadableReply("an upload's reply without an id")
+    return file_id
+
+
+def read_batch(reply: Any) -> BatchState:
+    """A batch object as the driver wants it. Both file ids may be null or empty.
+
+    Raises UnreadableReply if it has no id or no status.
+    """
+    batch = _dump(reply)
+    batch_id, status = as_text(batch.get("id")), as_text(batch.get("status"))
+    if batch_id is None or status is None:
+        raise UnreadableReply("a batch without an id or a status")
+    counts = as_object(batch.get("request_counts"))
+    files = tuple(filter(None, (as_text(batch.get(key)) for key in ("output_file_id", "error_file_id"))))
+    errors = as_objects(as_object(batch.get("errors")).get("data"))
     problem: JobProblem | None = None
     reason = ""
-    errors = (batch.errors.data if batch.errors else None) or []
-    if batch.status == "failed" and not batch.output_file_id and not batch.error_file_id:
-        reason = "; ".join(dict.fromkeys(_batch_error(error) for error in errors)) or "no reason was given"
-        codes = {error.code for error in errors}
-        if "token_limit_exceeded" in codes:
+    if status == "failed" and not files:
+        reason = "; ".join(dict.fromkeys(map(_batch_error, errors))) or "no reason was given"
+        if any(error.get("code") == "token_limit_exceeded" for error in errors):
             problem = "queue full"
-        elif any("cannot find file" in (error.message or "").lower() for error in errors):
+        elif "cannot find file" in reason.lower():
             problem = "file not visible"
         else:
             problem = "refused"
     return BatchState(
-        batch_id=batch.id,
-        status=batch.status,
-        ended=batch.status in ENDED,
-        done=(counts.completed + counts.failed) if counts else 0,
-        total=counts.total if counts else 0,
-        result_files=tuple(file_id for file_id in (batch.output_file_id, batch.error_file_id) if file_id),
+        batch_id=batch_id,
+        status=status,
+        ended=status in ENDED,
+        done=(as_count(counts.get("completed")) or 0) + (as_count(counts.get("failed")) or 0),
+        total=as_count(counts.get("total")) or 0,
+        result_files=files,
         problem=problem,
         reason=reason,
-        resubmit=batch.status != "cancelled",
+        resubmit=status != "cancelled",
     )
 
 
-def _batch_error(error: Any) -> str:
-    where = f" (line {error.line})" if error.line else ""
-    return f"{error.code}: {error.message}{where}"
+def _batch_error(error: Mapping[str, Any]) -> str:
+    where = f" (line {error['line']})" if error.get("line") else ""
+    return f"{error.get('code')}: {error.get('message')}{where}"
 
 
 def read_result_line(line: bytes) -> Response | None:
@@ -277,8 +314,8 @@ class _Errors:
             raise self._of_status(error) from error
         if isinstance(error, openai.APIConnectionError):
             raise self._of_connection(error) from error
-        # A stream that breaks off raises the HTTP package's own error, and a body that is no JSON the SDK's root one.
-        unreadable = isinstance(error, openai.OpenAIError | ValueError | AttributeError)
+        # A stream that breaks off raises the HTTP package's own error, a body that is no JSON the parser's.
+        unreadable = isinstance(error, openai.OpenAIError | json.JSONDecodeError | UnreadableReply)
         if unreadable or type(error).__module__.startswith("httpx"):
             if self._creating:
                 raise InDoubt(str(error)) from error

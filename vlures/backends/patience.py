@@ -12,6 +12,8 @@ from vlures.errors import Incomplete, Retry, VluresError
 
 T = TypeVar("T")
 
+SAY_AFTER_ATTEMPTS = 4
+
 _WAIT = tenacity.wait_exponential_jitter(initial=0.5, max=30, jitter=0.5)
 
 
@@ -30,13 +32,16 @@ def _asked(failure: Retry) -> str:
 class Patience:
     """Budgets of time for a run's calls. A provider that was never reached gets little, one that has answered much.
 
-    provider: how sentences call it.
+    provider: how sentences call it. say: told, once per call, that a call keeps failing.
     """
 
-    def __init__(self, provider: str, retry_budget_s: float, first_contact_s: float) -> None:
+    def __init__(
+        self, provider: str, retry_budget_s: float, first_contact_s: float, say: Callable[[str], None]
+    ) -> None:
         self._provider = provider
         self._retry_budget_s = retry_budget_s
         self._first_contact_s = first_contact_s
+        self._say = say
         self.reached = False
 
     def lasts(self, failure: Retry, failing_for_s: float) -> bool:
@@ -69,6 +74,8 @@ class Patience:
                         f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s{_asked(failure)} "
                         f"({failure.reason}). Everything received is stored; run the same command again later."
                     ) from failure
+                if attempt == SAY_AFTER_ATTEMPTS:
+                    self._say(f"{self._provider} does not answer as it should ({failure.reason}); still trying.")
                 await asyncio.sleep(wait_s(attempt, failure.after_s))
             else:
                 self.reached = True
