@@ -155,7 +155,14 @@ class Command:
             out, err = process.communicate()
             pytest.fail(f"vlures {' '.join(arguments)} did not end in {timeout} s\n{out}\n{err}")
         assert "Traceback" not in err, err
+        assert "fault of vlures itself" not in err, err
         return Result(process.returncode, out, err)
+
+    def wait_for_journal(self, output: str, words: str, process: subprocess.Popen[str], times: int = 1) -> None:
+        """Watch a running command until its journal holds the words so many times."""
+        path = self.folder / "outputs" / output / "checkpoints_1shot_rationales/jobs.jsonl"
+        while not path.is_file() or path.read_text(encoding="utf-8").count(words) < times:
+            assert process.poll() is None, process.communicate()
 
     def answers(self, output: str) -> dict[str, str]:
         """Every answer of the results files of outputs/<output>: cell and ID → text."""

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from vlures.backends.shards import Line, Shard, ShardFile, cut_shards
 from vlures.errors import VluresError
-from vlures.images import EncodedImages
 from vlures.records import Cell, Image, Prompt, Request
 
 
@@ -42,7 +41,7 @@ def cut(requests: Iterable[Request], *, lines: int = 1000, size: int = 10**6) ->
 
 
 def open_shard(shard: Shard) -> ShardFile:
-    return ShardFile("batch.jsonl", shard, EncodedImages())
+    return ShardFile("batch.jsonl", shard)
 
 
 def read_all(file: ShardFile) -> bytes:

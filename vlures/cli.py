@@ -5,6 +5,7 @@ Exit codes: 0 complete · 1 cannot go on · 2 usage · 3 incomplete, run again �
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from vlures.errors import Incomplete, UsageError, VluresError
 
 if TYPE_CHECKING:
     from vlures.records import Dataset
-    from vlures.run import Plan
+    from vlures.run import Plan, Tally
     from vlures.store import CheckpointStore
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -36,6 +37,9 @@ def main(argv: list[str] | None = None) -> None:
 def call(argv: list[str]) -> int:
     """Run a command line; returns its exit code. One sentence on stderr for anything foreseen."""
     debug = "--debug" in argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show Urdu shows its code points
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = commands.main(argv, prog_name="vlures", standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -60,7 +64,23 @@ def call(argv: list[str]) -> int:
             if isinstance(error, Incomplete)
             else EXIT_CANNOT
         )
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"vlures: {_describe_fault(error)}", err=True)
+        return EXIT_CANNOT
     return code if isinstance(code, int) else 0
+
+
+def _describe_fault(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be used ({error.strerror}); mend that and run again."
+    return (
+        f"A fault of vlures itself ({type(error).__name__}: {error}); everything received is stored. Run again; if it comes "
+        "again, --debug shows where."
+    )
 
 
 # Options: one for every field of RunConfig
@@ -131,35 +151,61 @@ def run(config: RunConfig) -> int:
     """
     import asyncio
 
-    from vlures.backends import connect
+    from vlures.backends import connect, find_backend
     from vlures.progress import Progress
     from vlures.results import write_results
-    from vlures.run import count_due, describe_run, load_benchmark, prepare
+    from vlures.run import (
+        Tally,
+        check_plan,
+        count_due,
+        describe_run,
+        end_redo,
+        load_benchmark,
+        make_plan,
+        mark_asked_again,
+    )
     from vlures.run import run as run_benchmark
+    from vlures.sandbox import parse_fault
     from vlures.store import CheckpointStore
 
+    find_backend(config)
+    for fault in config.fault:
+        parse_fault(fault)
     with ExitStack() as stack:
         benchmark = load_benchmark(config)
         stack.enter_context(_lock(config.output_folder))
         store = CheckpointStore(config.output_folder, config.setting, say=_say)
         stack.callback(store.close)
-        plan = prepare(benchmark, store)
+        plan = make_plan(benchmark, store)
+        check_plan(benchmark, store, plan)
         _say(_describe_plan(config, plan))
-        store.write_json("run.json", describe_run(benchmark))
-        stopper = _Stopper(config)
-        try:
-            if plan.total("due") or store.open_jobs():
-                sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
-                with closing(Progress(plan.selected, plan.total("answered"))) as progress:
-                    backend = connect(config, read_environment(), sandbox_url, progress)
-                    work = run_benchmark(benchmark, store, backend, progress, stopper.keep_going)
+        tally, stopper = Tally(), _Stopper(config)
+        if plan.total("due") or store.open_jobs():
+            sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
+            with closing(Progress(plan.selected, plan.total("answered"))) as progress:
+                backend = connect(config, read_environment(), sandbox_url, progress, stopper.keep_going)
+                store.write_json("run.json", describe_run(benchmark))
+                mark_asked_again(store, plan)
+                work = run_benchmark(benchmark, store, backend, progress, tally, stopper.keep_going)
+                try:
                     asyncio.run(stopper.watch(work, progress.say))
-        finally:
-            summary = write_results(config.output_folder, config.run_name, store)
-            _print_outcome(config, store, summary)
+                finally:
+                    progress.close()
+                    summary = write_results(config.output_folder, config.run_name, store)
+                    _print_outcome(config, store, summary, tally)
+        else:
+            _print_outcome(config, store, write_results(config.output_folder, config.run_name, store), tally)
         if stopper.interrupted:
             return EXIT_INTERRUPTED
-        return EXIT_INCOMPLETE if count_due(benchmark, store) or store.open_jobs() else 0
+        if count_due(benchmark, store) or store.open_jobs():
+            return EXIT_INCOMPLETE
+        end_redo(store)
+        if plan.changed_in_flight and config.stale == "stop" and make_plan(benchmark, store).stale:
+            _say(
+                "Answers that were in flight are to a question that has changed since; the next run asks what to do with them."
+            )
+            return EXIT_INCOMPLETE
+        return 0
 
 
 class _Stopper:
@@ -248,18 +294,17 @@ def _describe_plan(config: RunConfig, plan: Plan) -> str:
     return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."
 
 
-def _print_outcome(config: RunConfig, store: CheckpointStore, summary: dict[str, Any]) -> None:
+def _print_outcome(config: RunConfig, store: CheckpointStore, summary: dict[str, Any], tally: Tally) -> None:
     from vlures.results import results_folder
-    from vlures.run import failures_by_reason
 
-    statuses = summary["status"]
-    if statuses.get("failed"):
-        failed = (response for cell in store.cells for _, response in store.responses(cell))
-        for reason, count in failures_by_reason(failed).most_common(5):
-            _say(f"  {count} failed: {reason}")
-    if jobs := store.open_jobs():
-        _say(f"{len(jobs)} batch(es) live on at the provider; run the same command again to collect them.")
-    counts = ", ".join(f"{count:,} {status}" for status, count in statuses.items()) or "no answers yet"
+    for reason, count in tally.failures.most_common(5):
+        _say(f"  {count} failed: {reason}")
+    states = [job.state for job in store.open_jobs()]
+    if created := states.count("created"):
+        _say(f"{created} batch(es) live on at the provider; run the same command again to collect them.")
+    if creating := states.count("creating"):
+        _say(f"{creating} batch(es) may have been created; run the same command again to find out.")
+    counts = ", ".join(f"{count:,} {status}" for status, count in summary["status"].items()) or "no answers yet"
     click.echo(f"Results in {results_folder(config.output_folder, store.setting)}: {counts}.")
 
 
@@ -334,9 +379,11 @@ def plan(config: RunConfig) -> int:
     """
     from tabulate import tabulate
 
+    from vlures.backends import find_backend
     from vlures.run import load_benchmark, make_plan
     from vlures.store import CheckpointStore
 
+    find_backend(config)
     benchmark = load_benchmark(config)
     store = CheckpointStore(config.output_folder, config.setting, writable=False, say=_say)
     made = make_plan(benchmark, store)
@@ -354,8 +401,8 @@ def plan(config: RunConfig) -> int:
             disable_numparse=[5],
         )
     )
-    if made.stale:
-        click.echo(f"{len(made.stale)} stored answers are to a question that has changed since; see --stale.")
+    if made.stale and config.stale == "stop":
+        click.echo(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
     click.echo(_describe_plan(config, made))
     return 0
 

@@ -32,6 +32,7 @@ DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
 """The cheapest vision models of each provider that were alive on 2026-11-21."""
 
 SAMPLE_DATASETS = {code: f"data/Sample{code}" for code in LANGUAGES}
+LONGEST_NAME = 100
 PARAMETER_KEYS = ("temperature", "top_p", "max_output_tokens", "seed", "image_detail")
 
 
@@ -96,6 +97,9 @@ class RunConfig:
     doubt_patience_s: PositiveFloat = _option(
         "How long a batch whose creation is in doubt is looked for, in seconds.", 30.0, "Running"
     )
+    forget_lost: bool = _option(
+        "Ask (and pay) again for what was in batches that the provider no longer knows.", False, "Running"
+    )
     base_url: str | None = _option("The provider's address, if it is not the usual one.", None, "Running")
     sandbox: bool = _option("Rehearse: let a sandbox on this machine answer. Costs nothing.", False, "Running")
     fault: tuple[str, ...] = _option(
@@ -116,7 +120,7 @@ class RunConfig:
 
     @property
     def run_name(self) -> str:
-        name = self.name or re.sub(r"[^\w.-]+", "-", self.run_model)
+        name = self.name or re.sub(r"[^\w.-]+", "-", self.run_model).lstrip(".")[:LONGEST_NAME]
         return f"sandbox-{name}" if self.sandbox else name
 
     @property
@@ -223,14 +227,16 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
     if isinstance(config.dataset, dict):
         for language in config.run_languages:
             if language.code not in config.dataset:
-                raise UsageError(f'{place("dataset")} names no folder for {language.name}; add {language.code} = "…".')
+                raise UsageError(
+                    f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with --languages."
+                )
     if not config.tasks or not config.languages:
         raise UsageError("A run needs at least one language and one task.")
     if config.fault and not config.sandbox:
         raise UsageError("--fault is for the sandbox; add --sandbox.")
-    if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
+    if config.name is not None and not re.fullmatch(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}", config.name):
         raise UsageError(
-            f"{place('name')} is {config.name!r}: a name begins with a letter or digit and goes on with letters, digits, '.', '_' and '-'."
+            f"{place('name')} is {config.name!r}: a name begins with a letter or digit, goes on with letters, digits, '.', '_' and '-', and has at most {LONGEST_NAME} of them."
         )
     return config
 
@@ -240,6 +246,13 @@ def _reason(key: str, error: msgspec.ValidationError) -> str:
     if choices:
         return f"choose from {', '.join(choices)}"
     reason = str(error).split(" - at ")[0]
+    for theirs, ours in (
+        ("`int`", "a whole number"),
+        ("`float`", "a number"),
+        ("`bool`", "true or false"),
+        ("`str`", "a text"),
+    ):
+        reason = reason.replace(theirs, ours)
     return reason[0].lower() + reason[1:]
 
 
@@ -310,8 +323,39 @@ def _dataset(value: Any, place: str) -> str | dict[str, str]:
 
 def read_environment(directory: Path | None = None) -> dict[str, str]:
     """The environment, over the `.env` file of the directory (by default the current one)."""
-    from_file = dotenv_values((directory or Path.cwd()) / ".env")
+    path = (directory or Path.cwd()) / ".env"
+    try:
+        from_file = dotenv_values(path) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); mend or remove it.") from error
     return {**{key: value for key, value in from_file.items() if value is not None}, **os.environ}
+
+
+def find_key(environment: Mapping[str, str], *names: str) -> str:
+    """The first API key that is there.
+
+    Raises UsageError, which never shows it, if there is none or it cannot be one.
+    """
+    for name in names:
+        key = environment.get(name, "").strip()
+        if key:
+            if not re.fullmatch(r"[!-~]+", key):
+                raise UsageError(f"{name} cannot be a key: it has blanks or letters beyond ASCII. Copy it again.")
+            return key
+    raise UsageError(
+        f"There is no {' or '.join(names)}; put one into .env or the environment, or rehearse with --sandbox."
+    )
+
+
+def find_address(config: RunConfig, environment: Mapping[str, str], name: str) -> str | None:
+    """The provider's address where it is not the usual one: the configuration's, or the environment's under `name`.
+
+    Raises UsageError if it is no address.
+    """
+    address = config.base_url or environment.get(name) or None
+    if address is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", address):
+        raise UsageError(f"The base URL {address!r} is no address; write it as http://host:port/path.")
+    return address
 
 
 def narrow(config: RunConfig, language: str | None, task: int | None, sample: int | None) -> RunConfig:

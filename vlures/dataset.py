@@ -25,10 +25,18 @@ def load_dataset(folder: Path, text_encoding: str = "utf-8") -> Dataset:
     text_encoding: `utf-8` (with or without byte order mark) or `latin-1`.
     Raises VluresError if the folder is not there; what is wrong inside it is in the Dataset's problems.
     """
-    if not folder.is_dir():
-        raise VluresError(f"The dataset folder {folder} does not exist; name an existing one with --dataset.")
+    try:
+        names = sorted(folder.iterdir())
+    except OSError as error:
+        if not folder.exists():
+            raise VluresError(
+                f"The dataset folder {folder} does not exist; name an existing one with --dataset."
+            ) from error
+        raise VluresError(
+            f"The dataset folder {folder} cannot be read ({error.strerror}); name another with --dataset."
+        ) from error
     problems: list[Problem] = []
-    images, texts = _settle(*_collect(folder, problems), problems)
+    images, texts = _settle(*_collect(names, problems), problems)
 
     samples = []
     for number, path in sorted(images.items()):
@@ -74,10 +82,10 @@ def numeric_id(stem: str) -> int:
 Candidates = dict[int, list[Path]]
 
 
-def _collect(folder: Path, problems: list[Problem]) -> tuple[Candidates, Candidates]:
+def _collect(paths: Iterable[Path], problems: list[Problem]) -> tuple[Candidates, Candidates]:
     images: Candidates = defaultdict(list)
     texts: Candidates = defaultdict(list)
-    for path in sorted(folder.iterdir()):
+    for path in paths:
         suffix = path.suffix.lower()
         kind = images if suffix in IMAGE_SUFFIXES else texts if suffix in TEXT_SUFFIXES else None
         if kind is None or path.name.startswith("."):

@@ -36,6 +36,7 @@ class Progress:
         self._last_line = 0.0
         self._bar: tqdm[Any] | None = None
         self._states: tqdm[Any] | None = None
+        self._shown_states = ""
         if sys.stderr.isatty():
             shape = (
                 "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
@@ -66,7 +67,9 @@ class Progress:
             self._failed += 1
         else:
             self._answered += 1
+            self._total = max(self._total, self._answered)  # batches of an earlier selection come on top
             if self._bar is not None:
+                self._bar.total = self._total
                 self._bar.update(1)
         self._show()
 
@@ -111,9 +114,9 @@ class Progress:
                 self._print_line()
             return
         self._bar.set_postfix_str(f"{self._failed} failed, {self._flying()} in flight", refresh=False)
-        self._bar.refresh() if self._jobs else None
-        if self._states is not None:
-            states = self._job_states()
+        if self._states is not None and (states := self._job_states()) != self._shown_states:
+            self._shown_states = states
+            self._bar.refresh()
             self._states.set_description_str(f"batches: {states}" if states else "", refresh=True)
 
     def _print_line(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,7 @@ from vlures.records import (
 from vlures.store import CheckpointStore, Entry, now
 
 LINE_OVERHEAD_BYTES = 300
+REDO_FILE = "redo.json"
 HOPELESS_AFTER = 20
 """So many failures of one kind, and no answer ever, mean that the next thousand would fail as well."""
 
@@ -152,11 +155,17 @@ class CellPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do. stale: requests whose stored answer is to another question, with their digests now."""
+    """What a run would do.
+
+    stale: how many stored answers are to a question that has changed since. asked_again: answered requests that are due
+    all the same, with the reason. changed_in_flight: how many requests in batches are to a question that has changed.
+    """
 
     cells: tuple[CellPlan, ...]
     shards: int
-    stale: tuple[Request, ...]
+    stale: int
+    asked_again: tuple[tuple[Cell, int, str], ...]
+    changed_in_flight: int
 
     def total(self, what: str) -> int:
         return sum(getattr(cell, what) for cell in self.cells)
@@ -177,20 +186,30 @@ def is_stale(entry: Entry | None, digest: str) -> bool:
 
 
 def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
-    """Count what is due, answered, in flight and stale. Reads no picture again."""
+    """Count what is due, answered, in flight and stale. Reads no picture again and writes nothing."""
     config = benchmark.config
     cells = {cell: CellPlan(cell, left_out=benchmark.left_out(cell)) for cell in config.cells}
     in_flight = _in_flight(store)
-    stale = []
-    shards = lines = size = 0
+    redo_from = store.read_json(REDO_FILE).get("sizes", {})
+    asked_again = []
+    stale = changed_in_flight = shards = lines = size = 0
     for request in benchmark.requests():
         counts = cells[request.cell]
         entry = store.entry(request.cell, request.sample_id)
-        if is_stale(entry, request.digest) or in_flight.get(request.key, request.digest) != request.digest:
-            stale.append(request)
+        again = None
+        if entry and is_stale(entry, request.digest):
+            stale += 1
+            again = "stale" if config.stale == "redo" else None
+        if entry and entry.status in config.redo and not is_due(entry):
+            size_then = redo_from.get(store.checkpoint_path(request.cell).name) if redo_from else None
+            if size_then is None or entry.offset < size_then:
+                again = f"redo {entry.status}"
+        if again:
+            asked_again.append((request.cell, request.sample_id, again))
         if request.key in in_flight:
             counts.in_flight += 1
-        elif not is_due(entry):
+            changed_in_flight += in_flight[request.key] != request.digest
+        elif not is_due(entry) and not again:
             counts.answered += 1
         else:
             counts.due += 1
@@ -199,7 +218,7 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
             if shards == 0 or lines == config.batch_size or size + request_bytes > config.batch_bytes:
                 shards, lines, size = shards + 1, 0, 0
             lines, size = lines + 1, size + request_bytes
-    return Plan(tuple(cells.values()), shards, tuple(stale))
+    return Plan(tuple(cells.values()), shards, stale, tuple(asked_again), changed_in_flight)
 
 
 def _in_flight(store: CheckpointStore) -> dict[str, str]:
@@ -214,49 +233,42 @@ def about_bytes(request: Request) -> int:
     return text + encoded_length(request.image) + LINE_OVERHEAD_BYTES
 
 
-def prepare(benchmark: Benchmark, store: CheckpointStore) -> Plan:
-    """Settle what stored answers mean for this run, and plan it.
+def check_plan(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> None:
+    """Refuse a run that would mix answers to different questions, or of different providers' batches.
 
-    Raises VluresError if some are to another question and nobody said what to do with them.
-    """
-    plan = make_plan(benchmark, store)
-    asked_again = _settle_stale(benchmark, store, plan) + _settle_redo(benchmark, store)
-    return make_plan(benchmark, store) if asked_again else plan
-
-
-def _settle_stale(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> int:
-    """Stop, keep or redo the answers whose question has changed, as the configuration says. How many are redone.
-
-    Raises VluresError for `stop`, with how many and why.
+    Raises VluresError saying how many, why, and what to do.
     """
     config = benchmark.config
-    if not plan.stale or config.stale == "keep":
-        return 0
-    if config.stale == "redo":
-        answered = [r for r in plan.stale if is_stale(store.entry(r.cell, r.sample_id), r.digest)]
-        for request in answered:
-            store.ask_again(request.cell, request.sample_id, "stale")
-        return len(answered)
-    why = " and ".join(_what_changed(benchmark, store)) or "the model, its parameters, the prompts or the data"
-    raise VluresError(
-        f"{len(plan.stale)} stored answer(s) in {store.folder} are to another question: {why} changed since. Add --stale keep to "
-        "keep them, --stale redo to ask again (and pay again), or give this run another --name."
-    )
+    for job in store.open_jobs():
+        ours = config.run_mode == "batch" and job.provider.lower() == config.backend
+        if job.state in ("creating", "created") and not ours:
+            raise VluresError(
+                f"{store.folder} has a batch of {job.provider} in flight; collect it first with --backend {job.provider.lower()}, "
+                "or give this run another --name."
+            )
+    if plan.stale and config.stale == "stop":
+        why = " and ".join(_what_changed(benchmark, store)) or "the model, its parameters, the prompts or the data"
+        raise VluresError(
+            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. Add --stale keep to "
+            "keep them, --stale redo to ask again (and pay again), or give this run another --name."
+        )
 
 
-def _settle_redo(benchmark: Benchmark, store: CheckpointStore) -> int:
-    """Make truncated or refused answers due where the configuration says so. A redo that was interrupted goes on
-    where it stopped: what it has already asked again is not asked a third time. How many are asked again."""
-    wanted = [
-        (cell, sample.id, entry)
-        for cell, sample in (benchmark.questions() if benchmark.config.redo else ())
-        if (entry := store.entry(cell, sample.id)) and entry.status in benchmark.config.redo
-    ]
-    if any(entry.due for _, _, entry in wanted):
-        return 0
-    for cell, sample_id, entry in wanted:
-        store.ask_again(cell, sample_id, f"redo {entry.status}")
-    return len(wanted)
+def mark_asked_again(store: CheckpointStore, plan: Plan) -> None:
+    """Make due what was answered and is to be asked again. How long the checkpoints were then is remembered until the
+    run is complete, so that a redo that was interrupted goes on and asks nothing a third time."""
+    if not plan.asked_again:
+        return
+    if not store.read_json(REDO_FILE):
+        paths = [store.checkpoint_path(cell) for cell in store.cells]
+        store.write_json(REDO_FILE, {"time": now(), "sizes": {path.name: path.stat().st_size for path in paths}})
+    for cell, sample_id, why in plan.asked_again:
+        store.ask_again(cell, sample_id, why)
+
+
+def end_redo(store: CheckpointStore) -> None:
+    """A run is complete, so the next --redo is a new one."""
+    (store.folder / REDO_FILE).unlink(missing_ok=True)
 
 
 def describe_run(benchmark: Benchmark) -> dict[str, Any]:
@@ -269,7 +281,7 @@ def describe_run(benchmark: Benchmark) -> dict[str, Any]:
         planned[f"{cell.language}-t{cell.task}"] = {"requests": samples, "left_out": left_out}
     return {
         "time": now(),
-        "vlures": vlures.__version__,
+        "versions": {"vlures": vlures.__version__, **_versions("openai", "google-genai", "pillow")},
         "provider": config.backend,
         "mode": config.run_mode,
         "model": config.run_model,
@@ -284,6 +296,10 @@ def describe_run(benchmark: Benchmark) -> dict[str, Any]:
         },
         "planned": planned,
     }
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
 def _digest(content: object) -> str:
@@ -318,22 +334,22 @@ class RunObserver(Observer, Protocol):
 class Tally:
     """What one run has received."""
 
-    statuses: Counter[str]
-    failures: Counter[str]
-    last_failure: str = ""
+    statuses: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    codes: set[str] = field(default_factory=set)
     hopeless: bool = True
 
     def add(self, response: Response) -> None:
         self.statuses[response.status] += 1
         if response.error is not None and response.status == "failed":
-            self.failures[response.error.code] += 1
-            self.last_failure = f"{response.error.code}: {response.error.message}"
+            self.failures[f"{response.error.code}: {response.error.message}"] += 1
+            self.codes.add(response.error.code)
             self.hopeless = self.hopeless and not response.error.transient
 
     def is_hopeless(self, at_least: int) -> bool:
         """Whether every single request failed for one and the same lasting reason."""
         failed = self.statuses["failed"]
-        alone = failed == self.statuses.total() and len(self.failures) == 1
+        alone = failed == self.statuses.total() and len(self.codes) == 1
         return self.hopeless and alone and failed >= at_least
 
 
@@ -342,9 +358,10 @@ async def run(
     store: CheckpointStore,
     backend: Backend,
     observer: RunObserver,
+    tally: Tally,
     keep_going: Callable[[], bool] = lambda: True,
-) -> Tally:
-    """Ask the backend for all that is due and store every response as it comes.
+) -> None:
+    """Ask the backend for all that is due, store every response as it comes and count it in the tally.
 
     keep_going: asked before each request is sent; once it is False, what is in flight is still waited for.
     Raises Incomplete when the disk has no room left, VluresError when nothing can ever come of it.
@@ -352,7 +369,6 @@ async def run(
     ever_answered = any(
         entry.status in FINAL_STATUSES for cell in store.cells for entry in store.entries(cell).values()
     )
-    tally = Tally(Counter(), Counter())
     room = _Room(store)
     requests = _due_requests(benchmark, store, lambda: keep_going() and room.is_left())
     syncing = asyncio.create_task(_keep_syncing(store))
@@ -366,8 +382,7 @@ async def run(
                     raise _hopeless(tally)
     finally:
         syncing.cancel()
-        with suppress(asyncio.CancelledError):
-            await syncing
+        await asyncio.wait([syncing])
         store.sync()
     if room.ran_out:
         raise Incomplete(
@@ -375,7 +390,6 @@ async def run(
         )
     if not ever_answered and tally.is_hopeless(1):
         raise _hopeless(tally)
-    return tally
 
 
 @dataclass(slots=True)
@@ -389,23 +403,18 @@ class _Room:
 
 
 def _due_requests(benchmark: Benchmark, store: CheckpointStore, keep_going: Callable[[], bool]) -> Iterator[Request]:
-    """Due requests, looked at one by one when the backend has room for them. A stale one that is in flight and to
-    be kept takes the digest of the question that was really sent."""
-    kept = {}
-    if benchmark.config.stale == "keep":
-        kept = _in_flight(store)
+    """Due requests, looked at one by one when the backend has room for them."""
     for cell, sample in benchmark.questions():
         if not keep_going():
             return
         if is_due(store.entry(cell, sample.id)):
-            request = benchmark.request(cell, sample)
-            yield replace(request, digest=kept.get(request.key, request.digest)) if kept else request
+            yield benchmark.request(cell, sample)
 
 
 def _hopeless(tally: Tally) -> VluresError:
     return VluresError(
         f"All {tally.statuses.total()} requests so far failed in the same way and nothing is stored as an answer: "
-        f"{tally.last_failure} Mend what it names and run again."
+        f"{next(iter(tally.failures))} Mend what it names and run again."
     )
 
 
@@ -418,12 +427,3 @@ async def _keep_syncing(store: CheckpointStore) -> None:
 def count_due(benchmark: Benchmark, store: CheckpointStore) -> int:
     """Requests of the selection that still have no answer."""
     return sum(is_due(store.entry(cell, sample.id)) for cell, sample in benchmark.questions())
-
-
-def failures_by_reason(responses: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """How often each reason stands among failed responses."""
-    return Counter(
-        f"{response['error']['code']}: {response['error']['message']}"
-        for response in responses
-        if response.get("status") == "failed" and response.get("error")
-    )

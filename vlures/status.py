@@ -11,8 +11,9 @@ from tabulate import tabulate
 
 from vlures.config import RunConfig
 from vlures.errors import VluresError
-from vlures.records import FINAL_STATUSES, LANGUAGES, STATUSES, TASKS, Cell, Job, Setting
+from vlures.records import LANGUAGES, STATUSES, TASKS, Cell, Job, Setting
 from vlures.results import count_statuses
+from vlures.run import is_due
 from vlures.store import CheckpointStore, parse_key
 
 SETTINGS = tuple(Setting(shots, rationales) for shots in (0, 1) for rationales in (False, True))
@@ -23,7 +24,14 @@ def find_runs(config: RunConfig) -> list[Path]:
     if config.name or config.model or config.sandbox:
         return [config.output_folder]
     root = Path(config.output)
-    return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*"))) if root.is_dir() else []
+    try:
+        return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*/run.json")))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise VluresError(
+            f"The folder {root} cannot be read ({error.strerror}); name another with --output."
+        ) from error
 
 
 def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
@@ -57,14 +65,23 @@ def _cells(store: CheckpointStore) -> str:
     every = set(store.cells) | {_parse_cell(name) for name in planned} | set(in_flight)
     for cell in sorted(every, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
         counts = count_statuses(store, cell)
-        final = sum(counts[status] for status in FINAL_STATUSES)
-        flying = len(in_flight.get(cell, ()))
-        wanted = planned.get(f"{cell.language}-t{cell.task}", {}).get("requests", final)
-        due = max(0, wanted - final - flying)
+        entries = store.entries(cell)
+        flying = in_flight.get(cell, set())
+        settled = {sample_id for sample_id, entry in entries.items() if not is_due(entry)}
+        asked = entries.keys() | flying
+        wanted = planned.get(f"{cell.language}-t{cell.task}", {}).get("requests", 0)
+        due = len(asked - settled - flying) + max(0, wanted - len(asked))
         totals = store.totals(cell)
         task = f"{cell} {TASKS[cell.task].code}" if cell.task in TASKS else str(cell)
         rows.append(
-            [task, *(counts[status] for status in STATUSES), flying, due, totals.input_tokens, totals.output_tokens]
+            [
+                task,
+                *(counts[status] for status in STATUSES),
+                len(flying),
+                due,
+                totals.input_tokens,
+                totals.output_tokens,
+            ]
         )
     sums = ["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])] if rows else []
     headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out"]

@@ -195,7 +195,13 @@ class CheckpointStore:
         """Everything written so far is on the disk when this returns."""
         for path in list(self._dirty):
             self._dirty.discard(path)
-            os.fsync(self._files[path])
+            try:
+                os.fsync(self._files[path])
+            except OSError as error:
+                self._dirty.add(path)
+                raise VluresError(
+                    f"{path} cannot be brought to the disk ({error.strerror}); look at the disk."
+                ) from error
 
     def is_short_of_room(self) -> bool:
         usage = os.statvfs(self.folder)

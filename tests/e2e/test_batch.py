@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Command, Sandbox
+from tests.conftest import Command, Sandbox, make_dataset
 
+RUN_TASK = ("run", "--backend", "openai", "--model", "gpt-6-luna", "--dataset", "data", "--tasks", "1", "--poll-s", "1")
 RUN = (
     "run",
     "--backend",
@@ -217,12 +219,166 @@ def test_a_batch_that_another_key_cannot_see_is_left_alone(
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "not_found@status")
     vlures.use(sandbox)
-    process = vlures.start(*RUN)
-    process.wait(timeout=60)
-    result = vlures(*RUN)
-    assert result.code == 1, result
-    assert "another key or project" in result.err
-    assert sandbox.stats["batches_created"] == 1
+    for _ in range(2):
+        result = vlures(*RUN)
+        assert result.code == 3, result
+        assert "another key or project" in result.err
+        assert "1 batch(es) live on" in result.err
+        assert sandbox.stats["batches_created"] == 1
     sandbox.show()
     assert vlures(*RUN).code == 0
     assert_complete(vlures, sandbox)
+
+
+def test_a_batch_that_is_gone_for_good_is_given_up_only_when_asked(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "not_found@content")
+    vlures.use(sandbox)
+    lost = vlures(*RUN)
+    assert lost.code == 3, lost
+    assert "--forget-lost" in lost.err
+    assert vlures.answers(OUTPUT) == {}
+    sandbox.show("not_found@content:times=1")
+    result = vlures(*RUN, "--forget-lost")
+    assert result.code == 0, result
+    assert len(vlures.answers(OUTPUT)) == REQUESTS
+    assert sandbox.stats["batches_created"] == 2
+
+
+@pytest.mark.parametrize(
+    "fault", ["503@list", "bad_json@list", "error@list:status=401,code=invalid_api_key,message=No."]
+)
+def test_a_creation_that_stays_in_doubt_is_looked_up_by_the_next_run(
+    vlures: Command, start_sandbox: Callable[..., Sandbox], fault: str
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "drop_after@create:times=1", "--fault", fault)
+    vlures.use(sandbox)
+    first = vlures(*RUN, "--doubt-patience-s", "2", "--retry-budget-s", "2")
+    assert first.code in (1, 3), first
+    assert "1 batch(es) may have been created" in first.err
+    sandbox.show()
+    result = vlures(*RUN, "--doubt-patience-s", "2")
+    assert result.code == 0, result
+    assert sandbox.stats["batches_created"] == 1
+    assert_complete(vlures, sandbox)
+
+
+def test_a_refused_parameter_is_mended_by_leaving_it_out(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    make_dataset(vlures.folder / "data", samples=30)
+    run = (*RUN_TASK, "--languages", "En,Ur")
+    sandbox = start_sandbox("--batch-seconds", "0.2")
+    vlures.use(sandbox)
+    refused = vlures(*run, "--temperature", "0.1")
+    assert refused.code == 1, refused
+    assert "temperature" in refused.err
+    assert vlures.answers(OUTPUT) == {}
+    result = vlures(*run)
+    assert result.code == 0, result
+    assert len(vlures.answers(OUTPUT)) == 60
+    assert set(sandbox.paid.values()) == {1}
+
+
+@pytest.mark.parametrize("fault", ["token_limit:times=1", "cannot_find_file:times=1"])
+def test_a_batch_that_was_never_begun_goes_again_in_the_next_process_too(
+    vlures: Command, start_sandbox: Callable[..., Sandbox], fault: str
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", fault, "--fault", "latency@status:seconds=3,times=1")
+    vlures.use(sandbox)
+    process = vlures.start(*RUN)
+    while not sandbox.stats["requests"].get("batches.create"):
+        assert process.poll() is None
+    vlures.wait_for_journal(OUTPUT, '"created"', process)
+    process.kill()
+    process.communicate()
+    result = vlures(*RUN)
+    assert result.code == 0, result
+    assert_complete(vlures, sandbox)
+
+
+def test_an_answer_to_a_question_that_changed_in_flight_is_kept_and_not_paid_again_unasked(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "3")
+    vlures.use(sandbox)
+    process = vlures.start(*RUN)
+    vlures.wait_for_journal(OUTPUT, '"created"', process)
+    process.kill()
+    process.communicate()
+    changed = (*RUN, "--seed", "7")
+    first = vlures(*changed)
+    assert first.code == 3, first
+    assert "a question that has changed since" in first.err
+    assert len(sandbox.ledger) == REQUESTS
+    assert vlures(*changed).code == 1
+    assert vlures(*changed, "--stale", "keep").code == 0
+    assert len(sandbox.ledger) == REQUESTS
+    assert vlures(*changed, "--stale", "redo").code == 0
+    assert len(sandbox.ledger) == 2 * REQUESTS
+
+
+def test_another_backend_does_not_touch_a_folder_with_batches_in_flight(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "3")
+    vlures.use(sandbox)
+    process = vlures.start(*RUN, "--name", "shared")
+    vlures.wait_for_journal("shared", '"created"', process)
+    process.kill()
+    process.communicate()
+    result = vlures("run", "--backend", "gemini", "--dataset", "data", "--name", "shared", "--stale", "keep")
+    assert result.code == 1, result
+    assert "batch of OpenAI in flight" in result.err
+    assert vlures(*RUN, "--name", "shared").code == 0
+    assert len(sandbox.ledger) == REQUESTS
+
+
+@pytest.mark.parametrize("place", ["upload", "create"])
+def test_a_wrong_address_is_one_sentence(vlures: Command, start_sandbox: Callable[..., Sandbox], place: str) -> None:
+    sandbox = start_sandbox("--fault", f"not_found@{place}")
+    vlures.use(sandbox)
+    result = vlures(*RUN)
+    assert result.code == 1, result
+    assert "check the base URL" in result.err
+
+
+def test_a_redo_goes_on_where_it_was_interrupted(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "refusal")
+    vlures.use(sandbox)
+    assert vlures(*RUN).code == 0
+    assert vlures(*RUN, "--redo", "refused", "--samples", "1").code == 0
+    assert len(sandbox.ledger) == REQUESTS + 4
+
+    planned = vlures("plan", *RUN[1:], "--redo", "refused")
+    assert f"{REQUESTS} due of {REQUESTS}" in planned.out
+    process = vlures.start(*RUN, "--redo", "refused", "--batch-size", "6", "--doubt-patience-s", "2")
+    vlures.wait_for_journal(OUTPUT, '"created"', process, times=4)
+    process.kill()
+    process.communicate()
+    assert vlures(*RUN, "--redo", "refused", "--batch-size", "6", "--doubt-patience-s", "2").code == 0
+    assert len(sandbox.ledger) == 2 * REQUESTS + 4
+
+
+def test_ctrl_c_ends_a_run_that_collects_or_uploads(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "hang@upload")
+    vlures.use(sandbox)
+    process = vlures.start(*RUN)
+    while not sandbox.stats["requests"].get("files.upload"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+
+    sandbox.show()
+    make_dataset(vlures.folder / "data", samples=400)
+    process = vlures.start(*RUN_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large")
+    store = vlures.folder / "outputs/large/checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"
+    while not store.is_file():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert vlures(*RUN_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large").code == 0
+    assert len(sandbox.ledger) == 1600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -134,3 +135,17 @@ def test_the_pictures_are_sent_as_they_are(vlures: Command, start_sandbox: Calla
     assert vlures(*RUN_SIX).code == 0
     files = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (vlures.folder / "data").glob("*.png")}
     assert {image for entry in sandbox.ledger for image in entry["images"]} == files
+
+
+def test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--fault", "429@gemini:retry_after=600")
+    vlures.use(sandbox)
+    process = vlures.start(*RUN)
+    while not sandbox.stats["requests"].get("generateContent"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert sandbox.ledger == []

@@ -47,6 +47,21 @@ def test_no_key(vlures: Command, arguments: tuple[str, ...]) -> None:
 
 
 @EITHER
+@pytest.mark.parametrize("key", ["sk-…", "sk a b"])
+def test_a_key_that_cannot_be_one_is_not_shown(vlures: Command, arguments: tuple[str, ...], key: str) -> None:
+    vlures.environment = {"OPENAI_API_KEY": key, "GOOGLE_API_KEY": key}
+    result = vlures(*arguments)
+    assert_refused(result, vlures, 2, "cannot be a key")
+    assert key not in result.err
+
+
+@EITHER
+def test_a_base_url_that_is_none(vlures: Command, arguments: tuple[str, ...]) -> None:
+    vlures.environment = {"OPENAI_API_KEY": "key", "GOOGLE_API_KEY": "key"}
+    assert_refused(vlures(*arguments, "--base-url", "127.0.0.1:9/x"), vlures, 2, "http://host:port/path")
+
+
+@EITHER
 def test_an_unknown_model(vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]) -> None:
     vlures.use(start_sandbox("--batch-seconds", "0.2", "--model", "another-model"))
     assert_refused(vlures(*arguments), vlures, 1, "model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Protocol
 
@@ -44,16 +44,27 @@ class Backend(Protocol):
     def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]: ...
 
 
-def connect(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer) -> Backend:
+def connect(
+    config: RunConfig,
+    environment: Mapping[str, str],
+    sandbox_url: str | None,
+    observer: Observer,
+    keep_going: Callable[[], bool],
+) -> Backend:
     """The backend of a run.
 
-    sandbox_url: of a sandbox that answers in the provider's place, or None.
-    Raises UsageError for a backend or a mode that is not there, or a key that is missing.
+    sandbox_url: of a sandbox that answers in the provider's place, or None. keep_going: False once the run is to stop.
+    Raises UsageError for a backend or a mode that is not there, a key that is missing, an option it does not have.
     """
+    module, _, function = find_backend(config).partition(":")
+    backend: Backend = getattr(import_module(module), function)(config, environment, sandbox_url, observer, keep_going)
+    return backend
+
+
+def find_backend(config: RunConfig) -> str:
+    """Where the configuration's backend lives. Raises UsageError if there is none for its mode."""
     place = BACKENDS.get((config.backend, config.run_mode))
     if place is None:
         known = ", ".join(f"--backend {backend} --mode {mode}" for backend, mode in BACKENDS)
         raise UsageError(f"There is no --backend {config.backend} --mode {config.run_mode} yet; choose from {known}.")
-    module, _, function = place.partition(":")
-    backend: Backend = getattr(import_module(module), function)(config, environment, sandbox_url, observer)
-    return backend
+    return place

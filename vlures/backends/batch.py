@@ -11,32 +11,35 @@ import asyncio
 import tempfile
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from vlures.backends import Journal, Observer
 from vlures.backends.patience import Patience, wait_s
 from vlures.backends.shards import Line, Shard, ShardFile, cut_shards
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
-from vlures.images import EncodedImages
 from vlures.records import Failure, Job, Request, Response
 from vlures.store import now
 
+T = TypeVar("T")
+
 UPLOADS_AT_ONCE = 2
 """More of them only wait for one another: one fills a line of a gigabit."""
-IMAGES_HELD_BYTES = 8_000_000
-"""A picture's lines stand together in a shard, so an upload needs the one it is at."""
 SHORTEST_POLL_S = 1.0
 POLL_SHARE_OF_AGE = 0.1
 """A batch is looked at again after a tenth of its age: its answers wait at most a tenth longer than they must."""
 LEFTOVERS_WAIT_S = 60.0
 MOST_RECREATIONS = 6
 
+LOOKS_FOR_A_KNOWN_BATCH = 4
+
 JobProblem = Literal["queue full", "file not visible", "refused"]
+NEVER_BEGUN: frozenset[str | None] = frozenset({"queue full", "file not visible"})
+"""Nothing was done and nothing is wrong with the requests: the same batch may be created again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +82,24 @@ class BatchClient(Protocol):
         """What a line of a result file says, without the request's digest; None if it makes no sense."""
         ...
 
-    async def cancel(self, batch_id: str) -> BatchState: ...
-
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """The limits of a run's batches. Sizes in bytes, times in seconds."""
+    """The limits of a run's batches. Sizes in bytes, times in seconds.
+
+    ask_changed_again: what an adopted batch answered goes out again if its question has changed since. forget_lost: the
+    requests of a batch that the provider no longer knows are due again.
+    """
 
     most_lines: int
     most_bytes: int
     max_attempts: int
     longest_poll_s: float
     doubt_patience_s: float
+    ask_changed_again: bool
+    forget_lost: bool
 
 
 @dataclass(slots=True)
@@ -181,6 +188,7 @@ class BatchDriver:
                     yield item
             await task
         finally:
+            drive.abandoned = True
             task.cancel()
             with suppress(asyncio.CancelledError, VluresError):
                 await task
@@ -214,7 +222,8 @@ class _Drive:
         self._observer = observer
         self._journal = journal
         self._queue = queue
-        self._images = EncodedImages(IMAGES_HELD_BYTES)
+        self.abandoned = False
+        """Nobody takes from the queue any more, and a full one would hold up the end for ever."""
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._attempts: Counter[str] = Counter()
         self._leftovers: list[Request] = []
@@ -246,7 +255,8 @@ class _Drive:
         except* VluresError as errors:
             raise _first(errors) from errors
         finally:
-            await self._queue.put(_End())
+            if not self.abandoned:
+                await self._queue.put(_End())
 
     def _free_of_jobs(self, requests: Iterable[Request]) -> Iterator[Request]:
         """Requests that no open job holds. The others wait until it has ended, unless it already has."""
@@ -255,7 +265,7 @@ class _Drive:
                 yield request
             elif request.key not in self._settled:
                 self._waiting[request.key] = request
-            elif self._answers.get(request.key) != request.digest:
+            elif self._still_asks(request, self._answers.get(request.key)):
                 yield request
 
     def _settle(self, key: str, answer_digest: str | None = None) -> None:
@@ -265,8 +275,15 @@ class _Drive:
             if answer_digest is not None:
                 self._answers[key] = answer_digest
             waiting = self._waiting.pop(key, None)
-            if waiting is not None and waiting.digest != answer_digest:
+            if waiting is not None and self._still_asks(waiting, answer_digest):
                 self._leftovers.append(waiting)
+
+    def _still_asks(self, request: Request, answer_digest: str | None) -> bool:
+        """Whether a request goes out after its job has ended. An answer to a question that has changed since is
+        paid for, and is asked again only if the user wants it."""
+        if answer_digest is None:
+            return True
+        return self._policy.ask_changed_again and answer_digest != request.digest
 
     async def _send(self, group: asyncio.TaskGroup, requests: Iterator[Request]) -> None:
         shards = cut_shards(requests, self._client.write_line, self._policy.most_lines, self._policy.most_bytes)
@@ -321,8 +338,8 @@ class _Drive:
         try:
             self._begin(batch)
             self._observer.job_changed(batch.tag, "uploading", 0, len(batch.digests))
-            file = ShardFile(f"vlures-{batch.tag}.jsonl", shard, self._images)
-            file_id = await self._patience.call(lambda: self._client.upload(file))
+            file = ShardFile(f"vlures-{batch.tag}.jsonl", shard)
+            file_id = await self._reach(lambda: self._client.upload(file))
             self._journal.update_job(batch.tag, "uploaded", file_id=file_id)
         finally:
             self._uploads.release()
@@ -336,9 +353,14 @@ class _Drive:
         """Create the batch of an uploaded file and collect it. One that the provider could not even begin costs
         nothing and is created again from the same file."""
         for recreation in range(1, 1_000_000):
-            state = await self._follow(batch, await self._create(batch, file_id))
+            state = await self._create(batch, file_id)
+            try:
+                state = await self._follow(batch, state)
+            except NotFound:
+                self._lose(batch, f"the batch {state.batch_id}")
+                return
             hopeless = state.problem == "file not visible" and recreation >= MOST_RECREATIONS
-            if state.problem in (None, "refused") or hopeless:
+            if state.problem not in NEVER_BEGUN or hopeless:
                 await self._collect(batch, state)
                 return
             self._journal.update_job(batch.tag, "dropped", status=state.status, note=state.reason)
@@ -367,28 +389,43 @@ class _Drive:
                 self._parked.remove(bell)
 
     async def _create(self, batch: _Batch, file_id: str) -> BatchState:
+        """Create a batch. A job is dropped only when it is certain that there is none."""
         self._observer.job_changed(batch.tag, "creating", 0, len(batch.digests))
+        in_doubt = False
 
         async def create() -> BatchState:
+            nonlocal in_doubt
             self._journal.update_job(batch.tag, "creating")
             try:
                 return await self._client.create(file_id, batch.tag)
             except InDoubt as doubt:
+                in_doubt = True
                 self._observer.say(
                     f"The reply to the creation of a batch was lost ({doubt}); looking for it by its tag."
                 )
                 found = await self._look_for(batch.tag)
+                in_doubt = False
                 if found is None:
                     raise Retry(f"a batch was not created ({doubt})", code="not created") from doubt
                 return found
 
         try:
-            state = await self._patience.call(create)
+            state = await self._reach(create)
         except VluresError as refusal:
-            self._journal.update_job(batch.tag, "dropped", note=str(refusal))
+            if not in_doubt:
+                self._journal.update_job(batch.tag, "dropped", note=str(refusal))
             raise
         self._journal.update_job(batch.tag, "created", batch_id=state.batch_id)
         return state
+
+    async def _reach(self, call: Callable[[], Awaitable[T]]) -> T:
+        """A call that has no business to find nothing there."""
+        try:
+            return await self._patience.call(call)
+        except NotFound as error:
+            raise VluresError(
+                f"{self._client.provider} finds nothing at that address ({error}); check the base URL, then run again."
+            ) from error
 
     async def _look_for(self, tag: str, since: datetime | None = None) -> BatchState | None:
         """Look a batch up by its tag, patiently: a provider's list may lag behind a creation.
@@ -401,7 +438,7 @@ class _Drive:
         attempt = 0
         while True:
             attempt += 1
-            found = await self._patience.call(lambda: self._client.find(tag))
+            found = await self._reach(lambda: self._client.find(tag))
             left = deadline - loop.time()
             if found is not None or left <= 0:
                 return found
@@ -410,41 +447,67 @@ class _Drive:
     async def _adopt(self, job: Job) -> None:
         """Take over a job of an earlier process."""
         batch = _Batch(job.tag, job.requests, {})
-        if job.state == "creating":
-            self._observer.job_changed(job.tag, "in doubt", 0, len(job.requests))
-            state = await self._look_for(job.tag, datetime.fromisoformat(job.changed or job.time))
+        state = None
+        try:
+            if job.state == "creating":
+                self._observer.job_changed(job.tag, "in doubt", 0, len(job.requests))
+                state = await self._look_for(job.tag, datetime.fromisoformat(job.changed or job.time))
+                if state is not None:
+                    self._journal.update_job(job.tag, "created", batch_id=state.batch_id)
+            elif job.state == "created":
+                state = await self._status(str(job.batch_id))
             if state is not None:
-                self._journal.update_job(job.tag, "created", batch_id=state.batch_id)
-        elif job.state == "created":
-            batch_id = str(job.batch_id)
-            try:
-                state = await self._patience.call(lambda: self._client.status(batch_id))
-            except NotFound as error:
-                raise VluresError(
-                    f"The provider does not know the batch {batch_id} of this run: another key or project? "
-                    "Nothing was touched; run again with the key that created it."
-                ) from error
-        else:
-            state = None
-        if state is None:
-            self._journal.update_job(job.tag, "dropped", note="interrupted before there was a batch")
-            self._observer.job_ended(job.tag)
-            for key in job.requests:
-                self._settle(key)
+                state = await self._follow(batch, state)
+        except NotFound:
+            self._lose(batch, f"the batch {job.batch_id}")
             return
-        state = await self._follow(batch, state)
+        if state is None or state.problem in NEVER_BEGUN:
+            why = state.reason if state else "interrupted before there was a batch"
+            self._give_back(batch, why)
+            return
         await self._collect(batch, state)
+
+    def _give_back(self, batch: _Batch, why: str) -> None:
+        """A job without answers is over; what it held is due."""
+        self._journal.update_job(batch.tag, "dropped", note=why)
+        self._observer.job_ended(batch.tag)
+        for key in batch.digests:
+            self._settle(key)
+
+    def _lose(self, batch: _Batch, what: str) -> None:
+        """The provider does not know a batch, or a file of it, that this run has paid for."""
+        if self._policy.forget_lost:
+            self._observer.say(
+                f"{self._client.provider} no longer knows {what}; its unanswered requests are asked again."
+            )
+            self._give_back(batch, f"lost at the provider: {what}")
+            return
+        self._observer.job_ended(batch.tag)
+        self._observer.say(
+            f"{self._client.provider} does not know {what} of this run: another key or project? Nothing of it was touched. Run "
+            "again with the key that created it; if it is gone for good, --forget-lost asks (and pays) again for what it held."
+        )
+
+    async def _status(self, batch_id: str) -> BatchState:
+        """Ask after a batch. One that was just created may not be known everywhere yet.
+
+        Raises NotFound if it is not known after several looks.
+        """
+        for attempt in range(1, LOOKS_FOR_A_KNOWN_BATCH):
+            with suppress(NotFound):
+                return await self._patience.call(lambda: self._client.status(batch_id))
+            await asyncio.sleep(wait_s(attempt))
+        return await self._patience.call(lambda: self._client.status(batch_id))
 
     async def _follow(self, batch: _Batch, state: BatchState) -> BatchState:
         """Poll a batch until it has ended."""
         loop = asyncio.get_running_loop()
         since = loop.time()
-        batch_id = state.batch_id
         while not state.ended:
             self._observer.job_changed(batch.tag, state.status, state.done, len(batch.digests))
             age = loop.time() - since
             await asyncio.sleep(min(self._policy.longest_poll_s, max(SHORTEST_POLL_S, age * POLL_SHARE_OF_AGE)))
-            state = await self._patience.call(lambda: self._client.status(batch_id))
+            state = await self._status(state.batch_id)
         return state
 
     # What came of a job
@@ -456,7 +519,11 @@ class _Drive:
         with tempfile.TemporaryDirectory(prefix="vlures-") as folder:
             for number, file_id in enumerate(state.result_files):
                 path = Path(folder) / f"{number}.jsonl"
-                await self._download(file_id, path, state)
+                try:
+                    await self._download(file_id, path, state)
+                except NotFound:
+                    self._lose(batch, f"the result file {file_id} of batch {state.batch_id}")
+                    return
                 with path.open("rb") as lines:
                     for line in lines:
                         answer = reconciler.feed(self._client.read_line(line)) if line.strip() else None
@@ -472,16 +539,11 @@ class _Drive:
         await self._queue.put(_Collected(batch.tag))
 
     async def _download(self, file_id: str, path: Path, state: BatchState) -> None:
-        """Fetch a result file; once more if it looks cut short."""
+        """Fetch a result file; once more if it looks cut short. Raises NotFound if it is not there."""
         try:
             await self._patience.call(lambda: self._client.download(file_id, path))
             if not await asyncio.to_thread(_looks_whole, path):
                 await self._patience.call(lambda: self._client.download(file_id, path))
-        except NotFound as error:
-            raise VluresError(
-                f"The results of batch {state.batch_id} (file {file_id}) are gone at the provider, or belong to another key or "
-                "project; nothing was touched. Run again with the key that created it."
-            ) from error
         except OSError as error:
             raise VluresError(
                 f"The results of batch {state.batch_id} cannot be written to {path.parent} ({error.strerror}); they are safe at "
@@ -489,17 +551,20 @@ class _Drive:
             ) from error
 
     async def _take_failure(self, failed: Response, batch: _Batch, state: BatchState) -> None:
-        """Send a failed request again in this run, or record its failure. Either way it is due."""
+        """Send a failed request again in this run, or record its failure. Either way it is due.
+
+        What failed in an earlier process goes again whatever the reason was: the user may have mended it since.
+        """
         key = failed.key
-        goes_again = failed.error is not None and failed.error.transient and state.resubmit
-        if goes_again and key in self._adopted and key not in self._settled:
+        if key in self._adopted and key not in self._settled:
             self._attempts[key] += 1
             self._settle(key)
-        elif goes_again and key in batch.requests and self._attempts[key] < self._policy.max_attempts:
+            return
+        transient = failed.error is not None and failed.error.transient
+        if transient and state.resubmit and key in batch.requests and self._attempts[key] < self._policy.max_attempts:
             self._leftovers.append(batch.requests[key])
         else:
             await self._queue.put(self._complete(failed, batch))
-            self._settle(key, failed.digest)
 
     def _complete(self, response: Response, batch: _Batch) -> Response:
         return replace(response, job=batch.tag, attempts=max(1, self._attempts[response.key]))

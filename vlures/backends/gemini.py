@@ -5,7 +5,7 @@ Sources: google-genai 3.4, the API's pages on rate limits, troubleshooting and s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +19,8 @@ from google.genai import errors, types
 from vlures.backends import Backend, Observer
 from vlures.backends.live import LiveDriver, LivePolicy
 from vlures.backends.patience import Patience
-from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_text
-from vlures.config import RunConfig
+from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_speech, as_text
+from vlures.config import RunConfig, find_address, find_key
 from vlures.errors import Incomplete, Retry, UsageError, VluresError
 from vlures.images import EncodedImages
 from vlures.records import Failure, Request, Response, Usage
@@ -35,7 +35,11 @@ REFUSALS = frozenset(
 
 
 def connect_live(
-    config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer
+    config: RunConfig,
+    environment: Mapping[str, str],
+    sandbox_url: str | None,
+    observer: Observer,
+    keep_going: Callable[[], bool],
 ) -> Backend:
     """Gemini's generateContent, many requests at a time.
 
@@ -43,18 +47,13 @@ def connect_live(
     """
     if unknown := sorted(config.parameters.keys() - PARAMETERS):
         raise UsageError(f"Gemini has no `{unknown[0]}`; leave it out.")
-    key = "sandbox" if sandbox_url else environment.get("GOOGLE_API_KEY") or environment.get("GEMINI_API_KEY")
-    if not key:
-        raise UsageError(
-            "There is no GOOGLE_API_KEY or GEMINI_API_KEY; put one into .env or the environment, or rehearse with --sandbox."
-        )
-    usual = config.base_url or environment.get("GOOGLE_GEMINI_BASE_URL")
+    key = "sandbox" if sandbox_url else find_key(environment, "GOOGLE_API_KEY", "GEMINI_API_KEY")
+    usual = find_address(config, environment, "GOOGLE_GEMINI_BASE_URL")
     address = f"{sandbox_url}/gemini" if sandbox_url else usual
     client = GeminiLive(key, address, config.concurrency)
     policy = LivePolicy(config.concurrency, config.timeout_s)
-    return LiveDriver(
-        client, policy, Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, observer.say), observer
-    )
+    patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, observer.say)
+    return LiveDriver(client, policy, patience, observer, keep_going)
 
 
 class GeminiLive:
@@ -151,7 +150,7 @@ def read_answer(key: str, body: Any) -> Response:
     body = as_object(body)
     candidate = next(iter(as_objects(body.get("candidates"))), {})
     parts = as_objects(as_object(candidate.get("content")).get("parts"))
-    text = "".join(as_text(part.get("text")) or "" for part in parts if not part.get("thought")) or None
+    text = as_speech("".join(as_text(part.get("text")) or "" for part in parts if not part.get("thought")))
     finish_reason = as_text(candidate.get("finishReason"))
     block_reason = as_text(as_object(body.get("promptFeedback")).get("blockReason"))
     heard = Response(

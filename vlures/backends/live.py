@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -14,6 +14,7 @@ from vlures.backends.patience import Patience, wait_s
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Request, Response
 
+LONGEST_NAP_S = 0.5
 LOOP_TURNS_BETWEEN_CALLS = 3
 """To build a body takes milliseconds, and it leaves only when the loop has turned a few times. Where many calls begin
 in one turn, all their bodies leave together after the last is built, and from then on all calls run in lockstep. So
@@ -46,7 +47,16 @@ class _End:
 class LiveDriver:
     """The backend of every provider's live mode."""
 
-    def __init__(self, client: LiveClient, policy: LivePolicy, patience: Patience, observer: Observer) -> None:
+    def __init__(
+        self,
+        client: LiveClient,
+        policy: LivePolicy,
+        patience: Patience,
+        observer: Observer,
+        keep_going: Callable[[], bool],
+    ) -> None:
+        """keep_going: once it is False, what waits to be sent again is left alone; what is under way is waited for."""
+        self._keep_going = keep_going
         self._client = client
         self._policy = policy
         self._patience = patience
@@ -79,7 +89,9 @@ class LiveDriver:
         async def one(request: Request) -> None:
             self._count_in_flight(+1)
             try:
-                await queue.put(await self._ask(request))
+                response = await self._ask(request)
+                if response is not None:
+                    await queue.put(response)
             except VluresError as error:
                 self._stopped = self._stopped or error
             finally:
@@ -98,14 +110,15 @@ class LiveDriver:
             if self._stopped:
                 raise self._stopped
         finally:
-            await queue.put(_End())
+            queue.put_nowait(_End())
 
     def _count_in_flight(self, change: int) -> None:
         self._in_flight += change
         self._observer.in_flight(self._in_flight)
 
-    async def _ask(self, request: Request) -> Response:
-        """One request's response. A failure that lasts too long, while others are answered, becomes a `failed` one.
+    async def _ask(self, request: Request) -> Response | None:
+        """One request's response, or None if the run is to stop before there is one. A failure that lasts too long,
+        while others are answered, becomes a `failed` one.
 
         Raises Incomplete when nobody has been answered for the whole budget of time.
         """
@@ -115,13 +128,15 @@ class LiveDriver:
         attempt = 0
         while True:
             attempt += 1
-            await self._wait_out_the_pause()
+            await self._wait_until(lambda: self._resume_at)
+            if attempt > 1 and self._is_stopping():
+                return None
             sent = loop.time()
             try:
                 response = await self._call(request)
             except Retry as failure:
-                if self._stopped:
-                    raise self._stopped from failure
+                if self._is_stopping():
+                    return None
                 reasons[failure.code] += 1
                 wait = wait_s(attempt, failure.after_s)
                 self._check_silence(failure, loop.time() - self._last_answer)
@@ -131,7 +146,8 @@ class LiveDriver:
                     return Response(request.key, "failed", request.digest, error=error, attempts=attempt)
                 if failure.everyone:
                     self._pause_everyone(wait, failure)
-                await asyncio.sleep(wait)
+                resume_at = loop.time() + wait
+                await self._wait_until(lambda: resume_at)  # noqa: B023
             else:
                 self._patience.reached = True
                 self._last_answer = loop.time()
@@ -162,10 +178,11 @@ class LiveDriver:
             reason = f"no answer within {self._policy.timeout_s:g} s"
             raise Retry(reason, code="timeout", reached=self._patience.reached) from error
 
-    async def _wait_out_the_pause(self) -> None:
-        # The pause may be made longer while it is waited out, so it is looked at again.
+    def _is_stopping(self) -> bool:
+        return self._stopped is not None or not self._keep_going()
+
+    async def _wait_until(self, moment: Callable[[], float]) -> None:
+        """Wait for a moment that may yet be put off; in short steps, so as to notice that the run is to stop."""
         loop = asyncio.get_running_loop()
-        left_s = self._resume_at - loop.time()
-        while left_s > 0:
-            await asyncio.sleep(left_s)
-            left_s = self._resume_at - loop.time()
+        while (left_s := moment() - loop.time()) > 0 and not self._is_stopping():  # noqa: ASYNC110
+            await asyncio.sleep(min(left_s, LONGEST_NAP_S))

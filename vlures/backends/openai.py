@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, TypeVar, cast
 
 import msgspec
 import openai
@@ -20,10 +22,12 @@ from vlures.backends import Backend, Observer
 from vlures.backends.batch import BatchDriver, BatchPolicy, BatchState, JobProblem
 from vlures.backends.patience import Patience
 from vlures.backends.shards import Line, ShardFile
-from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_text, decode_object
-from vlures.config import RunConfig
-from vlures.errors import InDoubt, NotFound, Retry, UsageError, VluresError
+from vlures.backends.wire import as_count, as_object, as_objects, as_seconds, as_speech, as_text, decode_object
+from vlures.config import RunConfig, find_address, find_key
+from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Parameters, Request, Response, Status, Usage
+
+T = TypeVar("T")
 
 PROVIDER = "OpenAI"
 ENDPOINT: Final = "/v1/chat/completions"
@@ -46,7 +50,11 @@ _PICTURE = "\x00"
 
 
 def connect_batch(
-    config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None, observer: Observer
+    config: RunConfig,
+    environment: Mapping[str, str],
+    sandbox_url: str | None,
+    observer: Observer,
+    _: Callable[[], bool],
 ) -> Backend:
     """OpenAI's Batch API over chat completions."""
     client = OpenAIBatch(client_options(config, environment, sandbox_url))
@@ -56,6 +64,8 @@ def connect_batch(
         max_attempts=config.max_attempts,
         longest_poll_s=config.poll_s,
         doubt_patience_s=config.doubt_patience_s,
+        ask_changed_again=config.stale == "redo",
+        forget_lost=config.forget_lost,
     )
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, observer.say)
     return BatchDriver(client, policy, patience, observer)
@@ -66,14 +76,10 @@ def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_ur
 
     Raises UsageError if there is no key. The sandbox is not shown a real one.
     """
-    key = "sandbox" if sandbox_url else environment.get("OPENAI_API_KEY")
-    if not key:
-        raise UsageError("There is no OPENAI_API_KEY; put it into .env or the environment, or rehearse with --sandbox.")
+    key = "sandbox" if sandbox_url else find_key(environment, "OPENAI_API_KEY")
     return {
         "api_key": key,
-        "base_url": f"{sandbox_url}/openai/v1"
-        if sandbox_url
-        else config.base_url or environment.get("OPENAI_BASE_URL"),
+        "base_url": f"{sandbox_url}/openai/v1" if sandbox_url else find_address(config, environment, "OPENAI_BASE_URL"),
         "organization": environment.get("OPENAI_ORG_ID"),
         "project": environment.get("OPENAI_PROJECT_ID"),
         "max_retries": 0,
@@ -105,6 +111,28 @@ def translate_parameters(parameters: Parameters) -> dict[str, Any]:
     return {PARAMETERS[key]: value for key, value in parameters.items() if key in PARAMETERS}
 
 
+async def in_daemon_thread(call: Callable[[], T]) -> T:
+    """The call's result from a thread that nobody waits for when the program ends, as asyncio's own are waited for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error else done.set_result(cast("T", result))
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 (handed over to whoever waits)
+            failure = error
+        with suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await done
+
+
 class OpenAIBatch:
     """The Batch API's calls, as the batch driver needs them."""
 
@@ -126,8 +154,8 @@ class OpenAIBatch:
         loop many times what it costs a thread. Cancelled, it closes the file, which ends the thread."""
         with _Errors():
             try:
-                uploaded = await asyncio.to_thread(
-                    self._uploader.files.create, file=(file.name, cast("IO[bytes]", file)), purpose="batch"
+                uploaded = await in_daemon_thread(
+                    lambda: self._uploader.files.create(file=(file.name, cast("IO[bytes]", file)), purpose="batch")
                 )
             except asyncio.CancelledError:
                 file.close()
@@ -151,10 +179,6 @@ class OpenAIBatch:
     async def status(self, batch_id: str) -> BatchState:
         with _Errors():
             return read_batch(await self._client.batches.retrieve(batch_id))
-
-    async def cancel(self, batch_id: str) -> BatchState:
-        with _Errors():
-            return read_batch(await self._client.batches.cancel(batch_id))
 
     async def download(self, file_id: str, path: Path) -> None:
         with _Errors():
@@ -262,7 +286,7 @@ def read_completion(key: str, body: Mapping[str, Any]) -> Response:
     message = as_object(choice.get("message"))
     finish_reason = as_text(choice.get("finish_reason"))
     content = message.get("content")
-    text = as_text(content) or "".join(as_text(part.get("text")) or "" for part in as_objects(content)) or None
+    text = as_speech(as_text(content) or "".join(as_text(part.get("text")) or "" for part in as_objects(content)))
     refusal = as_text(message.get("refusal"))
     heard = Response(
         key,

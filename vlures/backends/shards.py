@@ -11,6 +11,8 @@ from vlures.images import EncodedImages, encoded_length
 from vlures.records import Request
 
 CHUNK_BYTES = 1_000_000
+IMAGES_HELD_BYTES = 4_000_000
+"""A picture's lines stand together in a shard, so an upload needs the one it is at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,11 @@ class ShardFile(io.IOBase):
     """A shard as a file to read from. It exists nowhere: lines are put together as they are read, so that neither
     memory nor disk holds a shard."""
 
-    def __init__(self, name: str, shard: Shard, images: EncodedImages) -> None:
+    def __init__(self, name: str, shard: Shard) -> None:
         super().__init__()
         self.name = name
         self._shard = shard
-        self._images = images
+        self._images = EncodedImages(IMAGES_HELD_BYTES)
         self._position = 0
         self._pieces = self._write()
 

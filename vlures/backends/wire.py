@@ -36,6 +36,11 @@ def as_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def as_speech(text: str) -> str | None:
+    """The text as it is, or None if there is nothing in it but blanks."""
+    return text if text.strip() else None
+
+
 def as_count(value: Any) -> int | None:
     """A whole number, also one that is written as a text."""
     if isinstance(value, str) and value.isdecimal():

@@ -55,7 +55,10 @@ def load_pack(language: Language, directory: Path | None = None) -> Pack:
             raise VluresError(f"The prompts folder {directory} does not exist; name one that holds packs like {name}.")
         path = directory / name
         if path.is_file():
-            return read_pack(path.read_bytes(), str(path), language)
+            try:
+                return read_pack(path.read_bytes(), str(path), language)
+            except OSError as error:
+                raise VluresError(f"The pack {path} cannot be read ({error.strerror}); mend its rights.") from error
         if not any((directory / f"{other.name}.toml").is_file() for other in LANGUAGES.values()):
             raise VluresError(f"The prompts folder {directory} holds no pack; a pack is a file such as {name}.")
     return read_pack((resources.files(__name__) / name).read_bytes(), f"vlures/prompts/{name}", language)
