@@ -83,6 +83,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         doubt_patience_s = 2
         base_url = "http://127.0.0.1:1/v1"
         sandbox = true
+        forget_lost = true
         fault = ["hang"]
         [dataset]
         Sw = "data/sw"
