@@ -382,3 +382,25 @@ def test_ctrl_c_ends_a_run_that_collects_or_uploads(vlures: Command, start_sandb
     assert process.returncode == 130, err
     assert vlures(*RUN_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large").code == 0
     assert len(sandbox.ledger) == 1600
+
+
+def test_a_request_that_two_batches_hold_is_not_sent_a_third_time(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    """As after a kill right after what expired was sent again, before the expired batch was marked as collected."""
+    sandbox = start_sandbox("--batch-seconds", "3", "--fault", "expire:keep=0,times=1")
+    vlures.use(sandbox)
+    journals = []
+    for name in ("first", "second"):
+        process = vlures.start(*RUN, "--name", name)
+        vlures.wait_for_journal(name, '"created"', process)
+        process.kill()
+        process.communicate()
+        journals.append(vlures.folder / "outputs" / name / "checkpoints_1shot_rationales/jobs.jsonl")
+    with journals[0].open("ab") as first:
+        first.write(journals[1].read_bytes())
+    result = vlures(*RUN, "--name", "first")
+    assert result.code == 0, result
+    assert len(vlures.answers("first")) == REQUESTS
+    assert sandbox.stats["batches_created"] == 2
+    assert set(sandbox.paid.values()) == {1}

@@ -227,8 +227,9 @@ class _Drive:
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._attempts: Counter[str] = Counter()
         self._leftovers: list[Request] = []
-        # Of jobs of earlier processes: who is in them, who of those has an answer now, who waits for them to end.
-        self._adopted: set[str] = set()
+        # Of jobs of earlier processes: who is in how many of them (a request that was sent again just before a kill is
+        # in two), who of those has an answer now, who waits for them to end.
+        self._adopted: Counter[str] = Counter()
         self._answers: dict[str, str] = {}
         self._settled: set[str] = set()
         self._waiting: dict[str, Request] = {}
@@ -243,7 +244,7 @@ class _Drive:
         try:
             async with asyncio.TaskGroup() as group:
                 for job in self._journal.open_jobs():
-                    self._adopted.update(job.requests)
+                    self._adopted.update(job.requests.keys())
                     self._start(group, self._adopt(job))
                 await self._send(group, self._free_of_jobs(requests))
                 while self._active or self._leftovers:
@@ -269,14 +270,18 @@ class _Drive:
                 yield request
 
     def _settle(self, key: str, answer_digest: str | None = None) -> None:
-        """No job of an earlier process holds this key any more; whoever waited goes out if still unanswered."""
-        if key in self._adopted:
-            self._settled.add(key)
-            if answer_digest is not None:
-                self._answers[key] = answer_digest
-            waiting = self._waiting.pop(key, None)
-            if waiting is not None and self._still_asks(waiting, answer_digest):
-                self._leftovers.append(waiting)
+        """A job of an earlier process holds this key no more. When none does, whoever waited goes out if unanswered."""
+        if key not in self._adopted or key in self._settled:
+            return
+        if answer_digest is not None:
+            self._answers[key] = answer_digest
+        self._adopted[key] -= 1
+        if self._adopted[key] > 0:
+            return
+        self._settled.add(key)
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None and self._still_asks(waiting, self._answers.get(key)):
+            self._leftovers.append(waiting)
 
     def _still_asks(self, request: Request, answer_digest: str | None) -> bool:
         """Whether a request goes out after its job has ended. An answer to a question that has changed since is
