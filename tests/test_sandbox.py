@@ -613,7 +613,7 @@ def test_gemini_reads_both_spellings(sandbox: Sandbox) -> None:
     body = {
         "contents": [{"parts": [{"inline_data": {"mime_type": "image/jpeg", "data": data}}]}],
         "system_instruction": {"parts": [{"text": SYSTEMS["Urdu"]}]},
-        "generation_config": {"max_output_tokens": 500, "thinking_config": {"thinking_budget": 0}},
+        "generation_config": {"max_output_tokens": 500, "thinking_config": {"thinking_level": "LOW"}},
     }
     status, reply, _ = sandbox.send(
         "POST",
@@ -1130,7 +1130,7 @@ def test_faults_at_run_time(sandbox: Sandbox) -> None:
 def test_requests_are_checked_against_the_published_documents() -> None:
     with running("--validate-specs") as sandbox:
         sandbox.openai.chat.completions.create(**chat_body(max_completion_tokens=300, reasoning_effort="low"))
-        ask_gemini(sandbox.gemini, max_output_tokens=300, thinking_config=types.ThinkingConfig(thinking_budget=0))
+        ask_gemini(sandbox.gemini, max_output_tokens=300, thinking_config=types.ThinkingConfig(thinking_level="LOW"))
         assert run_batch(sandbox).request_counts.completed == 4
         assert sandbox.get("/sandbox/stats")["spec_violations"] == []
         with pytest.raises(openai.BadRequestError, match="spec violation: "):

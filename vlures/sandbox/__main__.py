@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
             seed=options.seed,
             validate_specs=options.validate_specs,
             queue_tokens=options.queue_tokens,
+            plain_lacks=tuple(options.plain_lacks),
+            plain_reasoning=options.plain_reasoning,
         )
         asyncio.run(_serve_until_told(settings, until_stdin_closes=options.until_stdin_closes))
     except VluresError as error:
@@ -53,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other wordings")
     parser.add_argument("--validate-specs", action="store_true", help="check requests against the published documents")
     parser.add_argument("--queue-tokens", type=int, help="limit on the prompt tokens of unfinished batches")
+    parser.add_argument(
+        "--plain-lacks", action="append", default=[], metavar="NAME", help="a field that /plain refuses"
+    )
+    parser.add_argument("--plain-reasoning", action="store_true", help="/plain tells its reasoning too")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when stdin does")
     parser.add_argument("--list-faults", action="store_true", help="print the kinds of faults and end")
     return parser

@@ -45,19 +45,33 @@ def count_tokens(text: str) -> int:
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
 
 
-def answer_question(question: Question, seed: int, limit: int | None, fault: Fault | None) -> Answer:
-    """Answer one question; the same question and seed give the same answer. `limit` is in tokens, None for none."""
+def answering_model(asked: str, fault: Fault | None) -> str:
+    """The model that a reply names: under the fault `other_model` another than the one asked."""
+    renamed = fault is not None and fault.kind == "other_model"
+    return fault.word("name", f"{asked}-other") if fault is not None and renamed else asked
+
+
+def answer_question(
+    question: Question, seed: int, limit: int | None, fault: Fault | None, thought_tokens: int = 0
+) -> Answer:
+    """Answer one question; the same question and seed give the same answer.
+
+    `limit` is in tokens, None for none; the `thought_tokens` that come before the text count towards it.
+    """
     prompt_tokens = count_tokens(question.system) + count_tokens(question.text) + 8
+    if fault is not None and fault.kind == "other_model":
+        fault = None
     if fault is not None and fault.kind != "max_tokens":
         return _withheld(question, fault, prompt_tokens)
     text = compose(question, seed)
     tokens = count_tokens(text)
     if fault is not None:
-        limit = tokens // 2
-    if limit is not None and tokens > limit:
-        text = text.encode()[: limit * 4].decode("utf-8", "ignore")
-        return Answer(text, "length", prompt_tokens, limit)
-    return Answer(text, "stop", prompt_tokens, tokens)
+        limit = thought_tokens + tokens // 2
+    if limit is not None and thought_tokens + tokens > limit:
+        left = max(0, limit - thought_tokens)
+        text = text.encode()[: left * 4].decode("utf-8", "ignore")
+        return Answer(text, "length", prompt_tokens, left, min(thought_tokens, limit))
+    return Answer(text, "stop", prompt_tokens, tokens, thought_tokens)
 
 
 def _withheld(question: Question, fault: Fault, prompt_tokens: int) -> Answer:

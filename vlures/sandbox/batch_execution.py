@@ -12,12 +12,12 @@ import msgspec
 
 from vlures.sandbox.batch_validation import read_line
 from vlures.sandbox.batches import Batch, Usage
-from vlures.sandbox.faults import Fault
 from vlures.sandbox.files import StoredFile
 from vlures.sandbox.ledger import Entry
-from vlures.sandbox.openai_chat import read_chat
-from vlures.sandbox.openai_completion import complete_chat
+from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
 from vlures.sandbox.openai_errors import OpenAIError, line_error
+from vlures.sandbox.openai_pictures import PictureSource
+from vlures.sandbox.prompt_cache import PromptCache
 from vlures.sandbox.world import World
 
 EXPIRED = "This request could not be executed before the completion window expired."
@@ -49,19 +49,21 @@ class _Outcome:
     usage: Usage = field(default_factory=Usage)
     entries: list[Entry] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    cache: PromptCache = field(default_factory=PromptCache)
 
 
-def estimate_tokens(world: World, file: StoredFile) -> int:
+def estimate_tokens(world: World, endpoint: str, file: StoredFile) -> int:
     """The prompt tokens of an input file, as the queue limit counts them; lines that will fail count nothing."""
     total = 0
+    source = PictureSource(world.gallery, world.files, world.faults, place="")
     for line in world.files.lines(file):
         request = read_line(line) or {}
         try:
-            chat = read_chat(request.get("body"), world.gallery, world.settings.models)
+            asked = ENDPOINTS[endpoint].read(request.get("body"), source, world.settings.models)
         except OpenAIError:
             continue
-        question = chat.question
-        total += chat.image_tokens + (len(question.system.encode()) + len(question.text.encode())) // 4
+        question = asked.question
+        total += asked.image_tokens + (len(question.system.encode()) + len(question.text.encode())) // 4
     return total
 
 
@@ -87,7 +89,7 @@ def execute_batch(world: World, batch: Batch, file: StoredFile, keep: float) -> 
                 break
         _write_strays(batch, outcome)
     if batch.fault("shuffle"):
-        _shuffle(output_part, outcome.offsets, f"{world.settings.seed}|{batch.id}")
+        shuffle_lines(output_part, outcome.offsets, f"{world.settings.seed}|{batch.id}")
     world.ledger.book(outcome.entries)
     return Results(
         outcome.completed,
@@ -135,33 +137,18 @@ def _answer_line(world: World, batch: Batch, request: dict[str, object], outcome
 
 
 def _answer_body(world: World, batch: Batch, request: dict[str, object], outcome: _Outcome) -> dict[str, object]:
-    body = request.get("body")
     custom_id = str(request.get("custom_id"))
-    complaint = world.violation("chat", body, f"batch line {custom_id}")
-    if complaint:
-        raise OpenAIError(400, complaint)
-    chat = read_chat(body, world.gallery, world.settings.models)
-    world.counts.add_images(len(chat.question.pictures))
-    strikes: list[Fault] = world.faults.strikes("answer", "line")
-    answer, document = complete_chat(chat, world.settings.seed, strikes[0] if strikes else None)
-    spent = answer.output_tokens + answer.thought_tokens
+    occasion = Occasion("line", f"batch line {custom_id}", outcome.cache)
+    answered, document = answer_request(world, ENDPOINTS[batch.endpoint], request.get("body"), occasion)
     outcome.usage = Usage(
-        outcome.usage.input_tokens + answer.text_tokens + chat.image_tokens,
-        outcome.usage.output_tokens + spent,
-        outcome.usage.reasoning_tokens + answer.thought_tokens,
+        outcome.usage.input_tokens + answered.prompt_tokens,
+        outcome.usage.output_tokens + answered.written_tokens,
+        outcome.usage.reasoning_tokens + answered.answer.thought_tokens,
+        outcome.usage.cached_tokens + answered.cached_tokens,
     )
-    outcome.entries.append(
-        Entry(
-            "batch",
-            "openai",
-            custom_id,
-            chat.question.digest(),
-            batch.id,
-            chat.question.model,
-            time.time(),
-            chat.question.images,
-        )
-    )
+    question = answered.request.question
+    digest, now = question.digest(), time.time()
+    outcome.entries.append(Entry("batch", "openai", custom_id, digest, batch.id, question.model, now, question.images))
     return document
 
 
@@ -203,7 +190,7 @@ def _write_strays(batch: Batch, outcome: _Outcome) -> None:
         outcome.output.write(b'{"id": "batch_req_torn", "custom_id": "to\n')
 
 
-def _shuffle(path: Path, offsets: list[int], seed: str) -> None:
+def shuffle_lines(path: Path, offsets: list[int], seed: str) -> None:
     """Put the lines of a file in another order, one line in memory at a time."""
     order = list(zip(offsets, [*offsets[1:], path.stat().st_size], strict=True))
     random.Random(seed).shuffle(order)  # noqa: S311 (an order, not a secret)

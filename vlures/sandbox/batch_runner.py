@@ -15,9 +15,11 @@ from typing import ParamSpec, TypeVar
 from vlures.sandbox.batch_execution import estimate_tokens, execute_batch
 from vlures.sandbox.batch_validation import validate_lines
 from vlures.sandbox.batches import FINALIZING_SHARE, VALIDATING_SHARE, Batch, BatchErrorLine
+from vlures.sandbox.gemini_execution import execute_gemini
 from vlures.sandbox.world import World
 
 LONGEST_CANCELLING_S = 0.5
+EXECUTE = {"openai": execute_batch, "gemini": execute_gemini}
 
 Errors = tuple[BatchErrorLine, ...]
 P = ParamSpec("P")
@@ -97,8 +99,7 @@ class BatchRunner:
     async def _wait(self, batch: Batch, share: float) -> None:
         """Wait until this share of the batch's time is over, or until it is cancelled."""
         cancelled = self._cancelled[batch.id]
-        started_at = self._now(batch).started_at or time.time()
-        wait_s = started_at + share * self._world.settings.batch_s - time.time()
+        wait_s = self._now(batch).due(share, self._world.settings.batch_s) - time.time()
         if cancelled.is_set() or wait_s <= 0:
             return
         try:
@@ -131,11 +132,14 @@ class BatchRunner:
         return (_no_file(batch),) if batch.fault("cannot_find_file") else ()
 
     async def _found_errors(self, batch: Batch) -> Errors:
-        file = self._world.files.find(batch.input_file_id)
+        file = self._world.files_of(batch.provider).find(batch.input_file_id)
         if file is None:
             return (_no_file(batch),)
+        if batch.provider == "gemini":
+            return ()  # its lines were checked before it was created
         lines = self._world.files.lines(file)
-        found = await self._in_thread(validate_lines, lines, batch.endpoint, self._world.settings.models)
+        models, file_ids = self._world.settings.models, batch.fault("no_file_ids_batch") is None
+        found = await self.in_thread(validate_lines, lines, batch.endpoint, models, file_ids=file_ids)
         self._change(batch, total=0 if found.errors else found.total, model=found.model)
         return found.errors
 
@@ -143,19 +147,19 @@ class BatchRunner:
         """The provider's limit on the prompt tokens of one model's unfinished batches, where the sandbox has one."""
         limit = self._world.settings.queue_tokens
         file = self._world.files.find(batch.input_file_id)
-        if limit is None or file is None:
+        if limit is None or file is None:  # a Gemini batch was checked before it was created
             return ()
-        tokens = await self._in_thread(estimate_tokens, self._world, file)
+        tokens = await self.in_thread(estimate_tokens, self._world, batch.endpoint, file)
         batch = self._change(batch, queued_tokens=tokens)
         others = [b for b in self._world.batches.unfinished() if b.id != batch.id and b.in_progress_at is not None]
         queued = sum(other.queued_tokens for other in others if other.model == batch.model)
         return (_token_limit(batch.model or "the model", limit),) if queued + tokens > limit else ()
 
     async def _executed(self, batch: Batch) -> Batch:
-        file = self._world.files.find(batch.input_file_id)
+        file = self._world.files_of(batch.provider).find(batch.input_file_id)
         if file is None or batch.in_progress_at is None:  # cancelled before it began, or its file was deleted
             return self._change(batch, executed=True)
-        results = await self._in_thread(execute_batch, self._world, batch, file, self._share_to_answer(batch))
+        results = await self.in_thread(EXECUTE[batch.provider], self._world, batch, file, self._share_to_answer(batch))
         return self._change(
             batch,
             executed=True,
@@ -169,7 +173,7 @@ class BatchRunner:
     def _share_to_answer(self, batch: Batch) -> float:
         if batch.cancelling_at is not None:
             return batch.share_done(batch.cancelling_at, self._world.settings.batch_s)
-        ended_early = batch.fault("expire") or batch.fault("cancelled")
+        ended_early = batch.fault("expire") or batch.fault("cancelled") or batch.fault("partial")
         return ended_early.number("keep", 0.5) if ended_early else 1.0
 
     async def _end(self, batch: Batch) -> None:
@@ -177,7 +181,11 @@ class BatchRunner:
         now = time.time()
         if batch.cancelling_at is not None:
             await asyncio.sleep(min(LONGEST_CANCELLING_S, 0.2 * self._world.settings.batch_s))
-            self._change(batch, status="cancelled", cancelled_at=time.time())
+            # Gemini ends a batch that had begun with an error for each line that it did not answer.
+            if batch.provider == "gemini" and batch.in_progress_at is not None:
+                self._change(batch, status="completed", completed_at=time.time())
+            else:
+                self._change(batch, status="cancelled", cancelled_at=time.time())
         elif batch.fault("cancelled"):
             self._change(batch, status="cancelled", cancelling_at=now, cancelled_at=now)
         elif batch.fault("expire"):
@@ -185,12 +193,15 @@ class BatchRunner:
         else:
             self._change(batch, status="completed", completed_at=now)
 
-    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do work on lines in one of the runner's threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, partial(work, *args, **kwargs))
 
 
 def _no_file(batch: Batch) -> BatchErrorLine:
+    if batch.provider == "gemini":
+        return BatchErrorLine("NOT_FOUND", f"The file files/{batch.input_file_id} was not found.")
     message = f"Cannot find file {batch.input_file_id}, or organization org-sandbox does not have access to it."
     return BatchErrorLine("invalid_request", message)
 

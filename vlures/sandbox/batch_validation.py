@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from vlures.sandbox.batches import BatchErrorLine
+from vlures.sandbox.openai_responses import named_files
 
 MOST_LINES = 50_000
 MOST_ERRORS = 50
@@ -21,8 +22,13 @@ class Validation:
     errors: tuple[BatchErrorLine, ...]
 
 
-def validate_lines(lines: Iterator[bytes], endpoint: str, models: tuple[str, ...]) -> Validation:
-    """Read an input file line by line and check what can be checked without executing it."""
+def validate_lines(
+    lines: Iterator[bytes], endpoint: str, models: tuple[str, ...], *, file_ids: bool = True
+) -> Validation:
+    """Read an input file line by line and check what can be checked without executing it.
+
+    `file_ids` False refuses lines that name a picture by the id of a file (the fault `no_file_ids_batch`).
+    """
     errors: list[BatchErrorLine] = []
     custom_ids: set[str] = set()
     model: str | None = None
@@ -31,7 +37,7 @@ def validate_lines(lines: Iterator[bytes], endpoint: str, models: tuple[str, ...
         total = number
         if number > MOST_LINES or len(errors) >= MOST_ERRORS:
             break
-        found = _check_line(line, endpoint, custom_ids)
+        found = _check_line(line, endpoint, custom_ids, file_ids=file_ids)
         if isinstance(found, BatchErrorLine):
             errors.append(_at_line(found, number))
             continue
@@ -57,7 +63,7 @@ def _at_line(error: BatchErrorLine, number: int) -> BatchErrorLine:
     return BatchErrorLine(error.code, error.message, number, error.param)
 
 
-def _check_line(line: bytes, endpoint: str, custom_ids: set[str]) -> str | BatchErrorLine:
+def _check_line(line: bytes, endpoint: str, custom_ids: set[str], *, file_ids: bool) -> str | BatchErrorLine:
     """The model of a good line, or what is wrong with it."""
     request = read_line(line)
     if request is None:
@@ -89,6 +95,10 @@ def _check_line(line: bytes, endpoint: str, custom_ids: set[str]) -> str | Batch
         return BatchErrorLine(
             "missing_required_parameter", "Missing required parameter: 'body.model'.", param="body.model"
         )
+    named = None if file_ids else next(named_files(body), None)
+    if named is not None:
+        message = f"This line names the file {named}; a file_id is not supported for images in batch requests."
+        return BatchErrorLine("invalid_request", message, param="body.input")
     return model
 
 

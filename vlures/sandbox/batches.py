@@ -9,6 +9,7 @@ import msgspec
 
 from vlures.sandbox.faults import Fault, parse_fault
 
+Provider = Literal["openai", "gemini"]
 Status = Literal["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"]
 FINAL: frozenset[str] = frozenset(("failed", "completed", "expired", "cancelled"))
 WINDOW_S = 24 * 3600
@@ -17,6 +18,8 @@ VALIDATING_SHARE = 0.1
 """The share of a batch's time after which it has been validated."""
 FINALIZING_SHARE = 0.9
 """The share of a batch's time after which its result files are made."""
+PAUSE_SHARE = 0.5
+"""The share of a batch's time after which the fault `paused` holds it."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,13 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    cached_tokens: int = 0
 
     def document(self) -> dict[str, object]:
         """The usage as a batch object shows it."""
         return {
             "input_tokens": self.input_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": self.cached_tokens},
             "output_tokens": self.output_tokens,
             "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
             "total_tokens": self.input_tokens + self.output_tokens,
@@ -50,12 +54,20 @@ class BatchErrorLine:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch: what was asked, which faults it got at its creation, and how far it has come."""
+    """One batch: what was asked, which faults it got at its creation, and how far it has come.
+
+    Both providers' batches have the same life and the same statuses; Gemini shows them under other names. `deleted` is
+    Gemini's: the batch is shown no more, and runs on.
+    """
 
     id: str
     created_at: float
     input_file_id: str
     endpoint: str
+    provider: Provider = "openai"
+    display_name: str = ""
+    priority: int = 0
+    deleted: bool = False
     metadata: dict[str, str] | None = None
     output_life_s: int | None = None
     faults: tuple[str, ...] = ()
@@ -82,6 +94,23 @@ class Batch:
     def fault(self, kind: str) -> Fault | None:
         """The fault of this kind that the batch was given at its creation."""
         return next((fault for fault in map(parse_fault, self.faults) if fault.kind == kind), None)
+
+    def due(self, share: float, batch_s: float) -> float:
+        """The moment at which this share of the batch's time is over; the faults `queued` and `paused` put it off."""
+        put_off = self._seconds("queued") + (self._seconds("paused") if share > PAUSE_SHARE else 0.0)
+        return (self.started_at or self.created_at) + put_off + share * batch_s
+
+    def is_queued(self, now: float) -> bool:
+        """Whether the fault `queued` keeps the batch from beginning."""
+        return now < self.due(0.0, 0.0)
+
+    def is_paused(self, now: float, batch_s: float) -> bool:
+        """Whether the fault `paused` holds the batch."""
+        return 0.0 <= now - self.due(PAUSE_SHARE, batch_s) < self._seconds("paused")
+
+    def _seconds(self, kind: str) -> float:
+        fault = self.fault(kind)
+        return fault.number("seconds", 1.0) if fault else 0.0
 
     def document(self, batch_s: float) -> dict[str, object]:
         """The batch object as OpenAI shows it; while it runs, the answered lines are counted by the clock."""
@@ -122,9 +151,10 @@ class Batch:
         """The share of its lines that a running batch has answered, by the clock."""
         if self.in_progress_at is None or self.started_at is None:
             return 0.0
-        begin = self.started_at + VALIDATING_SHARE * batch_s
+        paused_s = min(self._seconds("paused"), max(0.0, now - self.due(PAUSE_SHARE, batch_s)))
         length = (FINALIZING_SHARE - VALIDATING_SHARE) * batch_s
-        return min(1.0, max(0.0, (now - begin) / length)) if length > 0 else 1.0
+        worked_s = now - self.due(VALIDATING_SHARE, batch_s) - paused_s
+        return min(1.0, max(0.0, worked_s / length)) if length > 0 else 1.0
 
 
 def _whole(moment: float | None) -> int | None:
@@ -158,9 +188,9 @@ class BatchStore:
         """The batch as it is now, or None if there is no such batch."""
         return self._batches.get(batch_id)
 
-    def newest_first(self) -> list[Batch]:
-        """Every batch, the newest first."""
-        return list(reversed(self._batches.values()))
+    def newest_first(self, provider: Provider | None = None) -> list[Batch]:
+        """Every batch, the newest first; only one provider's where it is named."""
+        return [batch for batch in reversed(self._batches.values()) if provider in (None, batch.provider)]
 
     def unfinished(self) -> list[Batch]:
         """The batches that still have to run, the oldest first."""

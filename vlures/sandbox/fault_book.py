@@ -2,9 +2,11 @@
 
 import hashlib
 import threading
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from vlures.sandbox.faults import Fault, Level
+from vlures.sandbox.rate_limits import Allowance, allow
 
 
 @dataclass
@@ -12,6 +14,7 @@ class _Count:
     fault: Fault
     seen: int = 0
     struck: int = 0
+    admitted: deque[float] = field(default_factory=deque)
 
 
 class FaultBook:
@@ -54,6 +57,28 @@ class FaultBook:
                     if level != "batch" and count.fault.kind != "latency":
                         break
             return struck
+
+    def admit(self, place: str, now: float) -> Allowance | None:
+        """What the limits on the pace at this place say to a request at `now` (seconds of a clock that never goes back).
+
+        None if there is no limit. A request that one limit refuses counts for none of them.
+        """
+        if not self._counts:
+            return None
+        with self._lock:
+            limits = [c for c in self._counts if c.fault.level == "limit" and c.fault.stands_at(place)]
+            said = [(count, allow(count.fault, count.admitted, now)) for count in limits]
+            refused = [(count, allowance) for count, allowance in said if not allowance.admitted]
+            for count in limits:
+                count.seen += 1
+            for count, _ in refused:
+                count.struck += 1
+            if not refused:
+                for count in limits:
+                    count.admitted.append(now)
+            tightest = max(refused, key=lambda one: one[1].wait_s) if refused else None
+            tightest = tightest or min(said, key=lambda one: one[1].remaining, default=None)
+            return tightest[1] if tightest else None
 
     def _strikes(self, count: _Count) -> bool:
         fault = count.fault

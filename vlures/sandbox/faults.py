@@ -12,10 +12,15 @@ from typing import Literal
 
 from vlures.errors import UsageError
 
-Level = Literal["http", "answer", "line", "batch"]
+Level = Literal["http", "limit", "flex", "file", "answer", "line", "batch"]
 
-HTTP_PLACES = ("upload", "create", "status", "list", "content", "cancel", "chat", "gemini")
-ANSWER_PLACES = ("chat", "gemini", "line")
+GEMINI_PLACES = tuple(f"gemini_{name}" for name in ("upload", "create", "status", "list", "content", "cancel"))
+HTTP_PLACES = (
+    *("upload", "create", "status", "list", "content", "cancel", "chat", "responses", "plain", "gemini"),
+    *GEMINI_PLACES,
+)
+ANSWER_PLACES = ("chat", "responses", "plain", "gemini", "line")
+LIVE_PLACES = ("chat", "responses", "plain", "gemini")
 COUNTING_OPTIONS = ("times", "every", "after", "rate")
 
 
@@ -41,8 +46,8 @@ def _line(text: str, *options: str) -> FaultKind:
     return FaultKind("line", text, options, ("line",))
 
 
-def _batch(text: str, *options: str) -> FaultKind:
-    return FaultKind("batch", text, options, ("create",))
+def _batch(text: str, *options: str, places: tuple[str, ...] = ("create", "gemini_create")) -> FaultKind:
+    return FaultKind("batch", text, options, places)
 
 
 KINDS: Mapping[str, FaultKind] = MappingProxyType(
@@ -62,37 +67,65 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "truncate": _http("the server acts; half of the body arrives, then the connection closes"),
         "bad_json": _http("the server acts; status 200 with a body that is not JSON"),
         "html": _http("status 502 with an HTML page of some proxy"),
+        "limit": FaultKind(
+            "limit",
+            "a real limit: 429 beyond per_minute=600 (or per_second=N) answers; retry_after=SECONDS, silent=1: no hints",
+            ("per_minute", "per_second", "retry_after", "silent"),
+            LIVE_PLACES,
+        ),
+        "flex_busy": FaultKind(
+            "flex", "OpenAI's 429 resource_unavailable, for service_tier flex only", places=("chat", "responses")
+        ),
+        "file_gone": FaultKind(
+            "file", "a file that a request names by its id is deleted before it is read", places=("responses", "line")
+        ),
+        "no_file_ids": FaultKind("file", "a batch line that names a picture by file_id fails", places=("line",)),
         "error": _http("any error: status=400,code=...,message=...", "status", "code", "message"),
         "not_found": _http("the provider's own 404"),
         "blocked_prompt": _answer("the prompt is blocked (Gemini: promptFeedback; OpenAI: 400 invalid_prompt)"),
         "safety": _answer("the answer is withheld: finishReason SAFETY, finish_reason content_filter"),
-        "refusal": _answer("OpenAI's message.refusal instead of text", places=("chat", "line")),
+        "refusal": _answer("OpenAI's message.refusal instead of text", places=("chat", "responses", "line")),
         "empty": _answer("a normal end without any text"),
         "max_tokens": _answer("the text is cut: MAX_TOKENS, length"),
+        "other_model": _answer("the reply names another model than the one asked: name=...", "name"),
         "max_tokens_empty": _answer("thinking ate the whole budget: MAX_TOKENS, length, no text"),
         "line_error": _line(
-            "a batch line fails with response.status_code: status=400,code=...,message=...",
+            "a batch line fails with response.status_code (Gemini: error.code): status=400,code=...,message=...",
             "status",
             "code",
             "message",
         ),
         "line_error_b": _line(
-            "a batch line fails with response null: code=batch_expired,message=...", "code", "message"
+            "a batch line fails with response null (Gemini: with a status object): code=batch_expired,message=...",
+            "code",
+            "message",
         ),
-        "line_status0": _line("a line in the output file with status_code 0 and no body"),
+        "line_status0": _line("a line in the output file with status_code 0 and no body (Gemini: with its key alone)"),
         "missing": _line("a batch line is in neither result file"),
         "doubled": _line("a batch line stands twice in the output file"),
         "unknown_id": _batch("the output file has one more line, with an id that nobody sent"),
         "null_id": _batch("the output file has one more line, with custom_id null"),
         "garbage_line": _batch("the output file has one more line, which is not JSON"),
         "shuffle": _batch("the output file is in another order"),
-        "expire": _batch("the batch expires with keep=0.5 of its lines answered", "keep"),
+        "no_file_ids_batch": _batch(
+            "the batch fails validation if a line names a picture by file_id", places=("create",)
+        ),
+        "expire": _batch(
+            "the batch expires with keep=0.5 of its lines answered (Gemini: none, and none is charged)", "keep"
+        ),
         "cancelled": _batch("the batch is cancelled by the provider with keep=0.5 of its lines answered", "keep"),
         "fail_batch": _batch("the batch fails validation: code=...,message=...", "code", "message"),
-        "token_limit": _batch("the batch fails with token_limit_exceeded"),
+        "token_limit": _batch("the batch fails with token_limit_exceeded (Gemini: its creation is refused with 429)"),
         "cannot_find_file": _batch("the batch fails at once: its file cannot be found"),
         "empty_ids": _batch('file ids that do not exist are "" instead of null'),
         "stuck": _batch("the batch never leaves in_progress"),
+        "queued": _batch("the batch begins seconds=S (1) later", "seconds"),
+        "paused": _batch("the batch is held for seconds=S (1), then goes on", "seconds", places=("gemini_create",)),
+        "partial": _batch(
+            "the batch ends PARTIALLY_SUCCEEDED: keep=0.5 of its lines are answered, the rest failed",
+            "keep",
+            places=("gemini_create",),
+        ),
     }
 )
 
@@ -115,7 +148,11 @@ class Fault:
 
     @property
     def level(self) -> Level:
-        """What the fault is decided for: an HTTP request, an answer, a batch line or a whole batch."""
+        """What the fault is decided for.
+
+        An HTTP request (`limit`: by its pace), a request for flex processing, a file that is named, an answer, a batch
+        line or a whole batch.
+        """
         return KINDS[self.kind].level
 
     def word(self, key: str, default: str) -> str:
@@ -158,7 +195,7 @@ def parse_fault(text: str) -> Fault:
     )
 
 
-TEXT_OPTIONS = ("code", "message")
+TEXT_OPTIONS = ("code", "message", "name")
 
 
 def _read_options(text: str, tail: str) -> dict[str, str]:

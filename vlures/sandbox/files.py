@@ -1,4 +1,4 @@
-"""The files of the OpenAI side: uploads and result files, on disk, each with a small record. A record means complete."""
+"""A provider's files: uploads and result files, on disk, each with a small record. A record means complete."""
 
 import secrets
 import time
@@ -16,7 +16,10 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file's record; its bytes are a stretch of `<id>.data` (an upload keeps the form around them)."""
+    """A file's record; its bytes are a stretch of `<id>.data` (an upload keeps the form around them).
+
+    `mime` and `sha256` (in hexadecimal) are kept for Gemini's files only.
+    """
 
     id: str
     filename: str
@@ -25,6 +28,8 @@ class StoredFile:
     start: int
     created_at: int
     expires_at: int | None
+    mime: str = ""
+    sha256: str = ""
 
     def document(self) -> dict[str, object]:
         """The file object as OpenAI shows it."""
@@ -79,12 +84,22 @@ class FileStore:
         )
 
     def find(self, file_id: str) -> StoredFile | None:
-        """The record, or None if there is no such file."""
-        return self._files.get(file_id)
+        """The record, or None if there is no such file (any more)."""
+        file = self._files.get(file_id)
+        expired = file is not None and file.expires_at is not None and file.expires_at <= time.time()
+        return None if expired else file
+
+    def read(self, file: StoredFile) -> bytes:
+        """All of a file's bytes."""
+        part = self.part_of(file)
+        with part.path.open("rb") as source:
+            source.seek(part.start)
+            return source.read(part.size)
 
     def listing(self) -> list[StoredFile]:
         """Every file, the newest first."""
-        return list(reversed(self._files.values()))
+        files = list(reversed(self._files.values()))  # at once: a batch's thread may add or delete one
+        return [file for file in files if self.find(file.id)]
 
     def delete(self, file_id: str) -> bool:
         """Remove a file; whether there was one."""

@@ -18,7 +18,21 @@ STATUS_NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
+"""HTTP status -> the number of google.rpc.Code that stands for it inside a batch."""
+CANCELLED_CODE, DEADLINE_CODE, NOT_FOUND_CODE, INTERNAL_CODE = 1, 4, 5, 13
 _RPC = "type.googleapis.com/google.rpc."
+
+
+_HELP = {
+    "@type": _RPC + "Help",
+    "links": [
+        {
+            "description": "Learn more about Gemini API quotas",
+            "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
+        }
+    ],
+}
 
 
 class GeminiError(ProviderError):
@@ -35,6 +49,27 @@ class GeminiError(ProviderError):
         if details:
             error["details"] = details
         super().__init__(status, {"error": error})
+
+    def rpc_status(self) -> dict[str, Any]:
+        """The error as it stands in a batch's line: by the number of google.rpc.Code instead of the HTTP status."""
+        error = self.document["error"]
+        details = {"details": error["details"]} if "details" in error else {}
+        return {"code": RPC_CODES.get(self.status, INTERNAL_CODE), "message": error["message"], **details}
+
+
+def rpc_code(word: str) -> int:
+    """The number of google.rpc.Code that a number or a name such as NOT_FOUND stands for."""
+    if word.isdecimal():
+        return int(word)
+    named = {name: RPC_CODES[status] for status, name in STATUS_NAMES.items()}
+    return named.get(word.upper(), INTERNAL_CODE)
+
+
+def struck_status(fault: Fault) -> dict[str, Any]:
+    """The error that a fault puts into a batch's line: `code` if it is given, else by the HTTP `status`."""
+    by_status = RPC_CODES.get(int(fault.number("status", 500)), INTERNAL_CODE)
+    code = rpc_code(fault.word("code", str(by_status)))
+    return {"code": code, "message": fault.word("message", "The sandbox was asked for this error.")}
 
 
 def check_key(headers: dict[str, str], query: dict[str, str], api_key: str | None) -> None:
@@ -67,6 +102,24 @@ def unknown_model(model: str, version: str) -> GeminiError:
     )
 
 
+def unknown_batch() -> GeminiError:
+    """The 404 of a batch that does not exist."""
+    return GeminiError(404, "Requested entity was not found.")
+
+
+def file_gone(file_id: str) -> GeminiError:
+    """The 403 of a file that does not exist, or no longer: Google does not tell the two apart."""
+    return GeminiError(403, f"You do not have permission to access the File {file_id} or it may not exist.")
+
+
+def enqueued_quota(model: str) -> GeminiError:
+    """The 429 of a batch that would pass the limit on enqueued tokens; it comes without a time to wait."""
+    message = (
+        f"You exceeded your current quota: too many tokens of {model} are enqueued in batches, or too many batches."
+    )
+    return GeminiError(429, message, details=[_HELP])
+
+
 def unknown_path(method: str, path: str) -> GeminiError:
     """The 404 of a path that Google does not serve."""
     return GeminiError(404, f"Requested entity was not found: {method} {path}")
@@ -81,12 +134,12 @@ def bad_request(message: str, violations: list[tuple[str, str]] | None = None) -
 
 def struck_error(fault: Fault, words: dict[str, str]) -> GeminiError:
     """The error that a fault of the HTTP kind stands for."""
-    if fault.kind == "429":
+    if fault.kind in ("429", "limit"):
         return _quota_error(fault, words.get("model", "gemini"))
     if fault.kind == "503":
         return GeminiError(503, "The model is overloaded. Please try again later.", details=_retry_info(fault))
     if fault.kind == "not_found":
-        return unknown_model(words.get("model", "?"), words.get("version", "v1"))
+        return unknown_model(words["model"], words.get("version", "v1")) if "model" in words else unknown_batch()
     if fault.kind == "error":
         status = int(fault.number("status", 400))
         message = fault.word("message", "The sandbox was asked for this error.")
@@ -99,14 +152,22 @@ def _retry_info(fault: Fault) -> list[dict[str, Any]]:
     return [{"@type": _RPC + "RetryInfo", "retryDelay": f"{wait_s:g}s"}] if wait_s >= 0 else []
 
 
+def _tells_limit(fault: Fault) -> bool:
+    """Whether the error says which limit was passed: of a fault `limit` that is by the minute and not silent."""
+    if fault.kind == "limit":
+        return fault.number("silent", 0) == 0 and fault.number("per_second", 0) == 0
+    return "per_minute" in dict(fault.values)
+
+
 def _quota_error(fault: Fault, model: str) -> GeminiError:
     """Google's 429: a per-minute or per-day quota, with or without the time to wait."""
     per_day = fault.number("per_day", 0) > 0
     quota = f"GenerateRequestsPer{'Day' if per_day else 'Minute'}PerProjectPerModel"
     metric = "generativelanguage.googleapis.com/generate_content_requests"
-    message = f"You exceeded your current quota, please check your plan and billing details.\n* Quota exceeded for metric: {metric}, limit: 10"
+    limit = fault.word("per_minute", "600") if fault.kind == "limit" else "10"
+    message = f"You exceeded your current quota, please check your plan and billing details.\n* Quota exceeded for metric: {metric}, limit: {limit}"
     wait_s = fault.number("retry_after", -1.0)
-    if wait_s < 0 and not per_day and "per_minute" not in dict(fault.values):
+    if wait_s < 0 and not per_day and not _tells_limit(fault):
         return GeminiError(429, "Resource has been exhausted (e.g. check quota).")
     if wait_s >= 0:
         message += f"\nPlease retry in {wait_s:g}s."
@@ -114,12 +175,7 @@ def _quota_error(fault: Fault, model: str) -> GeminiError:
         "quotaMetric": metric,
         "quotaId": quota,
         "quotaDimensions": {"location": "global", "model": model},
-        "quotaValue": "10",
+        "quotaValue": limit,
     }
     failure = {"@type": _RPC + "QuotaFailure", "violations": [violation]}
-    link = {
-        "description": "Learn more about Gemini API quotas",
-        "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
-    }
-    help_ = {"@type": _RPC + "Help", "links": [link]}
-    return GeminiError(429, message, details=[failure, help_, *_retry_info(fault)])
+    return GeminiError(429, message, details=[failure, _HELP, *_retry_info(fault)])

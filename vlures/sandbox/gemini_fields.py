@@ -1,10 +1,11 @@
-"""The fields of a generateContent request, as far as the sandbox checks them, and Google's complaint about others.
+"""The fields of Gemini's requests, as far as the sandbox checks them, and Google's complaint about others.
 
 Google reads both spellings of a field's name, camelCase and snake_case, and refuses names that it does not know.
 """
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 # None: anything goes beneath. A name: an object of that kind. A list of a name: an array of such objects.
@@ -42,6 +43,9 @@ FIELDS: dict[str, dict[str, str | list[str] | None]] = {
     "file": {"mimeType": None, "fileUri": None},
     "safety": {"category": None, "threshold": None},
     "thinking": {"includeThoughts": None, "thinkingBudget": None, "thinkingLevel": None},
+    "creation": {"batch": "batch"},
+    "batch": {"model": None, "name": None, "displayName": None, "inputConfig": "input", "priority": None},
+    "input": {"fileName": None, "requests": None},
     "config": {
         "candidateCount": None,
         "stopSequences": None,
@@ -71,9 +75,9 @@ FIELDS: dict[str, dict[str, str | list[str] | None]] = {
 _SNAKE = re.compile(r"(?<=[a-z])_([a-z])")
 
 
-def unknown_fields(body: dict[str, Any]) -> list[tuple[str, str]]:
-    """The path and Google's sentence for each unknown name in a request body."""
-    return list(_walk(body, "request", ""))
+def unknown_fields(body: dict[str, Any], kind: str = "request") -> list[tuple[str, str]]:
+    """The path and Google's sentence for each unknown name in a request body; `kind` is one of `FIELDS`."""
+    return list(_walk(body, kind, ""))
 
 
 def _walk(value: Any, kind: str, path: str) -> Iterator[tuple[str, str]]:
@@ -101,3 +105,8 @@ def pick(value: dict[str, Any], camel: str) -> Any:
     if camel in value:
         return value[camel]
     return value.get(re.sub(r"([A-Z])", lambda match: "_" + match.group(1).lower(), camel))
+
+
+def timestamp(moment: float) -> str:
+    """A moment (seconds since 1970) as Google writes it."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -54,10 +54,19 @@ def _tiles(width: int, height: int) -> int:
     return math.ceil(width * scale / 512) * math.ceil(height * scale / 512)
 
 
-def gemini_image_tokens(model: str, width: int, height: int) -> int:
-    """Tokens of one picture: by tiles up to generation 2, a fixed budget from generation 3 on."""
+_NEW_GEMINI_TOKENS = {"LOW": 280, "MEDIUM": 560, "HIGH": 1120, "ULTRA_HIGH": 2240}
+_OLD_GEMINI_TOKENS = {"LOW": 64, "MEDIUM": 256}
+
+
+def gemini_image_tokens(model: str, width: int, height: int, resolution: str = "") -> int:
+    """Tokens of one picture: by tiles up to generation 2, a fixed budget from generation 3 on.
+
+    `resolution` is the media resolution that was asked for, without its prefix; empty for none.
+    """
     if not model.startswith(("gemini-1", "gemini-2")):
-        return 1120
+        return _NEW_GEMINI_TOKENS.get(resolution, 1120)
+    if resolution in _OLD_GEMINI_TOKENS:
+        return _OLD_GEMINI_TOKENS[resolution]
     small_px = 384
     if max(width, height) <= small_px:
         return 258

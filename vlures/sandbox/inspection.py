@@ -32,6 +32,8 @@ def show_stats(world: World) -> Reply:
             "doubled_digests": doubled_digests,
             "live_peak": counts.live_peak,
             "bytes_received": counts.bytes_received,
+            "bytes_uploaded": counts.bytes_uploaded,
+            "vision_uploads": counts.vision_uploads,
             "images_seen": counts.images_seen,
             "images_decoded": world.gallery.decoded,
             "spec_violations": counts.spec_violations,

@@ -14,7 +14,7 @@ class Entry(msgspec.Struct, frozen=True):
     """One charged answer. `id` and `batch` are null for live answers; `images` are the SHA-256 of the pictures' bytes."""
 
     mode: Literal["batch", "live"]
-    provider: Literal["openai", "gemini"]
+    provider: Literal["openai", "gemini", "plain"]
     id: str | None
     digest: str
     batch: str | None
@@ -31,7 +31,7 @@ class Ledger:
         self.entries = 0
         self.ids: Counter[str] = Counter()
         self.digests: Counter[str] = Counter()
-        self._booked: set[tuple[str, str]] = set()
+        self._booked: set[tuple[str, str | None]] = set()
         self._lock = threading.Lock()
         self._recall()
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -53,7 +53,7 @@ class Ledger:
         self.digests[entry.digest] += 1
         if entry.id is not None:
             self.ids[entry.id] += 1
-        if entry.batch is not None and entry.id is not None:
+        if entry.batch is not None:
             self._booked.add((entry.batch, entry.id))
 
     def book(self, entries: Iterable[Entry]) -> None:

@@ -1,17 +1,17 @@
-"""The live answers of both providers: check, answer, book, and only then reply."""
+"""The live answers of all providers: check, answer, book, and only then reply."""
 
+import secrets
 import time
 from typing import Literal
 
 import msgspec
 
-from vlures.sandbox import gemini_errors, gemini_generate
+from vlures.sandbox import gemini_answer, gemini_errors, gemini_generate
 from vlures.sandbox.answers import Answer
 from vlures.sandbox.ledger import Entry
 from vlures.sandbox.openai_batches import read_body
-from vlures.sandbox.openai_chat import read_chat
-from vlures.sandbox.openai_completion import complete_chat
-from vlures.sandbox.openai_errors import OpenAIError
+from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
+from vlures.sandbox.plain_chat import answer_plain
 from vlures.sandbox.questions import Question
 from vlures.sandbox.replies import Call, Reply, json_reply
 from vlures.sandbox.world import World
@@ -19,16 +19,26 @@ from vlures.sandbox.world import World
 
 def answer_chat(world: World, call: Call) -> Reply:
     """OpenAI's `POST /v1/chat/completions`."""
-    body = read_body(call.body)
-    complaint = world.violation("chat", body, "chat completion")
-    if complaint:
-        raise OpenAIError(400, complaint)
-    request = read_chat(body, world.gallery, world.settings.models)
-    strikes = world.faults.strikes("answer", "chat")
-    answer, document = complete_chat(request, world.settings.seed, strikes[0] if strikes else None)
-    _book(world, "openai", request.question, answer)
-    headers = {"x-request-id": "req_" + str(document["id"]).removeprefix("chatcmpl-"), "openai-version": "2020-10-01"}
+    return _answer_openai(world, call, "/v1/chat/completions", Occasion("chat", "chat completion", world.prompt_cache))
+
+
+def answer_responses(world: World, call: Call) -> Reply:
+    """OpenAI's `POST /v1/responses`."""
+    return _answer_openai(world, call, "/v1/responses", Occasion("responses", "response", world.prompt_cache))
+
+
+def _answer_openai(world: World, call: Call, endpoint: str, occasion: Occasion) -> Reply:
+    answered, document = answer_request(world, ENDPOINTS[endpoint], read_body(call.body), occasion)
+    _book(world, "openai", answered.request.question, answered.answer)
+    headers = {"x-request-id": "req_" + secrets.token_hex(16), "openai-version": "2020-10-01"}
     return json_reply(document, headers=headers)
+
+
+def answer_plain_chat(world: World, call: Call) -> Reply:
+    """`POST /v1/chat/completions` of a server of one's own."""
+    answered, document = answer_plain(world, call)
+    _book(world, "plain", answered.request.question, answered.answer)
+    return json_reply(document)
 
 
 def answer_generate(world: World, call: Call) -> Reply:
@@ -44,14 +54,16 @@ def answer_generate(world: World, call: Call) -> Reply:
     if complaint:
         raise gemini_errors.bad_request(complaint)
     request = gemini_generate.read_generate(body, model, world.gallery)
+    world.counts.add_images(len(request.question.pictures))
     strikes = world.faults.strikes("answer", "gemini")
-    answer, document = gemini_generate.generate_content(request, world.settings.seed, strikes[0] if strikes else None)
+    cached_tokens = world.prompt_cache.look(model, request.question.images, request.image_tokens)
+    fault = strikes[0] if strikes else None
+    answer, document = gemini_answer.generate_content(request, world.settings.seed, fault, cached_tokens)
     _book(world, "gemini", request.question, answer)
-    return json_reply(document)
+    return json_reply(document, headers={"x-gemini-service-tier": request.tier})
 
 
-def _book(world: World, provider: Literal["openai", "gemini"], question: Question, answer: Answer) -> None:
-    world.counts.add_images(len(question.pictures))
+def _book(world: World, provider: Literal["openai", "gemini", "plain"], question: Question, answer: Answer) -> None:
     if answer.charged:
         now = time.time()
         entry = Entry("live", provider, None, question.digest(), None, question.model, now, question.images)
@@ -65,6 +77,12 @@ def list_openai_models(world: World) -> Reply:
     return json_reply({"object": "list", "data": models})
 
 
+def list_plain_models(_world: World) -> Reply:
+    """`GET /v1/models` of a server of one's own, which serves one model under any name."""
+    model = {"id": "sandbox-vlm", "object": "model", "created": 1767225600, "owned_by": "vllm", "max_model_len": 32768}
+    return json_reply({"object": "list", "data": [model]})
+
+
 def list_gemini_models(world: World) -> Reply:
     """Gemini's `GET /{version}/models`."""
     names = world.settings.models or ("gemini-3.8-flash", "gemini-3.5-flash-lite")
@@ -72,7 +90,7 @@ def list_gemini_models(world: World) -> Reply:
         {
             "name": f"models/{name}",
             "displayName": name,
-            "supportedGenerationMethods": ["generateContent"],
+            "supportedGenerationMethods": ["generateContent", "batchGenerateContent"],
             "inputTokenLimit": 1_048_576,
             "outputTokenLimit": 65_536,
         }

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ ENDPOINTS = (
     "/v1/images/edits",
     "/v1/videos",
 )
-SERVED_ENDPOINT = "/v1/chat/completions"
+SERVED_ENDPOINTS = ("/v1/chat/completions", "/v1/responses")
 FIELDS = ("input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after")
 MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
 MOST_LISTED, DEFAULT_LISTED = 100, 20
@@ -43,16 +44,7 @@ def create_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
         raise OpenAIError(400, complaint)
     batch = check_batch(world, body)
     struck = world.faults.strikes("batch", "create")
-    batch = Batch(
-        id=batch.id,
-        created_at=batch.created_at,
-        input_file_id=batch.input_file_id,
-        endpoint=batch.endpoint,
-        metadata=batch.metadata,
-        output_life_s=batch.output_life_s,
-        faults=tuple(fault.text for fault in struck),
-    )
-    world.batches.save(batch)
+    batch = world.batches.save(replace(batch, faults=tuple(fault.text for fault in struck)))
     runner.start(batch)
     return json_reply(batch.document(world.settings.batch_s))
 
@@ -84,8 +76,9 @@ def check_batch(world: World, body: dict[str, Any]) -> Batch:
         raise invalid_value("completion_window", body["completion_window"], ("24h",))
     if body["endpoint"] not in ENDPOINTS:
         raise invalid_value("endpoint", body["endpoint"], ENDPOINTS)
-    if body["endpoint"] != SERVED_ENDPOINT:
-        raise OpenAIError(400, f"The sandbox serves batches of {SERVED_ENDPOINT} only.", param="endpoint")
+    if body["endpoint"] not in SERVED_ENDPOINTS:
+        served = " and ".join(SERVED_ENDPOINTS)
+        raise OpenAIError(400, f"The sandbox serves batches of {served} only.", param="endpoint")
     file = world.files.find(body["input_file_id"])
     if file is None:
         raise OpenAIError(
@@ -140,14 +133,14 @@ def show_batch(world: World, call: Call) -> Reply:
 
 def _find(world: World, call: Call) -> Batch:
     batch = world.batches.find(call.words["batch"])
-    if batch is None:
+    if batch is None or batch.provider != "openai":
         raise unknown_batch(call.words["batch"])
     return batch
 
 
 def list_batches(world: World, call: Call) -> Reply:
     """The batches, the newest first, page by page."""
-    documents = [batch.document(world.settings.batch_s) for batch in world.batches.newest_first()]
+    documents = [batch.document(world.settings.batch_s) for batch in world.batches.newest_first("openai")]
     return json_reply(page(documents, call.query, most=MOST_LISTED, default=DEFAULT_LISTED))
 
 

@@ -1,8 +1,10 @@
 """How OpenAI reports that a request cannot be served: `{"error": {message, type, param, code}}`."""
 
+import math
 from typing import Any
 
 from vlures.sandbox.faults import Fault
+from vlures.sandbox.rate_limits import Allowance
 from vlures.sandbox.replies import ProviderError
 
 
@@ -18,10 +20,11 @@ class OpenAIError(ProviderError):
         param: str | None = None,
         code: str | None = None,
         retry_after_s: float | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         error = {"message": message, "type": kind, "param": param, "code": code}
-        headers = {} if retry_after_s is None else {"Retry-After": f"{retry_after_s:g}"}
-        super().__init__(status, {"error": error}, headers)
+        wait = {} if retry_after_s is None else {"Retry-After": f"{retry_after_s:g}"}
+        super().__init__(status, {"error": error}, {**wait, **(headers or {})})
 
 
 def check_key(headers: dict[str, str], api_key: str | None) -> None:
@@ -62,6 +65,25 @@ def unknown_model(model: str) -> OpenAIError:
 def unknown_file(file_id: str) -> OpenAIError:
     """The 404 of a file id that nobody has."""
     return OpenAIError(404, f"No such File object: {file_id}", param="id")
+
+
+def blocked_prompt() -> OpenAIError:
+    """The 400 of a prompt that may not be answered."""
+    return OpenAIError(
+        400,
+        "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+        code="invalid_prompt",
+    )
+
+
+def flex_busy() -> OpenAIError:
+    """The 429 of a request for flex processing when there is nothing free; it is not charged."""
+    return OpenAIError(
+        429,
+        "Resource Unavailable: there is no capacity for flex processing of this model at the moment.",
+        kind="resource_unavailable",
+        code="resource_unavailable",
+    )
 
 
 def unknown_batch(batch_id: str) -> OpenAIError:
@@ -118,6 +140,44 @@ def struck_error(fault: Fault, words: dict[str, str]) -> OpenAIError:
     return OpenAIError(
         500, "The server had an error while processing your request. Sorry about that!", kind="server_error"
     )
+
+
+def limited_error(allowance: Allowance) -> OpenAIError:
+    """The 429 of a request that comes too soon."""
+    limit, what = allowance.limit, "min (RPM)" if allowance.window_s > 1 else "second"
+    hint = ""
+    if allowance.tells:
+        wait = format_duration(allowance.wait_s)
+        hint = f": Limit {limit}, Used {limit}, Requested 1. Please try again in {wait}"
+    wait_s = allowance.fault.number("retry_after", -1.0)
+    return OpenAIError(
+        429,
+        f"Rate limit reached for requests in organization org-sandbox on requests per {what}{hint}.",
+        kind="requests",
+        code="rate_limit_exceeded",
+        retry_after_s=wait_s if wait_s >= 0 else None,
+        headers=limit_headers(allowance),
+    )
+
+
+def limit_headers(allowance: Allowance) -> dict[str, str]:
+    """OpenAI's headers about the limit on requests: how many, how many are left, when all are there again."""
+    if not allowance.tells:
+        return {}
+    return {
+        "x-ratelimit-limit-requests": str(allowance.limit),
+        "x-ratelimit-remaining-requests": str(allowance.remaining),
+        "x-ratelimit-reset-requests": format_duration(allowance.reset_s),
+    }
+
+
+def format_duration(seconds: float) -> str:
+    """A time as OpenAI writes it: 120ms, 7.66s, 1m30s; rounded up, so that waiting for it is enough."""
+    milliseconds = math.ceil(seconds * 1000)
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    return (f"{minutes}m" if minutes else "") + f"{rest / 1000:g}s"
 
 
 def _struck_not_found(words: dict[str, str]) -> OpenAIError:

@@ -12,6 +12,7 @@ from vlures.sandbox.openai_errors import (
     missing_parameter,
     unknown_file,
 )
+from vlures.sandbox.openai_pictures import check_picture
 from vlures.sandbox.replies import Call, Reply, json_reply
 from vlures.sandbox.world import World
 
@@ -24,10 +25,20 @@ MOST_LISTED = 10_000
 def upload_file(world: World, call: Call) -> Reply:
     """Store an uploaded file; its body lies in `call.spooled` and stays where it is on disk."""
     boundary = boundary_of(call.headers.get("content-type", ""))
-    if call.spooled is None or boundary is None:
+    spooled = call.spooled
+    if spooled is None or boundary is None:
         raise OpenAIError(400, "Could not parse multipart form")
-    file = check_upload(call.spooled, boundary)
-    return json_reply(world.files.adopt(call.spooled, file).document())
+    file = check_upload(spooled, boundary)
+    if file.purpose == "vision":
+        check_picture(world.gallery.look_at(file.id, lambda: _read_spooled(spooled, file)), "file")
+    world.counts.add_upload(file.purpose, file.size)
+    return json_reply(world.files.adopt(spooled, file).document())
+
+
+def _read_spooled(spooled: Path, file: StoredFile) -> bytes:
+    with spooled.open("rb") as source:
+        source.seek(file.start)
+        return source.read(file.size)
 
 
 def check_upload(spooled: Path, boundary: bytes) -> StoredFile:

@@ -7,6 +7,7 @@ every byte of the file, and so finds a broken one) and what was seen is kept by 
 import binascii
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,7 +75,7 @@ class Picture:
 
 
 class Gallery:
-    """The pictures seen so far, by the digest of their base64 text; forgets the oldest beyond `capacity`."""
+    """The pictures seen so far, by the digest of their base64 text or another key; forgets the oldest beyond `capacity`."""
 
     def __init__(self, capacity: int = 50_000) -> None:
         self._seen: dict[bytes, Picture] = {}
@@ -88,10 +89,21 @@ class Gallery:
         except UnicodeEncodeError:
             return Picture("", "base64")
         key = hashlib.sha256(encoded).digest() + (b"u" if url_safe else b"")
+        return self._look(key, lambda: _decode(encoded, url_safe=url_safe))
+
+    def look_at(self, name: str, read: Callable[[], bytes]) -> Picture:
+        """What is in the bytes that `read` gives; reads and looks only the first time that the name comes."""
+        return self._look(b"named " + name.encode(), lambda: inspect_picture(read()))
+
+    def look_at_bytes(self, data: bytes) -> Picture:
+        """What is in a picture's own bytes; looks only the first time."""
+        return self._look(hashlib.sha256(data).digest() + b"b", lambda: inspect_picture(data))
+
+    def _look(self, key: bytes, decode: Callable[[], Picture]) -> Picture:
         picture = self._seen.get(key)
         if picture is None:
             self.decoded += 1
-            picture = self._seen[key] = _decode(encoded, url_safe=url_safe)
+            picture = self._seen[key] = decode()
             if len(self._seen) > self._capacity:
                 self._seen.pop(next(iter(self._seen)), None)
         return picture

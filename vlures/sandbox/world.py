@@ -3,18 +3,19 @@
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock, Timeout
 
 from vlures.errors import UsageError
-from vlures.sandbox.batches import BatchStore
+from vlures.sandbox.batches import BatchStore, Provider
 from vlures.sandbox.fault_book import FaultBook
 from vlures.sandbox.files import FileStore
+from vlures.sandbox.gemini_uploads import UploadSessions
 from vlures.sandbox.ledger import Ledger
 from vlures.sandbox.pictures import Gallery
+from vlures.sandbox.prompt_cache import PromptCache
 from vlures.sandbox.settings import SandboxSettings
-from vlures.sandbox.specs import SpecChecker, load_checker
+from vlures.sandbox.specs import Document, SpecChecker, load_checker
 
 LOCK_WAIT_S = 10.0
 
@@ -26,6 +27,8 @@ class Counts:
         self.requests: Counter[str] = Counter()
         self.bytes_received = 0
         self.images_seen = 0
+        self.vision_uploads = 0
+        self.bytes_uploaded = 0
         self.live_now = 0
         self.live_peak = 0
         self.spec_violations: list[dict[str, str]] = []
@@ -44,6 +47,11 @@ class Counts:
         """Pictures that came with checked requests, each time they came."""
         with self._lock:
             self.images_seen += number
+
+    def add_upload(self, purpose: str, size: int) -> None:
+        """A file that was taken; `size` in bytes, without the form around it."""
+        self.vision_uploads += purpose == "vision"
+        self.bytes_uploaded += size
 
     def add_violation(self, where: str, sentence: str) -> None:
         """A request that the provider's published document does not allow."""
@@ -65,14 +73,21 @@ class World:
         self.settings = settings
         self.faults = FaultBook(settings.faults, settings.seed)
         self.files = FileStore(folder / "files")
+        self.gemini_files = FileStore(folder / "gemini_files")
+        self.gemini_uploads = UploadSessions(folder / "gemini_uploads")
         self.batches = BatchStore(folder / "batches")
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.gallery = Gallery()
+        self.prompt_cache = PromptCache()
         self.counts = Counts()
         self.stopping = threading.Event()
         self._checker: SpecChecker | None = load_checker() if settings.validate_specs else None
 
-    def violation(self, document: Literal["chat", "batch", "generateContent"], body: object, where: str) -> str | None:
+    def files_of(self, provider: Provider) -> FileStore:
+        """Where this provider's files lie."""
+        return self.files if provider == "openai" else self.gemini_files
+
+    def violation(self, document: Document, body: object, where: str) -> str | None:
         """The sentence `spec violation: …` if the published document does not allow this body; counts it."""
         if self._checker is None:
             return None
