@@ -69,6 +69,11 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         max_output_tokens = 800
         seed = 42
         image_detail = "high"
+        media_resolution = "low"
+        reasoning_effort = "minimal"
+        thinking_level = "high"
+        thinking_budget = -1
+        thinking_summary = true
         output = "elsewhere"
         redo = ["truncated"]
         stale = "keep"
@@ -77,6 +82,12 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         max_attempts = 2
         poll_s = 5
         concurrency = 20
+        rpm = 500
+        tpm = 1_000_000
+        service_tier = "flex"
+        endpoint = "responses"
+        image_transport = "url"
+        image_url_template = "https://example.org/{name}"
         timeout_s = 60.5
         retry_budget_s = 100
         first_contact_s = 1
@@ -104,6 +115,10 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         "max_output_tokens": 800,
         "seed": 42,
         "image_detail": "high",
+        "media_resolution": "low",
+        "reasoning_effort": "minimal",
+        "thinking_level": "high",
+        "thinking_budget": -1,
     }
 
 
@@ -137,7 +152,7 @@ REFUSED = {
     "a wish to redo failures": ('redo = ["failed"]', ["`redo`", "choose from truncated, refused"]),
     "too hot": ("temperature = 2.1", ["`temperature` is 2.1"]),
     "a batch too long": ("batch_size = 50_001", ["`batch_size`"]),
-    "a batch too large": ("batch_bytes = 200_000_001", ["`batch_bytes`"]),
+    "a batch too large": ("batch_bytes = 2_000_000_001", ["`batch_bytes`"]),
     "no time at all": ("poll_s = 0", ["`poll_s` is 0"]),
     "a task that is none": ("tasks = [0]", ["`tasks`", "no task 0"]),
     "a range past the end": ('tasks = "7-9"', ["`tasks`", "no task 9"]),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vlures.backends.gemini import read_answer, read_error
+from vlures.backends.gemini.content import read_answer
+from vlures.backends.gemini.errors import read_error
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Response, Usage
 
@@ -133,7 +134,7 @@ def test_an_empty_answer_is_asked_again_once_or_twice(reply: Any) -> None:
         read_answer(KEY, reply)
     assert retry.value.code == "empty answer"
     assert retry.value.limit in (1, 2)
-    assert not retry.value.everyone
+    assert retry.value.signal is None
     assert retry.value.reached
 
 
@@ -220,23 +221,23 @@ def test_a_quota_of_nothing_is_no_matter_of_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "details", "everyone"),
+    ("code", "status", "details", "signal"),
     [
-        (429, "RESOURCE_EXHAUSTED", [], True),
-        (429, "RESOURCE_EXHAUSTED", [PER_MINUTE], True),
-        (503, "UNAVAILABLE", [], True),
-        (500, "INTERNAL", [], False),
-        (502, "", [], False),
-        (504, "DEADLINE_EXCEEDED", [], False),
-        (408, "", [], False),
+        (429, "RESOURCE_EXHAUSTED", [], "rate"),
+        (429, "RESOURCE_EXHAUSTED", [PER_MINUTE], "rate"),
+        (503, "UNAVAILABLE", [], "overload"),
+        (500, "INTERNAL", [], None),
+        (502, "", [], None),
+        (504, "DEADLINE_EXCEEDED", [], None),
+        (408, "", [], None),
     ],
 )
 def test_what_is_transient_is_tried_again_and_a_shortage_concerns_everyone(
-    code: int, status: str, details: list[Any], everyone: bool
+    code: int, status: str, details: list[Any], signal: str | None
 ) -> None:
     outcome = error(code, status, *details)
     assert isinstance(outcome, Retry)
-    assert (outcome.code, outcome.everyone, outcome.after_s) == (str(code), everyone, None)
+    assert (outcome.code, outcome.signal, outcome.after_s) == (str(code), signal, None)
     assert (outcome.reached, outcome.limit) == (True, None)
 
 

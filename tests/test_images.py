@@ -132,14 +132,16 @@ def test_a_picture_is_read_once_for_all_its_requests(image: Image) -> None:
     assert base64.b64decode(images.encode(image)) == SOUND["PNG"]
 
 
-def test_pictures_are_held_within_a_budget_and_the_one_used_longest_ago_goes_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["bytes", "count"])
+def test_pictures_are_held_within_a_budget_and_the_one_used_longest_ago_goes_first(tmp_path: Path, by: str) -> None:
     pictures = []
     for number in range(3):
         path = tmp_path / f"{number}.png"
         path.write_bytes(picture("PNG", size=(9 + number, 4)))
         pictures.append(read_image(path))
     first, second, third = pictures
-    images = EncodedImages(budget_bytes=encoded_length(first) + encoded_length(third))
+    budget = encoded_length(first) + encoded_length(third)
+    images = EncodedImages(budget_bytes=budget) if by == "bytes" else EncodedImages(most=2)
     for image in (first, second, first, third):
         images.encode(image)
     for image in pictures:

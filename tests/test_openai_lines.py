@@ -12,14 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai.types import Batch
 
-from vlures.backends.openai import (
-    OpenAIBatch,
-    build_body,
-    client_options,
-    read_batch,
-    read_completion,
-    read_result_line,
-)
+from vlures.backends.openai.batch import read_batch, read_result_line, write_line
+from vlures.backends.openai.bodies import ENDPOINTS, make_bodies
+from vlures.backends.openai.chat import build_completion, read_completion
+from vlures.backends.openai.pictures import Picture
 from vlures.config import RunConfig
 from vlures.records import Cell, Failure, Image, Prompt, Request, Response, Usage
 
@@ -70,7 +66,7 @@ def changed(content: Any, *changes: tuple[str, Any]) -> Any:
 
 
 def read(content: Any) -> Response:
-    response = read_result_line(json.dumps(content, ensure_ascii=False).encode() + b"\n")
+    response = read_result_line(json.dumps(content, ensure_ascii=False).encode() + b"\n", ENDPOINTS["chat"])
     assert response is not None
     assert response.key == KEY
     return response
@@ -275,7 +271,7 @@ def test_an_error_under_status_200_keeps_its_reason() -> None:
     ],
 )
 def test_a_line_that_makes_no_sense_belongs_to_nobody(line: bytes) -> None:
-    assert read_result_line(line) is None
+    assert read_result_line(line, ENDPOINTS["chat"]) is None
 
 
 def paths(content: Any, above: str = "") -> Iterator[str]:
@@ -303,7 +299,7 @@ ANYTHING = st.recursive(
 @settings(deadline=None)
 def test_no_value_anywhere_in_a_line_can_stop_the_reading_of_the_others(place: tuple[Any, str], value: Any) -> None:
     shape, path = place
-    response = read_result_line(json.dumps(changed(shape, (path, value))).encode())
+    response = read_result_line(json.dumps(changed(shape, (path, value))).encode(), ENDPOINTS["chat"])
     if response is not None:
         assert response.status in ("ok", "truncated", "refused", "failed")
         assert response.text is None or isinstance(response.text, str)
@@ -311,7 +307,9 @@ def test_no_value_anywhere_in_a_line_can_stop_the_reading_of_the_others(place: t
 
 
 def test_a_line_nested_without_end_belongs_to_nobody() -> None:
-    assert read_result_line(b'{"custom_id":"k","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}") is None
+    assert (
+        read_result_line(b'{"custom_id":"k","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", ENDPOINTS["chat"]) is None
+    )
 
 
 # Batches
@@ -415,9 +413,8 @@ def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
     return Request(KEY, Cell("Sw", 3), 421, "gpt-6-luna", parameters or {}, prompt, image, "d")
 
 
-@pytest.fixture(scope="module")
-def client() -> OpenAIBatch:
-    return OpenAIBatch(client_options(RunConfig(), {"OPENAI_API_KEY": "none"}, None))
+def build_body(asked: Request, picture: str) -> dict[str, Any]:
+    return build_completion(asked, Picture(f"data:image/png;base64,{picture}"), None, summary=False)
 
 
 @given(article=st.text(st.characters(exclude_categories=["Cs"])))
@@ -425,9 +422,10 @@ def client() -> OpenAIBatch:
 @example(article='data:image/png;base64,\\u0000"')
 @example(article="کافی\u2028二\n")
 @settings(deadline=None)
-def test_a_line_holds_any_article_and_the_picture_in_its_place(client: OpenAIBatch, article: str) -> None:
+def test_a_line_holds_any_article_and_the_picture_in_its_place(article: str) -> None:
     asked = request(article)
-    line = client.write_line(asked)
+    line = write_line(asked, make_bodies(RunConfig()))
+    assert line.tail is not None
     picture = base64.b64encode(b"abc")
     whole = line.head + picture + line.tail
     assert whole.index(b"\n") == len(whole) - 1
@@ -439,8 +437,8 @@ def test_a_line_holds_any_article_and_the_picture_in_its_place(client: OpenAIBat
     }
 
 
-def test_a_line_is_utf_8_and_not_escaped(client: OpenAIBatch) -> None:
-    assert "کافی 二".encode() in client.write_line(request("کافی 二")).head
+def test_a_line_is_utf_8_and_not_escaped() -> None:
+    assert "کافی 二".encode() in write_line(request("کافی 二"), make_bodies(RunConfig())).head
 
 
 def test_only_parameters_that_were_set_are_sent_and_by_their_names_of_today() -> None:

@@ -151,6 +151,27 @@ def test_a_piece_is_about_a_megabyte_however_large_the_shard(tmp_path: Path) -> 
     assert min(map(len, pieces[:-1])) >= 1_000_000
 
 
+@pytest.mark.parametrize("part_bytes", [1_000_000, 1_234_567, 8_388_608])
+def test_an_upload_in_parts_gets_exactly_what_it_asks_for_but_at_the_end(tmp_path: Path, part_bytes: int) -> None:
+    requests = [make_request(number, tmp_path, bytes([number]) * 700_000) for number in range(10)]
+    (shard,) = cut(requests, size=10**9)
+    file = open_shard(shard)
+    parts = list(iter(lambda: file.read(part_bytes), b""))
+    assert [len(part) for part in parts[:-1]] == [part_bytes] * (len(parts) - 1)
+    assert b"".join(parts) == b"".join(map(line_of, requests))
+    assert file.tell() == shard.size_bytes
+
+
+def test_lines_that_only_name_their_pictures_hold_none_and_are_written_anew(tmp_path: Path) -> None:
+    requests = [make_request(number, tmp_path) for number in range(3)]
+    (shard,) = cut_shards(requests, lambda request: Line(b"%d\n" % request.sample_id, None), 10, 1000)
+    assert read_all(open_shard(shard)) == b"0\n1\n2\n"
+    (tmp_path / requests[0].image.path.name).unlink()
+    longer = shard.rewritten(lambda request: Line(b"number %d\n" % request.sample_id, None))
+    assert read_all(open_shard(longer)) == b"number 0\nnumber 1\nnumber 2\n"
+    assert longer.size_bytes == 27
+
+
 def test_going_back_to_the_start_begins_anew_from_anywhere(tmp_path: Path) -> None:
     [shard] = cut((make_request(number, tmp_path, bytes([number]) * 900_000) for number in range(4)), size=10**8)
     file = open_shard(shard)

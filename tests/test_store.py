@@ -363,6 +363,20 @@ def test_a_torn_line_longer_than_any_buffer_is_cut_off_whole(tmp_path: Path, pat
     assert path.read_bytes() == whole
 
 
+def test_a_fact_is_recalled_by_a_later_run_and_the_last_one_stands(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        assert store.recall("picture abc") == {}
+        store.remember("picture abc", {"file_id": "file-1", "expires_at": 5})
+        store.remember("picture abc", {"file_id": "file-2", "expires_at": 6})
+        store.remember("picture def", {"file_id": "file-3"})
+        store.remember("picture def", {})
+        store.begin_job(Job("tag", "OpenAI", "intended", {"k": "d"}, "2026-11-21T10:00:00+00:00"))
+    with opened(tmp_path) as store:
+        assert store.recall("picture abc") == {"file_id": "file-2", "expires_at": 6}
+        assert store.recall("picture def") == {}
+        assert [job.tag for job in store.jobs] == ["tag"]
+
+
 def test_a_torn_event_of_a_job_is_cut_off_too(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.begin_job(JOB)

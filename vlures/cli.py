@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
 
@@ -49,8 +49,8 @@ def call(argv: list[str]) -> int:
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has heard enough; let nothing try to write the rest.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has heard enough (to that click answers by exiting); let nothing try to write the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except VluresError as error:
@@ -92,6 +92,8 @@ def _click_type(hint: Any) -> Any:
         return _click_type(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
         return _click_type(next(inner for inner in get_args(hint) if inner is not type(None)))
+    if get_origin(hint) is Literal and all(isinstance(choice, int) for choice in get_args(hint)):
+        return int
     return hint if hint in (int, float) else str
 
 
@@ -151,7 +153,7 @@ def run(config: RunConfig) -> int:
     """
     import asyncio
 
-    from vlures.backends import connect, find_backend
+    from vlures.backends import Setup, connect, find_backend
     from vlures.progress import Progress
     from vlures.results import write_results
     from vlures.run import (
@@ -169,6 +171,7 @@ def run(config: RunConfig) -> int:
     from vlures.store import CheckpointStore
 
     find_backend(config)
+    _judge_model(config)
     for fault in config.fault:
         parse_fault(fault)
     with ExitStack() as stack:
@@ -183,7 +186,8 @@ def run(config: RunConfig) -> int:
         if plan.total("due") or store.open_jobs():
             sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
             with closing(Progress(plan.selected, plan.total("answered"))) as progress:
-                backend = connect(config, read_environment(), sandbox_url, progress, stopper.keep_going)
+                setup = Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going)
+                backend = connect(setup)
                 store.write_json("run.json", describe_run(benchmark))
                 mark_asked_again(store, plan)
                 work = run_benchmark(benchmark, store, backend, progress, tally, stopper.keep_going)
@@ -206,6 +210,15 @@ def run(config: RunConfig) -> int:
             )
             return EXIT_INCOMPLETE
         return 0
+
+
+def _judge_model(config: RunConfig) -> None:
+    from datetime import UTC, datetime
+
+    from vlures.models import check_model
+
+    if note := check_model(config, datetime.now(UTC).date()):
+        _say(note)
 
 
 class _Stopper:
@@ -288,7 +301,8 @@ def _describe_plan(config: RunConfig, plan: Plan) -> str:
         parts.append(f"{plan.total('in_flight'):,} in flight")
     if plan.total("left_out"):
         parts.append(f"{plan.total('left_out'):,} left out for want of a text")
-    parts.append(f"about {plan.total('bytes') / 1e6:,.1f} MB to send")
+    saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
+    parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
     if config.run_mode == "batch":
         parts.append(f"{plan.shards} batch(es)")
     return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."
@@ -308,7 +322,7 @@ def _print_outcome(config: RunConfig, store: CheckpointStore, summary: dict[str,
     click.echo(f"Results in {results_folder(config.output_folder, store.setting)}: {counts}.")
 
 
-# check, prompt, plan, status, sandbox
+# check, prompt, plan, status, export, sandbox
 
 
 @commands.command()
@@ -424,6 +438,68 @@ def status(config: RunConfig, folder: Path | None) -> int:
         for text in report(output_folder, _say):
             click.echo(("\n" if number else "") + text)
     return 0
+
+
+@commands.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "wanted_format",
+    type=click.Choice(["jsonl", "parquet", "csv"]),
+    help="By default what --out ends in, or jsonl.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file to write, or - for standard output; by default <folder>/<name>.<format>.",
+)
+@click.option("--with-images", is_flag=True, help="Put the pictures themselves into the table.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("-c", "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="The run's own.")
+@_config_option("name")
+@_config_option("model")
+@_config_option("output")
+@_config_option("sandbox")
+@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+def export(
+    folder: Path | None,
+    wanted_format: str | None,
+    out: Path | None,
+    with_images: bool,
+    force: bool,
+    config_file: Path | None,
+    debug: bool,  # noqa: ARG001
+    **flags: Any,
+) -> int:
+    """Write all that a run has stored as one table, for pandas, polars or Hugging Face datasets.
+
+    Example: vlures export outputs/gpt-6-luna --format parquet --with-images
+    """
+    from vlures.export import check_format, choose_format, export_run
+
+    to_stdout = str(out) == "-"
+    form = choose_format(wanted_format, out)
+    check_format(form, with_images=with_images, to_stdout=to_stdout)
+    folder = folder or _only_run(load_config(config_file, flags))
+    path = out or folder / f"{folder.resolve().name}.{form}"
+    to = sys.stdout.buffer if to_stdout else path
+    exported = export_run(folder, form, to, with_images=with_images, force=force, say=_say)
+    rows = ", ".join(f"{count:,} {status}" for status, count in exported.statuses.items()) or "no rows"
+    due = f"{exported.due:,} request(s) still due" if exported.due else "nothing is due"
+    click.echo(f"Wrote {'standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
+    return 0
+
+
+def _only_run(config: RunConfig) -> Path:
+    """The configuration's output folder, or the only one there is."""
+    from vlures.status import find_runs
+
+    folders = find_runs(config)
+    if not folders:
+        raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
+    if len(folders) > 1:
+        raise UsageError(f"There are several runs under {config.output}; name one: {', '.join(map(str, folders))}.")
+    return folders[0]
 
 
 @commands.command(

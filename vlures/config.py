@@ -26,6 +26,8 @@ PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 BackendName = Literal["openai", "gemini", "local"]
 Mode = Literal["batch", "live"]
+EndpointName = Literal["chat", "responses"]
+ImageTransport = Literal["inline", "file", "url"]
 
 DEFAULT_MODES: dict[str, Mode] = {"openai": "batch", "gemini": "live", "local": "live"}
 DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
@@ -33,7 +35,17 @@ DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
 
 SAMPLE_DATASETS = {code: f"data/Sample{code}" for code in LANGUAGES}
 LONGEST_NAME = 100
-PARAMETER_KEYS = ("temperature", "top_p", "max_output_tokens", "seed", "image_detail")
+PARAMETER_KEYS = (
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "seed",
+    "image_detail",
+    "media_resolution",
+    "reasoning_effort",
+    "thinking_level",
+    "thinking_budget",
+)
 
 
 def _option(help_text: str, default: Any = None, group: str = "What is asked") -> Any:
@@ -73,6 +85,22 @@ class RunConfig:
         "How closely OpenAI's models look at the image.", group="Model"
     )
 
+    media_resolution: Literal["low", "medium", "high"] | None = _option(
+        "How closely Gemini's models look at the image.", group="Model"
+    )
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = _option(
+        "How long OpenAI's models think.", group="Model"
+    )
+    thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = _option(
+        "How long Gemini's models from 3 on think.", group="Model"
+    )
+    thinking_budget: Annotated[int, msgspec.Meta(ge=-1)] | None = _option(
+        "Most tokens that Gemini 2.5 thinks; 0: none, -1: as it likes.", group="Model"
+    )
+    thinking_summary: bool = _option(
+        "Ask for a summary of the thinking, and store it; changes no answer.", False, group="Model"
+    )
+
     output: str = _option("The folder that holds the runs' folders.", "outputs", "Running")
     redo: tuple[Literal["truncated", "refused"], ...] = _option(
         "Ask again what was truncated or refused.", (), "Running"
@@ -81,12 +109,26 @@ class RunConfig:
         "What to do with answers to a question that has changed since.", "stop", "Running"
     )
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = _option("Most lines of one batch.", 500, "Running")
-    batch_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=200_000_000)] = _option(
+    batch_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = _option(
         "Most bytes of one batch's file.", 190_000_000, "Running"
     )
     max_attempts: PositiveInt = _option("How often one run sends a failing request in batches.", 3, "Running")
     poll_s: PositiveFloat = _option("Longest time between two looks at a batch, in seconds.", 60.0, "Running")
     concurrency: PositiveInt = _option("Most live requests in flight.", 10, "Running")
+    rpm: PositiveFloat | None = _option("Most live requests a minute.", None, "Running")
+    tpm: PositiveFloat | None = _option("Most tokens a minute of live requests, asked and answered.", None, "Running")
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = _option(
+        "Live: flex is half the price and may take minutes.", None, "Running"
+    )
+    endpoint: EndpointName = _option("Which of OpenAI's endpoints is asked: chat or responses.", "chat", "Running")
+    image_transport: ImageTransport = _option(
+        "How pictures get to OpenAI: inline, file (uploaded once, with --endpoint responses), url.", "inline", "Running"
+    )
+    image_url_template: str | None = _option(
+        "Where OpenAI finds the pictures, as in https://host/{name}; also {id} {stem} {folder} {sha256}.",
+        None,
+        "Running",
+    )
     timeout_s: PositiveFloat = _option("Longest time one live request may take, in seconds.", 300.0, "Running")
     retry_budget_s: PositiveFloat = _option(
         "How long a run goes on without any answer from the provider, in seconds.", 1800.0, "Running"

@@ -1,5 +1,9 @@
 """The exceptions of the project. The message of a VluresError is a sentence: what, where, what to do."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 
 class VluresError(Exception):
     """The run cannot go on: exit code 1, the message on stderr."""
@@ -18,7 +22,8 @@ class Retry(Exception):
 
     reason: one line for people. code: short and stable, for counts.
     after_s: the provider's own wish, in seconds, or None.
-    everyone: the other calls should wait too (a rate limit, an overload), not this one alone.
+    signal: what it says of the provider as a whole: too many requests for a limit of its (`rate`), or too much for it to
+    bear (`overload`); None for a mishap of this call alone.
     reached: the provider's server answered; False for a call that never got there.
     limit: how often this reason may be retried for one request; None means within the budget of time.
     """
@@ -29,7 +34,7 @@ class Retry(Exception):
         *,
         code: str,
         after_s: float | None = None,
-        everyone: bool = False,
+        signal: Literal["rate", "overload"] | None = None,
         reached: bool = True,
         limit: int | None = None,
     ) -> None:
@@ -37,7 +42,7 @@ class Retry(Exception):
         self.reason = reason
         self.code = code
         self.after_s = after_s
-        self.everyone = everyone
+        self.signal = signal
         self.reached = reached
         self.limit = limit
 

@@ -17,6 +17,8 @@ MIME_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WE
 """An MPO is a JPEG that carries a preview or a gain map behind its picture, as many cameras and phones write it. What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
 
 ENCODED_BUDGET_BYTES = 32_000_000
+PICTURES_HELD = 4
+"""Requests are sent sample by sample, so that those of one picture stand together; a body in flight has its own copy."""
 
 
 class UnusableImage(VluresError):
@@ -70,11 +72,12 @@ def read_bytes(image: Image) -> bytes:
 
 
 class EncodedImages:
-    """Base64 of the pictures used last, within a budget of memory, so that one picture is read and encoded
-    once for its requests when they are sent one after another."""
+    """Base64 of the pictures used last, within a budget of memory and at most so many, so that one picture is read and
+    encoded once for its requests when they are sent one after another."""
 
-    def __init__(self, budget_bytes: int = ENCODED_BUDGET_BYTES) -> None:
+    def __init__(self, budget_bytes: int = ENCODED_BUDGET_BYTES, most: int = 1_000_000) -> None:
         self._budget_bytes = budget_bytes
+        self._most = most
         self._held_bytes = 0
         self._held: OrderedDict[str, bytes] = OrderedDict()
 
@@ -86,7 +89,7 @@ class EncodedImages:
         encoded = base64.b64encode(read_bytes(image))
         self._held[image.digest] = encoded
         self._held_bytes += len(encoded)
-        while self._held_bytes > self._budget_bytes and len(self._held) > 1:
+        while len(self._held) > self._most or (self._held_bytes > self._budget_bytes and len(self._held) > 1):
             _, oldest = self._held.popitem(last=False)
             self._held_bytes -= len(oldest)
         return encoded

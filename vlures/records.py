@@ -83,6 +83,9 @@ class Setting:
         return self.label.replace("_", "-")
 
 
+SETTINGS: tuple[Setting, ...] = tuple(Setting(shots, rationales) for shots in (0, 1) for rationales in (False, True))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
     """(language, task) in one setting: one checkpoint file, one results file."""
@@ -181,12 +184,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came of one request. text is there only if the model spoke (status `ok` or `truncated`, or a refusal in words)."""
+    """What came of one request. text is there only if the model spoke (status `ok` or `truncated`, or a refusal in words).
+
+    reasoning: what the model gave of its reasoning, or a summary. model: the one that answered. latency_s: of the call
+    that was answered, in seconds.
+    """
 
     key: str
     status: Status
     digest: str = ""
     text: str | None = None
+    reasoning: str | None = None
     finish_reason: str | None = None
     model: str | None = None
     usage: Usage | None = None

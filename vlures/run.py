@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import platform
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
@@ -166,6 +167,13 @@ class Plan:
     stale: int
     asked_again: tuple[tuple[Cell, int, str], ...]
     changed_in_flight: int
+    picture_bytes: int = 0
+    saved_bytes: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """What the run would upload, in about."""
+        return self.total("bytes") + self.picture_bytes
 
     def total(self, what: str) -> int:
         return sum(getattr(cell, what) for cell in self.cells)
@@ -192,7 +200,8 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
     in_flight = _in_flight(store)
     redo_from = store.read_json(REDO_FILE).get("sizes", {})
     asked_again = []
-    stale = changed_in_flight = shards = lines = size = 0
+    stale = changed_in_flight = shards = lines = size = inline_bytes = 0
+    pictures: dict[str, int] = {}
     for request in benchmark.requests():
         counts = cells[request.cell]
         entry = store.entry(request.cell, request.sample_id)
@@ -213,12 +222,18 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
             counts.answered += 1
         else:
             counts.due += 1
-            request_bytes = about_bytes(request)
+            request_bytes = about_text_bytes(request)
+            if config.image_transport == "inline":
+                request_bytes += encoded_length(request.image)
             counts.bytes += request_bytes
+            pictures.setdefault(request.image.digest, request.image.size_bytes)
+            inline_bytes += encoded_length(request.image)
             if shards == 0 or lines == config.batch_size or size + request_bytes > config.batch_bytes:
                 shards, lines, size = shards + 1, 0, 0
             lines, size = lines + 1, size + request_bytes
-    return Plan(tuple(cells.values()), shards, stale, tuple(asked_again), changed_in_flight)
+    files = sum(pictures.values()) if config.image_transport == "file" else 0
+    saved = 0 if config.image_transport == "inline" else inline_bytes - files
+    return Plan(tuple(cells.values()), shards, stale, tuple(asked_again), changed_in_flight, files, saved)
 
 
 def _in_flight(store: CheckpointStore) -> dict[str, str]:
@@ -227,10 +242,10 @@ def _in_flight(store: CheckpointStore) -> dict[str, str]:
     return {key: digest for job in jobs for key, digest in job.requests.items()}
 
 
-def about_bytes(request: Request) -> int:
-    """What the request takes on the wire, in about: its texts in UTF-8, its picture in base64, some JSON around them."""
+def about_text_bytes(request: Request) -> int:
+    """What the request takes on the wire without its picture, in about: its texts in UTF-8, some JSON around them."""
     text = len(request.prompt.system.encode()) + sum(len(piece.encode()) for piece in request.prompt.pieces)
-    return text + encoded_length(request.image) + LINE_OVERHEAD_BYTES
+    return text + LINE_OVERHEAD_BYTES
 
 
 def check_plan(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> None:
@@ -290,12 +305,14 @@ def describe_run(benchmark: Benchmark) -> dict[str, Any]:
         "prompt_digests": {
             f"{cell.language}-t{cell.task}": _digest(prompt) for cell, prompt in benchmark.prompts.items()
         },
-        "data_digests": {
-            code: _digest([(sample.id, sample.image.digest, sample.text) for sample in dataset.samples])
-            for code, dataset in benchmark.datasets.items()
-        },
+        "data_digests": {code: digest_data(dataset) for code, dataset in benchmark.datasets.items()},
         "planned": planned,
     }
+
+
+def digest_data(dataset: Dataset) -> str:
+    """Digest of all images and articles of a dataset, as run.json holds it."""
+    return _digest([(sample.id, sample.image.digest, sample.text) for sample in dataset.samples])
 
 
 def _versions(*packages: str) -> dict[str, str]:
@@ -370,12 +387,14 @@ async def run(
         entry.status in FINAL_STATUSES for cell in store.cells for entry in store.entries(cell).values()
     )
     room = _Room(store)
+    others: set[str] = set()
     requests = _due_requests(benchmark, store, lambda: keep_going() and room.is_left())
     syncing = asyncio.create_task(_keep_syncing(store))
     try:
         async with aclosing(backend.generate(requests, store)) as responses:
             async for response in responses:
                 if store.append(response):
+                    _say_once_of_another_model(benchmark.config.run_model, response.model, others, observer)
                     tally.add(response)
                     observer.answered(response)
                 if not ever_answered and tally.is_hopeless(HOPELESS_AFTER):
@@ -390,6 +409,17 @@ async def run(
         )
     if not ever_answered and tally.is_hopeless(1):
         raise _hopeless(tally)
+
+
+def _say_once_of_another_model(asked: str, answered: str | None, others: set[str], observer: Observer) -> None:
+    """A dated snapshot of the model (`gpt-6-luna-2026-09-01`) and a server's own path to it are the same model."""
+    if answered is None or answered in others:
+        return
+    name = answered.rpartition("/")[2]
+    if name == asked.rpartition("/")[2] or re.fullmatch(rf"{re.escape(asked)}[-@.:]?[\d.-]+", name):
+        return
+    others.add(answered)
+    observer.say(f"Answers come from the model {answered}, not from {asked}; each says so under `model`.")
 
 
 @dataclass(slots=True)

@@ -11,12 +11,10 @@ from tabulate import tabulate
 
 from vlures.config import RunConfig
 from vlures.errors import VluresError
-from vlures.records import LANGUAGES, STATUSES, TASKS, Cell, Job, Setting
+from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Cell, Job
 from vlures.results import count_statuses
 from vlures.run import is_due
 from vlures.store import CheckpointStore, parse_key
-
-SETTINGS = tuple(Setting(shots, rationales) for shots in (0, 1) for rationales in (False, True))
 
 
 def find_runs(config: RunConfig) -> list[Path]:

@@ -88,6 +88,7 @@ class CheckpointStore:
         self._entries: dict[Cell, dict[int, Entry]] = {}
         self._totals: dict[Cell, CellTotals] = {}
         self._jobs: dict[str, Job] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
         if writable:
             self._make_folder()
         self._load()
@@ -175,6 +176,16 @@ class CheckpointStore:
         if state == "collected":
             self.sync()
         self._record_event({"job": tag, "state": state, "time": now(), **facts})
+
+    def recall(self, name: str) -> Mapping[str, Any]:
+        """What was last remembered under the name; empty if nothing was."""
+        return self._facts.get(name, {})
+
+    def remember(self, name: str, facts: Mapping[str, Any]) -> None:
+        """A fact that a later run is spared to find out again. On the disk within a second."""
+        event = {"fact": name, "facts": dict(facts), "time": now()}
+        self._write(self.jobs_path, event)
+        self._fold_event(event)
 
     def write_json(self, name: str, content: Any) -> None:
         """Replace a small file of the checkpoint folder, whole or not at all."""
@@ -296,6 +307,9 @@ class CheckpointStore:
             entries[sample_id] = Entry(status, digest, offset)
 
     def _fold_event(self, event: dict[str, Any]) -> None:
+        if "fact" in event:
+            self._facts[event["fact"]] = event["facts"]
+            return
         tag = event["job"]
         facts = {key: event[key] for key in ("state", "file_id", "batch_id", "status", "note") if event.get(key)}
         facts["changed"] = event["time"]

@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from vlures.backends.openai import OpenAIBatch
+from vlures.backends.openai.batch import write_line
+from vlures.backends.openai.bodies import make_bodies
 from vlures.backends.shards import Line
 from vlures.config import load_config
 from vlures.run import load_benchmark
@@ -62,10 +63,10 @@ def _send(pieces: Iterator[bytes], size_bytes: int, url: str) -> None:
 
 def _build_lines(dataset: Path) -> Lines:
     """Heads and tails of all lines, by image, exactly as a run writes them."""
-    client = OpenAIBatch({"api_key": "none"})
     lines: Lines = {}
-    for request in load_benchmark(load_config(None, {"dataset": str(dataset), "languages": ("En",)})).requests():
-        lines.setdefault(request.image.path, []).append(client.write_line(request))
+    config = load_config(None, {"dataset": str(dataset), "languages": ("En",)})
+    for request in load_benchmark(config).requests():
+        lines.setdefault(request.image.path, []).append(write_line(request, make_bodies(config)))
     return lines
 
 

@@ -271,7 +271,7 @@ def test_a_refused_parameter_is_mended_by_leaving_it_out(
     run = (*RUN_TASK, "--languages", "En,Ur")
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
-    refused = vlures(*run, "--temperature", "0.1")
+    refused = vlures(*run, "--temperature", "0.1", "--base-url", f"{sandbox.url}/openai/v1")
     assert refused.code == 1, refused
     assert "temperature" in refused.err
     assert vlures.answers(OUTPUT) == {}

@@ -93,8 +93,10 @@ def test_an_error_on_every_line(
 
 
 def test_a_refused_parameter(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
-    vlures.use(start_sandbox("--batch-seconds", "0.2"))
-    assert_refused(vlures(*OPENAI, "--temperature", "0.5"), vlures, 1, "temperature")
+    sandbox = start_sandbox("--batch-seconds", "0.2")
+    vlures.use(sandbox)
+    address = ("--base-url", f"{sandbox.url}/openai/v1")  # no model behind an address of one's own is judged
+    assert_refused(vlures(*OPENAI, "--temperature", "0.5", *address), vlures, 1, "temperature")
 
 
 def test_a_batch_that_fails_validation(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
@@ -118,7 +120,14 @@ def test_a_dataset_with_problems(vlures: Command, arguments: tuple[str, ...]) ->
         (("--dataset", "nowhere"), ("--dataset", "En=data")),
         (("--output", "data/image1.png"), ("data/image1.png",)),
         (("--config", "nowhere.toml"), ("nowhere.toml",)),
-        (("--mode", "live"), ("--mode batch",)),
+        (("--backend", "local", "--model", "x"), ("--mode batch",)),
+        (("--model", "gpt-4-turbo"), ("gpt-4-turbo", "2026-10-23", "gpt-6-sol")),
+        (("--temperature", "0.5"), ("gpt-6-luna", "temperature")),
+        (("--thinking-level", "low"), ("thinking_level", "reasoning_effort")),
+        (("--image-transport", "file"), ("--endpoint responses",)),
+        (("--image-transport", "url"), ("--image-url-template",)),
+        (("--service-tier", "flex"), ("live",)),
+        (("--batch-bytes", "500000000"), ("200,000,000",)),
         (("--fault", "429"), ("--sandbox",)),
     ],
 )
@@ -135,3 +144,19 @@ def test_a_dataset_that_is_not_there(vlures: Command) -> None:
 def test_an_unknown_key_of_the_configuration(vlures: Command) -> None:
     (vlures.folder / "run.toml").write_text('langauges = ["En"]\n')
     assert_refused(vlures("run", "-c", "run.toml"), vlures, 2, "run.toml", "langauges", "did you mean `languages`")
+
+
+def test_a_number_that_is_one_of_few_can_be_a_flag(vlures: Command) -> None:
+    result = vlures("prompt", "--dataset", "data", "--shots", "0", "--language", "En", "--task", "1")
+    assert result.code == 0, result
+    assert "En-t1-0shot-rationales-1" in result.out
+    assert_refused(vlures("prompt", "--shots", "2"), vlures, 2, "--shots", "0, 1")
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(vlures: Command) -> None:
+    process = vlures.start("run", "--help")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from vlures.config import RunConfig
 from vlures.errors import UsageError
@@ -12,18 +13,26 @@ from vlures.records import Job, JobState, Request, Response
 
 BACKENDS: dict[tuple[str, str], str] = {
     ("openai", "batch"): "vlures.backends.openai:connect_batch",
+    ("openai", "live"): "vlures.backends.openai:connect_live",
+    ("gemini", "batch"): "vlures.backends.gemini:connect_batch",
     ("gemini", "live"): "vlures.backends.gemini:connect_live",
 }
 
 
 class Journal(Protocol):
-    """The store as a backend sees it: remember a job, recall open jobs."""
+    """The store as a backend sees it: remember a job, recall open jobs; remember and recall facts by a name."""
 
     def open_jobs(self) -> tuple[Job, ...]: ...
 
     def begin_job(self, job: Job) -> None: ...
 
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None: ...
+
+    def recall(self, name: str) -> Mapping[str, Any]:
+        """What was last remembered under the name; empty if nothing was."""
+        ...
+
+    def remember(self, name: str, facts: Mapping[str, Any]) -> None: ...
 
 
 class Observer(Protocol):
@@ -44,20 +53,28 @@ class Backend(Protocol):
     def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]: ...
 
 
-def connect(
-    config: RunConfig,
-    environment: Mapping[str, str],
-    sandbox_url: str | None,
-    observer: Observer,
-    keep_going: Callable[[], bool],
-) -> Backend:
-    """The backend of a run.
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a backend is connected with.
 
     sandbox_url: of a sandbox that answers in the provider's place, or None. keep_going: False once the run is to stop.
+    """
+
+    config: RunConfig
+    environment: Mapping[str, str]
+    sandbox_url: str | None
+    journal: Journal
+    observer: Observer
+    keep_going: Callable[[], bool]
+
+
+def connect(setup: Setup) -> Backend:
+    """The backend of a run.
+
     Raises UsageError for a backend or a mode that is not there, a key that is missing, an option it does not have.
     """
-    module, _, function = find_backend(config).partition(":")
-    backend: Backend = getattr(import_module(module), function)(config, environment, sandbox_url, observer, keep_going)
+    module, _, function = find_backend(setup.config).partition(":")
+    backend: Backend = getattr(import_module(module), function)(setup)
     return backend
 
 

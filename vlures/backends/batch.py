@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from vlures.backends import Journal, Observer
 from vlures.backends.patience import Patience, wait_s
 from vlures.backends.shards import Line, Shard, ShardFile, cut_shards
+from vlures.config import RunConfig
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Job, Request, Response
 from vlures.store import now
@@ -37,7 +38,7 @@ MOST_RECREATIONS = 6
 
 LOOKS_FOR_A_KNOWN_BATCH = 4
 
-JobProblem = Literal["queue full", "file not visible", "refused"]
+JobProblem = Literal["queue full", "file not visible", "file gone", "refused"]
 NEVER_BEGUN: frozenset[str | None] = frozenset({"queue full", "file not visible"})
 """Nothing was done and nothing is wrong with the requests: the same batch may be created again."""
 
@@ -46,8 +47,9 @@ NEVER_BEGUN: frozenset[str | None] = frozenset({"queue full", "file not visible"
 class BatchState:
     """A batch as its provider tells of it.
 
-    ended: nothing will change any more. result_files: ids of the files to read then. problem: why it could not even
-    begin (nothing was paid), with the provider's reason. resubmit: what it left unanswered may go again unasked.
+    batch_id: empty where the creation itself was refused for the problem. ended: nothing will change any more.
+    result_files: ids of the files to read then. problem: why it could not even begin (nothing was paid), with the
+    provider's reason. resubmit: what it left unanswered may go again unasked.
     """
 
     batch_id: str
@@ -60,13 +62,32 @@ class BatchState:
     reason: str = ""
     resubmit: bool = True
 
+    @property
+    def name(self) -> str:
+        return f"Batch {self.batch_id}" if self.batch_id else "A batch"
+
 
 class BatchClient(Protocol):
     """What the driver needs of a provider. Calls raise Retry, NotFound, VluresError; `create` also InDoubt."""
 
     provider: str
 
-    def write_line(self, request: Request) -> Line: ...
+    @property
+    def needs_trial(self) -> bool:
+        """Whether nobody knows if the provider takes lines of this form, so that one goes first, alone."""
+        ...
+
+    def end_trial(self, outcome: Response) -> bool:
+        """Told what came of the line that went first. True: lines have another form now, and it goes again in that."""
+        ...
+
+    async def place_images(self, requests: Iterable[Request]) -> None:
+        """Bring to the provider what the requests' lines only name. Raises what patience does."""
+        ...
+
+    def write_line(self, request: Request) -> Line:
+        """A request's line. Before its image is placed it is about as long as after."""
+        ...
 
     async def upload(self, file: ShardFile) -> str: ...
 
@@ -100,6 +121,19 @@ class BatchPolicy:
     doubt_patience_s: float
     ask_changed_again: bool
     forget_lost: bool
+
+    @classmethod
+    def of(cls, config: RunConfig, most_lines: int, most_bytes: int) -> BatchPolicy:
+        """As the configuration has it, within a provider's own limits."""
+        return cls(
+            most_lines=min(config.batch_size, most_lines),
+            most_bytes=min(config.batch_bytes, most_bytes),
+            max_attempts=config.max_attempts,
+            longest_poll_s=config.poll_s,
+            doubt_patience_s=config.doubt_patience_s,
+            ask_changed_again=config.stale == "redo",
+            forget_lost=config.forget_lost,
+        )
 
 
 @dataclass(slots=True)
@@ -197,11 +231,13 @@ class BatchDriver:
 
 @dataclass(slots=True)
 class _Batch:
-    """A job under way. requests: those of its requests that are at hand; an adopted job's are not, at first."""
+    """A job under way. requests: those of its requests that are at hand; an adopted job's are not, at first.
+    trial: it is the line that goes first, to see whether the provider takes its form."""
 
     tag: str
     digests: Mapping[str, str]
     requests: Mapping[str, Request]
+    trial: bool = False
 
 
 class _Drive:
@@ -290,7 +326,22 @@ class _Drive:
             return True
         return self._policy.ask_changed_again and answer_digest != request.digest
 
+    async def _try_form(self, requests: Iterator[Request]) -> None:
+        """Send lines one by one until it is known whether the provider takes their form. Where mishaps keep that from
+        coming out, the others follow all the same."""
+        for _ in range(self._policy.max_attempts):
+            first = next(requests, None) if self._client.needs_trial else None
+            if first is None:
+                return
+            self._observer.say(
+                f"One request goes first, alone: whether {self._client.provider} takes batches of this form is not known."
+            )
+            shard = next(cut_shards([first], self._client.write_line, 1, self._policy.most_bytes))
+            await self._uploads.acquire()
+            await self._submit(shard, trial=True)
+
     async def _send(self, group: asyncio.TaskGroup, requests: Iterator[Request]) -> None:
+        await self._try_form(requests)
         shards = cut_shards(requests, self._client.write_line, self._policy.most_lines, self._policy.most_bytes)
         while True:
             await self._uploads.acquire()
@@ -332,17 +383,20 @@ class _Drive:
 
     # The life of a job
 
-    async def _submit(self, shard: Shard) -> None:
+    async def _submit(self, shard: Shard, *, trial: bool = False) -> None:
         """Upload a shard (its upload slot is held already) and see its batch through."""
         batch = _Batch(
             uuid.uuid4().hex,
             {request.key: request.digest for request in shard.requests},
             {request.key: request for request in shard.requests},
+            trial,
         )
         self._attempts.update(batch.digests.keys())
         try:
             self._begin(batch)
             self._observer.job_changed(batch.tag, "uploading", 0, len(batch.digests))
+            await self._client.place_images(shard.requests)
+            shard = shard.rewritten(self._client.write_line)
             file = ShardFile(f"vlures-{batch.tag}.jsonl", shard)
             file_id = await self._reach(lambda: self._client.upload(file))
             self._journal.update_job(batch.tag, "uploaded", file_id=file_id)
@@ -370,9 +424,7 @@ class _Drive:
                 return
             self._journal.update_job(batch.tag, "dropped", status=state.status, note=state.reason)
             self._observer.job_ended(batch.tag)
-            self._observer.say(
-                f"Batch {state.batch_id} was not begun and costs nothing; it goes again later: {state.reason}"
-            )
+            self._observer.say(f"{state.name} was not begun and costs nothing; it goes again later: {state.reason}")
             batch = replace(batch, tag=uuid.uuid4().hex)
             self._observer.job_changed(batch.tag, "parked", 0, len(batch.digests))
             await self._park(recreation, until_another_ends=state.problem == "queue full")
@@ -420,7 +472,8 @@ class _Drive:
             if not in_doubt:
                 self._journal.update_job(batch.tag, "dropped", note=str(refusal))
             raise
-        self._journal.update_job(batch.tag, "created", batch_id=state.batch_id)
+        if state.batch_id:
+            self._journal.update_job(batch.tag, "created", batch_id=state.batch_id)
         return state
 
     async def _reach(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -535,12 +588,20 @@ class _Drive:
                         if answer is not None:
                             await self._queue.put(self._complete(answer, batch))
                             self._settle(answer.key, answer.digest)
-        if oddities := reconciler.oddities():
-            self._observer.say(f"Batch {state.batch_id} ({state.status}) has lines that are {', '.join(oddities)}.")
-        for key in batch.digests:
-            if key not in reconciler.answered:
-                failed = reconciler.failed.get(key) or _without_line(key, batch.digests[key], state)
-                await self._take_failure(failed, batch, state)
+        if state.problem:
+            self._observer.say(f"{state.name} could not begin and costs nothing: {state.reason}")
+        elif oddities := reconciler.oddities():
+            self._observer.say(f"{state.name} ({state.status}) has lines that are {', '.join(oddities)}.")
+        failures = [
+            reconciler.failed.get(key) or _without_line(key, batch.digests[key], state)
+            for key in batch.digests
+            if key not in reconciler.answered
+        ]
+        if batch.trial and self._client.needs_trial and self._client.end_trial(_outcome(batch, failures)):
+            self._leftovers += batch.requests.values()
+            failures = []
+        for failed in failures:
+            await self._take_failure(failed, batch, state)
         await self._queue.put(_Collected(batch.tag))
 
     async def _download(self, file_id: str, path: Path, state: BatchState) -> None:
@@ -575,9 +636,15 @@ class _Drive:
         return replace(response, job=batch.tag, attempts=max(1, self._attempts[response.key]))
 
 
+def _outcome(batch: _Batch, failures: list[Response]) -> Response:
+    """What came of a batch of one line."""
+    return failures[0] if failures else Response(next(iter(batch.digests)), "ok")
+
+
 def _without_line(key: str, digest: str, state: BatchState) -> Response:
     if state.problem:
-        failure = Failure(state.problem, state.reason)
+        # Another upload may well do; how often is up to max_attempts.
+        failure = Failure(state.problem, state.reason, transient=state.problem == "file gone")
     else:
         failure = Failure("missing", f"The batch ended as {state.status} without a line for it.", transient=True)
     return Response(key, "failed", digest, error=failure)

@@ -1,16 +1,29 @@
-"""The live driver: one semaphore over all cells, retry within a budget of time, a shared pause. It knows no provider."""
+"""The live driver: many calls at a time, as fast as the provider lets them, each within a budget of time. It knows no
+provider.
+
+One dispatcher starts all calls, so that whatever limits them (the window and the rate of `flow.py`, the user's `--rpm`
+and `--tpm`, a pause that the provider asked for) is looked at in one place. A request that is to be tried again gives up
+its place and waits aside, so that it holds nobody up and no picture in memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Protocol
 
+from aiolimiter import AsyncLimiter
+
 from vlures.backends import Journal, Observer
+from vlures.backends.flow import Flow
 from vlures.backends.patience import Patience, wait_s
+from vlures.config import RunConfig
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Request, Response
 
@@ -20,6 +33,11 @@ LOOP_TURNS_BETWEEN_CALLS = 3
 in one turn, all their bodies leave together after the last is built, and from then on all calls run in lockstep. So
 a call begins when the one before it is on its way. (1,000 pictures of 200 KB, 20 at a time, 200 ms each: 1.31 × the
 ideal time without this, 1.08 × with it.)"""
+
+TOKENS_OF_A_PICTURE = 1_500
+BYTES_OF_A_TOKEN = 3
+"""For `--tpm`, until the first answers have told what a request really takes."""
+SAID_PAUSE_S = 2.0
 
 
 class LiveClient(Protocol):
@@ -34,14 +52,32 @@ class LiveClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LivePolicy:
-    """The limits of a live run. timeout_s is the longest that one call may take."""
+    """The limits of a live run. timeout_s is the longest that one call may take; rpm and tpm are what the user allows
+    in requests and tokens a minute."""
 
     concurrency: int
     timeout_s: float
+    rpm: float | None = None
+    tpm: float | None = None
+
+    @classmethod
+    def of(cls, config: RunConfig) -> LivePolicy:
+        """As the configuration has it."""
+        return cls(config.concurrency, config.timeout_s, config.rpm, config.tpm)
 
 
 class _End:
     """Nothing more will come."""
+
+
+@dataclass(slots=True)
+class _Question:
+    """A request on its way to an answer. began: when it was sent first, by the loop's clock."""
+
+    request: Request
+    attempt: int = 0
+    began: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 class LiveDriver:
@@ -56,22 +92,26 @@ class LiveDriver:
         keep_going: Callable[[], bool],
     ) -> None:
         """keep_going: once it is False, what waits to be sent again is left alone; what is under way is waited for."""
-        self._keep_going = keep_going
         self._client = client
         self._policy = policy
         self._patience = patience
         self._observer = observer
-        self._resume_at = 0.0
-        self._last_answer = 0.0
+        self._keep_going = keep_going
+        self._flow = Flow(policy.concurrency)
+        self._allowance = _Allowance(policy)
+        self._aside: list[tuple[float, int, _Question]] = []
+        self._order = count()
         self._in_flight = 0
+        self._last_answer = 0.0
         self._stopped: VluresError | None = None
-        self._turn = asyncio.Lock()
+        self._bell = asyncio.Event()
+        """Rings when a call has ended: there is room, or a question to ask again."""
 
     async def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]:  # noqa: ARG002
         """Ask for every request, at most `concurrency` at a time over all cells; yield each response as it comes."""
         queue: asyncio.Queue[Response | _End] = asyncio.Queue()
-        self._last_answer = asyncio.get_running_loop().time()
-        task = asyncio.create_task(self._drive(requests, queue))
+        self._last_answer = self._now()
+        task = asyncio.create_task(self._drive(iter(requests), queue))
         try:
             while not isinstance(item := await queue.get(), _End):
                 yield item
@@ -82,107 +122,194 @@ class LiveDriver:
                 await task
             await self._client.close()
 
-    async def _drive(self, requests: Iterable[Request], queue: asyncio.Queue[Response | _End]) -> None:
-        """Keep the semaphore's places taken. What stops the run lets the answers in flight come in first."""
-        semaphore = asyncio.Semaphore(self._policy.concurrency)
+    # Who is asked when
 
-        async def one(request: Request) -> None:
-            self._count_in_flight(+1)
-            try:
-                response = await self._ask(request)
-                if response is not None:
-                    await queue.put(response)
-            except VluresError as error:
-                self._stopped = self._stopped or error
-            finally:
-                self._count_in_flight(-1)
-                semaphore.release()
-
-        source = iter(requests)
+    async def _drive(self, source: Iterator[Request], queue: asyncio.Queue[Response | _End]) -> None:
+        """Start calls. What stops the run lets the answers in flight come in first."""
         try:
             async with asyncio.TaskGroup() as group:
-                while True:
-                    await semaphore.acquire()
-                    request = None if self._stopped else next(source, None)
-                    if request is None:
-                        break
-                    group.create_task(one(request))
+                while (question := await self._next_question(source)) is not None:
+                    if await self._may_leave(question):
+                        self._flow.started(self._now())
+                        self._count_in_flight(+1)
+                        group.create_task(self._ask(question, queue))
+                        for _ in range(LOOP_TURNS_BETWEEN_CALLS):
+                            await asyncio.sleep(0)
             if self._stopped:
                 raise self._stopped
         finally:
             queue.put_nowait(_End())
 
+    async def _next_question(self, source: Iterator[Request]) -> _Question | None:
+        """The next to be asked: one that has waited its time, else a new one. None when all is over, or the run is to
+        stop. While many wait to be asked again no new one is begun."""
+        new: Request | None
+        while self._stopped is None:
+            stopping = self._is_stopping()
+            if self._aside and self._aside[0][0] <= self._now() and not stopping:
+                return heapq.heappop(self._aside)[2]
+            full = len(self._aside) >= self._policy.concurrency
+            if not full and (new := next(source, None)) is not None:
+                return _Question(new)
+            if not self._in_flight and (stopping or not self._aside):
+                return None
+            await self._nap(self._aside[0][0] - self._now() if self._aside else LONGEST_NAP_S)
+        return None
+
+    async def _may_leave(self, question: _Question) -> bool:
+        """Wait until the limits let another call begin. False if the run is to stop before that."""
+        while not self._is_stopping():
+            wait = self._flow.wait_s(self._now(), self._in_flight)
+            if wait <= 0:
+                return await self._allowance.take(question.request, self._is_stopping)
+            await self._nap(wait)
+        return False
+
+    async def _nap(self, longest_s: float) -> None:
+        """Wait for the bell, or so long; in short steps, so as to notice that the run is to stop."""
+        self._bell.clear()
+        alarm = asyncio.get_running_loop().call_later(max(0.0, min(longest_s, LONGEST_NAP_S)), self._bell.set)
+        await self._bell.wait()
+        alarm.cancel()
+
+    def _is_stopping(self) -> bool:
+        return self._stopped is not None or not self._keep_going()
+
     def _count_in_flight(self, change: int) -> None:
         self._in_flight += change
         self._observer.in_flight(self._in_flight)
 
-    async def _ask(self, request: Request) -> Response | None:
-        """One request's response, or None if the run is to stop before there is one. A failure that lasts too long,
-        while others are answered, becomes a `failed` one.
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
-        Raises Incomplete when nobody has been answered for the whole budget of time.
-        """
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        reasons: Counter[str] = Counter()
-        attempt = 0
-        while True:
-            attempt += 1
-            await self._wait_until(lambda: self._resume_at)
-            if attempt > 1 and self._is_stopping():
-                return None
-            sent = loop.time()
+    # One call
+
+    async def _ask(self, question: _Question, queue: asyncio.Queue[Response | _End]) -> None:
+        """Make one call and see to what comes of it: a response, a place aside, the end of the run."""
+        sent = self._now()
+        question.attempt += 1
+        question.began = question.began or sent
+        response = None
+        try:
+            response = await self._call(question.request)
+        except Retry as failure:
             try:
-                response = await self._call(request)
-            except Retry as failure:
-                if self._is_stopping():
-                    return None
-                reasons[failure.code] += 1
-                wait = wait_s(attempt, failure.after_s)
-                self._check_silence(failure, loop.time() - self._last_answer)
-                used_up = failure.limit is not None and reasons[failure.code] > failure.limit
-                if used_up or not self._patience.lasts(failure, loop.time() - began):
-                    error = Failure(failure.code, failure.reason, transient=True)
-                    return Response(request.key, "failed", request.digest, error=error, attempts=attempt)
-                if failure.everyone:
-                    self._pause_everyone(wait, failure)
-                resume_at = loop.time() + wait
-                await self._wait_until(lambda: resume_at)  # noqa: B023
-            else:
-                self._patience.reached = True
-                self._last_answer = loop.time()
-                latency_s = round(loop.time() - sent, 3)
-                return replace(response, digest=request.digest, attempts=attempt, latency_s=latency_s)
-
-    def _check_silence(self, failure: Retry, silent_for_s: float) -> None:
-        if not self._patience.lasts(failure, silent_for_s):
-            raise Incomplete(
-                f"{self._client.provider} has answered nobody for {silent_for_s:.0f} s ({failure.reason}), and the run's patience ends. "
-                "Everything received is stored; run the same command again later."
-            )
-
-    def _pause_everyone(self, wait: float, failure: Retry) -> None:
-        loop = asyncio.get_running_loop()
-        if failure.after_s is not None and loop.time() >= self._resume_at:
-            self._observer.say(f"{self._client.provider} asks for a pause of {wait:.0f} s: {failure.reason}")
-        self._resume_at = max(self._resume_at, loop.time() + wait)
+                response = self._take_failure(question, failure, sent)
+            except VluresError as error:
+                self._stopped = self._stopped or error
+        except VluresError as error:
+            self._stopped = self._stopped or error
+        else:
+            response = self._take_answer(question, response, sent)
+        finally:
+            self._count_in_flight(-1)
+            self._bell.set()
+        if response is not None:
+            await queue.put(response)
 
     async def _call(self, request: Request) -> Response:
-        async with self._turn:
-            for _ in range(LOOP_TURNS_BETWEEN_CALLS):
-                await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self._policy.timeout_s):
                 return await self._client.answer(request)
         except TimeoutError as error:
             reason = f"no answer within {self._policy.timeout_s:g} s"
-            raise Retry(reason, code="timeout", reached=self._patience.reached) from error
+            raise Retry(reason, code="timeout", reached=self._patience.reached, signal="overload") from error
 
-    def _is_stopping(self) -> bool:
-        return self._stopped is not None or not self._keep_going()
+    def _take_answer(self, question: _Question, response: Response, sent: float) -> Response:
+        now = self._now()
+        self._patience.reached = True
+        self._last_answer = now
+        self._flow.answered(now, sent)
+        self._allowance.learn(response)
+        latency_s = round(now - sent, 3)
+        return replace(response, digest=question.request.digest, attempts=question.attempt, latency_s=latency_s)
 
-    async def _wait_until(self, moment: Callable[[], float]) -> None:
-        """Wait for a moment that may yet be put off; in short steps, so as to notice that the run is to stop."""
-        loop = asyncio.get_running_loop()
-        while (left_s := moment() - loop.time()) > 0 and not self._is_stopping():  # noqa: ASYNC110
-            await asyncio.sleep(min(left_s, LONGEST_NAP_S))
+    def _take_failure(self, question: _Question, failure: Retry, sent: float) -> Response | None:
+        """Put the question aside; or give the response of one that has failed too long while others were answered.
+
+        Raises Incomplete when nobody has been answered for the whole budget of time.
+        """
+        if self._is_stopping():
+            return None
+        now = self._now()
+        wait = wait_s(question.attempt, failure.after_s)
+        question.reasons[failure.code] += 1
+        self._check_silence(failure, now - self._last_answer)
+        used_up = failure.limit is not None and question.reasons[failure.code] > failure.limit
+        if used_up or not self._patience.lasts(failure, now - question.began):
+            error = Failure(failure.code, failure.reason, transient=True)
+            request = question.request
+            return Response(request.key, "failed", request.digest, error=error, attempts=question.attempt)
+        self._slow_down(failure, now, sent, wait)
+        heapq.heappush(self._aside, (now + wait, next(self._order), question))
+        return None
+
+    def _slow_down(self, failure: Retry, now: float, sent: float, wait: float) -> None:
+        """What a failure says of the provider as a whole. Others wait too when it says for how long, or is overloaded."""
+        if failure.signal is None:
+            return
+        if (failure.after_s or 0.0) >= SAID_PAUSE_S and now >= self._flow.resume_at:
+            self._observer.say(f"{self._client.provider} asks for a pause of {failure.after_s:.0f} s: {failure.reason}")
+        if failure.signal == "rate":
+            self._flow.refused(now, sent, failure.after_s)
+        else:
+            self._flow.overloaded(now, 0.0 if failure.code == "timeout" else wait)
+
+    def _check_silence(self, failure: Retry, silent_for_s: float) -> None:
+        if self._patience.lasts(failure, silent_for_s):
+            return
+        again = "later"
+        if failure.after_s:
+            again = f"from {datetime.now(UTC) + timedelta(seconds=failure.after_s):%Y-%m-%d %H:%M} UTC on"
+        raise Incomplete(
+            f"{self._client.provider} has answered nobody for {silent_for_s:.0f} s ({failure.reason}), and the run's patience ends. "
+            f"Everything received is stored; run the same command again {again}."
+        )
+
+
+class _Allowance:
+    """The requests and tokens a minute that the user allows, spread evenly: a provider that counts over a minute, or
+    over a second, would refuse what comes in a burst."""
+
+    def __init__(self, policy: LivePolicy) -> None:
+        self._requests = self._tokens = None
+        if policy.rpm is not None:
+            period_s = max(0.2, 120 / policy.rpm)
+            self._requests = AsyncLimiter(policy.rpm * period_s / 60, period_s)
+        if policy.tpm is not None:
+            self._tokens = AsyncLimiter(policy.tpm / 6, 10)
+        self._answers = 0
+        self._tokens_answered = 0
+
+    async def take(self, request: Request, is_stopping: Callable[[], bool]) -> bool:
+        """Wait until the request may leave. False if the run is to stop before that."""
+        if self._requests is not None and not await _acquire(self._requests, 1, is_stopping):
+            return False
+        return self._tokens is None or await _acquire(self._tokens, self._expect(request), is_stopping)
+
+    def learn(self, response: Response) -> None:
+        """What a request takes is taken from those that were answered."""
+        usage = response.usage
+        if usage is not None and usage.input_tokens is not None:
+            self._answers += 1
+            self._tokens_answered += usage.input_tokens + (usage.output_tokens or 0)
+
+    def _expect(self, request: Request) -> float:
+        if self._answers:
+            return self._tokens_answered / self._answers
+        texts = (request.prompt.system, *request.prompt.pieces)
+        return TOKENS_OF_A_PICTURE + sum(len(text.encode()) for text in texts) / BYTES_OF_A_TOKEN
+
+
+async def _acquire(limiter: AsyncLimiter, amount: float, is_stopping: Callable[[], bool]) -> bool:
+    """Take from a limiter, in short steps, so as to notice that the run is to stop."""
+    amount = min(amount, limiter.max_rate)
+    while not limiter.has_capacity(amount):
+        if is_stopping():
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_NAP_S):
+                await limiter.acquire(amount)
+                return True
+    await limiter.acquire(amount)
+    return True

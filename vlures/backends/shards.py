@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vlures.errors import VluresError
 from vlures.images import EncodedImages, encoded_length
-from vlures.records import Request
+from vlures.records import Image, Request
 
 CHUNK_BYTES = 1_000_000
 IMAGES_HELD_BYTES = 4_000_000
@@ -17,10 +17,21 @@ IMAGES_HELD_BYTES = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A request as a line of a batch's file: head, the picture in base64, tail."""
+    """A request as bytes, of a batch's file or of a live call: head, the picture in base64, tail. No tail: the picture
+    is not in it, but named by it."""
 
     head: bytes
-    tail: bytes
+    tail: bytes | None
+
+    def size_bytes(self, image: Image) -> int:
+        return len(self.head) if self.tail is None else len(self.head) + encoded_length(image) + len(self.tail)
+
+    def write(self, encode: Callable[[Image], bytes], image: Image) -> Iterator[bytes]:
+        """The bytes, piece by piece. encode: gives a picture in base64."""
+        yield self.head
+        if self.tail is not None:
+            yield encode(image)
+            yield self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,12 @@ class Shard:
     requests: tuple[Request, ...]
     lines: tuple[Line, ...]
     size_bytes: int
+
+    def rewritten(self, write_line: Callable[[Request], Line]) -> Shard:
+        """The same requests, written anew."""
+        lines = tuple(map(write_line, self.requests))
+        size = sum(line.size_bytes(request.image) for request, line in zip(self.requests, lines, strict=True))
+        return Shard(self.requests, lines, size)
 
 
 def cut_shards(
@@ -44,7 +61,7 @@ def cut_shards(
     size = 0
     for request in requests:
         line = write_line(request)
-        line_bytes = len(line.head) + encoded_length(request.image) + len(line.tail)
+        line_bytes = line.size_bytes(request.image)
         if line_bytes > most_bytes:
             raise VluresError(
                 f"The request {request.key} with {request.image.path} is {line_bytes:,} bytes, more than a whole batch file "
@@ -70,6 +87,7 @@ class ShardFile(io.IOBase):
         self._shard = shard
         self._images = EncodedImages(IMAGES_HELD_BYTES)
         self._position = 0
+        self._left = b""
         self._pieces = self._write()
 
     def readable(self) -> bool:
@@ -85,32 +103,33 @@ class ShardFile(io.IOBase):
         """To the start or to the end; that is all that an upload needs."""
         target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._shard.size_bytes}[whence]
         if target == 0:
-            self._pieces = self._write()
+            self._left, self._pieces = b"", self._write()
         elif target == self._shard.size_bytes:
-            self._pieces = iter(())
+            self._left, self._pieces = b"", iter(())
         elif target != self._position:
             raise io.UnsupportedOperation("a shard can be read from its start only")
         self._position = target
         return target
 
-    def read(self, size: int = -1) -> bytes:  # noqa: ARG002
-        """The next megabyte or so, however little is asked for: the HTTP package asks for 64 KB at a time and sends
-        on what it gets, and a piece costs about the same whatever its size. Of the time that 3 GB took on loopback a
-        third went into the smaller pieces."""
+    def read(self, size: int = -1) -> bytes:
+        """The next megabyte or so where less is asked for: an HTTP package asks for 64 KB at a time and sends on what
+        it gets, and a piece costs about the same whatever its size. Of the time that 3 GB took on loopback a third went
+        into the smaller pieces. Exactly what is asked for where that is more, as an upload in parts needs it."""
         if self.closed:
             raise ValueError("the upload was given up")
-        held: list[bytes] = []
-        length = 0
-        for piece in self._pieces:
+        held, length = [self._left], len(self._left)
+        enough = max(size, CHUNK_BYTES)
+        while length < enough and (piece := next(self._pieces, None)) is not None:
             held.append(piece)
             length += len(piece)
-            if length >= CHUNK_BYTES:
-                break
-        self._position += length
-        return b"".join(held)
+        data = b"".join(held)
+        if size >= CHUNK_BYTES:
+            data, self._left = data[:size], data[size:]
+        else:
+            self._left = b""
+        self._position += len(data)
+        return data
 
     def _write(self) -> Iterator[bytes]:
         for request, line in zip(self._shard.requests, self._shard.lines, strict=True):
-            yield line.head
-            yield self._images.encode(request.image)
-            yield line.tail
+            yield from line.write(self._images.encode, request.image)

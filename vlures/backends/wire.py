@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+LONGEST_NUMBER = 20
+"""Digits of 64 bits. Python refuses to read a number of thousands."""
+
 
 def decode_object(data: bytes | str) -> dict[str, Any] | None:
     """The JSON object in the data; None if there is none."""
@@ -43,7 +46,7 @@ def as_speech(text: str) -> str | None:
 
 def as_count(value: Any) -> int | None:
     """A whole number, also one that is written as a text."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_NUMBER:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

@@ -1,0 +1,39 @@
+"""Gemini: live calls and batches."""
+
+from __future__ import annotations
+
+from vlures.backends import Backend, Setup
+from vlures.backends.batch import BatchDriver, BatchPolicy
+from vlures.backends.gemini.errors import PROVIDER
+from vlures.backends.gemini.live import GeminiLive
+from vlures.backends.live import LiveDriver, LivePolicy
+from vlures.backends.patience import Patience
+from vlures.config import find_address, find_key
+
+
+def connect_live(setup: Setup) -> Backend:
+    """Gemini's generateContent, many requests at a time."""
+    config = setup.config
+    key, address = _find_access(setup)
+    client = GeminiLive(key, address, config.concurrency, config.service_tier, summary=config.thinking_summary)
+    patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    return LiveDriver(client, LivePolicy.of(config), patience, setup.observer, setup.keep_going)
+
+
+def connect_batch(setup: Setup) -> Backend:
+    """Gemini's Batch API, over files of its Files API. Only this loads the SDK, which takes half a second."""
+    from vlures.backends.gemini.batch import MOST_BYTES, MOST_LINES, GeminiBatch
+
+    config = setup.config
+    key, address = _find_access(setup)
+    client = GeminiBatch(key, address, config.run_model, summary=config.thinking_summary)
+    patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    return BatchDriver(client, BatchPolicy.of(config, MOST_LINES, MOST_BYTES), patience, setup.observer)
+
+
+def _find_access(setup: Setup) -> tuple[str, str | None]:
+    """Key and address. Raises UsageError if there is no key. The sandbox is not shown a real one."""
+    if setup.sandbox_url:
+        return "sandbox", f"{setup.sandbox_url}/gemini"
+    key = find_key(setup.environment, "GOOGLE_API_KEY", "GEMINI_API_KEY")
+    return key, find_address(setup.config, setup.environment, "GOOGLE_GEMINI_BASE_URL")

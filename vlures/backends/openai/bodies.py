@@ -1,0 +1,68 @@
+"""Requests as bodies: which endpoint is asked, and how a picture gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vlures.backends.openai import chat, responses
+from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
+from vlures.backends.openai.pictures import Picture, fill_template, inline_picture, split_body
+from vlures.backends.shards import Line
+from vlures.config import ImageTransport, RunConfig
+from vlures.records import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One of the provider's two ways to ask: its path, how a request is put to it, what its answers mean."""
+
+    path: str
+    build: Callable[..., dict[str, Any]]
+    read: Callable[[str, Mapping[str, Any]], Response]
+
+
+ENDPOINTS = {
+    "chat": Endpoint(chat.PATH, chat.build_completion, chat.read_completion),
+    "responses": Endpoint(responses.PATH, responses.build_response, responses.read_response),
+}
+
+
+@dataclass(slots=True)
+class Bodies:
+    """Writes requests as a run's configuration wants them. transport may change while it runs: a provider may refuse
+    one. files: where transport is `file`."""
+
+    endpoint: Endpoint
+    transport: ImageTransport
+    template: str
+    service_tier: str | None
+    summary: bool
+    files: ImageFiles | None = None
+
+    def build(self, request: Request) -> dict[str, Any]:
+        """The body, with a mark where a picture comes in base64."""
+        return self.endpoint.build(request, self._picture(request), self.service_tier, summary=self.summary)
+
+    def write(self, request: Request) -> Line:
+        """The body as bytes."""
+        return split_body(self.build(request))
+
+    def _picture(self, request: Request) -> Picture:
+        if self.transport == "file" and self.files is not None:
+            return Picture(file_id=self.files.find(request.image) or PLACEHOLDER)
+        if self.transport == "url":
+            return Picture(address=fill_template(self.template, request.image, request.sample_id))
+        return inline_picture(request.image)
+
+
+def make_bodies(config: RunConfig) -> Bodies:
+    """As the configuration has it."""
+    return Bodies(
+        ENDPOINTS[config.endpoint],
+        config.image_transport,
+        config.image_url_template or "",
+        config.service_tier,
+        config.thinking_summary,
+    )

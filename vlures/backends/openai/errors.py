@@ -1,0 +1,134 @@
+"""How OpenAI's errors read: of the calls around batches and files, and of a live answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import openai
+
+from vlures.backends.wire import as_object, as_seconds
+from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
+from vlures.records import Failure
+
+PROVIDER = "OpenAI"
+
+
+class UnreadableReply(ValueError):
+    """A reply of status 200 that is not what was asked for."""
+
+
+class Errors:
+    """Turns the SDK's exceptions into what the drivers know.
+
+    creating: a lost reply, or a server error, leaves open whether a batch was made.
+    """
+
+    def __init__(self, *, creating: bool = False, passing: type[BaseException] | None = None) -> None:
+        """passing: what is left as it is."""
+        self._creating = creating
+        self._passing = passing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._passing is not None and isinstance(error, self._passing):
+            return
+        if isinstance(error, openai.APIStatusError):
+            raise self._of_status(error) from error
+        if isinstance(error, openai.APIConnectionError):
+            raise self._of_connection(error) from error
+        # A stream that breaks off raises the HTTP package's own error, a body that is no JSON the parser's.
+        unreadable = isinstance(error, openai.OpenAIError | json.JSONDecodeError | UnreadableReply)
+        if unreadable or type(error).__module__.startswith("httpx"):
+            if self._creating:
+                raise InDoubt(str(error)) from error
+            raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
+
+    def _of_connection(self, error: openai.APIConnectionError) -> Exception:
+        if isinstance(error.__cause__, VluresError):
+            return error.__cause__  # a picture that changed while a shard was read from it
+        cause = str(error.__cause__ or error)
+        never_sent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+        if self._creating and not never_sent:
+            return InDoubt(cause or "connection lost")
+        return Retry(cause or "connection lost", code="connection", reached=not never_sent)
+
+    def _of_status(self, error: openai.APIStatusError) -> Exception:
+        said = f"{error.status_code} {_message(error)}"
+        if error.status_code == 404:
+            return NotFound(said)
+        if error.status_code in (401, 403):
+            return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
+        if error.status_code == 429 and error.code == "insufficient_quota":
+            return VluresError(
+                f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
+            )
+        if self._creating and (error.status_code in (408, 409) or error.status_code >= 500):
+            return InDoubt(said)
+        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+            return Retry(said, code=str(error.status_code), after_s=asked_wait(error.response.headers))
+        if error.status_code == 413 or "too large" in said.lower():
+            return VluresError(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
+        return VluresError(f"OpenAI refuses the request: {said} Mend what it names, then run again.")
+
+
+def _message(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, dict) else None
+    text = " ".join(str(message or error.message).split())[:400]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait, from `retry-after-ms` or `Retry-After` (seconds or a date)."""
+    milliseconds = as_seconds(headers.get("retry-after-ms", ""))
+    return milliseconds / 1000 if milliseconds is not None else as_seconds(headers.get("retry-after", ""))
+
+
+_PER_DAY = re.compile(r"per day|\b[RT]PD\b", re.IGNORECASE)
+
+
+def read_live_error(
+    status: int, error: Mapping[str, object], headers: Mapping[str, str], *, model: str, official: bool
+) -> Retry | VluresError | Failure:
+    """What an error of a live answer means: wait and retry, stop the run, or fail this one request.
+
+    error: the `error` object of the body, or what stands in its place. official: the server is OpenAI's own, whose
+    404 is about the model; one that only speaks its language may mean anything by it.
+    """
+    message = " ".join(str(error.get("message") or error.get("detail") or "no reason was given").split())[:400]
+    message = message if message.endswith((".", "!", "?")) else f"{message}."
+    code = str(error.get("code") or error.get("type") or "")
+    said = f"{status} {message}"
+    if status in (401, 403):
+        return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
+    if status == 404:
+        hint = (
+            "Name another one with --model." if official else "Check --base-url (it ends in /v1, mostly) and --model."
+        )
+        return VluresError(f"{model} is not to be had at that address: {said} {hint}")
+    if status == 429 and code == "insufficient_quota":
+        return VluresError(f"OpenAI's account has no credit left: {said} Add credit, then run the same command again.")
+    after_s = asked_wait(headers)
+    if status == 429 and _PER_DAY.search(message):
+        when = f" ({datetime.now(UTC) + timedelta(seconds=after_s):%Y-%m-%d %H:%M} UTC)" if after_s else ""
+        return Incomplete(
+            f"The day's quota of this model is used up: {said} It goes on when that is renewed{when}; everything received is "
+            "stored, run the same command again then."
+        )
+    if status == 429:
+        return Retry(said, code="429", after_s=after_s, signal="overload" if code == "resource_unavailable" else "rate")
+    if status in (408, 409) or status >= 500:
+        return Retry(said, code=str(status), after_s=after_s, signal="overload" if status in (503, 529) else None)
+    return Failure(f"{status} {code}".strip(), message)
+
+
+def error_of(body: object) -> Mapping[str, object]:
+    """The error's object in a body. Servers that only speak OpenAI's language put it in several places."""
+    content = as_object(body)
+    inner = content.get("error")
+    return as_object(inner) or ({"message": inner} if isinstance(inner, str) else content)

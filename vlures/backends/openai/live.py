@@ -1,0 +1,112 @@
+"""One call per request to OpenAI's chat completions or responses, or to a server that speaks the former."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, DefaultAioHttpClient
+
+from vlures.backends import Journal
+from vlures.backends.openai.batch import upload_picture
+from vlures.backends.openai.bodies import Bodies
+from vlures.backends.openai.errors import PROVIDER, Errors, error_of, read_live_error
+from vlures.backends.openai.image_files import ImageFiles
+from vlures.backends.wire import decode_object
+from vlures.errors import NotFound, Retry, VluresError
+from vlures.images import PICTURES_HELD, EncodedImages
+from vlures.records import Failure, Image, Request, Response
+
+EMPTY_ANSWER_RETRIES = 2
+
+
+class OpenAILive:
+    """The body goes out as bytes, put together from texts and the picture's base64, and comes back as bytes: the SDK's
+    own building and reading of them costs three times as much CPU (3.5 ms against 1.3 for a picture of 100 KB, with its
+    aiohttp transport: tests/benchmarks/doors.py)."""
+
+    provider = PROVIDER
+
+    def __init__(
+        self, options: Mapping[str, Any], bodies: Bodies, journal: Journal, concurrency: int, *, official: bool
+    ) -> None:
+        """options: of the SDK's client. official: the address is OpenAI's own."""
+        self._options = dict(options)
+        self._bodies = bodies
+        self._journal = journal
+        self._concurrency = concurrency
+        self._official = official
+        self._images = EncodedImages(most=PICTURES_HELD)
+        self._made: AsyncOpenAI | None = None
+
+    async def answer(self, request: Request) -> Response:
+        """One call, without retries of its own.
+
+        Raises Retry for what is transient, VluresError where the run cannot go on.
+        """
+        client = self._client()
+        if self._bodies.transport == "file" and self._bodies.files is not None:
+            await self._bodies.files.place(request.image, _once)
+        data = b"".join(self._bodies.write(request).write(self._images.encode, request.image))
+        try:
+            with Errors(passing=openai.APIStatusError):
+                reply = await client.post(
+                    self._bodies.endpoint.path.removeprefix("/v1"),
+                    content=data,
+                    cast_to=httpx2.Response,
+                    options={"headers": {"Content-Type": "application/json"}},
+                )
+        except openai.APIStatusError as error:
+            return self._take_refusal(request, error)
+        except NotFound as error:
+            raise VluresError(f"{PROVIDER} finds nothing at that address ({error}); check the base URL.") from error
+        body = decode_object(reply.content)
+        if body is None:
+            raise Retry("the reply could not be read (it is no JSON object)", code="unreadable reply")
+        response = self._bodies.endpoint.read(request.key, body)
+        if response.error is not None and response.status == "failed" and response.error.transient:
+            raise Retry(response.error.message, code=response.error.code, limit=EMPTY_ANSWER_RETRIES)
+        return response
+
+    def _take_refusal(self, request: Request, error: openai.APIStatusError) -> Response:
+        outcome = read_live_error(
+            error.status_code,
+            error_of(decode_object(error.response.content)),
+            error.response.headers,
+            model=request.model,
+            official=self._official,
+        )
+        if not isinstance(outcome, Failure):
+            raise outcome from error
+        response = Response(request.key, "failed", error=outcome)
+        if self._bodies.files is not None:
+            response = self._bodies.files.mend(response)
+            if response.error is not None and response.error.transient:
+                raise Retry(outcome.message, code="file gone", limit=EMPTY_ANSWER_RETRIES) from error
+        return response
+
+    def _client(self) -> AsyncOpenAI:
+        """Made inside the running loop, on first use."""
+        if self._made is None:
+            limits = httpx2.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
+            http_client = DefaultAioHttpClient(limits=limits, timeout=None)  # the driver's own stands around every call
+            self._made = AsyncOpenAI(**self._options, http_client=http_client)
+            self._bodies.files = ImageFiles(self._upload, self._journal, str(self._made.base_url))
+        return self._made
+
+    async def _upload(self, image: Image) -> tuple[str, float | None]:
+        with Errors():
+            return await upload_picture(self._client(), image)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+
+async def _once(
+    call: Callable[[], Awaitable[tuple[str, float | None]]],
+) -> tuple[str, float | None]:
+    """The driver tries the whole call again if it must."""
+    return await call()
