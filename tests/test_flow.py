@@ -166,6 +166,7 @@ def test_a_pause_holds_everybody_and_what_was_taken_before_it_tells_the_rate() -
     for number in range(120):
         flow.started(number * 0.01)
         flow.answered(number * 0.01 + 0.2, number * 0.01)
+    flow.started(1.9)
     flow.refused(2.0, 1.9, after_s=58.0)
     assert flow.wait_s(2.0, 0) == 58.0
     assert flow.rate == pytest.approx(120 / 60)

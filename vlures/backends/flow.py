@@ -5,7 +5,8 @@ Two limits, found out from what a provider answers, since none tells them reliab
 - the *window*, how many requests are in flight: it shrinks when the provider is overloaded, times out or refuses, and
   grows by one each time that a whole window was answered, up to the user's `--concurrency`.
 - the *rate*, how many leave in a second: unlimited until a request is refused with a 429. A refusal lowers it, answers
-  let it grow again; it is brought back at once to what the provider took on average in the last minute.
+  let it grow again: fast up to about where it was refused last, then slowly, and faster again when nothing is refused
+  for long. It is never long below what the provider took on average in the last minute.
 
 The window alone would not do: of a server that lets 100 a second pass and answers in 0.2 s, a window of 20 uses all,
 one of 19 wastes a twentieth, one of 21 is refused once in four answers. No clock and no network in here: moments, in
@@ -18,6 +19,11 @@ import math
 from collections import deque
 
 GROWTH_A_SECOND = 0.02
+FAST_GROWTH_A_SECOND = 0.7
+NEAR = 0.9
+"""From this share of the rate that was refused last on, growth is slow."""
+LONG_S = 10.0
+"""After so long without a refusal growth is twice as fast, after twice as long three times as fast, and so on."""
 CUT_AFTER_ANSWERS = 0.9
 """When others were answered since the last cut, the limit is near."""
 CUT_BEFORE_ANSWERS = 0.5
@@ -25,7 +31,8 @@ WINDOW_CUT_BY_REFUSAL = 0.8
 WINDOW_CUT_BY_OVERLOAD = 0.5
 SLOWEST = 0.2
 """Requests a second. A provider that refuses everything is asked every five seconds."""
-LONG_HINT_S = 1.0
+LONG_HINT_S = 10.0
+"""A provider that asks for a longer pause counts over a minute or more, and what it took before was all there was."""
 AVERAGE_OVER_S = 60.0
 LATE_S = 0.005
 """A start that came so much too late does not put off the next: timers are not exact."""
@@ -45,9 +52,10 @@ class Flow:
         self._latency_s = 0.1
         self._rate_cut_at = self._window_cut_at = -math.inf
         self._answered_since_cut = False
+        self._ceiling = math.inf
         self._grown_at = 0.0
         self._period_began: float | None = None
-        self._period_answers = 0
+        self._period_taken = 0
 
     def wait_s(self, now: float, in_flight: int) -> float:
         """Seconds until the next request may leave; infinite while one that is in flight must come back first."""
@@ -64,33 +72,33 @@ class Flow:
         if self._period_began is None:
             self._period_began = now
         self._starts.append(now)
+        self._period_taken += 1
         if self.rate:
             self._next_start = max(self._next_start, now - LATE_S) + 1 / self.rate
 
     def answered(self, now: float, sent: float) -> None:
         """A request that was sent at `sent` has its answer."""
         self._answers.add(now)
-        self._period_answers += 1
         self._latency_s += 0.1 * (now - sent - self._latency_s)
         self._answered_since_cut = self._answered_since_cut or sent >= self._rate_cut_at
         if self.rate:
-            grown = self.rate * math.exp(GROWTH_A_SECOND * (now - self._grown_at))
-            self.rate = max(grown, CUT_AFTER_ANSWERS * self._answers.a_second(now))
+            self.rate = max(self._grown(self.rate, now), CUT_AFTER_ANSWERS * self._answers.a_second(now))
             self._grown_at = now
         self.window = min(self._concurrency, self.window + 1 / self.window)
 
     def refused(self, now: float, sent: float, after_s: float | None) -> None:
         """A request that was sent at `sent` was one too many for a limit. after_s: what the provider asks to wait."""
         self.pause(now, after_s or 0.0)
+        self._period_taken -= 1
         if sent < self._rate_cut_at:
             return  # it left before the last refusal was heard of
         rate = self.rate or self._rate_of_starts()
         if after_s is not None and after_s > LONG_HINT_S:
-            # What was taken until now was all there was until then.
             since = self._period_began if self._period_began is not None else now
-            rate = min(rate, self._period_answers / max(now + after_s - since, 0.1))
-            self._period_began, self._period_answers = now + after_s, 0
+            rate = self._ceiling = min(rate, self._period_taken / max(now + after_s - since, 0.1))
+            self._period_began, self._period_taken = now + after_s, 0
         else:
+            self._ceiling = rate
             rate *= CUT_AFTER_ANSWERS if self._answered_since_cut else CUT_BEFORE_ANSWERS
         self.rate = max(SLOWEST, rate)
         self._rate_cut_at = self._grown_at = now
@@ -105,6 +113,13 @@ class Flow:
 
     def pause(self, now: float, pause_s: float) -> None:
         self._resume_at = max(self._resume_at, now + pause_s)
+
+    def _grown(self, rate: float, now: float) -> float:
+        """The rate after the time since it grew last."""
+        passed_s = now - self._grown_at
+        if rate < NEAR * self._ceiling:
+            return min(rate * math.exp(FAST_GROWTH_A_SECOND * passed_s), NEAR * self._ceiling)
+        return rate * math.exp(GROWTH_A_SECOND * (1 + (now - self._rate_cut_at) / LONG_S) * passed_s)
 
     def _cut_window(self, now: float, factor: float) -> None:
         """Once for all that was in flight together."""
