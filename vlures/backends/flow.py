@@ -34,6 +34,7 @@ SLOWEST = 0.2
 LONG_HINT_S = 10.0
 """A provider that asks for a longer pause counts over a minute or more, and what it took before was all there was."""
 AVERAGE_OVER_S = 60.0
+BURST_S = 0.1
 LATE_S = 0.005
 """A start that came so much too late does not put off the next: timers are not exact."""
 
@@ -47,7 +48,7 @@ class Flow:
         self._concurrency = concurrency
         self._resume_at = -math.inf
         self._next_start = -math.inf
-        self._starts: deque[float] = deque(maxlen=32)
+        self._starts: deque[float] = deque(maxlen=64)
         self._answers = _Average()
         self._latency_s = 0.1
         self._rate_cut_at = self._window_cut_at = -math.inf
@@ -98,7 +99,8 @@ class Flow:
             rate = self._ceiling = min(rate, self._period_taken / max(now + after_s - since, 0.1))
             self._period_began, self._period_taken = now + after_s, 0
         else:
-            self._ceiling = rate
+            if self.rate:  # before the first refusal they left as they could, which tells little
+                self._ceiling = rate
             rate *= CUT_AFTER_ANSWERS if self._answered_since_cut else CUT_BEFORE_ANSWERS
         self.rate = max(SLOWEST, rate)
         self._rate_cut_at = self._grown_at = now
@@ -128,9 +130,11 @@ class Flow:
             self._window_cut_at = now
 
     def _rate_of_starts(self) -> float:
-        if len(self._starts) < 2:
-            return 1.0
-        return (len(self._starts) - 1) / max(self._starts[-1] - self._starts[0], 0.001)
+        """How fast requests left lately: on average, or in a burst."""
+        last = self._starts[-1] if self._starts else 0.0
+        burst = sum(start > last - BURST_S for start in self._starts) / BURST_S
+        average = (len(self._starts) - 1) / max(last - self._starts[0], BURST_S) if len(self._starts) > 1 else 0.0
+        return max(1.0, burst, average)
 
 
 class _Average:
@@ -146,6 +150,7 @@ class _Average:
         self._moments.append(now)
 
     def a_second(self, now: float) -> float:
+        """0 if the first one came less than a second ago."""
         while self._moments and self._moments[0] < now - AVERAGE_OVER_S:
             self._moments.popleft()
         span_s = min(AVERAGE_OVER_S, now - (self._began if self._began is not None else now))
