@@ -20,6 +20,8 @@ from collections import deque
 
 GROWTH_A_SECOND = 0.02
 FAST_GROWTH_A_SECOND = 0.7
+GROWTH_OF_A_MINUTES_LIMIT = 0.001
+"""A limit that is counted over a minute or more tells only after that time that it was passed."""
 NEAR = 0.9
 """From this share of the rate that was refused last on, growth is slow."""
 LONG_S = 10.0
@@ -54,6 +56,7 @@ class Flow:
         self._rate_cut_at = self._window_cut_at = -math.inf
         self._answered_since_cut = False
         self._ceiling = math.inf
+        self._counts_long = False
         self._grown_at = 0.0
         self._period_began: float | None = None
         self._period_taken = 0
@@ -95,6 +98,7 @@ class Flow:
             return  # it left before the last refusal was heard of
         rate = self.rate or self._rate_of_starts()
         if after_s is not None and after_s > LONG_HINT_S:
+            self._counts_long = True
             since = self._period_began if self._period_began is not None else now
             rate = self._ceiling = min(rate, self._period_taken / max(now + after_s - since, 0.1))
             self._period_began, self._period_taken = now + after_s, 0
@@ -121,7 +125,8 @@ class Flow:
         passed_s = now - self._grown_at
         if rate < NEAR * self._ceiling:
             return min(rate * math.exp(FAST_GROWTH_A_SECOND * passed_s), NEAR * self._ceiling)
-        return rate * math.exp(GROWTH_A_SECOND * (1 + (now - self._rate_cut_at) / LONG_S) * passed_s)
+        growth = GROWTH_A_SECOND * (1 + (now - self._rate_cut_at) / LONG_S)
+        return rate * math.exp((GROWTH_OF_A_MINUTES_LIMIT if self._counts_long else growth) * passed_s)
 
     def _cut_window(self, now: float, factor: float) -> None:
         """Once for all that was in flight together."""

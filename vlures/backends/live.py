@@ -38,6 +38,8 @@ TOKENS_OF_A_PICTURE = 1_500
 BYTES_OF_A_TOKEN = 3
 """For `--tpm`, until the first answers have told what a request really takes."""
 SAID_PAUSE_S = 2.0
+ALLOWANCE_USED = 0.99
+"""Of `--rpm`: requests do not arrive as evenly as they leave, and one that is refused may count against the next."""
 
 
 class LiveClient(Protocol):
@@ -274,8 +276,9 @@ class _Allowance:
     def __init__(self, policy: LivePolicy) -> None:
         self._requests = self._tokens = None
         if policy.rpm is not None:
-            period_s = max(0.2, 120 / policy.rpm)
-            self._requests = AsyncLimiter(policy.rpm * period_s / 60, period_s)
+            rpm = policy.rpm * ALLOWANCE_USED
+            period_s = max(0.2, 120 / rpm)
+            self._requests = AsyncLimiter(rpm * period_s / 60, period_s)
         if policy.tpm is not None:
             self._tokens = AsyncLimiter(policy.tpm / 6, 10)
         self._answers = 0
