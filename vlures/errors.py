@@ -48,7 +48,14 @@ class Retry(Exception):
 
 
 class InDoubt(Exception):
-    """The reply to a call that may cost money was lost: nobody knows whether the provider has acted."""
+    """The reply to a call that may cost money was lost: nobody knows whether the provider has acted.
+
+    after_s: how long the provider asked to wait, in seconds, if it said so.
+    """
+
+    def __init__(self, reason: str, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
 
 
 class NotFound(Exception):

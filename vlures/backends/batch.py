@@ -263,6 +263,7 @@ class _Drive:
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._attempts: Counter[str] = Counter()
         self._leftovers: list[Request] = []
+        self._trials = 0
         # Of jobs of earlier processes: who is in how many of them (a request that was sent again just before a kill is
         # in two), who of those has an answer now, who waits for them to end.
         self._adopted: Counter[str] = Counter()
@@ -329,10 +330,11 @@ class _Drive:
     async def _try_form(self, requests: Iterator[Request]) -> None:
         """Send lines one by one until it is known whether the provider takes their form. Where mishaps keep that from
         coming out, the others follow all the same."""
-        for _ in range(self._policy.max_attempts):
+        while self._trials < self._policy.max_attempts:
             first = next(requests, None) if self._client.needs_trial else None
             if first is None:
                 return
+            self._trials += 1
             self._observer.say(
                 f"One request goes first, alone: whether {self._client.provider} takes batches of this form is not known."
             )
@@ -424,7 +426,8 @@ class _Drive:
                 return
             self._journal.update_job(batch.tag, "dropped", status=state.status, note=state.reason)
             self._observer.job_ended(batch.tag)
-            self._observer.say(f"{state.name} was not begun and costs nothing; it goes again later: {state.reason}")
+            if recreation == 1:
+                self._observer.say(f"{state.name} was not begun and costs nothing; it goes again later: {state.reason}")
             batch = replace(batch, tag=uuid.uuid4().hex)
             self._observer.job_changed(batch.tag, "parked", 0, len(batch.digests))
             await self._park(recreation, until_another_ends=state.problem == "queue full")
@@ -463,7 +466,9 @@ class _Drive:
                 found = await self._look_for(batch.tag)
                 in_doubt = False
                 if found is None:
-                    raise Retry(f"a batch was not created ({doubt})", code="not created") from doubt
+                    raise Retry(
+                        f"a batch was not created ({doubt})", code="not created", after_s=doubt.after_s
+                    ) from doubt
                 return found
 
         try:

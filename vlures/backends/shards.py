@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from vlures.errors import VluresError
 from vlures.images import EncodedImages, encoded_length
 from vlures.records import Image, Request
@@ -32,6 +34,19 @@ class Line:
         if self.tail is not None:
             yield encode(image)
             yield self.tail
+
+
+ENDS_FOR_SOME = {b"\xc2\x85": b"\\u0085", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
+"""What JSON leaves in its strings as it is, and some readers of a file (Python's `splitlines`, Node's `readline`) take for
+the end of a line. Articles hold it. Seen: https://github.com/volcengine/OpenViking/issues/3984"""
+
+
+def encode_line(content: object) -> bytes:
+    """JSON that is one line for every reader."""
+    data = msgspec.json.encode(content)
+    for plain, escaped in ENDS_FOR_SOME.items():
+        data = data.replace(plain, escaped)
+    return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
-from vlures.backends.shards import Line
+from vlures.backends.shards import Line, encode_line
 from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
 from vlures.errors import Retry
 from vlures.records import Failure, Request, Response, Usage
@@ -60,7 +58,7 @@ def build_content(request: Request, service_tier: str | None = None, *, summary:
 def split_content(content: Mapping[str, object]) -> Line:
     """A body, or what holds one, as JSON around its picture. No text can hold the mark's place: a quotation mark in a
     text is escaped."""
-    head, tail = msgspec.json.encode(content).split(b'"data":"\\u0000"')
+    head, tail = encode_line(content).split(b'"data":"\\u0000"')
     return Line(head + b'"data":"', b'"' + tail)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -12,6 +13,9 @@ from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure
 
 PROVIDER = "Gemini"
+
+_NO_CREDIT = re.compile(r"\bcredits are depleted\b", re.IGNORECASE)
+"""It used to be a 429, and is a 402 now: https://discuss.ai.google.dev/t/183654"""
 
 
 def read_error(code: int, status: str, details: Any, headers: Mapping[str, str]) -> Retry | VluresError | Failure:
@@ -25,6 +29,8 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
         return VluresError(f"Gemini refuses the key: {said} Check GOOGLE_API_KEY or GEMINI_API_KEY, then run again.")
     if code == 404:
         return VluresError(f"Gemini does not know the model: {said} Name another one with --model.")
+    if code == 402 or _NO_CREDIT.search(message):
+        return VluresError(f"Gemini's account has no credit left: {said} Add credit, then run the same command again.")
     if status == "FAILED_PRECONDITION":
         return VluresError(f"Gemini cannot be used as it is set up: {said}")
     if code == 429 and _is_for_the_day(notes, message):
@@ -32,7 +38,7 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
             f"The day's quota of this model is used up: {said} It is renewed at midnight Pacific time"
             f"{_next_pacific_midnight()}; everything received is stored, run the same command again then."
         )
-    if code in (408, 429) or code >= 500:
+    if code in (408, 409, 429) or code >= 500:  # 409 is ABORTED: to be tried again, says google/rpc/code.proto
         signal: Literal["rate", "overload"] | None = "rate" if code == 429 else "overload" if code == 503 else None
         return Retry(said, code=str(code), after_s=_asked_wait(notes, headers), signal=signal)
     return Failure(f"{code} {status}".strip(), message)

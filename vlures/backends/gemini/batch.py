@@ -1,0 +1,181 @@
+"""Gemini's Batch API and the files it reads from: its calls as the batch driver needs them.
+
+Sources: google-genai 3.4 and the guide to the Batch API (2026-11). Everything goes through the SDK's synchronous client,
+in threads: calls are few, and its asynchronous one reads an upload's parts in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from google import genai
+from google.genai import types
+from google.genai.errors import APIError, ClientError
+
+from vlures.backends.batch import BatchState
+from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
+from vlures.backends.gemini.content import build_content, split_content
+from vlures.backends.gemini.errors import PROVIDER
+from vlures.backends.gemini.live import ADDRESS, VERSION
+from vlures.backends.gemini.results import read_batch, read_result_line
+from vlures.backends.shards import Line, ShardFile
+from vlures.backends.threads import in_daemon_thread
+from vlures.backends.wire import as_text
+from vlures.errors import Retry
+from vlures.records import Request, Response
+
+MOST_LINES = 50_000
+"""No limit is documented; larger jobs are advised against, and are all lost when they expire."""
+MOST_BYTES = 1_900_000_000
+"""An input file may have 2 GB: https://ai.google.dev/gemini-api/docs/batch-api"""
+BATCHES_A_PAGE = 100
+"""Without a page size the list has been seen empty: https://github.com/googleapis/python-genai/issues/1250"""
+
+WAITS_S = {"connect": 30.0, "write": 600.0, "read": 600.0, "pool": 600.0}
+"""How long a connection may stay silent. As a time-out of the SDK's own these would also go to the server, as the longest
+time that a call of any length may take it."""
+
+LOST_UPLOAD = frozenset({400, 404, 409, 410, 416})
+"""Said of a part that does not follow what the server has: the upload as a whole is to begin anew."""
+
+
+class Operation(types.Operation):
+    """A batch as the operation that it is. The SDK's own object of a batch leaves out why it failed, what is counted, and
+    whether it is done."""
+
+    def __init__(self, name: str, content: object = None) -> None:
+        self.name = name
+        self.content = content
+
+    @classmethod
+    def from_api_response(cls, api_response: object, is_vertex_ai: bool = False) -> Operation:  # noqa: ARG003
+        return cls("", api_response)
+
+
+class GeminiBatch:
+    """The Batch API's calls. key and base_url: of the provider, or of what answers in its place."""
+
+    provider = PROVIDER
+    needs_trial = False
+
+    def __init__(self, key: str, base_url: str | None, model: str, *, summary: bool) -> None:
+        """summary: ask for one of the model's thinking."""
+        # The SDK warns of every state of a batch that is newer than itself.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
+        options = types.HttpOptions(
+            base_url=base_url or ADDRESS,
+            api_version=VERSION,
+            retry_options=types.HttpRetryOptions(attempts=1),  # a retried creation would be a second paid batch
+            client_args={"event_hooks": {"request": [_limit_waits]}},
+        )
+        self._sdk = genai.Client(vertexai=False, api_key=key, http_options=options)
+        self._model = model
+        self._summary = summary
+
+    # The form of a line
+
+    def end_trial(self, outcome: Response) -> bool:  # noqa: ARG002 (its form is documented)
+        return False
+
+    async def place_images(self, requests: Iterable[Request]) -> None:
+        """Pictures stand in the lines themselves."""
+
+    def write_line(self, request: Request) -> Line:
+        """The names inside `request` are those of the REST API's own documents, as in a live call. The guide's examples
+        have some of them in snake case (`generation_config`); both are taken, as everywhere in JSON made from protocol
+        buffers: https://protobuf.dev/programming-guides/json/#field-names. Names of the SDK that the REST API does not
+        have are refused: https://github.com/UKGovernmentBEIS/inspect_ai/pull/3273"""
+        content = build_content(request, summary=self._summary)
+        line = split_content({"key": request.key, "request": content})
+        return Line(line.head, (line.tail or b"") + b"\n")
+
+    # The calls
+
+    async def upload(self, file: ShardFile) -> str:
+        """Stream a shard in parts of 8 MB. Cancelled, it closes the file, which ends the thread."""
+
+        def send() -> types.File:
+            file.seek(0)  # the SDK would send on from where an earlier attempt has stopped
+            return self._sdk.files.upload(
+                file=file, config=types.UploadFileConfig(mime_type="jsonl", display_name=file.name)
+            )
+
+        with Errors():
+            try:
+                uploaded = await in_daemon_thread(send)
+            except asyncio.CancelledError:
+                file.close()
+                raise
+            except ClientError as error:
+                if file.tell() and error.code in LOST_UPLOAD:
+                    raise Retry(f"the upload broke off ({error.message})", code="upload") from error
+                raise
+            return _read_name(uploaded)
+
+    async def create(self, file_id: str, tag: str) -> BatchState:
+        """Create a batch. Where the provider refuses for a while, or has lost the file, the state says so and has no id."""
+
+        def ask() -> types.BatchJob:
+            return self._sdk.batches.create(
+                model=self._model, src=file_id, config=types.CreateBatchJobConfig(display_name=tag)
+            )
+
+        with Errors(creating=True):
+            try:
+                job = await in_daemon_thread(ask)
+            except APIError as error:
+                if (refusal := read_refusal(error)) is None:
+                    raise
+                return refusal
+            return _begun(_read_name(job))
+
+    async def find(self, tag: str) -> BatchState | None:
+        with Errors():
+            return await in_daemon_thread(lambda: self._search(tag))
+
+    def _search(self, tag: str) -> BatchState | None:
+        """By hand through the pages: the SDK's own walk stops short at a page that is empty."""
+        pages = self._sdk.batches.list(config=types.ListBatchJobsConfig(page_size=BATCHES_A_PAGE))
+        while True:
+            for job in pages.page:
+                if job.display_name == tag:
+                    return _begun(_read_name(job))
+            try:
+                pages.next_page()
+            except IndexError:
+                return None
+
+    async def status(self, batch_id: str) -> BatchState:
+        with Errors():
+            operation = await in_daemon_thread(lambda: self._sdk.operations.get(Operation(batch_id)))
+            return read_batch(batch_id, operation.content)
+
+    async def download(self, file_id: str, path: Path) -> None:
+        with Errors():
+            await in_daemon_thread(lambda: self._sdk.files.download(file=file_id, destination=path))
+
+    def read_line(self, line: bytes) -> Response | None:
+        return read_result_line(line)
+
+    async def close(self) -> None:
+        self._sdk.close()
+        await self._sdk.aio.aclose()
+
+
+def _limit_waits(request: Any) -> None:
+    request.extensions["timeout"] = WAITS_S
+
+
+def _begun(name: str) -> BatchState:
+    return BatchState(name, "created", ended=False)
+
+
+def _read_name(reply: types.File | types.BatchJob) -> str:
+    name = as_text(reply.name)
+    if name is None:
+        raise UnreadableReply("a reply without a name")
+    return name

@@ -1,0 +1,96 @@
+"""What the errors of the calls around Gemini's batches and files mean to the batch driver."""
+
+from __future__ import annotations
+
+import re
+
+from google.genai.errors import APIError
+
+from vlures.backends.batch import BatchState, JobProblem
+from vlures.backends.gemini.errors import read_error
+from vlures.errors import InDoubt, NotFound, Retry, VluresError
+from vlures.records import Failure
+
+NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+
+_FILE_GONE = re.compile(r"\bfile\b.*\b(may not exist|does not exist|not found|cannot be found|expired|deleted)\b", re.I)
+_FILE_NOT_READY = re.compile(r"\bfile\b.*\bnot in an active state\b", re.I)
+_ASKS_FOR_A_PACE = re.compile(r"PerMinute|retryDelay|Please retry in", re.I)
+
+
+class UnreadableReply(ValueError):
+    """A reply of status 200 that is not what was asked for."""
+
+
+class Errors:
+    """Turns the exceptions of the SDK's synchronous client into what the driver knows.
+
+    creating: a lost reply, or a server error, leaves open whether a batch was made.
+    """
+
+    def __init__(self, *, creating: bool = False) -> None:
+        self._creating = creating
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, APIError):
+            raise self._of_status(error) from error
+        if type(error).__module__.startswith("httpx"):
+            raise self._of_connection(error) from error
+        # What is no JSON, or not the JSON it should be, ends the SDK in many ways.
+        if isinstance(error, ValueError | TypeError | LookupError | AttributeError | RecursionError):
+            if self._creating:
+                raise InDoubt(f"the reply could not be read: {error}") from error
+            raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
+
+    def _of_connection(self, error: BaseException | None) -> Exception:
+        cause = str(error) or type(error).__name__
+        never_sent = type(error).__name__ in NOT_SENT
+        if self._creating and not never_sent:
+            return InDoubt(cause)
+        return Retry(cause, code="connection", reached=not never_sent)
+
+    def _of_status(self, error: APIError) -> Exception:
+        said = _said(error)
+        if error.code == 404 and not self._creating:
+            return NotFound(said)
+        if self._creating and (error.code in (408, 409, 499) or error.code >= 500):
+            return InDoubt(said)
+        if error.code in (409, 499):
+            return Retry(said, code=str(error.code))
+        outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
+        if isinstance(outcome, Failure):
+            return VluresError(f"Gemini refuses the request: {said} Mend what it names, then run again.")
+        return outcome
+
+
+def read_refusal(error: APIError) -> BatchState | None:
+    """A creation that was refused for now, as a batch that could not begin; None for every other error.
+
+    A full queue (too many tokens enqueued, or a hundred batches under way) is a 429 that names neither a pace nor a
+    day's quota: https://github.com/googleapis/python-genai/issues/1901. A file that is not there any more is a 403, in
+    words that leave open whether it belongs to somebody else.
+    """
+    problem: JobProblem | None = None
+    said = _said(error)
+    if error.code == 429:
+        outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
+        if isinstance(outcome, Retry) and outcome.after_s is None and not _ASKS_FOR_A_PACE.search(str(error.details)):
+            problem = "queue full"
+    elif error.code in (400, 403, 404):
+        problem = find_file_problem(said)
+    return BatchState("", "refused", ended=True, problem=problem, reason=said) if problem else None
+
+
+def find_file_problem(message: str) -> JobProblem | None:
+    """What a message says of a batch's input file, if it is about that. Files live for 48 hours."""
+    if _FILE_NOT_READY.search(message):
+        return "file not visible"
+    return "file gone" if _FILE_GONE.search(message) else None
+
+
+def _said(error: APIError) -> str:
+    text = " ".join(str(error.message or error.status or "no reason was given").split())[:400]
+    return f"{error.code} {text}" if text.endswith((".", "!", "?")) else f"{error.code} {text}."

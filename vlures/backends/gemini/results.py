@@ -1,0 +1,145 @@
+"""What a batch of Gemini's says of itself, and what the lines of its result file say of its requests.
+
+Sources: google-genai 3.4, the API's discovery document, its guide to the Batch API (2026-11).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from vlures.backends.batch import BatchState, JobProblem
+from vlures.backends.gemini.batch_errors import UnreadableReply, find_file_problem
+from vlures.backends.gemini.content import read_answer
+from vlures.backends.wire import as_count, as_object, as_objects, as_text, decode_object
+from vlures.errors import NotFound, Retry
+from vlures.records import Failure, Response
+
+ANSWERED = frozenset({"succeeded", "partially_succeeded"})
+ENDED = ANSWERED | {"failed", "cancelled", "expired"}
+"""All others may still change (queued, pending, running, paused, cancelling, updating, and what is new), unless the
+operation says that it is done."""
+
+RPC_NAMES = {
+    1: "CANCELLED",
+    2: "UNKNOWN",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    6: "ALREADY_EXISTS",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    10: "ABORTED",
+    11: "OUT_OF_RANGE",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    15: "DATA_LOSS",
+    16: "UNAUTHENTICATED",
+}
+"""https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. Errors inside a batch are numbered so,
+those of a gateway in between as in HTTP."""
+TRANSIENT = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNAVAILABLE"})
+"""CANCELLED is none of them: somebody did not want those answers."""
+
+_FULL = re.compile(r"resource.?exhausted|\bquota\b|\btokens?\b.*\b(limit|exceed\w*)\b|\benqueued\b", re.I)
+
+
+def read_batch(batch_id: str, operation: object) -> BatchState:
+    """A batch, from the JSON of its operation.
+
+    Raises UnreadableReply if it has no state, NotFound if it has answers (which were paid for) and names no file of them.
+    """
+    content = as_object(operation)
+    batch = content | as_object(content.get("metadata"))
+    state = as_text(batch.get("state"))
+    if state is None:
+        raise UnreadableReply("a batch without a state")
+    status = re.sub(r"^(BATCH|JOB)_STATE_", "", state).lower()
+    done = content.get("done") is True
+    files = _result_files(batch, content)
+    stats = as_object(batch.get("batchStats"))
+    succeeded = as_count(stats.get("successfulRequestCount")) or 0
+    failed = as_count(stats.get("failedRequestCount")) or 0
+    error = as_object(content.get("error")) or as_object(batch.get("error"))
+    ended = done or status in ENDED
+    if status in ANSWERED and not files and not error:
+        ended = done
+        if done and (succeeded or not failed):
+            raise NotFound(f"batch {batch_id} has ended as {status}, and names no file of answers")
+    problem, reason = (None, "") if files or not ended else _find_problem(status, error)
+    return BatchState(
+        batch_id=batch_id,
+        status=status,
+        ended=ended,
+        done=succeeded + failed,
+        total=as_count(stats.get("requestCount")) or 0,
+        result_files=files,
+        problem=problem,
+        reason=reason,
+        resubmit=status != "cancelled",
+    )
+
+
+def _result_files(batch: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[str, ...]:
+    """The name stands in two places, and may be in one of them only."""
+    places = (batch.get("output"), operation.get("response"))
+    names = [as_text(as_object(place).get("responsesFile")) for place in places]
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
+def _find_problem(status: str, error: Mapping[str, Any]) -> tuple[JobProblem | None, str]:
+    """Why a batch that ended without results was not even begun. One that expired or was cancelled was."""
+    if status in ENDED - {"failed"} or (status != "failed" and not error):
+        return None, ""
+    code = RPC_NAMES.get(as_count(error.get("code")) or 0) or str(error.get("code") or "")
+    message = as_text(error.get("message")) or "no reason was given"
+    reason = f"{code}: {message}" if code else message
+    if code in ("RESOURCE_EXHAUSTED", "429") or _FULL.search(reason):
+        return "queue full", reason
+    return find_file_problem(reason) or "refused", reason
+
+
+def read_result_line(line: bytes) -> Response | None:
+    """What a line of a result file says of its request; None if nothing can be made of it.
+
+    An error stands in `error` or `status`, beside the key or in the response.
+    """
+    content = decode_object(line) or {}
+    key = as_text(content.get("key"))
+    if key is None:
+        return None
+    reply = _in_camel_case(as_object(content.get("response")))
+    spoken = any(reply.get(name) for name in ("candidates", "promptFeedback"))
+    error = next(filter(None, (place.get(name) for place in (content, reply) for name in ("error", "status"))), None)
+    if error is not None and not spoken:
+        return Response(key, "failed", error=_line_failure(error))
+    try:
+        return read_answer(key, reply)
+    except Retry as empty:
+        return Response(key, "failed", error=Failure(empty.code, empty.reason, transient=True))
+
+
+def _in_camel_case(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """A response by the names of the REST API, where it came by those of the protocol buffers."""
+    reply = _rename(reply)
+    inner = {
+        name: _rename(reply[name]) for name in ("promptFeedback", "usageMetadata") if isinstance(reply.get(name), dict)
+    }
+    return reply | inner | {"candidates": [_rename(candidate) for candidate in as_objects(reply.get("candidates"))]}
+
+
+def _rename(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {re.sub(r"_([a-z])", lambda match: match[1].upper(), name): value for name, value in fields.items()}
+
+
+def _line_failure(error: Any) -> Failure:
+    known = as_object(error)
+    code = as_count(known.get("code")) or 0
+    name = as_text(known.get("status")) or RPC_NAMES.get(code, "")
+    message = as_text(known.get("message")) or as_text(error) or "no reason was given"
+    by_http = str(code) if code not in RPC_NAMES and code else ""
+    transient = name in TRANSIENT or code in (408, 409, 429) or code >= 500
+    return Failure(f"{by_http} {name}".strip() or "no code", message, transient)
