@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Sandbox:
     url: str
     process: subprocess.Popen[str]
     state: Path
+    since: int = 0
+    """Where the ledger of the test begins, if the sandbox has served others before."""
 
     def get(self, path: str) -> bytes:
         with urllib.request.urlopen(self.url + path, timeout=30) as reply:
@@ -55,7 +58,7 @@ class Sandbox:
     @property
     def ledger(self) -> list[dict[str, Any]]:
         """Every answer that a real provider would have charged for."""
-        return [json.loads(line) for line in self.get("/sandbox/ledger").split(b"\n") if line.strip()]
+        return [json.loads(line) for line in self.get("/sandbox/ledger").split(b"\n") if line.strip()][self.since :]
 
     @property
     def paid(self) -> Counter[str]:
@@ -70,27 +73,31 @@ class Sandbox:
             urllib.request.urlopen(request, timeout=30).read()
 
 
+def launch_sandbox(state: Path, *options: str) -> Sandbox:
+    """Start a sandbox that checks requests against the published documents."""
+    command = [
+        sys.executable,
+        "-m",
+        "vlures.sandbox",
+        "--validate-specs",
+        "--until-stdin-closes",
+        "--state",
+        str(state),
+    ]
+    process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert "listening on" in line, line
+    return Sandbox(line.split()[-1], process, state)
+
+
 @pytest.fixture
 def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
     """Start sandboxes; at the end each must have seen nothing but requests that the published documents allow."""
     started: list[Sandbox] = []
 
     def start(*options: str, state: Path | None = None) -> Sandbox:
-        state = state or tmp_path / f"sandbox{len(started)}"
-        command = [
-            sys.executable,
-            "-m",
-            "vlures.sandbox",
-            "--validate-specs",
-            "--until-stdin-closes",
-            "--state",
-            str(state),
-        ]
-        process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "listening on" in line, line
-        started.append(Sandbox(line.split()[-1], process, state))
+        started.append(launch_sandbox(state or tmp_path / f"sandbox{len(started)}", *options))
         return started[-1]
 
     yield start
@@ -104,6 +111,26 @@ def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
         sandbox.process.terminate()
         sandbox.process.wait(timeout=20)
     assert violations == []
+
+
+@pytest.fixture(scope="module")
+def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for the tests of a file that need no options of their own; its batches take 0.2 s."""
+    sandbox = launch_sandbox(tmp_path_factory.mktemp("sandbox"), "--batch-seconds", "0.2")
+    yield sandbox
+    sandbox.process.terminate()
+    sandbox.process.wait(timeout=20)
+
+
+@pytest.fixture
+def shared_sandbox(running_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The file's sandbox without faults and with an empty ledger. For tests that leave nothing under way at their end:
+    it saves each the start of its own."""
+    running_sandbox.show()
+    running_sandbox.since = 0
+    running_sandbox.since = len(running_sandbox.ledger)
+    yield running_sandbox
+    assert running_sandbox.stats["spec_violations"] == []
 
 
 @dataclass
@@ -180,6 +207,14 @@ class Command:
         """Every line of the checkpoint files of outputs/<output>."""
         paths = sorted((self.folder / "outputs" / output).glob("checkpoints_*/checkpoint_*.jsonl"))
         return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+
+def wait_until(process: subprocess.Popen[str], is_reached: Callable[[], bool]) -> None:
+    """Watch a running command until something is reached, without taking the processor from it."""
+    while not is_reached():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)
+            pytest.fail(f"the command ended before that: {process.communicate()}")
 
 
 @pytest.fixture

@@ -147,6 +147,14 @@ def test_a_limit_of_600_a_minute_is_used_and_seldom_run_into(limiter: Minute | B
     assert len(late) <= 0.025 * 1_500
 
 
+def test_a_start_within_a_minute_that_others_have_used_up_tells_nothing_of_the_limit() -> None:
+    limiter = Minute(600, tells=True)
+    limiter.passed.extend(-20.0 + number * 0.01 for number in range(600))
+    outcome = play(limiter, 1_200, 20, steady)
+    assert outcome.took_s < 40 + 2 * 60
+    assert len(outcome.refusals) <= 40
+
+
 def test_latencies_that_differ_widely_change_nothing_about_that() -> None:
     chance = random.Random(3)
     outcome = play(Bucket(100, 10), 1_000, 64, lambda: min(2.0, max(0.05, chance.lognormvariate(-1.2, 0.7))))

@@ -152,7 +152,9 @@ def completion(finish_reason: str | None, **message: Any) -> dict[str, Any]:
         pytest.param(completion("stop"), "failed", None, "empty answer", id="stopped without a word"),
         pytest.param(completion("stop", content=""), "failed", None, "empty answer", id="an empty text"),
         pytest.param(completion(None), "failed", None, "empty answer", id="nothing at all"),
-        pytest.param(completion("something new", content="x"), "failed", None, "empty answer", id="unknown reason"),
+        pytest.param(completion("something new", content="x"), "truncated", "x", "unknown end", id="unknown reason"),
+        pytest.param(completion("STOP", content="x"), "ok", "x", None, id="another case"),
+        pytest.param(completion("eos_token", content="x"), "ok", "x", None, id="another server's word"),
         pytest.param(COMPLETION | {"choices": []}, "failed", None, "empty answer", id="no choices"),
         pytest.param(COMPLETION | {"choices": None}, "failed", None, "empty answer", id="choices are null"),
         pytest.param({}, "failed", None, "empty answer", id="an empty body"),
@@ -266,7 +268,6 @@ def test_an_error_under_status_200_keeps_its_reason() -> None:
         b'{"custom_id": null, "response": null}',
         b'{"custom_id": 5}',
         b'{"response": {"status_code": 200}}',
-        b'{"custom_id": "\xff"}',
         b"\xff\xfe\x00",
     ],
 )

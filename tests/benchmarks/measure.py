@@ -13,10 +13,11 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bare_server import Behaviour
 from tabulate import tabulate
 
 HERE = Path(__file__).resolve().parent
@@ -43,8 +44,10 @@ class Child:
         return self.user_s + self.system_s
 
 
-def run_child(command: Sequence[str], folder: Path, extra: Mapping[str, str] | None = None) -> Child:
-    """Run a command in a folder and measure it. Raises RuntimeError if it fails, or lasts too long.
+def run_child(
+    command: Sequence[str], folder: Path, extra: Mapping[str, str] | None = None, codes: Sequence[int] = (0,)
+) -> Child:
+    """Run a command in a folder and measure it. Raises RuntimeError if it ends with another code, or lasts too long.
 
     Linux counts the parent's memory at the fork into a child's peak, so this process must stay small.
     """
@@ -61,7 +64,7 @@ def run_child(command: Sequence[str], folder: Path, extra: Mapping[str, str] | N
         wall_s = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     output = log.read_text(encoding="utf-8", errors="replace")
-    if process.returncode:
+    if process.returncode not in codes:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2000:]}")
     return Child(wall_s, used.ru_utime, used.ru_stime, used.ru_maxrss * 1024, output)
 
@@ -94,9 +97,10 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path, latency_s: float = 0.0) -> Iterator[Server]:
+def running_server(folder: Path, behaviour: Behaviour | None = None) -> Iterator[Server]:
     """A bare server for as long as the block lasts. It ends by itself when this process does."""
-    command = [sys.executable, str(HERE / "bare_server.py"), str(latency_s), str(LONGEST_CHILD_S)]
+    asked = json.dumps(asdict(behaviour or Behaviour()))
+    command = [sys.executable, str(HERE / "bare_server.py"), asked, str(LONGEST_CHILD_S)]
     process = subprocess.Popen(
         command, env=child_environment(folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -1,6 +1,7 @@
 """How fast it is: `python tests/benchmarks/run_all.py [--only NAME] [--quick]`. Prints tables, asserts nothing.
 
-Everything happens on this machine and in a temporary folder (about 4 GB at its fullest) that is removed at the end.
+Everything happens on this machine and in a temporary folder (about 4 GB at its fullest) that is removed at the end. All of
+it takes a good twenty minutes.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import time
 from pathlib import Path
 
 import checkpoints
+import limits
 import live
 import startup
+import transport
 import upload
 from measure import conditions, print_table
 
 BENCHMARKS = {
     "startup": startup.measure,
     "upload": upload.measure,
+    "transport": transport.measure,
     "live": live.measure,
+    "limit-per-second": limits.measure_second,
+    "limit-per-minute": limits.measure_minute,
     "checkpoints": checkpoints.measure,
 }
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from vlures.backends.openai.batch import write_line
 from vlures.backends.openai.bodies import make_bodies
 from vlures.backends.shards import Line
+from vlures.benchmark import load_benchmark
 from vlures.config import load_config
-from vlures.run import load_benchmark
 
 Lines = dict[Path, list[Line]]
 """Image → the lines that hold it."""

@@ -1,4 +1,4 @@
-"""What a run would ask, for the bare SDK to ask it: `python write_questions.py DATASET TASKS FILE`."""
+"""What a run would ask, for a bare loop to ask it: `python write_questions.py DATASET TASKS FILE`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import sys
 from pathlib import Path
 
+from vlures.benchmark import load_benchmark
 from vlures.config import load_config
-from vlures.run import load_benchmark
 
 
 def main(dataset: str, tasks: str, target: Path) -> None:
     config = load_config(None, {"dataset": dataset, "languages": ("En",), "tasks": (tasks,), "backend": "gemini"})
     questions = [
         {
+            "model": request.model,
             "system": request.prompt.system,
             "text": request.prompt.user,
             "image": str(request.image.path),

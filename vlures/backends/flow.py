@@ -35,6 +35,7 @@ SLOWEST = 0.2
 """Requests a second. A provider that refuses everything is asked every five seconds."""
 LONG_HINT_S = 10.0
 """A provider that asks for a longer pause counts over a minute or more, and what it took before was all there was."""
+LEAST_TAKEN = 5
 AVERAGE_OVER_S = 60.0
 BURST_S = 0.1
 LATE_S = 0.005
@@ -93,11 +94,14 @@ class Flow:
     def refused(self, now: float, sent: float, after_s: float | None) -> None:
         """A request that was sent at `sent` was one too many for a limit. after_s: what the provider asks to wait."""
         self.pause(now, after_s or 0.0)
-        self._period_taken -= 1
         if sent < self._rate_cut_at:
             return  # it left before the last refusal was heard of
+        self._period_taken -= 1
+        counts_long = after_s is not None and after_s > LONG_HINT_S
+        if counts_long and self._period_taken < LEAST_TAKEN:
+            return  # the limit was used up by others, or before this run: nothing is known of it yet
         rate = self.rate or self._rate_of_starts()
-        if after_s is not None and after_s > LONG_HINT_S:
+        if counts_long and after_s is not None:
             self._counts_long = True
             since = self._period_began if self._period_began is not None else now
             rate = self._ceiling = min(rate, self._period_taken / max(now + after_s - since, 0.1))

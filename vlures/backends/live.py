@@ -38,6 +38,9 @@ TOKENS_OF_A_PICTURE = 1_500
 BYTES_OF_A_TOKEN = 3
 """For `--tpm`, until the first answers have told what a request really takes."""
 SAID_PAUSE_S = 2.0
+MOST_ASIDE = 1_000
+"""Questions that wait to be asked again before no new one is begun: far more than all those about one picture that the
+provider stumbles over."""
 ALLOWANCE_USED = 0.99
 """Of `--rpm`: requests do not arrive as evenly as they leave, and one that is refused may count against the next."""
 
@@ -65,7 +68,7 @@ class LivePolicy:
     @classmethod
     def of(cls, config: RunConfig) -> LivePolicy:
         """As the configuration has it."""
-        return cls(config.concurrency, config.timeout_s, config.rpm, config.tpm)
+        return cls(config.concurrency, config.run_timeout_s, config.rpm, config.tpm)
 
 
 class _End:
@@ -105,7 +108,7 @@ class LiveDriver:
         self._order = count()
         self._in_flight = 0
         self._last_answer = 0.0
-        self._stopped: VluresError | None = None
+        self._stopped: Exception | None = None
         self._bell = asyncio.Event()
         """Rings when a call has ended: there is room, or a question to ask again."""
 
@@ -150,12 +153,12 @@ class LiveDriver:
             stopping = self._is_stopping()
             if self._aside and self._aside[0][0] <= self._now() and not stopping:
                 return heapq.heappop(self._aside)[2]
-            full = len(self._aside) >= self._policy.concurrency
+            full = len(self._aside) >= max(MOST_ASIDE, self._policy.concurrency)
             if not full and (new := next(source, None)) is not None:
                 return _Question(new)
             if not self._in_flight and (stopping or not self._aside):
                 return None
-            await self._nap(self._aside[0][0] - self._now() if self._aside else LONGEST_NAP_S)
+            await self._nap(self._aside[0][0] - self._now() if self._aside and not stopping else LONGEST_NAP_S)
         return None
 
     async def _may_leave(self, question: _Question) -> bool:
@@ -199,7 +202,7 @@ class LiveDriver:
                 response = self._take_failure(question, failure, sent)
             except VluresError as error:
                 self._stopped = self._stopped or error
-        except VluresError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost the others their answers)
             self._stopped = self._stopped or error
         else:
             response = self._take_answer(question, response, sent)
@@ -215,7 +218,7 @@ class LiveDriver:
                 return await self._client.answer(request)
         except TimeoutError as error:
             reason = f"no answer within {self._policy.timeout_s:g} s"
-            raise Retry(reason, code="timeout", reached=self._patience.reached, signal="overload") from error
+            raise Retry(reason, code="timeout", signal="overload") from error
 
     def _take_answer(self, question: _Question, response: Response, sent: float) -> Response:
         now = self._now()
@@ -238,7 +241,7 @@ class LiveDriver:
         question.reasons[failure.code] += 1
         self._check_silence(failure, now - self._last_answer)
         used_up = failure.limit is not None and question.reasons[failure.code] > failure.limit
-        if used_up or not self._patience.lasts(failure, now - question.began):
+        if used_up or not self._patience.lasts(failure, now - question.began, failure.after_s):
             error = Failure(failure.code, failure.reason, transient=True)
             request = question.request
             return Response(request.key, "failed", request.digest, error=error, attempts=question.attempt)
@@ -258,14 +261,18 @@ class LiveDriver:
             self._flow.overloaded(now, 0.0 if failure.code == "timeout" else wait)
 
     def _check_silence(self, failure: Retry, silent_for_s: float) -> None:
-        if self._patience.lasts(failure, silent_for_s):
+        asked_s = failure.after_s if failure.signal == "rate" else None
+        if self._patience.lasts(failure, silent_for_s, asked_s):
             return
-        again = "later"
-        if failure.after_s:
-            again = f"from {datetime.now(UTC) + timedelta(seconds=failure.after_s):%Y-%m-%d %H:%M} UTC on"
+        if asked_s:
+            again = f"{datetime.now(UTC) + timedelta(seconds=asked_s):%Y-%m-%d %H:%M} UTC"
+            raise Incomplete(
+                f"{self._client.provider} asks for a pause of {asked_s / 60:.0f} min, longer than this run's patience: "
+                f"{failure.reason} Everything received is stored; run the same command again from {again} on."
+            )
         raise Incomplete(
             f"{self._client.provider} has answered nobody for {silent_for_s:.0f} s ({failure.reason}), and the run's patience ends. "
-            f"Everything received is stored; run the same command again {again}."
+            "Everything received is stored; run the same command again later."
         )
 
 
@@ -305,14 +312,13 @@ class _Allowance:
 
 
 async def _acquire(limiter: AsyncLimiter, amount: float, is_stopping: Callable[[], bool]) -> bool:
-    """Take from a limiter, in short steps, so as to notice that the run is to stop."""
-    amount = min(amount, limiter.max_rate)
-    while not limiter.has_capacity(amount):
+    """Take from a limiter, in portions that it can hold, and in short steps, so as to notice that the run is to stop."""
+    while amount > 0:
+        portion = min(amount, limiter.max_rate)
         if is_stopping():
             return False
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_NAP_S):
-                await limiter.acquire(amount)
-                return True
-    await limiter.acquire(amount)
+                await limiter.acquire(portion)
+                amount -= portion
     return True

@@ -44,7 +44,7 @@ class Patience:
         self._say = say
         self.reached = False
 
-    def lasts(self, failure: Retry, failing_for_s: float) -> bool:
+    def lasts(self, failure: Retry, failing_for_s: float, asked_s: float | None) -> bool:
         """Whether a call that has been failing for so long may be tried again, after the wait that was asked for.
 
         Raises VluresError if the provider was never reached in the time for a first contact.
@@ -54,7 +54,7 @@ class Patience:
             raise VluresError(
                 f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run again."
             )
-        return failing_for_s + (failure.after_s or 0.0) <= self._retry_budget_s
+        return failing_for_s + (asked_s or 0.0) <= self._retry_budget_s
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, tried again for as long as the budget lasts.
@@ -69,7 +69,7 @@ class Patience:
             try:
                 result = await call()
             except Retry as failure:
-                if not self.lasts(failure, loop.time() - since):
+                if not self.lasts(failure, loop.time() - since, failure.after_s):
                     raise Incomplete(
                         f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s{_asked(failure)} "
                         f"({failure.reason}). Everything received is stored; run the same command again later."

@@ -5,6 +5,7 @@ Each function returns a value of its type or an empty one, and never raises.
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+A_MONTH_S = 30 * 86_400.0
 LONGEST_NUMBER = 20
 """Digits of 64 bits. Python refuses to read a number of thousands."""
 
@@ -21,8 +23,26 @@ def decode_object(data: bytes | str) -> dict[str, Any] | None:
     try:
         content = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        content = _decode_leniently(data)
     return content if isinstance(content, dict) else None
+
+
+def _decode_leniently(data: bytes | str) -> Any:
+    """What Python's own reader makes of it, which takes NaN and halves of characters; a broken byte becomes a mark."""
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        return _mend_texts(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _mend_texts(value: Any) -> Any:
+    """Half a character (a lone surrogate) cannot be stored; it becomes a mark."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_mend_texts(key): _mend_texts(inner) for key, inner in value.items()}
+    return [_mend_texts(inner) for inner in value] if isinstance(value, list) else value
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -52,15 +72,15 @@ def as_count(value: Any) -> int | None:
 
 
 def as_seconds(value: str) -> float | None:
-    """The seconds of `2`, `2.5s` or an HTTP date (from now); None for what is no finite time."""
+    """The seconds of `2`, `2.5s` or an HTTP date (from now), at most a month; None for what is no finite time."""
     try:
         seconds = float(value.removesuffix("s"))
     except ValueError:
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)
         seconds = (when - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), A_MONTH_S) if math.isfinite(seconds) else None

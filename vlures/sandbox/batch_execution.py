@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -192,7 +193,7 @@ def _write_strays(batch: Batch, outcome: _Outcome) -> None:
 
 def shuffle_lines(path: Path, offsets: list[int], seed: str) -> None:
     """Put the lines of a file in another order, one line in memory at a time."""
-    order = list(zip(offsets, [*offsets[1:], path.stat().st_size], strict=True))
+    order = list(pairwise([*offsets, path.stat().st_size]))  # none where there are no lines
     random.Random(seed).shuffle(order)  # noqa: S311 (an order, not a secret)
     shuffled = path.with_name(path.stem + "-shuffled.part")
     with path.open("rb") as source, shuffled.open("wb") as target:

@@ -53,7 +53,7 @@ def _batch(text: str, *options: str, places: tuple[str, ...] = ("create", "gemin
 KINDS: Mapping[str, FaultKind] = MappingProxyType(
     {
         "429": _http(
-            "rate limit; retry_after=SECONDS (none: no hint), per_day=1 for Gemini's daily quota",
+            "rate limit; retry_after=SECONDS (none: no hint), per_day=1: the day's quota",
             "retry_after",
             "per_day",
             "per_minute",

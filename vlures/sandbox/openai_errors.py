@@ -114,9 +114,10 @@ def struck_error(fault: Fault, words: dict[str, str]) -> OpenAIError:
     if fault.kind == "429":
         wait_s = fault.number("retry_after", -1.0)
         hint = f" Please try again in {wait_s:g}s." if wait_s >= 0 else ""
+        period = "day (RPD)" if fault.number("per_day", 0) else "min (RPM)"
         return OpenAIError(
             429,
-            f"Rate limit reached for requests in organization org-sandbox on requests per min (RPM).{hint}",
+            f"Rate limit reached for requests in organization org-sandbox on requests per {period}.{hint}",
             kind="requests",
             code="rate_limit_exceeded",
             retry_after_s=wait_s if wait_s >= 0 else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from google import genai
 from google.genai import types
 from google.genai.errors import APIError, ClientError
 
-from vlures.backends.batch import BatchState
+from vlures.backends.batch import BatchState, Lifetimes
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content, split_content
 from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import ADDRESS, VERSION
 from vlures.backends.gemini.results import read_batch, read_result_line
+from vlures.backends.gemini.versions import split_version
 from vlures.backends.shards import Line, ShardFile
 from vlures.backends.threads import in_daemon_thread
 from vlures.backends.wire import as_text
@@ -60,15 +62,17 @@ class GeminiBatch:
     """The Batch API's calls. key and base_url: of the provider, or of what answers in its place."""
 
     provider = PROVIDER
+    lifetimes = Lifetimes(batch=timedelta(hours=48), input=timedelta(hours=48), results=timedelta(weeks=6))
     needs_trial = False
 
     def __init__(self, key: str, base_url: str | None, model: str, *, summary: bool) -> None:
         """summary: ask for one of the model's thinking."""
         # The SDK warns of every state of a batch that is newer than itself.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
+        host, version = split_version(base_url)
         options = types.HttpOptions(
-            base_url=base_url or ADDRESS,
-            api_version=VERSION,
+            base_url=host or ADDRESS,
+            api_version=version or VERSION,
             retry_options=types.HttpRetryOptions(attempts=1),  # a retried creation would be a second paid batch
             client_args={"event_hooks": {"request": [_limit_waits]}},
         )
@@ -154,9 +158,24 @@ class GeminiBatch:
             operation = await in_daemon_thread(lambda: self._sdk.operations.get(Operation(batch_id)))
             return read_batch(batch_id, operation.content)
 
+    async def cancel(self, batch_id: str) -> None:
+        """One that has ended cannot be cancelled, says a 400."""
+        with Errors():
+            try:
+                await in_daemon_thread(lambda: self._sdk.batches.cancel(name=batch_id))
+            except ClientError as error:
+                if error.code not in (400, 409):
+                    raise
+
     async def download(self, file_id: str, path: Path) -> None:
         with Errors():
             await in_daemon_thread(lambda: self._sdk.files.download(file=file_id, destination=path))
+
+    async def delete(self, file_id: str) -> None:
+        """The names of result files are longer than those that can be deleted, so these stay for their six weeks:
+        https://github.com/googleapis/python-genai/issues/1759"""
+        with Errors():
+            await in_daemon_thread(lambda: self._sdk.files.delete(name=file_id))
 
     def read_line(self, line: bytes) -> Response | None:
         return read_result_line(line)

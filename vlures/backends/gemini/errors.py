@@ -28,7 +28,9 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
     if code in (401, 403) or "API_KEY_INVALID" in reasons:
         return VluresError(f"Gemini refuses the key: {said} Check GOOGLE_API_KEY or GEMINI_API_KEY, then run again.")
     if code == 404:
-        return VluresError(f"Gemini does not know the model: {said} Name another one with --model.")
+        return VluresError(
+            f"Gemini does not know the model: {said} Name another one with --model, or check the base URL."
+        )
     if code == 402 or _NO_CREDIT.search(message):
         return VluresError(f"Gemini's account has no credit left: {said} Add credit, then run the same command again.")
     if status == "FAILED_PRECONDITION":

@@ -14,6 +14,7 @@ import aiohttp
 
 from vlures.backends.gemini.content import build_content, read_answer, split_content
 from vlures.backends.gemini.errors import PROVIDER, read_error
+from vlures.backends.gemini.versions import split_version
 from vlures.backends.wire import as_object, as_text, decode_object
 from vlures.errors import Retry
 from vlures.images import PICTURES_HELD, EncodedImages
@@ -22,6 +23,9 @@ from vlures.records import Failure, Request, Response
 ADDRESS = "https://generativelanguage.googleapis.com"
 VERSION = "v1"
 HTTP_OK = 200
+CONNECT_TIMEOUT_S = 30.0
+LOST_ANSWER_RETRIES = 4
+"""Of a reply that began: its answer may have been charged each time."""
 
 
 class GeminiLive:
@@ -34,7 +38,8 @@ class GeminiLive:
     ) -> None:
         """summary: ask for one of the model's thinking."""
         self._headers = {"x-goog-api-key": key, "Content-Type": "application/json"}
-        self._address = f"{(base_url or ADDRESS).rstrip('/')}/{VERSION}/models"
+        host, version = split_version(base_url)
+        self._address = f"{host or ADDRESS}/{version or VERSION}/models"
         self._concurrency = concurrency
         self._service_tier = service_tier
         self._summary = summary
@@ -52,12 +57,16 @@ class GeminiLive:
         try:
             async with self._session().post(url, data=data, headers=self._headers) as reply:
                 body = await reply.read()
-        except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
             raise Retry(str(error), code="connection", reached=False) from error
+        except aiohttp.ClientPayloadError as error:
+            raise Retry(f"the reply broke off ({error})", code="cut reply", limit=LOST_ANSWER_RETRIES) from error
         except (aiohttp.ClientError, OSError) as error:
             raise Retry(f"the connection was lost ({error or type(error).__name__})", code="connection") from error
         except ValueError as error:
-            raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
+            raise Retry(
+                f"the reply could not be read ({error})", code="unreadable reply", limit=LOST_ANSWER_RETRIES
+            ) from error
         document = decode_object(body)
         if reply.status != HTTP_OK:
             error_status = as_text(as_object((document or {}).get("error")).get("status")) or reply.reason or ""
@@ -66,13 +75,15 @@ class GeminiLive:
                 return Response(request.key, "failed", error=outcome)
             raise outcome
         if document is None:
-            raise Retry("the reply could not be read (it is no JSON object)", code="unreadable reply")
+            reason = "the reply could not be read (it is no JSON object)"
+            raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES)
         return read_answer(request.key, document)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open is None:
             connector = aiohttp.TCPConnector(limit=self._concurrency)
-            timeout = aiohttp.ClientTimeout(total=None)  # the driver's own stands around every call
+            # The driver's own stands around every call.
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
             self._open = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True)
         return self._open
 

@@ -16,6 +16,10 @@ from vlures.backends.patience import Patience
 from vlures.config import find_address, find_key
 from vlures.errors import UsageError
 
+OPENAI_MODELS = re.compile(r"(openai/)?(gpt-\d|chatgpt|o\d)")
+"""Models that refuse `max_tokens`, wherever they are served. The others' servers have known that word for longest, and
+some know no other: https://github.com/ollama/ollama/issues/7125."""
+
 
 def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
@@ -29,9 +33,11 @@ def connect_live(setup: Setup) -> Backend:
     """One call per request, to OpenAI or to any server that speaks its chat completions."""
     config = setup.config
     options = client_options(setup)
-    client = OpenAILive(
-        options, make_bodies(config), setup.journal, config.concurrency, official=is_official(options["base_url"])
-    )
+    official = is_official(options["base_url"])
+    bodies = make_bodies(config)
+    if not official and not OPENAI_MODELS.match(config.run_model):
+        bodies.allowance = "max_tokens"
+    client = OpenAILive(options, bodies, setup.journal, config.concurrency, official=official)
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
     return LiveDriver(client, LivePolicy.of(config), patience, setup.observer, setup.keep_going)
 

@@ -6,16 +6,19 @@ Sources: the SDK's own reference texts (openai 3.54), the Batch guide of 2026-09
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, cast
 
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, BadRequestError, ConflictError, OpenAI
 
 from vlures.backends import Journal, Observer
-from vlures.backends.batch import BatchState, JobProblem
-from vlures.backends.openai.bodies import Bodies, Endpoint
-from vlures.backends.openai.errors import PROVIDER, Errors, UnreadableReply
+from vlures.backends.batch import BatchState, JobProblem, Lifetimes
+from vlures.backends.openai.bodies import ENDPOINTS, Bodies, Endpoint
+from vlures.backends.openai.errors import NO_CREDIT, PROVIDER, Errors, UnreadableReply, read_failure
 from vlures.backends.openai.image_files import LIFETIME_S, ImageFiles
 from vlures.backends.openai.pictures import split_body
 from vlures.backends.patience import Patience
@@ -48,6 +51,7 @@ class OpenAIBatch:
     """The Batch API's calls, as the batch driver needs them."""
 
     provider = PROVIDER
+    lifetimes = Lifetimes(batch=timedelta(hours=24), input=timedelta(days=30), results=timedelta(days=30))
 
     def __init__(
         self, options: Mapping[str, Any], bodies: Bodies, journal: Journal, patience: Patience, observer: Observer
@@ -60,10 +64,10 @@ class OpenAIBatch:
         self._patience = patience
         self._observer = observer
         self._form = f"file ids in batches at {self._client.base_url}"
-        bodies.files = ImageFiles(self._upload_picture, journal, str(self._client.base_url))
+        bodies.files = ImageFiles(self._upload_picture, journal, account_of(self._client))
         known = journal.recall(self._form)
         if bodies.transport == "file" and known and not known["works"]:
-            self._send_inline(f"did not take it on {known['time'][:10]} ({known['reason']})")
+            self._send_inline(f" on {known['time'][:10]}", known["reason"])
 
     # The form of a line
 
@@ -80,15 +84,15 @@ class OpenAIBatch:
         if outcome.error.transient:
             return False
         reason = outcome.error.message
-        if "file" in reason.lower() or "image" in reason.lower():
+        if "file" in reason.lower():  # else it may be about this one request
             self._journal.remember(self._form, {"works": False, "reason": reason, "time": now()})
-        self._send_inline(f"refused it ({reason})")
+        self._send_inline("", reason)
         return True
 
-    def _send_inline(self, why: str) -> None:
+    def _send_inline(self, when: str, reason: str) -> None:
         self._bodies.transport = "inline"
         self._observer.say(
-            f"Pictures go inline: of a batch that names its pictures by the ids of files, {PROVIDER} {why}."
+            f"Pictures go inline: {PROVIDER} refused a batch that names them by the ids of their files{when} ({reason})"
         )
 
     async def place_images(self, requests: Iterable[Request]) -> None:
@@ -96,8 +100,7 @@ class OpenAIBatch:
             await self._bodies.files.place_all(requests, self._patience.call)
 
     async def _upload_picture(self, image: Image) -> tuple[str, float | None]:
-        with Errors():
-            return await upload_picture(self._client, image)
+        return await upload_picture(self._client, image)
 
     def write_line(self, request: Request) -> Line:
         return write_line(request, self._bodies)
@@ -138,10 +141,19 @@ class OpenAIBatch:
         with Errors():
             return read_batch(await self._client.batches.retrieve(batch_id))
 
+    async def cancel(self, batch_id: str) -> None:
+        """It goes on as `cancelling` for up to ten minutes. One that has ended cannot be cancelled, says a 409 or 400."""
+        with Errors(), suppress(ConflictError, BadRequestError):
+            await self._client.batches.cancel(batch_id)
+
     async def download(self, file_id: str, path: Path) -> None:
         with Errors():
             async with self._client.files.with_streaming_response.content(file_id) as reply:
                 await reply.stream_to_file(path)
+
+    async def delete(self, file_id: str) -> None:
+        with Errors():
+            await self._client.files.delete(file_id)
 
     def read_line(self, line: bytes) -> Response | None:
         response = read_result_line(line, self._bodies.endpoint)
@@ -152,16 +164,23 @@ class OpenAIBatch:
         self._uploader.close()
 
 
+def account_of(client: AsyncOpenAI) -> str:
+    """What tells the files of one account from another's, without showing the key."""
+    who = f"{client.api_key} {client.organization} {client.project}"
+    return f"{client.base_url} as {hashlib.sha256(who.encode()).hexdigest()[:8]}"
+
+
 async def upload_picture(client: AsyncOpenAI, image: Image) -> tuple[str, float | None]:
-    """Upload a picture for requests to name: its file's id, and when that expires."""
+    """Upload a picture for requests to name: its file's id, and when that expires. Raises Retry and VluresError."""
     data = await asyncio.to_thread(read_bytes, image)
     name = f"{image.digest[:16]}.{image.mime_type.removeprefix('image/')}"
-    uploaded = await client.files.create(
-        file=(name, data, image.mime_type),
-        purpose="vision",
-        expires_after={"anchor": "created_at", "seconds": LIFETIME_S},
-    )
-    return read_file_id(uploaded), as_count(_dump(uploaded).get("expires_at"))
+    with Errors(picture=image.path):
+        uploaded = await client.files.create(
+            file=(name, data, image.mime_type),
+            purpose="vision",
+            expires_after={"anchor": "created_at", "seconds": LIFETIME_S},
+        )
+        return read_file_id(uploaded), as_count(_dump(uploaded).get("expires_at"))
 
 
 def _dump(reply: Any) -> dict[str, Any]:
@@ -208,7 +227,16 @@ def read_batch(reply: Any) -> BatchState:
         problem=problem,
         reason=reason,
         resubmit=status != "cancelled",
+        deadline=_read_moment(batch.get("expires_at")),
     )
+
+
+def _read_moment(seconds: object) -> datetime | None:
+    """A time since 1970, where it is one."""
+    try:
+        return datetime.fromtimestamp(as_count(seconds) or 0, UTC) if seconds else None
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def _batch_error(error: Mapping[str, Any]) -> str:
@@ -219,6 +247,7 @@ def _batch_error(error: Mapping[str, Any]) -> str:
 def read_result_line(line: bytes, endpoint: Endpoint) -> Response | None:
     """What a line of an output or error file says of its request; None if nothing can be made of it.
 
+    endpoint: the one that is asked today. A batch of an earlier run may have asked the other, which its answers show.
     Failures come in two shapes: an API error in `response.body.error`, or `response: null` with `error`.
     """
     content = decode_object(line) or {}
@@ -227,14 +256,23 @@ def read_result_line(line: bytes, endpoint: Endpoint) -> Response | None:
         return None
     reply = content.get("response")
     if not isinstance(reply, dict):
-        return Response(key, "failed", error=_line_failure(content.get("error"), 0))
+        return read_failure(key, _line_failure(content.get("error"), 0))
     status_code = as_count(reply.get("status_code")) or 0
     body = reply.get("body")
     body = (decode_object(body) or {}) if isinstance(body, str) else as_object(body)
     error = body.get("error") or content.get("error")
     if not error and (status_code == HTTP_OK or body.get("choices") or body.get("output")):
-        return endpoint.read(key, body)
-    return Response(key, "failed", error=_line_failure(error, status_code))
+        return _find_endpoint(body, endpoint).read(key, body)
+    return read_failure(key, _line_failure(error, status_code))
+
+
+def _find_endpoint(body: Mapping[str, Any], asked: Endpoint) -> Endpoint:
+    """The endpoint whose answer a body is."""
+    if body.get("object") == "response" or ("output" in body and "choices" not in body):
+        return ENDPOINTS["responses"]
+    if body.get("object") == "chat.completion" or "choices" in body:
+        return ENDPOINTS["chat"]
+    return asked
 
 
 def _line_failure(error: Any, status_code: int) -> Failure:
@@ -243,5 +281,5 @@ def _line_failure(error: Any, status_code: int) -> Failure:
     message = str(known.get("message") or (error if isinstance(error, str) else "") or "no reason was given")
     transient = (
         status_code in (0, 408, 409, 429) or status_code >= 500 or code in ("batch_expired", "rate_limit_exceeded")
-    ) and code != "insufficient_quota"
+    ) and code not in NO_CREDIT
     return Failure(f"{status_code} {code}" if status_code else code, message, transient)

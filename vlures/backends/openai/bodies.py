@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vlures.backends.openai import chat, responses
@@ -11,6 +11,7 @@ from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
 from vlures.backends.openai.pictures import Picture, fill_template, inline_picture, split_body
 from vlures.backends.shards import Line
 from vlures.config import ImageTransport, RunConfig
+from vlures.errors import UsageError
 from vlures.records import Request, Response
 
 
@@ -32,7 +33,7 @@ ENDPOINTS = {
 @dataclass(slots=True)
 class Bodies:
     """Writes requests as a run's configuration wants them. transport may change while it runs: a provider may refuse
-    one. files: where transport is `file`."""
+    one. files: where transport is `file`. allowance: what the most tokens of an answer are called in chat completions."""
 
     endpoint: Endpoint
     transport: ImageTransport
@@ -40,10 +41,15 @@ class Bodies:
     service_tier: str | None
     summary: bool
     files: ImageFiles | None = None
+    allowance: str = "max_completion_tokens"
+    _addresses: dict[str, str] = field(default_factory=dict)
 
     def build(self, request: Request) -> dict[str, Any]:
         """The body, with a mark where a picture comes in base64."""
-        return self.endpoint.build(request, self._picture(request), self.service_tier, summary=self.summary)
+        body = self.endpoint.build(request, self._picture(request), self.service_tier, summary=self.summary)
+        if "max_completion_tokens" in body:
+            body[self.allowance] = body.pop("max_completion_tokens")
+        return body
 
     def write(self, request: Request) -> Line:
         """The body as bytes."""
@@ -53,8 +59,17 @@ class Bodies:
         if self.transport == "file" and self.files is not None:
             return Picture(file_id=self.files.find(request.image) or PLACEHOLDER)
         if self.transport == "url":
-            return Picture(address=fill_template(self.template, request.image, request.sample_id))
+            return Picture(address=self._address(request))
         return inline_picture(request.image)
+
+    def _address(self, request: Request) -> str:
+        address = fill_template(self.template, request.image, request.sample_id)
+        if self._addresses.setdefault(address, request.image.digest) != request.image.digest:
+            raise UsageError(
+                f"image_url_template {self.template!r} gives {address} for several pictures, one of them {request.image.path}; add "
+                "{name}, {folder} or {sha256} to tell them apart."
+            )
+        return address
 
 
 def make_bodies(config: RunConfig) -> Bodies:

@@ -24,7 +24,19 @@ PARAMETERS = {
 }
 """Ours → theirs. `max_tokens` is refused by today's models. `image_detail` stands beside the picture instead."""
 
-STATUSES: dict[str, Status] = {"stop": "ok", "length": "truncated", "content_filter": "refused"}
+STATUSES: dict[str, Status] = {
+    "stop": "ok",
+    "stop_sequence": "ok",
+    "end_turn": "ok",
+    "eos": "ok",
+    "eos_token": "ok",
+    "length": "truncated",
+    "model_length": "truncated",
+    "content_filter": "refused",
+}
+"""OpenAI's own words, and those of servers that speak its language, in whatever case: `eos` is Together's for an answer that ended by itself
+(https://github.com/togethercomputer/together-py, types/chat/chat_completion.py), `model_length` Mistral's for a full context
+(https://docs.mistral.ai/api)."""
 
 
 def build_completion(request: Request, picture: Picture, service_tier: str | None, *, summary: bool) -> dict[str, Any]:  # noqa: ARG001
@@ -68,7 +80,7 @@ def read_completion(key: str, body: Mapping[str, Any]) -> Response:
         usage=_read_usage(body.get("usage")),
         response_id=as_text(body.get("id")),
     )
-    status = STATUSES.get(finish_reason or "")
+    status = STATUSES.get((finish_reason or "").lower())
     if refusal or status == "refused":
         return replace(heard, status="refused", text=refusal or text)
     if status == "truncated":
@@ -76,6 +88,9 @@ def read_completion(key: str, body: Mapping[str, Any]) -> Response:
         return replace(heard, status="truncated", error=None if text else Failure("no text", advice))
     if text and (status == "ok" or finish_reason is None):
         return replace(heard, status="ok")
+    if text:
+        doubt = f"The finish reason {finish_reason!r} is not known here, so the text is taken for cut short."
+        return replace(heard, status="truncated", error=Failure("unknown end", doubt))
     what = f"finish reason {finish_reason!r}" if choice else "an answer without choices"
     error = Failure("empty answer", f"No text came ({what}).", transient=status == "ok" or not choice)
     return replace(heard, text=None, error=error)
@@ -89,4 +104,5 @@ def _read_usage(usage: Any) -> Usage | None:
         output_tokens=as_count(usage.get("completion_tokens")),
         cached_tokens=as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
         thinking_tokens=as_count(as_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        cache_write_tokens=as_count(as_object(usage.get("prompt_tokens_details")).get("cache_write_tokens")),
     )

@@ -6,14 +6,32 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import openai
 
-from vlures.backends.wire import as_object, as_seconds
+from vlures.backends.wire import as_object, as_seconds, as_text
 from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
-from vlures.records import Failure
+from vlures.records import Failure, Response
 
 PROVIDER = "OpenAI"
+
+
+NOT_IMPLEMENTED = 501
+LOST_ANSWER_RETRIES = 4
+"""Of a reply that began: its answer may have been charged each time."""
+
+NO_CREDIT = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+    }
+)
+"""Codes, the first a type too, of a 429 that no waiting mends:
+https://learn.microsoft.com/microsoft-cloud/dev/dev-proxy/concepts/openai-insufficient-quota"""
 
 
 class UnreadableReply(ValueError):
@@ -23,13 +41,20 @@ class UnreadableReply(ValueError):
 class Errors:
     """Turns the SDK's exceptions into what the drivers know.
 
-    creating: a lost reply, or a server error, leaves open whether a batch was made.
+    creating: a lost reply, or a server error, leaves open whether a batch was made. passing: what is left as it is.
+    picture: the file that is uploaded.
     """
 
-    def __init__(self, *, creating: bool = False, passing: type[BaseException] | None = None) -> None:
-        """passing: what is left as it is."""
+    def __init__(
+        self,
+        *,
+        creating: bool = False,
+        passing: type[BaseException] | None = None,
+        picture: Path | None = None,
+    ) -> None:
         self._creating = creating
         self._passing = passing
+        self._picture = picture
 
     def __enter__(self) -> None:
         return None
@@ -46,34 +71,63 @@ class Errors:
         if unreadable or type(error).__module__.startswith("httpx"):
             if self._creating:
                 raise InDoubt(str(error)) from error
-            raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
+            reason = f"the reply could not be read ({error})"
+            raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES) from error
 
     def _of_connection(self, error: openai.APIConnectionError) -> Exception:
         if isinstance(error.__cause__, VluresError):
             return error.__cause__  # a picture that changed while a shard was read from it
         cause = str(error.__cause__ or error)
-        never_sent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+        never_sent = _was_never_sent(error.__cause__)
         if self._creating and not never_sent:
             return InDoubt(cause or "connection lost")
+        if type(_innermost(error)).__name__ == "ClientPayloadError":
+            return Retry(cause or "the reply broke off", code="cut reply", limit=LOST_ANSWER_RETRIES)
         return Retry(cause or "connection lost", code="connection", reached=not never_sent)
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
         said = f"{error.status_code} {_message(error)}"
+        if error.status_code == 404 and self._picture:
+            return VluresError(
+                f"OpenAI takes no pictures as files at that address: {said} Check the base URL, or leave out "
+                "--image-transport file, then run again."
+            )
         if error.status_code == 404:
             return NotFound(said)
         if error.status_code in (401, 403):
             return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
-        if error.status_code == 429 and error.code == "insufficient_quota":
+        if _has_no_credit(error.status_code, as_text(error.code), as_text(error.type)):
             return VluresError(
                 f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
             )
         if self._creating and (error.status_code in (408, 409) or error.status_code >= 500):
-            return InDoubt(said)
+            return InDoubt(said, asked_wait(error.response.headers))
         if error.status_code in (408, 409, 429) or error.status_code >= 500:
             return Retry(said, code=str(error.status_code), after_s=asked_wait(error.response.headers))
+        if self._picture:
+            return VluresError(
+                f"OpenAI refuses {self._picture} as a file: {said} Mend the picture or leave out --image-transport file, then "
+                "run again."
+            )
         if error.status_code == 413 or "too large" in said.lower():
             return VluresError(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
         return VluresError(f"OpenAI refuses the request: {said} Mend what it names, then run again.")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _was_never_sent(cause: BaseException | None) -> bool:
+    """Whether a connection was never there, so that the server cannot have acted."""
+    inner = cause.__cause__ if cause else None
+    if type(inner).__module__.startswith("aiohttp"):
+        # Over aiohttp the SDK calls a connection that broke off a ConnectTimeout too; what aiohttp raised is below.
+        names = {kind.__name__ for kind in type(inner).__mro__}
+        return not names.isdisjoint({"ClientConnectorError", "ConnectionTimeoutError"})
+    return type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
 
 
 def _message(error: openai.APIStatusError) -> str:
@@ -89,6 +143,12 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     return milliseconds / 1000 if milliseconds is not None else as_seconds(headers.get("retry-after", ""))
 
 
+def _has_no_credit(status: int, *words: str | None) -> bool:
+    """Whether an error of this status, code and type is about money. DeepSeek and OpenRouter say it by 402:
+    https://api-docs.deepseek.com/quick_start/error_codes"""
+    return status == 402 or (status == 429 and not NO_CREDIT.isdisjoint(words))
+
+
 _PER_DAY = re.compile(r"per day|\b[RT]PD\b", re.IGNORECASE)
 
 
@@ -102,16 +162,17 @@ def read_live_error(
     """
     message = " ".join(str(error.get("message") or error.get("detail") or "no reason was given").split())[:400]
     message = message if message.endswith((".", "!", "?")) else f"{message}."
-    code = str(error.get("code") or error.get("type") or "")
+    words = [as_text(error.get(name)) or "" for name in ("code", "type")]
+    code = next((word for word in words if word and not word.isdecimal()), "")  # some repeat the status here
     said = f"{status} {message}"
-    if status in (401, 403):
+    if status == 401 or (status == 403 and official):
         return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
-    if status == 404:
+    if status == 404 and "file" not in message.lower():
         hint = (
             "Name another one with --model." if official else "Check --base-url (it ends in /v1, mostly) and --model."
         )
         return VluresError(f"{model} is not to be had at that address: {said} {hint}")
-    if status == 429 and code == "insufficient_quota":
+    if _has_no_credit(status, *words):
         return VluresError(f"OpenAI's account has no credit left: {said} Add credit, then run the same command again.")
     after_s = asked_wait(headers)
     if status == 429 and _PER_DAY.search(message):
@@ -122,9 +183,27 @@ def read_live_error(
         )
     if status == 429:
         return Retry(said, code="429", after_s=after_s, signal="overload" if code == "resource_unavailable" else "rate")
-    if status in (408, 409) or status >= 500:
+    if status in (408, 409) or (status >= 500 and status != NOT_IMPLEMENTED):
         return Retry(said, code=str(status), after_s=after_s, signal="overload" if status in (503, 529) else None)
     return Failure(f"{status} {code}".strip(), message)
+
+
+WITHHELD = frozenset(
+    {
+        "invalid_prompt",
+        "content_filter",
+        "content_policy_violation",
+        "image_content_policy_violation",
+        "moderation_blocked",
+    }
+)
+"""Codes of errors by which a provider's filters refuse a request. To ask again, unasked, would change nothing."""
+
+
+def read_failure(key: str, failure: Failure) -> Response:
+    """What an error makes of a request: its provider's filters refused it, or it failed."""
+    refused = failure.code.rpartition(" ")[2] in WITHHELD
+    return Response(key, "refused" if refused else "failed", error=failure)
 
 
 def error_of(body: object) -> Mapping[str, object]:

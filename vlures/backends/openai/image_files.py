@@ -11,16 +11,19 @@ from dataclasses import replace
 
 from vlures.backends import Journal
 from vlures.records import Image, Request, Response
+from vlures.store import now
 
 LIFETIME_S = 30 * 86_400
 """What we ask for: as long as OpenAI keeps the files of a batch."""
 OUTLIVES_S = 2 * 86_400
-"""A file is not used any more in its last two days: a batch may take one, and some more to be noticed."""
+"""A file is not used any more in its last two days: a batch may take one, and some more to be noticed. Where files live
+shorter than that, in the second half of their life."""
 UPLOADS_AT_ONCE = 8
 PLACEHOLDER = "file-" + 24 * "0"
 """Stands for an id that is not known yet, where only lengths matter."""
 
 _FILE_ID = re.compile(r"file-[\w-]+")
+_IS_GONE = re.compile(r"no such|not[ _]found|(not|n't|no longer) exist|expired|deleted|cannot find", re.IGNORECASE)
 
 Upload = Callable[[Image], Awaitable[tuple[str, float | None]]]
 """Uploads a picture: its id, and when it expires (seconds since the epoch) where the provider said so. Raises Retry."""
@@ -36,17 +39,16 @@ class ImageFiles:
         self._upload = upload
         self._journal = journal
         self._account = account
-        self._ids: dict[str, str] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def find(self, image: Image) -> str | None:
         """The id of the picture's file, if it has one that lives long enough."""
         file = self._journal.recall(self._name(image.digest))
-        if not file or file["expires_at"] < time.time() + OUTLIVES_S:
+        if not file or self._journal.recall(self._gone(file["file_id"])):
             return None
-        self._ids[file["file_id"]] = image.digest
-        return str(file["file_id"])
+        outlives_s = min(OUTLIVES_S, file["lifetime_s"] / 2)
+        return str(file["file_id"]) if file["expires_at"] - time.time() > outlives_s else None
 
     async def place_all(self, requests: Iterable[Request], reach: Reach) -> None:
         """Upload the pictures that are not there yet."""
@@ -61,18 +63,26 @@ class ImageFiles:
         async with self._locks[image.digest], self._slots:
             if self.find(image) is None:
                 file_id, expires_at = await reach(lambda: self._upload(image))
-                facts = {"file_id": file_id, "expires_at": expires_at or time.time() + LIFETIME_S}
+                expires_at = expires_at or time.time() + LIFETIME_S
+                facts = {"file_id": file_id, "expires_at": expires_at, "lifetime_s": expires_at - time.time()}
                 self._journal.remember(self._name(image.digest), facts)
 
-    def mend(self, response: Response) -> Response:
-        """A failure that speaks of a file of ours: the file is gone, so it is forgotten and the request may go again."""
+    def mend(self, response: Response, image: Image | None = None) -> Response:
+        """A failure that says that a file is gone: it is not named again, and the request may go again. The file may be
+        one that an earlier run has uploaded. image: the one that the request named, where that is known."""
         error = response.error
-        if error is None or error.transient:
+        said = f"{error.code} {error.message}" if error else ""
+        if error is None or not _IS_GONE.search(said):
             return response
-        gone = [file_id for file_id in _FILE_ID.findall(error.message) if file_id in self._ids]
+        gone = _FILE_ID.findall(error.message)
+        if not gone and image is not None and "file" in said.lower():
+            gone = [file_id for file_id in [self.find(image)] if file_id]
         for file_id in gone:
-            self._journal.remember(self._name(self._ids.pop(file_id)), {})
+            self._journal.remember(self._gone(file_id), {"time": now()})
         return replace(response, error=replace(error, transient=True)) if gone else response
 
     def _name(self, digest: str) -> str:
         return f"picture {digest} at {self._account}"
+
+    def _gone(self, file_id: str) -> str:
+        return f"{file_id} is gone at {self._account}"

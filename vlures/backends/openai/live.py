@@ -10,16 +10,19 @@ import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from vlures.backends import Journal
-from vlures.backends.openai.batch import upload_picture
+from vlures.backends.openai.batch import account_of, upload_picture
 from vlures.backends.openai.bodies import Bodies
-from vlures.backends.openai.errors import PROVIDER, Errors, error_of, read_live_error
+from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors, error_of, read_failure, read_live_error
 from vlures.backends.openai.image_files import ImageFiles
-from vlures.backends.wire import decode_object
-from vlures.errors import NotFound, Retry, VluresError
+from vlures.backends.wire import as_count, decode_object
+from vlures.errors import Retry
 from vlures.images import PICTURES_HELD, EncodedImages
 from vlures.records import Failure, Image, Request, Response
 
 EMPTY_ANSWER_RETRIES = 2
+CONNECT_TIMEOUT_S = 30.0
+OK = 200
+ERRORS = range(400, 600)
 
 
 class OpenAILive:
@@ -59,46 +62,49 @@ class OpenAILive:
                     options={"headers": {"Content-Type": "application/json"}},
                 )
         except openai.APIStatusError as error:
-            return self._take_refusal(request, error)
-        except NotFound as error:
-            raise VluresError(f"{PROVIDER} finds nothing at that address ({error}); check the base URL.") from error
+            return self._take_error(
+                request, error.status_code, decode_object(error.response.content), error.response.headers
+            )
         body = decode_object(reply.content)
         if body is None:
-            raise Retry("the reply could not be read (it is no JSON object)", code="unreadable reply")
+            reason = "the reply could not be read (it is no JSON object)"
+            raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES)
+        if body.get("error") and not body.get("choices") and "output" not in body:
+            # A gateway may have begun to answer before it knew, and gives the status inside.
+            status = as_count(error_of(body).get("code")) or OK
+            return self._take_error(request, status if status in ERRORS else OK, body, reply.headers)
         response = self._bodies.endpoint.read(request.key, body)
         if response.error is not None and response.status == "failed" and response.error.transient:
             raise Retry(response.error.message, code=response.error.code, limit=EMPTY_ANSWER_RETRIES)
         return response
 
-    def _take_refusal(self, request: Request, error: openai.APIStatusError) -> Response:
-        outcome = read_live_error(
-            error.status_code,
-            error_of(decode_object(error.response.content)),
-            error.response.headers,
-            model=request.model,
-            official=self._official,
-        )
+    def _take_error(self, request: Request, status: int, body: object, headers: Mapping[str, str]) -> Response:
+        outcome = read_live_error(status, error_of(body), headers, model=request.model, official=self._official)
         if not isinstance(outcome, Failure):
-            raise outcome from error
-        response = Response(request.key, "failed", error=outcome)
-        if self._bodies.files is not None:
-            response = self._bodies.files.mend(response)
+            raise outcome
+        if status == OK:
+            raise Retry(outcome.message, code="error in a reply", limit=EMPTY_ANSWER_RETRIES)
+        response = read_failure(request.key, outcome)
+        if self._bodies.files is not None and self._bodies.transport == "file":
+            response = self._bodies.files.mend(response, request.image)
             if response.error is not None and response.error.transient:
-                raise Retry(outcome.message, code="file gone", limit=EMPTY_ANSWER_RETRIES) from error
+                raise Retry(outcome.message, code="file gone", limit=EMPTY_ANSWER_RETRIES)
         return response
 
     def _client(self) -> AsyncOpenAI:
         """Made inside the running loop, on first use."""
         if self._made is None:
             limits = httpx2.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
-            http_client = DefaultAioHttpClient(limits=limits, timeout=None)  # the driver's own stands around every call
-            self._made = AsyncOpenAI(**self._options, http_client=http_client)
-            self._bodies.files = ImageFiles(self._upload, self._journal, str(self._made.base_url))
+            # The driver's own time-out stands around every call.
+            timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
+            self._made = AsyncOpenAI(
+                **self._options, timeout=timeout, http_client=DefaultAioHttpClient(limits=limits, timeout=timeout)
+            )
+            self._bodies.files = ImageFiles(self._upload, self._journal, account_of(self._made))
         return self._made
 
     async def _upload(self, image: Image) -> tuple[str, float | None]:
-        with Errors():
-            return await upload_picture(self._client(), image)
+        return await upload_picture(self._client(), image)
 
     async def close(self) -> None:
         if self._made is not None:

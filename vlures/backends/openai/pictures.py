@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-import msgspec
-
-from vlures.backends.shards import Line
+from vlures.backends.shards import Line, encode_line
 from vlures.errors import UsageError
 from vlures.records import Image
 
@@ -33,20 +32,21 @@ def split_body(body: Mapping[str, object]) -> Line:
 
     A NUL right before the end of a string marks the picture's place: an article is never last in its string.
     """
-    head, mark, tail = msgspec.json.encode(body).partition(b'base64,\\u0000"')
+    head, mark, tail = encode_line(body).partition(b'base64,\\u0000"')
     return Line(head + b"base64,", b'"' + tail) if mark else Line(head, None)
 
 
 def fill_template(template: str, image: Image, sample_id: int) -> str:
-    """The address of a sample's picture from `image_url_template`.
+    """The address of a sample's picture from `image_url_template`; what stands for a word is quoted as addresses need it.
 
     Raises UsageError for a placeholder that there is not.
     """
     path = Path(image.path)
-    words = {"id": sample_id, "name": path.name, "stem": path.stem, "folder": path.parent.name, "sha256": image.digest}
+    names = {"name": path.name, "stem": path.stem, "folder": path.absolute().parent.name}
+    words = {"id": sample_id, "sha256": image.digest, **{word: quote(name, safe="") for word, name in names.items()}}
     try:
         return template.format_map(words)
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         known = ", ".join(f"{{{word}}}" for word in words)
         raise UsageError(
             f"image_url_template {template!r} cannot be filled ({error!r}); it may hold {known}."

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vlures.backends.openai.errors import read_failure
 from vlures.backends.openai.pictures import Picture
 from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
 from vlures.records import Failure, Request, Response, Usage
@@ -75,7 +76,8 @@ def read_response(key: str, body: Mapping[str, Any]) -> Response:
     if failure:
         code, message = str(failure.get("code") or "failed"), str(failure.get("message") or "no reason was given")
         transient = code in ("server_error", "rate_limit_exceeded")
-        return replace(heard, text=None, error=Failure(code, message, transient))
+        failed = read_failure(key, Failure(code, message, transient))
+        return replace(heard, text=None, status=failed.status, error=failed.error)
     error = Failure("empty answer", f"No text came (status {status!r}).", transient=status in ("completed", None))
     return replace(heard, text=None, error=error)
 
@@ -99,4 +101,5 @@ def _read_usage(usage: Any) -> Usage | None:
         output_tokens=as_count(usage.get("output_tokens")),
         cached_tokens=as_count(as_object(usage.get("input_tokens_details")).get("cached_tokens")),
         thinking_tokens=as_count(as_object(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        cache_write_tokens=as_count(as_object(usage.get("input_tokens_details")).get("cache_write_tokens")),
     )
