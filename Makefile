@@ -24,7 +24,7 @@ floors: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist worksteal tests
+	$(BIN)/pytest -n 4 --dist worksteal tests
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/run_all.py

@@ -96,6 +96,14 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         sandbox = true
         forget_lost = true
         fault = ["hang"]
+        canary = false
+        wait = false
+        finish_live = "2.5 %"
+        stall_after_s = 60
+        delete_remote_files = true
+        max_cost = 20
+        price_input = 0.1
+        price_output = 0
         [dataset]
         Sw = "data/sw"
         Urdu = "data/ur"
@@ -152,6 +160,10 @@ REFUSED = {
     "a wish to redo failures": ('redo = ["failed"]', ["`redo`", "choose from truncated, refused"]),
     "too hot": ("temperature = 2.1", ["`temperature` is 2.1"]),
     "a batch too long": ("batch_size = 50_001", ["`batch_size`"]),
+    "a cost below nothing": ("max_cost = -1", ["`max_cost`"]),
+    "a negative price": ("price_input = -0.5", ["`price_input`"]),
+    "a share that is none": ('finish_live = "two"', ["`finish_live`", "2%"]),
+    "a name of rehearsals": ('name = "sandbox-x"', ["`name`", "rehearsals"]),
     "a batch too large": ("batch_bytes = 2_000_000_001", ["`batch_bytes`"]),
     "no time at all": ("poll_s = 0", ["`poll_s` is 0"]),
     "a task that is none": ("tasks = [0]", ["`tasks`", "no task 0"]),

@@ -6,11 +6,11 @@ from pathlib import Path, PosixPath
 import pytest
 from PIL import Image as Pillow
 
+from vlures.benchmark import load_benchmark
 from vlures.config import load_config
 from vlures.dataset import load_dataset
 from vlures.errors import VluresError
 from vlures.records import Cell, Dataset
-from vlures.run import load_benchmark
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 GIF = b"GIF87a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x08\x04\0\x01\x04\x04\0;"

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vlures.prompts
+from vlures.benchmark import load_prompts
 from vlures.config import load_config
 from vlures.errors import VluresError
 from vlures.prompts import SETTINGS, build_cell_prompt, load_pack, read_pack
 from vlures.records import LANGUAGES, TASKS, Cell, Language, Setting
-from vlures.run import load_prompts
 
 GOLDEN = Path(__file__).parent / "golden"
 ARTICLE = "First line with {task} {article} {{x}} 100 % {\n{question} %s \\1 $task }\nLast line."

@@ -95,14 +95,17 @@ def test_the_summary_counts_by_cell_and_in_all_and_adds_up_the_tokens(tmp_path: 
         "name": "gpt",
         "setting": "1shot_rationales",
         "status": {"ok": 3, "failed": 1},
+        "cost_usd": None,
         "cells": {
             "En-t1": {
                 "status": {"ok": 1, "failed": 1},
                 "usage": {"input_tokens": 7, "output_tokens": 1, "cached_tokens": 0, "thinking_tokens": 0},
+                "cost_usd": None,
             },
             "Ur-t7": {
                 "status": {"ok": 2},
                 "usage": {"input_tokens": 110, "output_tokens": 22, "cached_tokens": 5, "thinking_tokens": 3},
+                "cost_usd": None,
             },
         },
     }

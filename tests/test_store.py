@@ -225,6 +225,18 @@ def test_tokens_are_counted_for_every_answer_that_was_paid(tmp_path: Path) -> No
         assert store.totals(Cell("En", 1)).input_tokens == 0
 
 
+def test_tokens_that_a_line_does_not_know_or_counts_otherwise_are_none(tmp_path: Path, path: Path) -> None:
+    usage = b'{"input_tokens":7,"output_tokens":null,"audio_tokens":3}'
+    with path.open("ab") as file:
+        file.write(b'{"key":"Sw-t3-1shot-rationales-4","status":"ok","usage":' + usage + b',"job":"tag"}\n')
+        file.write(b'{"key":"Sw-t3-1shot-rationales-5","status":"ok","usage":null}\n')
+    with opened(tmp_path) as store:
+        assert sorted(store.entries(CELL)) == [1, 2, 3, 4, 5]
+        totals = store.totals(CELL, "batch")
+        assert (totals.input_tokens, totals.output_tokens) == (7, 0)
+        assert store.totals(CELL).input_tokens == 37
+
+
 def test_responses_come_by_ascending_number(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for number in (10, 2, 33, 1):
@@ -398,6 +410,13 @@ GARBAGE = {
     "a key of another cell": b'{"key":"Sw-t4-1shot-rationales-1","status":"ok"}',
     "a key of another setting": b'{"key":"Sw-t3-0shot-rationales-1","status":"ok"}',
     "a key without a number": b'{"key":"Sw-t3-1shot-rationales-x","status":"ok"}',
+    "a key that ends early": b'{"key":"Sw-t3-1shot-rationales-","status":"ok"}',
+    "a key with a sign": b'{"key":"Sw-t3-1shot-rationales--1","status":"ok"}',
+    "a key with a grouped number": b'{"key":"Sw-t3-1shot-rationales-1_0","status":"ok"}',
+    "a key with other digits": '{"key":"Sw-t3-1shot-rationales-١","status":"ok"}'.encode(),
+    "a bare number for a key": b'{"key":"1","status":"ok"}',
+    "a status that is none": b'{"key":"Sw-t3-1shot-rationales-1","status":"well"}',
+    "words for tokens": b'{"key":"Sw-t3-1shot-rationales-1","status":"ok","usage":{"input_tokens":"ten"}}',
     "bytes that are no UTF-8": b'{"key":"Sw-t3-1shot-rationales-1","status":"\xff"}',
     "zeros of a lost block": b"\0" * 40,
 }

@@ -23,7 +23,7 @@ from vlures.errors import Incomplete, UsageError, VluresError
 
 if TYPE_CHECKING:
     from vlures.records import Dataset
-    from vlures.run import Plan, Tally
+    from vlures.run import Tally
     from vlures.store import CheckpointStore
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -152,53 +152,75 @@ def run(config: RunConfig) -> int:
     Example: vlures run -c configs/openai.toml --limit 10
     """
     import asyncio
+    from dataclasses import replace
+    from functools import partial
 
     from vlures.backends import Setup, connect, find_backend
-    from vlures.progress import Progress
-    from vlures.results import write_results
-    from vlures.run import (
-        Tally,
+    from vlures.benchmark import describe_run, load_benchmark
+    from vlures.costs import find_prices
+    from vlures.forecast import describe_plan
+    from vlures.plan import (
+        check_addresses,
         check_plan,
         count_due,
-        describe_run,
+        drop_unbegun,
         end_redo,
-        load_benchmark,
         make_plan,
         mark_asked_again,
+        needs_canary,
+        prepare_spending,
     )
+    from vlures.progress import Progress
+    from vlures.results import write_results
+    from vlures.run import Tally, send_canary
     from vlures.run import run as run_benchmark
     from vlures.sandbox import parse_fault
     from vlures.store import CheckpointStore
 
     find_backend(config)
+    if not config.wait and config.run_mode == "live":
+        raise UsageError("--no-wait is for batches, which live on by themselves; leave it out, or add --mode batch.")
     _judge_model(config)
     for fault in config.fault:
         parse_fault(fault)
     with ExitStack() as stack:
         benchmark = load_benchmark(config)
+        check_addresses(benchmark)
         stack.enter_context(_lock(config.output_folder))
         store = CheckpointStore(config.output_folder, config.setting, say=_say)
         stack.callback(store.close)
+        prices = find_prices(config)
         plan = make_plan(benchmark, store)
         check_plan(benchmark, store, plan)
-        _say(_describe_plan(config, plan))
+        drop_unbegun(config, store)
+        _say(describe_plan(config, plan, prices))
+        spending = prepare_spending(benchmark, store, prices)
         tally, stopper = Tally(), _Stopper(config)
         if plan.total("due") or store.open_jobs():
             sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
             with closing(Progress(plan.selected, plan.total("answered"))) as progress:
                 setup = Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going)
+                live_setup = replace(setup, config=replace(config, mode="live"))
                 backend = connect(setup)
                 store.write_json("run.json", describe_run(benchmark))
                 mark_asked_again(store, plan)
-                work = run_benchmark(benchmark, store, backend, progress, tally, stopper.keep_going)
+
+                async def work() -> None:
+                    if needs_canary(config, store, plan):
+                        await send_canary(benchmark, store, connect(live_setup), progress, tally, spending)
+                    finish = partial(connect, live_setup) if config.live_share is not None else None
+                    await run_benchmark(
+                        benchmark, store, backend, progress, tally, spending, stopper.keep_going, finish
+                    )
+
                 try:
-                    asyncio.run(stopper.watch(work, progress.say))
+                    asyncio.run(stopper.watch(work(), progress.say))
                 finally:
                     progress.close()
-                    summary = write_results(config.output_folder, config.run_name, store)
+                    summary = write_results(config.output_folder, config.run_name, store, prices)
                     _print_outcome(config, store, summary, tally)
         else:
-            _print_outcome(config, store, write_results(config.output_folder, config.run_name, store), tally)
+            _print_outcome(config, store, write_results(config.output_folder, config.run_name, store, prices), tally)
         if stopper.interrupted:
             return EXIT_INTERRUPTED
         if count_due(benchmark, store) or store.open_jobs():
@@ -293,22 +315,8 @@ def _sandbox(config: RunConfig) -> Any:
     return running_sandbox(config.output_folder / "sandbox", config.fault)
 
 
-def _describe_plan(config: RunConfig, plan: Plan) -> str:
-    parts = [f"{plan.total('due'):,} due of {plan.selected:,} requests in {len(plan.cells)} cells"]
-    if plan.total("answered"):
-        parts.append(f"{plan.total('answered'):,} answered already")
-    if plan.total("in_flight"):
-        parts.append(f"{plan.total('in_flight'):,} in flight")
-    if plan.total("left_out"):
-        parts.append(f"{plan.total('left_out'):,} left out for want of a text")
-    saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
-    parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
-    if config.run_mode == "batch":
-        parts.append(f"{plan.shards} batch(es)")
-    return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."
-
-
 def _print_outcome(config: RunConfig, store: CheckpointStore, summary: dict[str, Any], tally: Tally) -> None:
+    from vlures.pricing import format_usd
     from vlures.results import results_folder
 
     for reason, count in tally.failures.most_common(5):
@@ -319,10 +327,12 @@ def _print_outcome(config: RunConfig, store: CheckpointStore, summary: dict[str,
     if creating := states.count("creating"):
         _say(f"{creating} batch(es) may have been created; run the same command again to find out.")
     counts = ", ".join(f"{count:,} {status}" for status, count in summary["status"].items()) or "no answers yet"
-    click.echo(f"Results in {results_folder(config.output_folder, store.setting)}: {counts}.")
+    spent = summary["cost_usd"]
+    money = f" {format_usd(spent)} spent in all, by today's prices." if spent else ""
+    click.echo(f"Results in {results_folder(config.output_folder, store.setting)}: {counts}.{money}")
 
 
-# check, prompt, plan, status, export, sandbox
+# check, prompt, plan, status, cancel, export, sandbox
 
 
 @commands.command()
@@ -334,7 +344,7 @@ def check(config: RunConfig) -> int:
     """
     from tabulate import tabulate
 
-    from vlures.run import load_datasets, load_prompts
+    from vlures.benchmark import load_datasets, load_prompts
 
     load_prompts(config)
     datasets: dict[Path, tuple[list[str], Dataset]] = {}
@@ -363,8 +373,8 @@ def prompt(config: RunConfig, one_language: str | None, one_task: int | None, on
 
     Example: vlures prompt --language Sw --task 7 --sample 3
     """
+    from vlures.benchmark import load_benchmark
     from vlures.config import narrow
-    from vlures.run import load_benchmark
 
     config = narrow(config, one_language, one_task, one_sample)
     benchmark = load_benchmark(config)
@@ -391,33 +401,26 @@ def plan(config: RunConfig) -> int:
 
     Example: vlures plan -c configs/openai.toml
     """
-    from tabulate import tabulate
-
     from vlures.backends import find_backend
-    from vlures.run import load_benchmark, make_plan
+    from vlures.benchmark import load_benchmark
+    from vlures.costs import find_prices
+    from vlures.forecast import describe_costs, describe_plan, tabulate_plan
+    from vlures.plan import check_addresses, make_plan
     from vlures.store import CheckpointStore
 
     find_backend(config)
+    _judge_model(config)
     benchmark = load_benchmark(config)
+    check_addresses(benchmark)
     store = CheckpointStore(config.output_folder, config.setting, writable=False, say=_say)
     made = make_plan(benchmark, store)
-    rows: list[list[Any]] = [
-        [str(cell.cell), cell.due, cell.answered, cell.in_flight, cell.left_out, f"{cell.bytes / 1e6:,.1f}"]
-        for cell in made.cells
-    ]
-    sums = [made.total(what) for what in ("due", "answered", "in_flight", "left_out")]
-    rows.append(["all", *sums, f"{made.total('bytes') / 1e6:,.1f}"])
-    click.echo(
-        tabulate(
-            rows,
-            ["cell", "due", "answered", "in flight", "left out", "about MB"],
-            tablefmt="simple",
-            disable_numparse=[5],
-        )
-    )
+    prices = find_prices(config)
+    click.echo(tabulate_plan(made, prices))
     if made.stale and config.stale == "stop":
         click.echo(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
-    click.echo(_describe_plan(config, made))
+    click.echo(describe_plan(config, made, prices))
+    for note in describe_costs(config, made, prices):
+        click.echo(note)
     return 0
 
 
@@ -438,6 +441,72 @@ def status(config: RunConfig, folder: Path | None) -> int:
         for text in report(output_folder, _say):
             click.echo(("\n" if number else "") + text)
     return 0
+
+
+@commands.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@config_options
+def cancel(config: RunConfig, folder: Path | None) -> int:
+    """Cancel the batches of a run at the provider, keep what they have answered, send nothing.
+
+    The folder is the run's, or the configuration's, or the only one under outputs/. What its batches left unanswered is due: a
+    later run asks it.
+
+    Example: vlures cancel outputs/gpt-6-luna
+    """
+    from vlures.records import SETTINGS
+    from vlures.store import CheckpointStore
+
+    folder = folder or _only_run(config)
+    settings = [setting for setting in SETTINGS if (folder / f"checkpoints_{setting.label}").is_dir()]
+    if not settings:
+        raise VluresError(f"{folder} holds no run; see the runs with `vlures status`.")
+    codes = []
+    with _lock(folder):
+        for setting in settings:
+            with closing(CheckpointStore(folder, setting, say=_say)) as store:
+                codes.append(_cancel_jobs(config, folder, store))
+    return max(codes)
+
+
+def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
+    """Cancel the jobs of one setting, say what has come of them, return the exit code."""
+    import asyncio
+    from collections import Counter
+
+    from vlures.backends import Setup, connect_batch
+    from vlures.cancel import cancel as cancel_jobs
+    from vlures.cancel import config_of_run
+    from vlures.costs import find_prices
+    from vlures.progress import Progress
+    from vlures.results import write_results
+    from vlures.sandbox.child import running_sandbox
+
+    jobs = store.open_jobs()
+    if not jobs:
+        click.echo(f"{store.folder} has no batch under way.")
+        return 0
+    config = config_of_run(store, today)
+    stopper = _Stopper(config)
+    with ExitStack() as stack:
+        sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
+        progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
+        backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
+        stored: Counter[str] = Counter()
+        try:
+            asyncio.run(stopper.watch(cancel_jobs(store, backend, progress, stored), progress.say))
+        finally:
+            progress.close()
+            write_results(folder, config.run_name, store, find_prices(config))
+            tags = {job.tag for job in jobs}
+            left = sum(job.tag in tags for job in store.open_jobs())
+            click.echo(
+                f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} answer(s) of theirs stored; what "
+                "they left unanswered is due. Nothing was sent."
+            )
+    if stopper.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_INCOMPLETE if store.open_jobs() else 0
 
 
 @commands.command()

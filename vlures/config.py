@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from dotenv import dotenv_values
@@ -129,7 +130,11 @@ class RunConfig:
         None,
         "Running",
     )
-    timeout_s: PositiveFloat = _option("Longest time one live request may take, in seconds.", 300.0, "Running")
+    timeout_s: PositiveFloat | None = _option(
+        "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900.",
+        None,
+        "Running",
+    )
     retry_budget_s: PositiveFloat = _option(
         "How long a run goes on without any answer from the provider, in seconds.", 1800.0, "Running"
     )
@@ -142,6 +147,32 @@ class RunConfig:
     forget_lost: bool = _option(
         "Ask (and pay) again for what was in batches that the provider no longer knows.", False, "Running"
     )
+    canary: bool = _option(
+        "Send the first request live before the first batch, to see that all is in order.", True, "Running"
+    )
+    wait: bool = _option("Batch: wait for the answers; without, send and leave them for a later run.", True, "Running")
+    finish_live: str | None = _option(
+        "Answer the last failed or expired requests of a batch run live, if they are at most so many: 2%.",
+        None,
+        "Running",
+    )
+    stall_after_s: PositiveFloat = _option(
+        "Say so when a batch stays in one state for so long, in seconds.", 14_400.0, "Running"
+    )
+    delete_remote_files: bool = _option(
+        "Delete a batch's files at the provider once its answers are stored.", False, "Running"
+    )
+
+    max_cost: Annotated[float, msgspec.Meta(gt=0)] | None = _option(
+        "Send nothing more once what was spent and what is in flight could pass so many USD.", group="Money"
+    )
+    price_input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = _option(
+        "USD for a million tokens of input, as charged in the run's mode.", group="Money"
+    )
+    price_output: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = _option(
+        "USD for a million tokens of output, as charged in the run's mode.", group="Money"
+    )
+
     base_url: str | None = _option("The provider's address, if it is not the usual one.", None, "Running")
     sandbox: bool = _option("Rehearse: let a sandbox on this machine answer. Costs nothing.", False, "Running")
     fault: tuple[str, ...] = _option(
@@ -153,9 +184,14 @@ class RunConfig:
         return self.mode or DEFAULT_MODES[self.backend]
 
     @property
+    def run_timeout_s(self) -> float:
+        """Flex answers within 15 minutes, says OpenAI's guide on it."""
+        return self.timeout_s or (900.0 if self.service_tier == "flex" else 300.0)
+
+    @property
     def run_model(self) -> str:
         if self.model:
-            return self.model
+            return self.model.removeprefix("models/") if self.backend == "gemini" else self.model
         if self.backend in DEFAULT_MODELS:
             return DEFAULT_MODELS[self.backend]
         raise UsageError(f"The backend {self.backend} needs a model; name one with --model.")
@@ -181,6 +217,12 @@ class RunConfig:
     def parameters(self) -> dict[str, Any]:
         """The generation parameters that were set, and no others."""
         return {key: getattr(self, key) for key in PARAMETER_KEYS if getattr(self, key) is not None}
+
+    @property
+    def live_share(self) -> float | None:
+        """The share of a batch run's requests that may be finished live, from 0 to 1; None if none."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", self.finish_live or "")
+        return float(match[1]) / 100 if match and float(match[1]) <= 100 else None
 
     @property
     def output_folder(self) -> Path:
@@ -274,6 +316,14 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
                 )
     if not config.tasks or not config.languages:
         raise UsageError("A run needs at least one language and one task.")
+    if config.finish_live is not None and config.live_share is None:
+        raise UsageError(
+            f"{place('finish_live')} is {config.finish_live!r}: write a share of the requests, such as 2%."
+        )
+    if (config.name or "").startswith("sandbox-") and not config.sandbox:
+        raise UsageError(
+            f"{place('name')} is {config.name!r}: names that begin with sandbox- are for rehearsals; take another."
+        )
     if config.fault and not config.sandbox:
         raise UsageError("--fault is for the sandbox; add --sandbox.")
     if config.name is not None and not re.fullmatch(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}", config.name):
@@ -395,9 +445,17 @@ def find_address(config: RunConfig, environment: Mapping[str, str], name: str) -
     Raises UsageError if it is no address.
     """
     address = config.base_url or environment.get(name) or None
-    if address is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", address):
+    if address is not None and not _is_address(address):
         raise UsageError(f"The base URL {address!r} is no address; write it as http://host:port/path.")
     return address
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and " " not in text
+    except ValueError:
+        return False
 
 
 def narrow(config: RunConfig, language: str | None, task: int | None, sample: int | None) -> RunConfig:

@@ -24,12 +24,13 @@ from typing import Any, BinaryIO, Literal, get_args
 
 import msgspec
 
+from vlures.benchmark import Benchmark, digest_data, load_prompts
 from vlures.config import FIELDS, RunConfig
 from vlures.dataset import load_dataset
 from vlures.errors import UsageError, VluresError
 from vlures.images import PICTURES_HELD, read_bytes
+from vlures.plan import is_due
 from vlures.records import LANGUAGES, SETTINGS, TASKS, Cell, Dataset, Failure, Response, Sample, Setting, Usage
-from vlures.run import Benchmark, digest_data, is_due, load_prompts
 from vlures.store import CheckpointStore
 
 Format = Literal["jsonl", "parquet", "csv"]
@@ -235,7 +236,7 @@ def _rows(
         row: Row = {
             "name": name,
             "provider": run.get("provider"),
-            "mode": "batch" if response.job else run.get("mode"),
+            "mode": "batch" if response.job else "live",
             "model": run.get("model"),
             "model_answered": response.model,
             "setting": setting.label,

@@ -165,12 +165,14 @@ def digest_request(provider: str, model: str, parameters: Parameters, prompt: Pr
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; None where it did not say."""
+    """Tokens as the provider counted them; None where it did not say. Thinking is part of the output; what was read from
+    the provider's cache, or written into it, of the input."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     thinking_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +216,28 @@ OPEN_JOB_STATES: frozenset[str] = frozenset({"intended", "uploaded", "creating",
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """A batch as it was last seen at the provider. Times are ISO 8601, UTC.
+
+    since: when this status was first seen. lost: the provider did not know it. results_until: when its result files expire.
+    """
+
+    status: str
+    time: str
+    since: str
+    done: int = 0
+    total: int = 0
+    lost: bool = False
+    results_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One batch at a provider, from the intent to create it until its answers are stored.
 
     tag: ours, in the batch's metadata. requests: key → digest of what was asked. time: of the intent, ISO 8601, UTC;
-    changed: of the last event.
+    changed: of the last event. weight: what it takes of the provider's queue. trial: it is the one line that goes first.
+    deadline: when the provider gives it up. input_until: when its input file expires.
     """
 
     tag: str
@@ -231,6 +250,11 @@ class Job:
     status: str | None = None
     note: str | None = None
     changed: str | None = None
+    weight: int = 0
+    trial: bool = False
+    deadline: str | None = None
+    input_until: str | None = None
+    seen: Sighting | None = None
 
 
 @dataclass(frozen=True, slots=True)

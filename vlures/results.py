@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from vlures.costs import UNKNOWN, Prices, spent_in_all, spent_on
 from vlures.records import LANGUAGES, STATUSES, Cell, Setting
 from vlures.store import CheckpointStore, write_whole
 
@@ -22,7 +23,7 @@ def results_path(output_folder: Path, name: str, setting: Setting, cell: Cell) -
     return results_folder(output_folder, setting) / LANGUAGES[cell.language].name / file
 
 
-def write_results(output_folder: Path, name: str, store: CheckpointStore) -> dict[str, Any]:
+def write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
     """Write every cell's answers ({"<id>": "<text>"}, by numeric ID) and the summary; returns the summary.
 
     Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary.
@@ -35,14 +36,14 @@ def write_results(output_folder: Path, name: str, store: CheckpointStore) -> dic
         }
         path = results_path(output_folder, name, store.setting, cell)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
-    summary = summarise(name, store)
+    summary = summarise(name, store, prices)
     folder = results_folder(output_folder, store.setting)
     write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     return summary
 
 
-def summarise(name: str, store: CheckpointStore) -> dict[str, Any]:
-    """Counts by status and tokens, in all and per cell."""
+def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
+    """Counts by status, tokens and cost in USD (by today's prices; null where one is not known), in all and per cell."""
     cells = {}
     everything: Counter[str] = Counter()
     for cell in store.cells:
@@ -57,13 +58,19 @@ def summarise(name: str, store: CheckpointStore) -> dict[str, Any]:
                 "cached_tokens": totals.cached_tokens,
                 "thinking_tokens": totals.thinking_tokens,
             },
+            "cost_usd": _round(spent_on(store, cell, prices)),
         }
     return {
         "name": name,
         "setting": store.setting.label,
         "status": {status: everything[status] for status in STATUSES if everything[status]},
+        "cost_usd": _round(spent_in_all(store, prices)),
         "cells": cells,
     }
+
+
+def _round(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 6)
 
 
 def count_statuses(store: CheckpointStore, cell: Cell) -> Counter[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from vlures.config import RunConfig
+from vlures.costs import prices_of, spent_in_all, spent_on
 from vlures.errors import VluresError
+from vlures.plan import is_due
+from vlures.pricing import format_usd
 from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Cell, Job
 from vlures.results import count_statuses
-from vlures.run import is_due
 from vlures.store import CheckpointStore, parse_key
 
 
@@ -59,16 +61,17 @@ def _cells(store: CheckpointStore) -> str:
         for key in job.requests:
             cell, sample_id = parse_key(key, store.setting)
             in_flight.setdefault(cell, set()).add(sample_id)
+    prices = prices_of(store.read_json("run.json"))
     rows: list[list[Any]] = []
     every = set(store.cells) | {_parse_cell(name) for name in planned} | set(in_flight)
     for cell in sorted(every, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
         counts = count_statuses(store, cell)
         entries = store.entries(cell)
         flying = in_flight.get(cell, set())
-        settled = {sample_id for sample_id, entry in entries.items() if not is_due(entry)}
-        asked = entries.keys() | flying
+        again = {sample_id for sample_id, entry in entries.items() if is_due(entry)}
+        asked = len(entries) + len(flying - entries.keys())
         wanted = planned.get(f"{cell.language}-t{cell.task}", {}).get("requests", 0)
-        due = len(asked - settled - flying) + max(0, wanted - len(asked))
+        due = len(again - flying) + max(0, wanted - asked)
         totals = store.totals(cell)
         task = f"{cell} {TASKS[cell.task].code}" if cell.task in TASKS else str(cell)
         rows.append(
@@ -79,11 +82,18 @@ def _cells(store: CheckpointStore) -> str:
                 due,
                 totals.input_tokens,
                 totals.output_tokens,
+                _money(spent_on(store, cell, prices)),
             ]
         )
-    sums = ["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])] if rows else []
-    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out"]
-    return tabulate([*rows, sums] if rows else [], headers, tablefmt="simple")
+    if rows:
+        sums = [sum(column) for column in list(zip(*rows, strict=True))[1:-1]]
+        rows.append(["all", *sums, _money(spent_in_all(store, prices))])
+    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out", "spent"]
+    return tabulate(rows, headers, tablefmt="simple", colalign=["left"] + ["right"] * (len(headers) - 1))
+
+
+def _money(amount: float | None) -> str:
+    return "unknown" if amount is None else format_usd(amount)
 
 
 def _parse_cell(name: str) -> Cell:
@@ -95,10 +105,58 @@ def _jobs(store: CheckpointStore) -> list[str]:
     jobs = store.open_jobs()
     if not jobs:
         return []
-    rows = [[job.batch_id or "–", len(job.requests), job.status or job.state, _age(job)] for job in jobs]
-    return [tabulate(rows, ["batch", "lines", "state when last seen", "age"], tablefmt="simple")]
+    today = datetime.now(UTC)
+    rows = [
+        [
+            job.batch_id or "–",
+            len(job.requests),
+            _state(job),
+            f"{job.seen.done}/{len(job.requests)}" if job.seen else "–",
+            _hours(today - datetime.fromisoformat(job.time)),
+            _time_left(job, today),
+            _moment(job.input_until),
+            _moment(job.seen.results_until if job.seen else None),
+        ]
+        for job in jobs
+    ]
+    headers = [
+        "batch",
+        "lines",
+        "state when last seen",
+        "done",
+        "age",
+        "time left",
+        "input kept until",
+        "results kept until",
+    ]
+    texts = [tabulate(rows, headers, tablefmt="simple", disable_numparse=True)]
+    if lost := [job.batch_id or job.tag for job in jobs if job.seen and job.seen.lost]:
+        texts.append(
+            f"{len(lost)} batch(es) not known to the provider when last looked for (another key or project?): {', '.join(lost)}"
+        )
+    return texts
 
 
-def _age(job: Job) -> str:
-    minutes = int((datetime.now(UTC) - datetime.fromisoformat(job.time)).total_seconds() // 60)
+def _state(job: Job) -> str:
+    if job.state != "created":
+        return "in doubt" if job.state == "creating" else "not created"
+    if job.seen is None:
+        return "created"
+    return "not known to the provider" if job.seen.lost else job.seen.status
+
+
+def _hours(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _time_left(job: Job, today: datetime) -> str:
+    """Until the provider gives the batch up."""
+    if job.deadline is None or (job.seen and job.seen.results_until):
+        return "–"
+    left = datetime.fromisoformat(job.deadline) - today
+    return _hours(left) if left > timedelta() else "over"
+
+
+def _moment(time: str | None) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M} UTC" if time else "–"

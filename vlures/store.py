@@ -12,35 +12,63 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from vlures.errors import VluresError
-from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, STATUSES, Cell, Job, JobState, Response, Setting
+from vlures.records import (
+    FINAL_STATUSES,
+    OPEN_JOB_STATES,
+    Cell,
+    Job,
+    JobState,
+    Response,
+    Setting,
+    Sighting,
+    Status,
+    Usage,
+    request_key,
+)
 
 LEAST_FREE_BYTES = 32_000_000
 """A run stops sending while there is still this much room, so that the answers in flight find a place."""
 
-KNOWN_STATUSES = frozenset({*STATUSES, "due"})
+READ_BYTES = 1_000_000
+"""Of a checkpoint at a time."""
+
+JOB_FACTS = ("state", "file_id", "batch_id", "status", "note", "weight", "trial", "deadline", "input_until")
 _CHECKPOINT_NAME = re.compile(r"checkpoint_task(\d+)_(\w+)\.jsonl")
 
 
-class _StoredLine(msgspec.Struct, frozen=True):
+# What there is a million of is a Struct without garbage collection: made in a fraction of a dataclass's time.
+
+
+class _StoredUsage(msgspec.Struct, frozen=True, gc=False):
+    """Usage, as a line has it."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    thinking_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _StoredLine(msgspec.Struct, frozen=True, gc=False):
     """What the store keeps in mind of a response; the text stays on the disk."""
 
     key: str
-    status: str
+    status: Status | Literal["due"]
     digest: str = ""
     error: dict[str, Any] | None = None
-    usage: dict[str, int | None] | None = None
+    usage: _StoredUsage | None = None
+    job: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """Where a sample of a cell stands. offset: of its line in the cell's file, in bytes. due: asked again since."""
 
     status: str
@@ -57,11 +85,14 @@ class CellTotals:
     output_tokens: int = 0
     cached_tokens: int = 0
     thinking_tokens: int = 0
+    cache_write_tokens: int = 0
 
-    def add(self, usage: Mapping[str, int | None] | None) -> None:
-        for key, value in (usage or {}).items():
-            if value:
-                setattr(self, key, getattr(self, key) + value)
+    def add(self, usage: Usage | _StoredUsage | CellTotals) -> None:
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
+        self.cached_tokens += usage.cached_tokens or 0
+        self.thinking_tokens += usage.thinking_tokens or 0
+        self.cache_write_tokens += usage.cache_write_tokens or 0
 
 
 class CheckpointStore:
@@ -85,8 +116,10 @@ class CheckpointStore:
         self._say = say
         self._files: dict[Path, int] = {}
         self._dirty: set[Path] = set()
+        # Files of earlier processes: one that was killed may have left its last answers in the system's hands only.
+        self._found: set[Path] = set()
         self._entries: dict[Cell, dict[int, Entry]] = {}
-        self._totals: dict[Cell, CellTotals] = {}
+        self._totals: dict[tuple[Cell, Literal["batch", "live"]], CellTotals] = {}
         self._jobs: dict[str, Job] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         if writable:
@@ -113,8 +146,14 @@ class CheckpointStore:
     def entry(self, cell: Cell, sample_id: int) -> Entry | None:
         return self._entries.get(cell, {}).get(sample_id)
 
-    def totals(self, cell: Cell) -> CellTotals:
-        return self._totals.get(cell, CellTotals())
+    def totals(self, cell: Cell, mode: Literal["batch", "live"] | None = None) -> CellTotals:
+        """Tokens of a cell's answers, in one mode or in both."""
+        if mode is not None:
+            return self._totals.get((cell, mode), CellTotals())
+        both = CellTotals()
+        both.add(self.totals(cell, "batch"))
+        both.add(self.totals(cell, "live"))
+        return both
 
     def responses(self, cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
         """The standing response of every sample of the cell, by ascending ID, read back from the disk."""
@@ -126,6 +165,13 @@ class CheckpointStore:
                 file.seek(entries[sample_id].offset)
                 yield sample_id, msgspec.json.decode(file.readline())
 
+    def usage(self, cell: Cell, entry: Entry) -> Usage | None:
+        """What the answer used, read back from the disk."""
+        with self.checkpoint_path(cell).open("rb") as file:
+            file.seek(entry.offset)
+            used = msgspec.json.decode(file.readline()).get("usage")
+        return msgspec.convert(used, Usage) if used else None
+
     def checkpoint_path(self, cell: Cell) -> Path:
         return self.folder / f"checkpoint_task{cell.task}_{cell.language}.jsonl"
 
@@ -136,7 +182,8 @@ class CheckpointStore:
     # Writing
 
     def append(self, response: Response) -> bool:
-        """Store a response. False if the same question has its answer already; then nothing is written."""
+        """Store a response. False if the same question has its answer already, or if this is the very answer that stands,
+        collected once more; then nothing is written."""
         cell, sample_id = parse_key(response.key, self.setting)
         standing = self.entry(cell, sample_id)
         if (
@@ -146,19 +193,30 @@ class CheckpointStore:
             and (standing.digest == response.digest or response.status == "failed")
         ):
             return False
+        if standing and standing.due and standing.digest == response.digest and self._stands(response, cell, standing):
+            return False
         if response.time is None:
             response = replace(response, time=now())
         offset = self._write(self.checkpoint_path(cell), _without_nones(msgspec.to_builtins(response)))
-        usage = msgspec.to_builtins(response.usage) if response.usage else None
-        self._fold(cell, sample_id, response.status, response.digest, offset, usage)
+        _fold(self._entries.setdefault(cell, {}), sample_id, Entry(response.status, response.digest, offset))
+        if response.usage:
+            self._paid(cell, "batch" if response.job else "live").add(response.usage)
         return True
+
+    def _stands(self, response: Response, cell: Cell, standing: Entry) -> bool:
+        """Whether the response is the standing one, of the same job."""
+        if response.job is None or response.status == "failed":
+            return False
+        with self.checkpoint_path(cell).open("rb") as file:
+            file.seek(standing.offset)
+            return bool(msgspec.json.decode(file.readline()).get("job") == response.job)
 
     def ask_again(self, cell: Cell, sample_id: int, why: str) -> None:
         """Make an answered request due; its old answer stays in the file, and stands until a new one comes."""
         standing = self._entries[cell][sample_id]
         key = f"{cell.language}-t{cell.task}-{self.setting.key}-{sample_id}"
         self._write(self.checkpoint_path(cell), {"key": key, "status": "due", "why": why, "time": now()})
-        self._entries[cell][sample_id] = replace(standing, due=True)
+        self._entries[cell][sample_id] = msgspec.structs.replace(standing, due=True)
 
     def begin_job(self, job: Job) -> None:
         """The intent, on the disk before anything is done about it."""
@@ -169,13 +227,23 @@ class CheckpointStore:
             "time": job.time,
             "requests": job.requests,
         }
-        self._record_event(event | ({"file_id": job.file_id} if job.file_id else {}))
+        facts = {name: getattr(job, name) for name in ("file_id", "input_until", "weight", "trial")}
+        self._record_event(event | {name: fact for name, fact in facts.items() if fact})
 
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None:
-        """What has become of a job: file_id, batch_id, status, note. Answers stored so far are on the disk first."""
+        """What has become of a job: file_id, input_until, batch_id, deadline, status, note. Answers stored so far are on
+        the disk first."""
         if state == "collected":
+            self._dirty |= self._found
+            self._found.clear()
             self.sync()
         self._record_event({"job": tag, "state": state, "time": now(), **facts})
+
+    def see_job(self, tag: str, sighting: Sighting) -> None:
+        """How a job's batch looks at the provider. On the disk within a second."""
+        event = {"seen": tag, **_without_nones(asdict(sighting))}
+        self._write(self.jobs_path, event)
+        self._fold_event(event)
 
     def recall(self, name: str) -> Mapping[str, Any]:
         """What was last remembered under the name; empty if nothing was."""
@@ -205,14 +273,7 @@ class CheckpointStore:
     def sync(self) -> None:
         """Everything written so far is on the disk when this returns."""
         for path in list(self._dirty):
-            self._dirty.discard(path)
-            try:
-                os.fsync(self._files[path])
-            except OSError as error:
-                self._dirty.add(path)
-                raise VluresError(
-                    f"{path} cannot be brought to the disk ({error.strerror}); look at the disk."
-                ) from error
+            self._bring_to_disk(path)
 
     def is_short_of_room(self) -> bool:
         usage = os.statvfs(self.folder)
@@ -258,33 +319,28 @@ class CheckpointStore:
 
     def _record_event(self, event: dict[str, Any]) -> None:
         self._write(self.jobs_path, _without_nones(event))
-        self._dirty.discard(self.jobs_path)
-        os.fsync(self._files[self.jobs_path])
+        self._bring_to_disk(self.jobs_path)
         self._fold_event(event)
+
+    def _bring_to_disk(self, path: Path) -> None:
+        self._dirty.discard(path)
+        try:
+            os.fsync(self._descriptor(path))
+        except OSError as error:
+            self._dirty.add(path)
+            raise VluresError(f"{path} cannot be brought to the disk ({error.strerror}); look at the disk.") from error
 
     # Folding lines into what stands
 
     def _load(self) -> None:
         if not self.folder.is_dir():
             return
-        decoder = msgspec.json.Decoder(_StoredLine)
         for path in sorted(self.folder.glob("checkpoint_task*_*.jsonl")):
             match = _CHECKPOINT_NAME.fullmatch(path.name)
             if match is None:
                 continue
-            cell = Cell(match[2], int(match[1]))
-            prefix = f"{cell.language}-t{cell.task}-{self.setting.key}-"
-            for number, offset, line in self._lines(path):
-                try:
-                    stored = decoder.decode(line)
-                    if not stored.key.startswith(prefix):
-                        raise ValueError(f"the key {stored.key!r} does not belong here")
-                    sample_id = parse_key(stored.key, self.setting)[1]
-                    if stored.status not in KNOWN_STATUSES:
-                        raise ValueError(f"the status {stored.status!r} is none")
-                except (msgspec.DecodeError, ValueError) as error:
-                    raise _unreadable(path, number, error) from error
-                self._fold(cell, sample_id, stored.status, stored.digest, offset, stored.usage)
+            self._found.add(path)
+            self._load_cell(path, Cell(match[2], int(match[1])))
         if self.jobs_path.is_file():
             for number, _, line in self._lines(self.jobs_path):
                 try:
@@ -292,26 +348,38 @@ class CheckpointStore:
                 except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
                     raise _unreadable(self.jobs_path, number, error) from error
 
-    def _fold(
-        self, cell: Cell, sample_id: int, status: str, digest: str, offset: int, usage: Mapping[str, int | None] | None
-    ) -> None:
-        """The last answer stands; a failure does not displace an answer, a wish to ask again marks it."""
-        entries = self._entries.setdefault(cell, {})
-        standing = entries.get(sample_id)
-        if usage:
-            self._totals.setdefault(cell, CellTotals()).add(usage)
-        if status == "due":
-            if standing:
-                entries[sample_id] = replace(standing, due=True)
-        elif status in FINAL_STATUSES or standing is None or standing.status not in FINAL_STATUSES:
-            entries[sample_id] = Entry(status, digest, offset)
+    def _load_cell(self, path: Path, cell: Cell) -> None:
+        """Everything that costs a million times is looked up before the lines are gone through."""
+        decode = msgspec.json.Decoder(_StoredLine).decode
+        prefix = request_key(cell, self.setting, 0)[:-1]
+        entries = self._entries.get(cell, {})
+        batch, live = self._paid(cell, "batch"), self._paid(cell, "live")
+        for number, offset, line in self._lines(path):
+            try:
+                stored = decode(line)
+                sample_id = _sample_id(stored.key, prefix)
+            except (msgspec.DecodeError, ValueError) as error:
+                raise _unreadable(path, number, error) from error
+            _fold(entries, sample_id, Entry(stored.status, stored.digest, offset))
+            if stored.usage is not None:
+                (batch if stored.job else live).add(stored.usage)
+        if entries:
+            self._entries[cell] = entries
+
+    def _paid(self, cell: Cell, mode: Literal["batch", "live"]) -> CellTotals:
+        """Where the tokens that were paid for are added up."""
+        return self._totals.setdefault((cell, mode), CellTotals())
 
     def _fold_event(self, event: dict[str, Any]) -> None:
         if "fact" in event:
             self._facts[event["fact"]] = event["facts"]
             return
+        if "seen" in event:
+            tag = event.pop("seen")
+            self._jobs[tag] = replace(self._jobs[tag], seen=Sighting(**event))
+            return
         tag = event["job"]
-        facts = {key: event[key] for key in ("state", "file_id", "batch_id", "status", "note") if event.get(key)}
+        facts = {key: event[key] for key in JOB_FACTS if event.get(key)}
         facts["changed"] = event["time"]
         if tag in self._jobs:
             self._jobs[tag] = replace(self._jobs[tag], **facts)
@@ -323,7 +391,7 @@ class CheckpointStore:
         """(line number from 1, offset in bytes, line) of each whole line; a torn last line is mended first."""
         self._mend_tail(path)
         offset = 0
-        with path.open("rb") as file:
+        with path.open("rb", buffering=READ_BYTES) as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
                     yield number, offset, line
@@ -351,6 +419,24 @@ class CheckpointStore:
             with path.open("ab") as file:
                 file.write(b"\n")
             self._say(f"The last line of {path} had lost its line break; it is whole again.")
+
+
+def _fold(entries: dict[int, Entry], sample_id: int, entry: Entry) -> None:
+    """The last answer stands; a failure does not displace an answer, a wish to ask again marks it."""
+    standing = entries.get(sample_id)
+    if entry.status == "due":
+        if standing:
+            entries[sample_id] = msgspec.structs.replace(standing, due=True)
+    elif standing is None or entry.status in FINAL_STATUSES or standing.status not in FINAL_STATUSES:
+        entries[sample_id] = entry
+
+
+def _sample_id(key: str, prefix: str) -> int:
+    """Of a key that begins with the prefix. Raises ValueError for any other, and for what is no number."""
+    number = key.removeprefix(prefix)
+    if not (len(number) < len(key) and number.isascii() and number.isdigit()):
+        raise ValueError(f"the key {key!r} does not belong here")
+    return int(number)
 
 
 def parse_key(key: str, setting: Setting) -> tuple[Cell, int]:

@@ -1,16 +1,27 @@
-"""What storing an answer costs at the first thousand and at the hundred-thousandth."""
+"""What storing an answer costs at the first thousand and at the hundred-thousandth, and what a million of them cost a
+command that opens them."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from statistics import median
 
-from measure import Table, run_script
+from fill_store import CELLS
+from measure import HERE, VLURES, Table, against, run_child, run_script
 
 WINDOW = 1_000
+ANSWERS_PER_CELL = 31_250
+OPEN_GOAL_S = 6.0
+OPEN_GOAL_MB = 600
 
 
 def measure(folder: Path, quick: bool) -> list[Table]:
+    return [*_measure_appending(folder, quick), _measure_opening(folder, quick)]
+
+
+def _measure_appending(folder: Path, quick: bool) -> list[Table]:
     starts = (0, 1_000, 5_000, 10_000) if quick else (0, 10_000, 50_000, 100_000)
     repeats = 3
     rows, ratios = [], []
@@ -45,3 +56,38 @@ def measure(folder: Path, quick: bool) -> list[Table]:
             ratios,
         ),
     ]
+
+
+def _measure_opening(folder: Path, quick: bool) -> Table:
+    """Whole commands, with Python's start and end; the files are in the system's cache, as after a run."""
+    answers, runs = (300, 2) if quick else (ANSWERS_PER_CELL, 5)
+    output_folder = folder / "outputs/filled"
+    run_script("fill_store.py", output_folder, answers, folder=folder)
+    sizes = [path.stat().st_size for path in output_folder.rglob("*.jsonl")]
+    commands = {
+        "vlures status": [VLURES, "status", str(output_folder)],
+        "a store for a rerun": [sys.executable, str(HERE / "open_store.py"), str(output_folder)],
+    }
+    rows = []
+    for words, command in commands.items():
+        run_child(command, folder)  # writes the bytecode
+        took = [run_child(command, folder) for _ in range(runs)]
+        wall_s = median(child.wall_s for child in took)
+        peak = max(child.peak_bytes for child in took) / 1e6
+        rows.append(
+            [
+                words,
+                f"{wall_s:.2f}",
+                f"{max(child.wall_s for child in took):.2f}",
+                f"{median(child.cpu_s for child in took):.2f}",
+                against(wall_s, OPEN_GOAL_S),
+                f"{peak:.0f}",
+                against(peak, OPEN_GOAL_MB),
+            ]
+        )
+    title = (
+        f"{len(CELLS) * answers:,} stored answers and their batches, {sum(sizes) / 1e6:,.0f} MB in {len(CELLS)} cells, {runs} runs each "
+        f"(goal: {OPEN_GOAL_S:g} s, {OPEN_GOAL_MB} MB)"
+    )
+    headers = ["opened by", "median s", "slowest s", "CPU s", "in time", "peak MB", "in room"]
+    return Table(title, headers, rows)

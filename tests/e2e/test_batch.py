@@ -9,9 +9,23 @@ import pytest
 
 from tests.conftest import Command, Sandbox, make_dataset
 
-RUN_TASK = ("run", "--backend", "openai", "--model", "gpt-6-luna", "--dataset", "data", "--tasks", "1", "--poll-s", "1")
+RUN_TASK = (
+    "run",
+    "--no-canary",
+    "--backend",
+    "openai",
+    "--model",
+    "gpt-6-luna",
+    "--dataset",
+    "data",
+    "--tasks",
+    "1",
+    "--poll-s",
+    "0.2",
+)
 RUN = (
     "run",
+    "--no-canary",
     "--backend",
     "openai",
     "--model",
@@ -23,7 +37,7 @@ RUN = (
     "--tasks",
     "1,7",
 )
-RUN_IN_LOTS = (*RUN, "--batch-size", "6", "--doubt-patience-s", "2", "--poll-s", "1")
+RUN_IN_LOTS = (*RUN, "--batch-size", "6", "--doubt-patience-s", "2", "--poll-s", "0.2")
 OUTPUT = "gpt-6-luna"
 REQUESTS = 2 * (6 + 5)
 

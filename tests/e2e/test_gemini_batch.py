@@ -13,9 +13,20 @@ from PIL import Image
 
 from tests.conftest import Command, Sandbox, make_dataset
 
-BACKEND = ("run", "--backend", "gemini", "--mode", "batch", "--model", "gemini-3.8-flash", "--dataset", "data")
+BACKEND = (
+    "run",
+    "--no-canary",
+    "--backend",
+    "gemini",
+    "--mode",
+    "batch",
+    "--model",
+    "gemini-3.8-flash",
+    "--dataset",
+    "data",
+)
 RUN = (*BACKEND, "--languages", "En,Ur", "--tasks", "1,7")
-RUN_IN_LOTS = (*RUN, "--batch-size", "6", "--doubt-patience-s", "2", "--poll-s", "1")
+RUN_IN_LOTS = (*RUN, "--batch-size", "6", "--doubt-patience-s", "2", "--poll-s", "0.2")
 OUTPUT = "gemini-3.8-flash"
 REQUESTS = 2 * (6 + 5)
 LOTS = 4
@@ -156,7 +167,7 @@ def test_a_batch_in_doubt_is_found_behind_a_page_of_others(
     assert "1 batch(es) may have been created" in doubtful.err
     sandbox.show()
     make_dataset(vlures.folder / "many", samples=26)
-    others = vlures(*BACKEND[:-1], "many", "--tasks", "1", "--name", "many", "--batch-size", "1", "--poll-s", "1")
+    others = vlures(*BACKEND[:-1], "many", "--tasks", "1", "--name", "many", "--batch-size", "1", "--poll-s", "0.2")
     assert others.code == 0, others
     assert sandbox.stats["batches_created"] == 1 + 4 * 26
     result = vlures(*RUN)

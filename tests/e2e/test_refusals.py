@@ -10,6 +10,7 @@ from tests.conftest import Command, Result, Sandbox
 
 OPENAI = (
     "run",
+    "--no-canary",
     "--backend",
     "openai",
     "--model",

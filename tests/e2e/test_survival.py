@@ -17,7 +17,7 @@ from tests.conftest import Command, Sandbox, make_dataset
 KILLS = 20
 CONCURRENCY = 4
 BACKENDS = {
-    "openai": ("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "1", "--doubt-patience-s", "3"),
+    "openai": ("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "3"),
     "gemini": ("--model", "gemini-3.8-flash", "--concurrency", str(CONCURRENCY)),
 }
 

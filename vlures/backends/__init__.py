@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from vlures.config import RunConfig
 from vlures.errors import UsageError
-from vlures.records import Job, JobState, Request, Response
+from vlures.records import Job, JobState, Request, Response, Sighting
 
 BACKENDS: dict[tuple[str, str], str] = {
     ("openai", "batch"): "vlures.backends.openai:connect_batch",
@@ -27,6 +27,8 @@ class Journal(Protocol):
     def begin_job(self, job: Job) -> None: ...
 
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None: ...
+
+    def see_job(self, tag: str, sighting: Sighting) -> None: ...
 
     def recall(self, name: str) -> Mapping[str, Any]:
         """What was last remembered under the name; empty if nothing was."""
@@ -53,6 +55,14 @@ class Backend(Protocol):
     def generate(self, requests: Iterable[Request], journal: Journal) -> AsyncGenerator[Response, None]: ...
 
 
+class BatchBackend(Backend, Protocol):
+    """The backend of a batch mode."""
+
+    def cancel(self, journal: Journal) -> AsyncGenerator[Response, None]:
+        """End what is under way, yield what that has answered, send nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """All that a backend is connected with.
@@ -75,6 +85,13 @@ def connect(setup: Setup) -> Backend:
     """
     module, _, function = find_backend(setup.config).partition(":")
     backend: Backend = getattr(import_module(module), function)(setup)
+    return backend
+
+
+def connect_batch(setup: Setup) -> BatchBackend:
+    """As `connect`, for a configuration whose mode is batch."""
+    module, _, function = find_backend(setup.config).partition(":")
+    backend: BatchBackend = getattr(import_module(module), function)(setup)
     return backend
 
 

@@ -1,0 +1,169 @@
+"""Everything a run may ask: datasets, prompts, and the requests that they make; and what run.json says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import vlures
+from vlures.config import RunConfig
+from vlures.dataset import load_dataset
+from vlures.errors import VluresError
+from vlures.prompts import CellPrompt, build_cell_prompt, load_pack
+from vlures.records import TASKS, Cell, Dataset, Request, Sample, digest_request, find_language, request_key
+from vlures.store import CheckpointStore, now
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Everything a run may ask: the samples of each language and the prompts of each cell."""
+
+    config: RunConfig
+    datasets: Mapping[str, Dataset]
+    prompts: Mapping[Cell, CellPrompt]
+
+    def samples(self, language_code: str) -> tuple[Sample, ...]:
+        """The language's samples that the configuration selects."""
+        samples = self.datasets[language_code].samples
+        if self.config.samples:
+            wanted = set(self.config.samples)
+            samples = tuple(sample for sample in samples if sample.id in wanted)
+        return samples[: self.config.limit]
+
+    def left_out(self, cell: Cell) -> int:
+        """Samples without the text that the cell's task needs."""
+        return sum(sample.text is None for sample in self.samples(cell.language)) if TASKS[cell.task].needs_text else 0
+
+    def questions(self) -> Iterator[tuple[Cell, Sample]]:
+        """What may be asked, sample by sample and mixed over cells, so that a picture's requests stand together."""
+        for codes in self._languages_by_folder():
+            for sample in self.samples(codes[0]):
+                for code in codes:
+                    for task in self.config.tasks:
+                        if sample.text is not None or not TASKS[task].needs_text:
+                            yield Cell(code, task), sample
+
+    def requests(self) -> Iterator[Request]:
+        """Every question as a request, in their order."""
+        return (self.request(cell, sample) for cell, sample in self.questions())
+
+    def request(self, cell: Cell, sample: Sample) -> Request:
+        config = self.config
+        prompt = self.prompts[cell].fill(sample.text)
+        return Request(
+            key=request_key(cell, config.setting, sample.id),
+            cell=cell,
+            sample_id=sample.id,
+            model=config.run_model,
+            parameters=config.parameters,
+            prompt=prompt,
+            image=sample.image,
+            digest=digest_request(config.backend, config.run_model, config.parameters, prompt, sample.image),
+        )
+
+    def _languages_by_folder(self) -> list[list[str]]:
+        by_folder: dict[Path, list[str]] = {}
+        for code in self.config.languages:
+            by_folder.setdefault(self.datasets[code].folder, []).append(code)
+        return list(by_folder.values())
+
+
+def load_benchmark(config: RunConfig) -> Benchmark:
+    """Read the datasets and prompt packs of a configuration.
+
+    Raises VluresError for a broken pack, and for files that `vlures check` finds wrong unless they are to be skipped.
+    """
+    datasets = load_datasets(config)
+    for dataset in {dataset.folder: dataset for dataset in datasets.values()}.values():
+        if dataset.errors and not config.skip_problems:
+            first = dataset.errors[0]
+            raise VluresError(
+                f"{dataset.folder} has {len(dataset.errors)} problem(s), the first: {', '.join(first.files)}: {first.reason}. "
+                "See them all with `vlures check`; mend them, or leave those files out with --skip-problems."
+            )
+    known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
+    if unknown := [number for number in config.samples if number not in known]:
+        raise VluresError(f"No dataset has a sample with the ID {unknown[0]}; see the IDs with `vlures check`.")
+    return Benchmark(config, datasets, load_prompts(config))
+
+
+def load_datasets(config: RunConfig) -> dict[str, Dataset]:
+    """The dataset of each language; languages that share a folder share its samples."""
+    by_folder: dict[Path, Dataset] = {}
+    datasets = {}
+    for language in config.run_languages:
+        folder = config.dataset_folder(language)
+        if folder not in by_folder:
+            by_folder[folder] = load_dataset(folder, config.text_encoding)
+        datasets[language.code] = by_folder[folder]
+    return datasets
+
+
+def load_prompts(config: RunConfig) -> dict[Cell, CellPrompt]:
+    """The prompt of every cell."""
+    directory = Path(config.prompts) if config.prompts else None
+    prompts = {}
+    for language in config.run_languages:
+        pack = load_pack(language, directory)
+        example_language = find_language(config.example_language or language.code) or language
+        example_pack = load_pack(example_language, directory)
+        for task in config.tasks:
+            prompts[Cell(language.code, task)] = build_cell_prompt(pack, example_pack, TASKS[task], config.setting)
+    return prompts
+
+
+def describe_run(benchmark: Benchmark) -> dict[str, Any]:
+    """What run.json holds: resolved configuration, versions, digests, and how much there is to ask."""
+    config = benchmark.config
+    planned = {}
+    for cell in config.cells:
+        left_out = benchmark.left_out(cell)
+        samples = len(benchmark.samples(cell.language)) - left_out
+        planned[f"{cell.language}-t{cell.task}"] = {"requests": samples, "left_out": left_out}
+    return {
+        "time": now(),
+        "versions": {"vlures": vlures.__version__, **_versions("openai", "google-genai", "pillow")},
+        "provider": config.backend,
+        "mode": config.run_mode,
+        "model": config.run_model,
+        "parameters": config.parameters,
+        "config": asdict(config),
+        "prompt_digests": {
+            f"{cell.language}-t{cell.task}": _digest(prompt) for cell, prompt in benchmark.prompts.items()
+        },
+        "data_digests": {code: digest_data(dataset) for code, dataset in benchmark.datasets.items()},
+        "planned": planned,
+    }
+
+
+def digest_data(dataset: Dataset) -> str:
+    """Digest of all images and articles of a dataset, as run.json holds it."""
+    return _digest([(sample.id, sample.image.digest, sample.text) for sample in dataset.samples])
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+
+
+def what_changed(benchmark: Benchmark, store: CheckpointStore) -> list[str]:
+    """What differs between the last run of this folder and this one, in words."""
+    before, today = store.read_json("run.json"), describe_run(benchmark)
+    changed = []
+    for key in ("provider", "model", "parameters"):
+        if before.get(key) != today[key]:
+            changed.append(f"the {key} ({before.get(key)} → {today[key]})")
+    for key, words in (("prompt_digests", "the prompts of"), ("data_digests", "the images or texts of")):
+        old = before.get(key) or {}
+        names = [name for name, digest in today[key].items() if old.get(name, digest) != digest]
+        if names:
+            changed.append(f"{words} {', '.join(names[:4])}{' …' if len(names) > 4 else ''}")
+    return changed

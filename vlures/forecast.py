@@ -1,0 +1,100 @@
+"""A plan for people: its table, its line, and what stands behind its money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from tabulate import tabulate
+
+from vlures.config import RunConfig
+from vlures.costs import Prices
+from vlures.plan import CellPlan, Plan
+from vlures.pricing import (
+    Price,
+    Totals,
+    cost_range,
+    describe_calibration,
+    describe_change,
+    describe_gaps,
+    format_usd,
+)
+
+COUNTS = ("due", "answered", "in_flight", "left_out")
+HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of images", "tokens out")
+
+
+def tabulate_plan(plan: Plan, prices: Prices) -> str:
+    """A row per cell and one for all of them. Money is what is expected, or, where pictures are unknown, what it will
+    hardly pass."""
+    rows = [_row(str(cell.cell), _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
+    rows.append(_row("all", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
+    headers = [*HEADERS, "USD batch", "USD live", "about MB"]
+    alignment = ["left"] + ["right"] * (len(headers) - 1)
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=alignment)
+
+
+def _counts_of(cell: CellPlan) -> list[int]:
+    return [getattr(cell, what) for what in COUNTS]
+
+
+def _row(name: str, counts: list[int], tokens: Totals, prices: Prices, size_bytes: int) -> list[str]:
+    pictures = f"≤{tokens.unknown_most:,}" if tokens.unknown_images else f"{tokens.image_tokens:,}"
+    return [
+        name,
+        *(f"{count:,}" for count in counts),
+        f"{tokens.input_tokens:,}",
+        pictures,
+        f"{tokens.output_expected:,}",
+        _describe_range(tokens, prices.batch),
+        _describe_range(tokens, prices.live),
+        f"{size_bytes / 1e6:,.1f}",
+    ]
+
+
+def _describe_range(tokens: Totals, price: Price | None) -> str:
+
+    if price is None:
+        return "unknown"
+    costs = cost_range(tokens, price)
+    return f"≤{format_usd(costs.high)}" if costs.expected is None else format_usd(costs.expected)
+
+
+def describe_costs(config: RunConfig, plan: Plan, prices: Prices) -> Iterator[str]:
+    """What stands behind the money of a plan."""
+
+    price = prices.of(config.run_mode)
+    if not plan.tokens.requests:
+        return
+    if price is None:
+        yield f"No price of {config.run_model} is known here; add --price-input and --price-output (USD for a million tokens)."
+    else:
+        costs = cost_range(plan.tokens, price)
+        yield (
+            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.run_mode} mode, at {price.input:g} and "
+            f"{price.output:g} USD for a million tokens of input and output ({price.source})."
+        )
+    yield from describe_gaps(plan.tokens, config.run_model)
+    if plan.calibration and (learned := describe_calibration(plan.calibration)):
+        yield learned
+    if change := describe_change(
+        config.backend, config.run_model, config.run_mode, config.service_tier, datetime.now(UTC)
+    ):
+        yield change
+
+
+def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
+    parts = [f"{plan.total('due'):,} due of {plan.selected:,} requests in {len(plan.cells)} cells"]
+    if plan.total("answered"):
+        parts.append(f"{plan.total('answered'):,} answered already")
+    if plan.total("in_flight"):
+        parts.append(f"{plan.total('in_flight'):,} in flight")
+    if plan.total("left_out"):
+        parts.append(f"{plan.total('left_out'):,} left out for want of a text")
+    saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
+    parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
+    if config.run_mode == "batch":
+        parts.append(f"{plan.shards} batch(es)")
+    if plan.tokens.requests and (price := prices.of(config.run_mode)):
+        parts.append(f"{_describe_range(plan.tokens, price)} by estimate")
+    return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."

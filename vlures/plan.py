@@ -1,0 +1,255 @@
+"""What a run would do: which requests are due, what was answered to another question, what it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vlures.benchmark import Benchmark, what_changed
+from vlures.config import RunConfig
+from vlures.costs import PRICED, Prices, Spending
+from vlures.errors import UsageError, VluresError
+from vlures.images import encoded_length
+from vlures.pricing import (
+    CALIBRATE_AFTER,
+    Calibration,
+    Estimate,
+    TextCounter,
+    Totals,
+    calibrate,
+    estimate_request,
+    recalibrate,
+)
+from vlures.records import FINAL_STATUSES, Cell, Image, Request, Usage
+from vlures.store import CheckpointStore, Entry, now
+
+LINE_OVERHEAD_BYTES = 300
+REDO_FILE = "redo.json"
+
+
+@dataclass(slots=True)
+class CellPlan:
+    """Counts of one cell's requests. bytes, tokens: what the due ones would send and get, by estimate."""
+
+    cell: Cell
+    due: int = 0
+    answered: int = 0
+    in_flight: int = 0
+    left_out: int = 0
+    bytes: int = 0
+    tokens: Totals = field(default_factory=Totals)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    stale: how many stored answers are to a question that has changed since. asked_again: answered requests that are due
+    all the same, with the reason. changed_in_flight: how many requests in batches are to a question that has changed.
+    picture_bytes: what goes up once for all requests, where pictures are uploaded as files (at most: those that are there
+    already are in it). saved_bytes: how much less all that is than with pictures inline. calibration: what earlier answers of
+    this run tell of the estimates.
+    """
+
+    cells: tuple[CellPlan, ...]
+    shards: int
+    stale: int
+    asked_again: tuple[tuple[Cell, int, str], ...]
+    changed_in_flight: int
+    picture_bytes: int = 0
+    saved_bytes: int = 0
+    calibration: Calibration | None = None
+
+    @property
+    def tokens(self) -> Totals:
+        """Of everything that is due, by estimate, put right by earlier answers where there are enough of them."""
+        totals = Totals()
+        for cell in self.cells:
+            totals.add_all(cell.tokens)
+        return recalibrate(totals, self.calibration) if self.calibration else totals
+
+    @property
+    def bytes(self) -> int:
+        """What the run would upload, in about."""
+        return self.total("bytes") + self.picture_bytes
+
+    def total(self, what: str) -> int:
+        return sum(getattr(cell, what) for cell in self.cells)
+
+    @property
+    def selected(self) -> int:
+        return self.total("due") + self.total("answered") + self.total("in_flight")
+
+
+def is_due(entry: Entry | None) -> bool:
+    """Whether a request with this standing response is to be asked."""
+    return entry is None or entry.due or entry.status not in FINAL_STATUSES
+
+
+def is_stale(entry: Entry | None, digest: str) -> bool:
+    """Whether the stored answer is to another question than today's."""
+    return entry is not None and entry.status in FINAL_STATUSES and not entry.due and entry.digest != digest
+
+
+def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
+    """Count what is due, answered, in flight and stale. Reads no picture again and writes nothing."""
+    config = benchmark.config
+    cells = {cell: CellPlan(cell, left_out=benchmark.left_out(cell)) for cell in config.cells}
+    in_flight = _in_flight(store)
+    redo_from = store.read_json(REDO_FILE).get("sizes", {})
+    asked_again = []
+    stale = changed_in_flight = shards = lines = size = inline_bytes = 0
+    pictures: dict[str, int] = {}
+    counter = TextCounter(config.backend, config.run_model) if config.backend in PRICED else None
+    answered: list[tuple[Estimate, Usage | None]] = []
+    for request in benchmark.requests():
+        counts = cells[request.cell]
+        entry = store.entry(request.cell, request.sample_id)
+        again = None
+        if entry and is_stale(entry, request.digest):
+            stale += 1
+            again = "stale" if config.stale == "redo" else None
+        if entry and entry.status in config.redo and not is_due(entry):
+            size_then = redo_from.get(store.checkpoint_path(request.cell).name) if redo_from else None
+            if size_then is None or entry.offset < size_then:
+                again = f"redo {entry.status}"
+        if again:
+            asked_again.append((request.cell, request.sample_id, again))
+        if request.key in in_flight:
+            counts.in_flight += 1
+            changed_in_flight += in_flight[request.key] != request.digest
+        elif not is_due(entry) and not again:
+            counts.answered += 1
+            if counter and entry and len(answered) < CALIBRATE_AFTER:
+                estimate = estimate_request(request, config.backend, config.setting, counter)
+                answered.append((estimate, store.usage(request.cell, entry)))
+        else:
+            counts.due += 1
+            request_bytes = about_text_bytes(request)
+            if config.image_transport == "inline":
+                request_bytes += encoded_length(request.image)
+            counts.bytes += request_bytes
+            if counter:
+                counts.tokens.add(estimate_request(request, config.backend, config.setting, counter))
+            pictures.setdefault(request.image.digest, request.image.size_bytes)
+            inline_bytes += encoded_length(request.image)
+            if shards == 0 or lines == config.batch_size or size + request_bytes > config.batch_bytes:
+                shards, lines, size = shards + 1, 0, 0
+            lines, size = lines + 1, size + request_bytes
+    files = sum(pictures.values()) if config.image_transport == "file" else 0
+    saved = 0 if config.image_transport == "inline" else inline_bytes - files
+    calibration = calibrate(answered) if len(answered) == CALIBRATE_AFTER else None
+    return Plan(tuple(cells.values()), shards, stale, tuple(asked_again), changed_in_flight, files, saved, calibration)
+
+
+def _in_flight(store: CheckpointStore) -> dict[str, str]:
+    """key → digest of what a batch holds that was created, or may have been."""
+    jobs = [job for job in store.open_jobs() if job.state in ("creating", "created")]
+    return {key: digest for job in jobs for key, digest in job.requests.items()}
+
+
+def about_text_bytes(request: Request) -> int:
+    """What the request takes on the wire without its picture, in about: its texts in UTF-8, some JSON around them."""
+    text = len(request.prompt.system.encode()) + sum(len(piece.encode()) for piece in request.prompt.pieces)
+    return text + LINE_OVERHEAD_BYTES
+
+
+def check_plan(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> None:
+    """Refuse a run that would mix answers to different questions, or of different providers' batches.
+
+    Raises VluresError saying how many, why, and what to do.
+    """
+    config = benchmark.config
+    for job in store.open_jobs():
+        ours = config.run_mode == "batch" and job.provider.lower() == config.backend
+        if job.state in ("creating", "created") and not ours:
+            raise VluresError(
+                f"{store.folder} has a batch of {job.provider} in flight; collect it first with --backend {job.provider.lower()} --mode batch, "
+                "or give this run another --name."
+            )
+    if plan.stale and config.stale == "stop":
+        why = " and ".join(what_changed(benchmark, store)) or "the model, its parameters, the prompts or the data"
+        raise VluresError(
+            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. Add --stale keep to "
+            "keep them, --stale redo to ask again (and pay again), or give this run another --name."
+        )
+
+
+def prepare_spending(benchmark: Benchmark, store: CheckpointStore, prices: Prices) -> Spending:
+    """The run's money, with what is in flight already.
+
+    Raises UsageError where --max-cost cannot be kept, or leaves no room for even one request.
+    """
+    spending = Spending(benchmark.config, prices, store)
+    if benchmark.config.max_cost is None:
+        return spending
+    in_flight = _in_flight(store)
+    first = None
+    for request in benchmark.requests():
+        if request.key in in_flight:
+            spending.expect(request)
+        elif first is None and is_due(store.entry(request.cell, request.sample_id)):
+            first = request
+    if first is not None and not in_flight:
+        spending.check_first(first)
+    return spending
+
+
+def needs_canary(config: RunConfig, store: CheckpointStore, plan: Plan) -> bool:
+    """Whether one request goes first, live: batches take hours to tell that a key, a model or a parameter is wrong, and
+    nothing that was ever answered or is under way shows that they are right."""
+    bulk = plan.total("due") > 1 and config.run_mode == "batch"
+    return config.canary and bulk and not plan.total("answered") and not store.open_jobs()
+
+
+def check_addresses(benchmark: Benchmark) -> None:
+    """With pictures that are named by their addresses: whether each has one of its own.
+
+    Raises UsageError for a template that cannot be filled, or gives one address to two pictures.
+    """
+    template = benchmark.config.image_url_template
+    if template is None:
+        return
+    from vlures.backends.openai.pictures import fill_template  # loads the SDK, which takes a while
+
+    seen: dict[str, Image] = {}
+    for dataset in benchmark.datasets.values():
+        for sample in dataset.samples:
+            address = fill_template(template, sample.image, sample.id)
+            other = seen.setdefault(address, sample.image)
+            if other.digest != sample.image.digest:
+                raise UsageError(
+                    f"image_url_template gives {address} for {other.path} and for {sample.image.path}, which are not the same "
+                    "picture; add {folder} or {sha256}, or what else tells them apart."
+                )
+
+
+def drop_unbegun(config: RunConfig, store: CheckpointStore) -> None:
+    """A live run takes over what a batch run was going to send: of a job that was only intended, or whose file was only
+    uploaded, there is no batch."""
+    if config.run_mode != "live":
+        return
+    for job in store.open_jobs():
+        if job.state in ("intended", "uploaded"):
+            store.update_job(job.tag, "dropped", note="a live run took its requests over")
+
+
+def mark_asked_again(store: CheckpointStore, plan: Plan) -> None:
+    """Make due what was answered and is to be asked again. How long the checkpoints were then is remembered until the
+    run is complete, so that a redo that was interrupted goes on and asks nothing a third time."""
+    if not plan.asked_again:
+        return
+    if not store.read_json(REDO_FILE):
+        paths = [store.checkpoint_path(cell) for cell in store.cells]
+        store.write_json(REDO_FILE, {"time": now(), "sizes": {path.name: path.stat().st_size for path in paths}})
+    for cell, sample_id, why in plan.asked_again:
+        store.ask_again(cell, sample_id, why)
+
+
+def end_redo(store: CheckpointStore) -> None:
+    """A run is complete, so the next --redo is a new one."""
+    (store.folder / REDO_FILE).unlink(missing_ok=True)
+
+
+def count_due(benchmark: Benchmark, store: CheckpointStore) -> int:
+    """Requests of the selection that still have no answer."""
+    return sum(is_due(store.entry(cell, sample.id)) for cell, sample in benchmark.questions())

@@ -1,0 +1,143 @@
+"""What requests will take, before they are sent: tokens of one, of many, and their cost as a range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from vlures.pricing.images import image_tokens, most_image_tokens
+from vlures.pricing.outputs import expect_output
+from vlures.pricing.prices import LEAST_CACHED_TOKENS, Price
+from vlures.pricing.texts import TextCounter
+from vlures.records import Request, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Tokens of one request.
+
+    image_tokens: None where no formula is published. image_most, input_most: what they will hardly pass. output_bounded: the
+    provider keeps the answer to output_high.
+    """
+
+    text_tokens: int
+    image_tokens: int | None
+    image_most: int
+    input_most: int
+    output_low: int
+    output_expected: int
+    output_high: int
+    output_bounded: bool
+
+    @property
+    def input_tokens(self) -> int:
+        """What is known of the input."""
+        return self.text_tokens + (self.image_tokens or 0)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Tokens of many requests, as of a cell.
+
+    image_tokens: of the pictures that a formula covers. unknown_images: how many are without one; unknown_most: what those
+    will hardly pass. cacheable: input of requests so long that OpenAI writes them into its cache. unbounded: requests whose
+    answers have no allowance.
+    """
+
+    requests: int = 0
+    text_tokens: int = 0
+    image_tokens: int = 0
+    unknown_images: int = 0
+    unknown_most: int = 0
+    cacheable: int = 0
+    input_most: int = 0
+    output_low: int = 0
+    output_expected: int = 0
+    output_high: int = 0
+    unbounded: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """What is known of the input."""
+        return self.text_tokens + self.image_tokens
+
+    def add(self, estimate: Estimate) -> None:
+        self.requests += 1
+        self.text_tokens += estimate.text_tokens
+        if estimate.image_tokens is None:
+            self.unknown_images += 1
+            self.unknown_most += estimate.image_most
+        else:
+            self.image_tokens += estimate.image_tokens
+        if estimate.input_tokens >= LEAST_CACHED_TOKENS:
+            self.cacheable += estimate.input_tokens
+        self.input_most += estimate.input_most
+        self.output_low += estimate.output_low
+        self.output_expected += estimate.output_expected
+        self.output_high += estimate.output_high
+        self.unbounded += not estimate.output_bounded
+
+    def add_all(self, other: Totals) -> None:
+        """Another cell's totals on top."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class CostRange:
+    """USD. low: short answers, no thinking, known input only. expected: None while pictures are unknown. high: nothing that
+    is sent should pass it."""
+
+    low: float
+    expected: float | None
+    high: float
+
+
+def estimate_request(request: Request, provider: str, setting: Setting, counter: TextCounter) -> Estimate:
+    """What a request will take. The counter is one for all requests of a plan, so that shared texts are counted once."""
+    image, parameters = request.image, request.parameters
+    text = counter.count_prompt(request.prompt, request.cell.language)
+    picture = image_tokens(provider, request.model, image.width, image.height, parameters)
+    picture_most = most_image_tokens(provider, request.model, image.width, image.height, parameters)
+    cell = request.cell
+    output = expect_output(provider, request.model, cell.language, cell.task, setting, parameters)
+    return Estimate(
+        text_tokens=text,
+        image_tokens=picture,
+        image_most=picture_most,
+        input_most=ceil(text * counter.margin) + picture_most,
+        output_low=output.low,
+        output_expected=output.expected,
+        output_high=output.high,
+        output_bounded=output.bounded,
+    )
+
+
+def highest_cost(estimate: Estimate, price: Price) -> float:
+    """USD that one request should never pass: all of its input written into the cache, the whole of its allowance used."""
+    dearest = max(price.input, price.cache_write)
+    return (estimate.input_most * dearest + estimate.output_high * price.output) / 1e6
+
+
+def cost_range(totals: Totals, price: Price) -> CostRange:
+    """What the requests should cost."""
+    written = totals.cacheable * (price.cache_write - price.input)
+    low = totals.input_tokens * price.input + totals.output_low * price.output
+    expected = totals.input_tokens * price.input + written + totals.output_expected * price.output
+    high = totals.input_most * max(price.input, price.cache_write) + totals.output_high * price.output
+    return CostRange(low / 1e6, None if totals.unknown_images else expected / 1e6, high / 1e6)
+
+
+def describe_gaps(totals: Totals, model: str) -> list[str]:
+    """Sentences on what keeps the estimate from being a good one; none if nothing does."""
+    gaps = []
+    if totals.unknown_images:
+        gaps.append(
+            f"What a picture takes with {model} is not published, so only its high end is in the price; the first answers tell."
+        )
+    if totals.unbounded:
+        gaps.append(
+            f"Answers have no bound; each counts {ceil(totals.output_high / totals.requests):,} tokens at most. "
+            "Add max_output_tokens for a price that holds."
+        )
+    return gaps

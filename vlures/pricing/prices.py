@@ -1,0 +1,236 @@
+"""What a million tokens cost, and so an answer. USD throughout.
+
+From genai-prices (a package of dated tables, loaded on use), a small table of our own for what it lacks, or the user's
+`price_input` and `price_output`. A price says where it comes from. None of it is an invoice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Literal, Protocol
+
+from vlures.errors import UsageError
+
+HALF = 0.5
+"""Batches cost half, at OpenAI (Batch guide of 2026-09) and at Gemini (Batch API page of 2026-11); so does Gemini's flex."""
+
+PRIORITY = 2.0
+"""Priority costs 75 to 100 % more (Gemini's pages of 2026-11; OpenAI's model pages: twice)."""
+
+CACHE_WRITE = 1.25
+"""From gpt-5.6 on OpenAI writes prompts of 1,024 tokens and more into its cache unasked, and takes 1.25 times the price of
+input for what it writes (developers.openai.com/api/docs/guides/prompt-caching, read 2026-11-22)."""
+
+LEAST_CACHED_TOKENS = 1_024
+
+TABLES_FROM = datetime(2026, 10, 15, tzinfo=UTC)
+"""genai-prices 0.2.3 has the rates of batches and tiers from this day on, and silently the standard ones before."""
+
+NOTICE = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD for a million tokens, for requests below the providers' limits of long context (200,000 tokens and more).
+
+    cached_input: of input that was found in the provider's cache. cache_write: of input that was written into it. source:
+    where the price comes from, in words.
+    """
+
+    input: float
+    output: float
+    cached_input: float
+    cache_write: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPrice:
+    """Of a model that genai-prices lacks, in standard live mode. pattern: of its names, whole, but for a date."""
+
+    provider: str
+    pattern: str
+    input: float
+    output: float
+    cache_write: float
+    source: str
+
+
+LISTED_PRICES = (
+    ListedPrice("openai", r"gpt-6\.2-astra", 8, 40, 8 * CACHE_WRITE, "OpenAI's announcement of 2026-11-17"),
+    ListedPrice("openai", r"gpt-6\.2-sol", 2, 10, 2 * CACHE_WRITE, "OpenAI's announcement of 2026-11-17"),
+)
+"""Read on 2026-11-21, when no price table had them. What they take for cached input was not said: it counts in full."""
+
+_TABLES = {"openai": "openai", "gemini": "google"}
+_SNAPSHOT = r"(-\d{4}-\d{2}-\d{2})?"
+
+
+class Tokens(Protocol):
+    """What was used: one answer's usage, or the sum of many."""
+
+    @property
+    def input_tokens(self) -> int | None: ...
+    @property
+    def output_tokens(self) -> int | None: ...
+    @property
+    def cached_tokens(self) -> int | None: ...
+
+
+def find_price(
+    provider: str,
+    model: str,
+    mode: Literal["batch", "live"],
+    service_tier: str | None,
+    when: datetime,
+    *,
+    price_input: float | None = None,
+    price_output: float | None = None,
+) -> Price | None:
+    """What a million tokens cost in this mode at this time; None for a model whose price nobody we know lists.
+
+    price_input, price_output: the user's own, as they are charged in this mode; they win.
+    Raises UsageError for one of them without the other where the other is not known.
+    """
+    listed = _find_listed(provider, model, mode, service_tier, when)
+    if price_input is None and price_output is None:
+        return listed
+    if listed is None and (price_input is None or price_output is None):
+        given, missing = ("price_input", "price_output") if price_output is None else ("price_output", "price_input")
+        raise UsageError(
+            f"No price of {model} is known here, so {given} does not do alone; add {missing} (USD for a million tokens)."
+        )
+    if listed is None or price_input is not None:
+        own = 0.0 if price_input is None else price_input
+        listed = Price(own, listed.output if listed else 0.0, own, own, "")
+    return replace(
+        listed,
+        output=listed.output if price_output is None else price_output,
+        source="price_input and price_output of the configuration",
+    )
+
+
+def require_price(price: Price | None, model: str) -> Price:
+    """The price. Raises UsageError saying what to do if there is none, for a limit of cost cannot be kept without."""
+    if price is None:
+        raise UsageError(
+            f"No price of {model} is known here, so --max-cost cannot be kept; add price_input and price_output "
+            "(USD for a million tokens, as they are charged in this mode), or leave --max-cost out."
+        )
+    return price
+
+
+def cost(usage: Tokens | None, price: Price, written_tokens: int | None = None) -> float:
+    """USD that a usage cost; 0 for none at all, as of a failure that the provider does not charge.
+
+    written_tokens: input that was written into the provider's cache. Where nobody says, all that was not read from it
+    counts as written if it can have been: then the sum is never too low, and at most a quarter of the input's price too high.
+    """
+    if usage is None:
+        return 0.0
+    given = usage.input_tokens or 0
+    cached = min(usage.cached_tokens or 0, given)
+    fresh = given - cached
+    written = (fresh if given >= LEAST_CACHED_TOKENS else 0) if written_tokens is None else min(written_tokens, fresh)
+    return (
+        (fresh - written) * price.input
+        + written * price.cache_write
+        + cached * price.cached_input
+        + (usage.output_tokens or 0) * price.output
+    ) / 1e6
+
+
+def describe_change(
+    provider: str, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
+) -> str | None:
+    """A sentence if the model's listed price is another within 60 days, else None."""
+    before = _find_listed(provider, model, mode, service_tier, when)
+    if before is None:
+        return None
+    for days in range(1, NOTICE.days + 1):
+        after = _find_listed(provider, model, mode, service_tier, when + timedelta(days=days))
+        if after is not None and (after.input, after.output) != (before.input, before.output):
+            return (
+                f"From {(when + timedelta(days=days)).date()} on {model} costs {after.input:g} and {after.output:g} USD for a "
+                f"million tokens of input and output, not {before.input:g} and {before.output:g}."
+            )
+    return None
+
+
+def format_usd(amount: float) -> str:
+    """For people: cents, or two digits of what is less than ten. `$12.30`, `$0.0042`."""
+    if amount == 0 or amount >= 0.0995:
+        return f"${amount:,.2f}"
+    return f"${float(f'{amount:.2g}'):.10f}".rstrip("0")
+
+
+def _find_listed(
+    provider: str, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
+) -> Price | None:
+    day = when.astimezone(UTC).date()
+    if mode == "batch":
+        return _of_way(provider, model, day, "batch")
+    return _of_way(provider, model, day, service_tier if service_tier in ("flex", "priority") else "standard")
+
+
+@lru_cache(maxsize=1_024)
+def _of_way(provider: str, model: str, day: date, way: str) -> Price | None:
+    """The price in one of the ways to be served: standard, batch, flex or priority."""
+    standard = _from_tables(provider, model, day, {}) or _from_our_own(provider, model)
+    if standard is None or way == "standard":
+        return standard
+    context = {"processing": "batch"} if way == "batch" else {"service_tier": way}
+    special = _from_tables(provider, model, max(day, TABLES_FROM.date()), context)
+    if special is not None and (special.input, special.output) != (standard.input, standard.output):
+        return replace(special, source=f"{special.source}, {way}")
+    # The tables have nothing for it, and say the standard price without a word.
+    if way == "priority":
+        return _scale(standard, PRIORITY, f"{standard.source}, at most twice for {way}")
+    if way == "batch" or provider == "gemini":
+        return _scale(standard, HALF, f"{standard.source}, halved for {way}")
+    return replace(standard, source=f"{standard.source}, which has no price for {way}")
+
+
+def _scale(price: Price, by: float, source: str) -> Price:
+    return Price(price.input * by, price.output * by, price.cached_input * by, price.cache_write * by, source)
+
+
+def _from_our_own(provider: str, model: str) -> Price | None:
+    for listed in LISTED_PRICES:
+        if listed.provider == provider and re.fullmatch(listed.pattern + _SNAPSHOT, model):
+            return Price(listed.input, listed.output, listed.input, listed.cache_write, listed.source)
+    return None
+
+
+def _from_tables(provider: str, model: str, day: date, context: Mapping[str, str]) -> Price | None:
+    table = _TABLES.get(provider)
+    if table is None:
+        return None
+    # Loaded on use: it takes a third of a second, and `vlures --help` asks for no price.
+    from genai_prices import Usage, calc_price
+
+    when = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+    def of(usage: Usage) -> float:
+        # A thousand tokens stay below every limit of long context.
+        total = calc_price(
+            usage, model, provider_id=table, genai_request_timestamp=when, price_context=context or None
+        ).total_price
+        return float(total * Decimal(1_000))
+
+    try:
+        return Price(
+            input=of(Usage(input_tokens=1_000)),
+            output=of(Usage(output_tokens=1_000)),
+            cached_input=of(Usage(input_tokens=1_000, cache_read_tokens=1_000)),
+            cache_write=of(Usage(input_tokens=1_000, cache_write_tokens=1_000)),
+            source=f"genai-prices {version('genai-prices')}",
+        )
+    except LookupError:
+        return None
