@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/vlures run --sandbox
 
-.PHONY: demo test lint types floors unit bench clean
+.PHONY: demo test lint types floors unit contract bench clean
 
 demo: $(VENV)/.installed
 	$(RUN) -c configs/sandbox.toml --backend openai --name demo-openai
@@ -24,7 +24,11 @@ floors: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 4 --dist worksteal tests
+	$(BIN)/pytest -n 3 --dist worksteal tests
+
+# The reliability page and the model of the protocol: long, and not yet part of `make test`.
+contract: $(VENV)/.installed-dev
+	VLURES_MODEL_EXAMPLES=200 $(BIN)/pytest -n 2 --dist worksteal -o addopts=-q tests/e2e/test_reliability.py tests/test_protocol_model.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/run_all.py

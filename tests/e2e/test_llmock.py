@@ -389,7 +389,7 @@ def test_a_run_that_was_killed_finds_its_batch_again(vlures: Command, llmock: Ll
 
 
 def test_geminis_batches_without_its_files_end_in_a_sentence(vlures: Command, llmock: Llmock) -> None:
-    result = vlures(*LIVE["gemini"], "--mode", "batch")
+    result = vlures(*LIVE["gemini"], "--mode", "batch", "--no-canary")
     assert result.code == 1, result
     assert "Gemini finds nothing at that address" in result.err.splitlines()[-1]
     assert len(llmock.requests) == 1

@@ -14,9 +14,11 @@ from vlures.errors import UsageError
 
 Level = Literal["http", "limit", "flex", "file", "answer", "line", "batch"]
 
-GEMINI_PLACES = tuple(f"gemini_{name}" for name in ("upload", "create", "status", "list", "content", "cancel"))
+GEMINI_PLACES = tuple(
+    f"gemini_{name}" for name in ("upload", "create", "status", "list", "content", "cancel", "delete")
+)
 HTTP_PLACES = (
-    *("upload", "create", "status", "list", "content", "cancel", "chat", "responses", "plain", "gemini"),
+    *("upload", "create", "status", "list", "content", "cancel", "delete", "chat", "responses", "plain", "gemini"),
     *GEMINI_PLACES,
 )
 ANSWER_PLACES = ("chat", "responses", "plain", "gemini", "line")
@@ -64,6 +66,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "drop_before": _http("the connection is cut before the server acts"),
         "drop_after": _http("the server acts (and charges), then cuts the connection without a reply"),
         "hang": _http("the server does not act and holds the connection for seconds=S (3600)", "seconds"),
+        "hang_after": _http("the server acts (and charges), then holds the connection for seconds=S (3600)", "seconds"),
         "truncate": _http("the server acts; half of the body arrives, then the connection closes"),
         "bad_json": _http("the server acts; status 200 with a body that is not JSON"),
         "html": _http("status 502 with an HTML page of some proxy"),

@@ -31,6 +31,7 @@ def show_stats(world: World) -> Reply:
             "doubled_ids": doubled_ids,
             "doubled_digests": doubled_digests,
             "live_peak": counts.live_peak,
+            "held": counts.held,
             "bytes_received": counts.bytes_received,
             "bytes_uploaded": counts.bytes_uploaded,
             "vision_uploads": counts.vision_uploads,

@@ -76,7 +76,7 @@ ROUTES = (
     _route("files.list", "GET /openai/v1/files", "", _plain(openai_files.list_files)),
     _route("files.content", f"GET {_FILE}/content", "content", _plain(openai_files.download_file)),
     _route("files.show", f"GET {_FILE}", "", _plain(openai_files.show_file)),
-    _route("files.delete", f"DELETE {_FILE}", "", _plain(openai_files.delete_file)),
+    _route("files.delete", f"DELETE {_FILE}", "delete", _plain(openai_files.delete_file)),
     _route("batches.create", "POST /openai/v1/batches", "create", openai_batches.create_batch),
     _route("batches.list", "GET /openai/v1/batches", "list", _plain(openai_batches.list_batches)),
     _route("batches.show", f"GET {_BATCH}", "status", _plain(openai_batches.show_batch)),
@@ -92,7 +92,7 @@ ROUTES = (
     ),
     _route("gemini.files.list", f"GET {_GEMINI}/files", "", _plain(gemini_files.list_files)),
     _route("gemini.files.show", f"GET {_GEMINI_FILE}", "", _plain(gemini_files.show_file)),
-    _route("gemini.files.delete", f"DELETE {_GEMINI_FILE}", "", _plain(gemini_files.delete_file)),
+    _route("gemini.files.delete", f"DELETE {_GEMINI_FILE}", "gemini_delete", _plain(gemini_files.delete_file)),
     _route("gemini.files.content", f"GET {_GEMINI_DOWNLOAD}", "gemini_content", _plain(gemini_files.download_file)),
     _route(
         "gemini.batches.create",

@@ -26,7 +26,7 @@ LARGEST_BODY_BYTES = 512_000_000
 CHUNK_BYTES = 1 << 18
 SHUTDOWN_S = 0.2
 HANG_STEP_S = 0.2
-ACTING_FAULTS = frozenset(("drop_after", "truncate", "bad_json"))
+ACTING_FAULTS = frozenset(("drop_after", "hang_after", "truncate", "bad_json"))
 HTML_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 
 
@@ -132,6 +132,7 @@ class Edge:
         call = await self._read(request, words, store=store, to_disk=route.place == "gemini_upload")
         try:
             if strike is not None and strike.kind not in ACTING_FAULTS:
+                self._world.counts.held += strike.kind == "hang"
                 return _respond(await _struck_reply(request, route, call, strike))
             reply = await self._act(route, call)
             if allowance is not None and route.provider == "openai":
@@ -142,6 +143,7 @@ class Edge:
         if route.is_live and self._world.settings.latency_s:
             await asyncio.sleep(arrived + self._world.settings.latency_s - time.monotonic())
         if strike is not None:
+            self._world.counts.held += strike.kind == "hang_after"
             return await _broken(request, reply, strike)
         return await _send_part(request, reply, reply.part) if reply.part else _respond(reply)
 
@@ -222,7 +224,9 @@ async def _hold(request: web.Request, seconds: float) -> None:
 
 async def _broken(request: web.Request, reply: Reply, fault: Fault) -> web.StreamResponse:
     """What is left of a reply that a fault strikes after the server has acted."""
-    if fault.kind == "drop_after":
+    if fault.kind == "hang_after":
+        await _hold(request, fault.number("seconds", 3600.0))
+    if fault.kind in ("drop_after", "hang_after"):
         raise _Cut
     if fault.kind == "bad_json":
         return _respond(Reply(200, b'{"this is": "not JSON", \n'))

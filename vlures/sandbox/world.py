@@ -26,6 +26,7 @@ class Counts:
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.bytes_received = 0
+        self.held = 0
         self.images_seen = 0
         self.vision_uploads = 0
         self.bytes_uploaded = 0

@@ -1,0 +1,218 @@
+"""One process of `vlures run` in batch mode: the real plan, driver and store, with everything around them virtual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.protocol_model.clock import StepLoop
+from tests.protocol_model.disk import Disk
+from tests.protocol_model.provider import NAME, Client, Provider
+from vlures.backends.batch import BatchDriver, BatchPolicy
+from vlures.backends.patience import Patience
+from vlures.benchmark import Benchmark
+from vlures.config import RunConfig, load_config
+from vlures.costs import UNKNOWN
+from vlures.errors import Incomplete, VluresError
+from vlures.plan import check_plan, count_due, make_plan, mark_asked_again, prepare_spending
+from vlures.prompts import CellPrompt
+from vlures.records import Dataset, Image, Response, Sample, Setting, request_key
+from vlures.run import Tally, run
+from vlures.store import CheckpointStore
+
+SETTING = Setting()
+DOUBT_PATIENCE_S = 10.0
+MOST_STEPS = 60_000
+"""More than that, and a process is taken to go round in circles."""
+LONGEST_S = 40_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a user asks for. version: of the question; a later one has other digests. command: what they call."""
+
+    samples: int
+    lot: int
+    version: int = 0
+    stale: str = "keep"
+    trial: bool = False
+    delete: bool = False
+    command: Literal["run", "run --no-wait", "run --forget-lost", "cancel"] = "run"
+
+
+@cache
+def config_of(question: Question, folder: Path) -> RunConfig:
+    flags = {
+        "output": str(folder),
+        "name": "run",
+        "backend": NAME,
+        "mode": "batch",
+        "model": "none",
+        "languages": ("En", "Sw"),
+        "tasks": (1,),
+        "batch_size": question.lot,
+        "stale": question.stale,
+        "wait": question.command != "run --no-wait",
+        "forget_lost": question.command == "run --forget-lost",
+        "delete_remote_files": question.delete,
+        "stall_after_s": 15.0,
+        "seed": question.version,
+        "max_attempts": 2,
+        "poll_s": 20.0,
+        "retry_budget_s": 60.0,
+        "first_contact_s": 5.0,
+        "doubt_patience_s": DOUBT_PATIENCE_S,
+    }
+    return load_config(None, flags)
+
+
+@cache
+def benchmark_of(question: Question, folder: Path) -> Benchmark:
+    config = config_of(question, folder)
+    numbers = range(1, question.samples + 1)
+    samples = tuple(Sample(n, Image(Path(f"{n}.png"), "image/png", 3, 1, 1, f"d{n}"), None) for n in numbers)
+    dataset = Dataset(Path("data"), samples)
+    prompts = {cell: CellPrompt("", "What is this?", None) for cell in config.cells}
+    return Benchmark(config, dict.fromkeys(config.languages, dataset), prompts)
+
+
+@dataclass(slots=True)
+class Listener:
+    """Keeps what a run says."""
+
+    sentences: list[str] = field(default_factory=list)
+
+    def say(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+    def in_flight(self, count: int) -> None: ...
+
+    def job_changed(self, tag: str, state: str, done: int, total: int) -> None: ...
+
+    def job_ended(self, tag: str) -> None: ...
+
+    def answered(self, response: Response) -> None: ...
+
+
+class Process:
+    """A process that does what `vlures run` does, one step at a time."""
+
+    def __init__(self, question: Question, provider: Provider, disk: Disk) -> None:
+        self.question = question
+        self.benchmark = benchmark_of(question, disk.folder)
+        self.listener = Listener()
+        self.steps = 0
+        self.tally = Tally()
+        self.forgotten: list[str] = []
+        self.store: CheckpointStore | None = None
+        self.complete = False
+        self.killed = False
+        self.interrupted = False
+        self._provider = provider
+        self._disk = disk
+        disk.begin_process()
+        self._loop = StepLoop(provider.clock)
+        self._since_s = provider.clock.awake_s
+        self._main = self._loop.create_task(self._command())
+
+    async def _command(self) -> None:
+        config, say = self.benchmark.config, self.listener.say
+        with closing(CheckpointStore(config.output_folder, SETTING, say=say)) as store:
+            self.store = store
+            client = Client(self._provider, store, trial=self.question.trial, forgetful=config.forget_lost)
+            patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
+            driver = BatchDriver(client, BatchPolicy.of(config, 100, 1_000_000), patience, self.listener)
+            if self.question.command == "cancel":
+                await self._cancel(driver, store)
+                return
+            plan = make_plan(self.benchmark, store)
+            check_plan(self.benchmark, store, plan)
+            spending = prepare_spending(self.benchmark, store, UNKNOWN)
+            if plan.total("due") or store.open_jobs():
+                mark_asked_again(store, plan)
+                await run(self.benchmark, store, driver, self.listener, self.tally, spending)
+            self.complete = not count_due(self.benchmark, store) and not store.open_jobs()
+            if config.wait and not config.forget_lost:
+                self.forgotten = list(_forgotten(self.benchmark, store))
+
+    async def _cancel(self, driver: BatchDriver, store: CheckpointStore) -> None:
+        async with aclosing(driver.cancel(store)) as responses:
+            async for response in responses:
+                store.append(response)
+
+    @property
+    def ended(self) -> bool:
+        return self._main.done()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What an ended process ended with."""
+        if self._main.cancelled():
+            return asyncio.CancelledError()
+        return self._main.exception()
+
+    def step(self, until_s: float) -> bool:
+        """One step. False if there is nothing to do until then, if it has ended, or if it was killed by its doom."""
+        if self.ended or not self._disk.alive:
+            return False
+        moved = self._loop.step(until_s)
+        self.steps += 1
+        if not self._disk.alive:
+            self.kill()
+            return False
+        assert self.ended or not self._loop.is_stuck, "the run waits for nothing"
+        assert self.steps < MOST_STEPS, "the run goes round in circles"
+        assert self._loop.time() - self._since_s < LONGEST_S, "the run never ends"
+        if self.ended:
+            self._disk.end_process()
+        return moved
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.interrupted = True
+        self._main.cancel()
+
+    def kill(self) -> None:
+        """The process dies here. What its coroutines do on the way out reaches neither disk nor provider."""
+        self.killed = True
+        self._disk.end_process()
+        self._main.cancel()
+        now = self._loop.time()
+        for _ in range(MOST_STEPS):
+            if not self._loop.step(now):
+                break
+        if self._main.done() and not self._main.cancelled():
+            self._main.exception()
+
+    @property
+    def complaints(self) -> list[dict[str, Any]]:
+        return self._loop.complaints
+
+
+def _forgotten(benchmark: Benchmark, store: CheckpointStore) -> Iterator[str]:
+    """Requests that a run which has come to its end leaves without answer, failure or batch."""
+    held = {key for job in store.open_jobs() for key in job.requests}
+    for cell, sample in benchmark.questions():
+        entry = store.entry(cell, sample.id)
+        key = request_key(cell, SETTING, sample.id)
+        if entry is None and key not in held:
+            yield key
+
+
+def why_wrong(process: Process, faults: int) -> str | None:
+    """What is wrong with the way a process has ended, if something is. faults: that it has met."""
+    error = process.error
+    if error is None and process.forgotten:
+        return f"it forgot {process.forgotten}"
+    if error is None or (process.interrupted and isinstance(error, asyncio.CancelledError)):
+        return None
+    if not isinstance(error, VluresError):
+        return f"it ended with {error!r}"
+    if not faults and (isinstance(error, Incomplete) or not process.tally.is_hopeless(1)):
+        return f"it ended without a reason: {error}"
+    return None

@@ -1,0 +1,489 @@
+"""A provider of batches that lives in the test's own process: what it was sent, what it charges, and what goes wrong there.
+
+Its batches are real in everything that a bill knows. What a batch comes to is decided when it is created (`Fate`), so that
+the model can tell at once whether a request is about to be paid a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from tests.protocol_model.clock import Clock
+from vlures.backends import Journal
+from vlures.backends.batch import BatchState, JobProblem, Lifetimes
+from vlures.backends.shards import Line, ShardFile
+from vlures.errors import InDoubt, NotFound, Retry, VluresError
+from vlures.records import Failure, Request, Response
+
+T = TypeVar("T")
+
+NAME = "local"
+"""The backend whose batches these are taken for: one without prices."""
+ON_THE_WAY_S = 0.05
+MOST_CUTS = 3
+"""A result file that comes cut short so often in a row cannot be told from one that is short."""
+
+CallName = Literal["upload", "create", "find", "status", "cancel", "download", "delete"]
+Trouble = Literal[
+    "lost before", "lost after", "late", "slow", "retry", "retry later", "unreachable", "not found", "refused",
+    "full", "cut", "cut at a line", "empty",
+]  # fmt: skip
+TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
+    ("upload", "lost before"), ("upload", "lost after"), ("upload", "slow"), ("upload", "retry"),
+    ("upload", "retry later"), ("upload", "unreachable"), ("upload", "not found"), ("upload", "refused"),
+    ("create", "lost before"), ("create", "lost after"), ("create", "late"), ("create", "slow"), ("create", "retry"),
+    ("create", "retry later"), ("create", "unreachable"), ("create", "not found"), ("create", "refused"),
+    ("create", "full"),
+    ("find", "lost after"), ("find", "slow"), ("find", "retry"), ("find", "retry later"), ("find", "refused"),
+    ("status", "lost after"), ("status", "slow"), ("status", "retry"), ("status", "retry later"),
+    ("status", "not found"), ("status", "refused"),
+    ("cancel", "lost before"), ("cancel", "lost after"), ("cancel", "retry"), ("cancel", "not found"),
+    ("cancel", "refused"), ("delete", "lost after"), ("delete", "retry"), ("delete", "not found"), ("delete", "refused"),
+    ("download", "lost after"), ("download", "slow"), ("download", "retry"), ("download", "not found"),
+    ("download", "refused"), ("download", "cut"), ("download", "cut at a line"), ("download", "empty"),
+)  # fmt: skip
+
+SLOW_S = 12.0
+LATE_S = 4.0
+
+Treatment = Literal[
+    "ok", "truncated", "refused", "transient", "lasting", "missing", "garbage", "doubled", "failed, then ok"
+]
+"""What becomes of a line. missing, garbage: it is charged, and never handed over."""
+CHARGED: frozenset[Treatment] = frozenset({"ok", "truncated", "refused", "doubled", "failed, then ok"})
+
+End = Literal["completed", "expired", "cancelled", "refused", "queue full", "file not visible", "file gone"]
+PROBLEMS: dict[End, JobProblem] = {
+    "refused": "refused",
+    "queue full": "queue full",
+    "file not visible": "file not visible",
+    "file gone": "file gone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What a batch comes to. reached: how many of its lines are worked on before it ends (all, if it completes); the n-th
+    is treated as the n-th of lines says, round and round. files: which result files there are. lasts_s: until it ends.
+    list_lag_s, status_lag_s: how long after its creation the list, and the call for its state, know nothing of it.
+    """
+
+    end: End = "completed"
+    reached: int = 99
+    lines: tuple[Treatment, ...] = ("ok",)
+    oddities: tuple[str, ...] = ()
+    files: Literal["two", "one", "none"] = "two"
+    lasts_s: float = 3.0
+    list_lag_s: float = 0.0
+    status_lag_s: float = 0.0
+
+
+CLEAN = Fate()
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """A batch at the provider. heard_s: when somebody last waited for the reply to its creation, or got it. cuts: how
+    often a result file came cut short in a row. deleted: of its result files. given_up: the user was told that it is not
+    known, and wanted it asked again."""
+
+    number: int
+    tag: str
+    lines: list[tuple[str, str]]
+    fate: Fate
+    made_s: float
+    heard_s: float
+    cursed: frozenset[str]
+    cuts: Counter[str] = field(default_factory=Counter)
+    deleted: set[str] = field(default_factory=set)
+    given_up: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"batch-{self.number}"
+
+    @property
+    def ends_s(self) -> float:
+        return self.made_s + self.fate.lasts_s
+
+    @property
+    def looked_short(self) -> bool:
+        return any(count >= MOST_CUTS for count in self.cuts.values())
+
+    @property
+    def reached(self) -> int:
+        whole = self.fate.end == "completed"
+        return len(self.lines) if whole else 0 if self.fate.end in PROBLEMS else min(self.fate.reached, len(self.lines))
+
+    def treatment(self, position: int) -> Treatment:
+        if self.lines[position][0] in self.cursed:
+            return "lasting"
+        return self.fate.lines[position % len(self.fate.lines)]
+
+    def charged(self) -> Iterator[tuple[str, str]]:
+        """(key, digest) of every line that is paid for and handed over."""
+        if self.fate.files == "none":
+            return
+        for position in range(self.reached):
+            if self.treatment(position) in CHARGED:
+                yield self.lines[position]
+
+    def result_files(self) -> dict[str, bytes]:
+        """Its result files by id, once it has ended."""
+        if self.fate.end in PROBLEMS or self.fate.files == "none":
+            return {}
+        answers, failures = [], []
+        for position in range(self.reached):
+            key, digest = self.lines[position]
+            answer = json.dumps({"key": key, "status": "ok", "text": f"answer to {digest}"})
+            match self.treatment(position):
+                case "ok":
+                    answers.append(answer)
+                case "doubled":
+                    answers += [answer, json.dumps({"key": key, "status": "ok", "text": "another"})]
+                case "truncated" | "refused" as status:
+                    answers.append(json.dumps({"key": key, "status": status, "text": f"answer to {digest}"}))
+                case "transient" | "lasting" as kind:
+                    failures.append(_failed(key, kind))
+                case "failed, then ok":
+                    answers += [_failed(key, "lasting"), answer]
+                case "garbage":
+                    answers.append('{"key": 7, "oh": [}')
+        if self.fate.end == "expired":
+            failures += [_failed(key, "transient") for key, _ in self.lines[self.reached :]]
+        if "unknown" in self.fate.oddities:
+            answers.insert(0, json.dumps({"key": "En-t1-1shot-rationales-999", "status": "ok", "text": "whose?"}))
+        if "null" in self.fate.oddities:
+            failures.append(json.dumps({"key": None, "status": "failed"}))
+        if "empty line" in self.fate.oddities:
+            answers.insert(len(answers) // 2, "")
+        if self.fate.files == "one":
+            return {f"{self.id}-all": _as_file(answers + failures)}
+        return {f"{self.id}-out": _as_file(answers), f"{self.id}-err": _as_file(failures)}
+
+
+def _failed(key: str, kind: str) -> str:
+    return json.dumps({"key": key, "status": "failed", "kind": kind})
+
+
+def _as_file(lines: list[str]) -> bytes:
+    return "".join(line + "\n" for line in lines).encode()
+
+
+@dataclass(eq=False, slots=True)
+class _Create:
+    """A creation on its way to the provider. acts_s: when it arrives; orphan: nobody waits for it any more."""
+
+    file_id: str
+    tag: str
+    acts_s: float
+    heard_s: float
+    orphan: bool = False
+
+
+@dataclass(slots=True)
+class Provider:
+    """troubles: what the next calls of a name meet. fates: of the next batches. queue: most batches under way at once.
+    refuses_files: lines of the form `file` fail."""
+
+    clock: Clock
+    troubles: dict[str, deque[Trouble]] = field(default_factory=lambda: defaultdict(deque))
+    fates: deque[Fate] = field(default_factory=deque)
+    queue: int | None = None
+    refuses_files: bool = False
+    cursed: set[str] = field(default_factory=set)
+    batches: list[Batch] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    shown: Counter[str] = field(default_factory=Counter)
+    _coming: list[_Create] = field(default_factory=list)
+
+    def calm_down(self) -> None:
+        """Nothing goes wrong any more, but for what has gone wrong already. A queue that was full at times stays short."""
+        self.troubles.clear()
+        self.fates.clear()
+        self.queue = 1 if self.queue else None
+        for batch in self.batches:
+            batch.fate = replace(batch.fate, status_lag_s=0.0)
+
+    def next_trouble(self, name: CallName) -> Trouble | None:
+        waiting = self.troubles.get(name)
+        if not waiting:
+            return None
+        trouble = waiting.popleft()
+        self.shown[trouble] += 1
+        return trouble
+
+    def catch_up(self) -> None:
+        """Creations that nobody waits for arrive all the same."""
+        due = [creation for creation in self._coming if creation.orphan and creation.acts_s <= self.clock.wall_s]
+        for creation in sorted(due, key=lambda creation: creation.acts_s):
+            self.create(creation)
+
+    def expect(self, file_id: str, tag: str, acts_s: float) -> _Create:
+        creation = _Create(file_id, tag, acts_s, acts_s)
+        self._coming.append(creation)
+        return creation
+
+    def forget(self, creation: _Create) -> None:
+        self._coming.remove(creation)
+
+    def create(self, creation: _Create) -> Batch:
+        self.forget(creation)
+        self.calls["created"] += 1
+        fate = self.fates.popleft() if self.fates else CLEAN
+        now = min(creation.acts_s, self.clock.wall_s)
+        if self.is_full():
+            fate = Fate("queue full", lasts_s=1.0, list_lag_s=fate.list_lag_s)
+        file = self.files.get(creation.file_id)
+        if file is None:
+            fate = replace(fate, end="file gone")
+        content = [json.loads(line) for line in (file or b"").splitlines()]
+        lines = [(line["key"], line["digest"]) for line in content]
+        if self.refuses_files and any(line["form"] == "file" for line in content):
+            fate = replace(fate, end="completed", lines=("lasting",))
+        number = len(self.batches) + 1
+        batch = Batch(number, creation.tag, lines, fate, now, creation.heard_s, frozenset(self.cursed))
+        self.batches.append(batch)
+        return batch
+
+    def is_full(self) -> bool:
+        under_way = sum(batch.ends_s > self.clock.wall_s for batch in self.batches)
+        return self.queue is not None and under_way >= self.queue
+
+    def find(self, tag: str) -> BatchState | None:
+        for batch in self.batches:
+            if batch.tag == tag and batch.made_s + batch.fate.list_lag_s <= self.clock.wall_s:
+                return self.state(batch)
+        return None
+
+    def batch(self, batch_id: str) -> Batch:
+        for batch in self.batches:
+            if batch.id == batch_id and batch.made_s + batch.fate.status_lag_s <= self.clock.wall_s:
+                return batch
+        raise NotFound(f"no batch {batch_id}")
+
+    def cancel(self, batch: Batch) -> None:
+        """It ends a little later, with what it has reached by then."""
+        if batch.ends_s > self.clock.wall_s:
+            lasts_s = self.clock.wall_s - batch.made_s + 2.0
+            reached = min(batch.fate.reached, batch.reached)
+            end: End = batch.fate.end if batch.fate.end in PROBLEMS else "cancelled"
+            batch.fate = replace(batch.fate, end=end, reached=reached, lasts_s=min(lasts_s, batch.fate.lasts_s))
+
+    def delete(self, file_id: str) -> None:
+        if file_id.startswith("file-"):
+            if self.files.pop(file_id, None) is None:
+                raise NotFound(f"no file {file_id}")
+        else:
+            batch, _ = self.result_file(file_id)
+            batch.deleted.add(file_id)
+
+    def state(self, batch: Batch) -> BatchState:
+        total = len(batch.lines)
+        if batch.ends_s > self.clock.wall_s:
+            return BatchState(batch.id, "in_progress", ended=False, total=total)
+        if problem := PROBLEMS.get(batch.fate.end):
+            return BatchState(batch.id, "failed", ended=True, problem=problem, reason="Not begun.")
+        files = batch.result_files()
+        done = sum(line.strip() != b"" for content in files.values() for line in content.splitlines())
+        return BatchState(
+            batch.id,
+            batch.fate.end,
+            ended=True,
+            done=min(done, total),
+            total=total,
+            result_files=tuple(files),
+            resubmit=batch.fate.end != "cancelled",
+        )
+
+    def result_file(self, file_id: str) -> tuple[Batch, bytes]:
+        number = int(file_id.split("-")[1])
+        batch = self.batches[number - 1]
+        if file_id in batch.deleted:
+            raise NotFound(f"no file {file_id}")
+        return batch, batch.result_files()[file_id]
+
+
+class Client:
+    """The provider's calls as one process makes them. patience_s: how long that looks for what is in doubt."""
+
+    provider = NAME
+    lifetimes = Lifetimes(timedelta(days=1), timedelta(days=30), timedelta(days=30))
+
+    def __init__(self, provider: Provider, journal: Journal, *, trial: bool, forgetful: bool) -> None:
+        self._provider = provider
+        self._forgetful = forgetful
+        self._clock = provider.clock
+        self._journal = journal
+        self._trial = trial
+        self._form = "inline" if not trial or journal.recall("form").get("works") is False else "file"
+
+    # The form of a line
+
+    @property
+    def needs_trial(self) -> bool:
+        return self._trial and self._form == "file" and not self._journal.recall("form")
+
+    def end_trial(self, outcome: Response) -> bool:
+        if outcome.status != "failed":
+            self._journal.remember("form", {"works": True})
+            return False
+        if outcome.error is not None and outcome.error.transient:
+            return False
+        self._journal.remember("form", {"works": False})
+        self._form = "inline"
+        return True
+
+    async def place_images(self, requests: Iterable[Request]) -> None:
+        await asyncio.sleep(0)
+
+    def write_line(self, request: Request) -> Line:
+        content = {"key": request.key, "digest": request.digest, "form": self._form}
+        return Line(json.dumps(content).encode() + b"\n", None)
+
+    # The calls
+
+    async def upload(self, file: ShardFile) -> str:
+        def act() -> str:
+            file.seek(0)
+            self._provider.calls["uploaded"] += 1
+            file_id = f"file-{self._provider.calls['uploaded']}"
+            self._provider.files[file_id] = bytes(file.read())
+            return file_id
+
+        return await self._call("upload", act)
+
+    async def create(self, file_id: str, tag: str) -> BatchState:
+        provider, clock = self._provider, self._clock
+        provider.calls["create"] += 1
+        trouble = provider.next_trouble("create")
+        if trouble == "full" or (trouble in NOT_ACTED):
+            await asyncio.sleep(ON_THE_WAY_S)
+            if trouble == "full":
+                return BatchState("", "refused", ended=True, problem="queue full", reason="Full.")
+            raise _error(trouble, creating=True)
+        way_s = SLOW_S if trouble == "slow" else LATE_S if trouble == "late" else ON_THE_WAY_S
+        creation = provider.expect(file_id, tag, clock.wall_s + way_s)
+        batch: Batch | None = None
+        try:
+            await asyncio.sleep(ON_THE_WAY_S if trouble == "late" else way_s)
+            if trouble == "late":
+                raise InDoubt("no reply in time")
+            provider.catch_up()
+            batch = provider.create(creation)
+            await asyncio.sleep(ON_THE_WAY_S)
+            if trouble == "lost after":
+                raise InDoubt("the reply was lost")
+            return provider.state(batch)
+        finally:
+            creation.heard_s = clock.wall_s
+            creation.orphan = True
+            if batch is not None:
+                batch.heard_s = clock.wall_s
+
+    async def find(self, tag: str) -> BatchState | None:
+        return await self._call("find", lambda: self._provider.find(tag))
+
+    async def status(self, batch_id: str) -> BatchState:
+        with self._giving_up(batch_id):
+            return await self._call("status", lambda: self._provider.state(self._provider.batch(batch_id)))
+
+    async def cancel(self, batch_id: str) -> None:
+        await self._call("cancel", lambda: self._provider.cancel(self._provider.batch(batch_id)))
+
+    async def delete(self, file_id: str) -> None:
+        """What is sent counts as done: nobody calls it back by dying."""
+        trouble = self._provider.next_trouble("delete")
+        if trouble not in NOT_ACTED:
+            self._provider.delete(file_id)
+        await self._call("delete", lambda: None, trouble)
+
+    async def download(self, file_id: str, path: Path) -> None:
+        def act() -> tuple[Batch, bytes]:
+            return self._provider.result_file(file_id)
+
+        trouble = self._provider.next_trouble("download")
+        with self._giving_up(file_id):
+            batch, content = await self._call("download", act, trouble)
+        whole = len(content)
+        if trouble == "cut":
+            content = content[: whole * 2 // 3]
+        elif trouble == "cut at a line":
+            content = b"".join(content.splitlines(keepends=True)[:-1])
+        elif trouble == "empty":
+            content = b""
+        if len(content) < whole:
+            batch.cuts[file_id] += 1
+        elif batch.cuts[file_id] < MOST_CUTS:
+            batch.cuts[file_id] = 0
+        path.write_bytes(content)
+
+    @contextmanager
+    def _giving_up(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except NotFound:
+            self._provider.batches[int(name.split("-")[1]) - 1].given_up |= self._forgetful
+            raise
+
+    async def _call(self, name: CallName, act: Callable[[], T], trouble: Trouble | None = None) -> T:
+        provider = self._provider
+        provider.calls[name] += 1
+        trouble = trouble or provider.next_trouble(name)
+        await asyncio.sleep(SLOW_S if trouble == "slow" else ON_THE_WAY_S)
+        if trouble in NOT_ACTED:
+            raise _error(trouble, creating=False)
+        provider.catch_up()
+        result = act()
+        await asyncio.sleep(ON_THE_WAY_S)
+        if trouble == "lost after":
+            raise Retry("the reply was lost", code="connection")
+        return result
+
+    def read_line(self, line: bytes) -> Response | None:
+        try:
+            content: dict[str, Any] = json.loads(line)
+        except ValueError:
+            return None
+        key = content.get("key")
+        if not isinstance(key, str):
+            return None
+        if content["status"] == "failed":
+            transient = content["kind"] == "transient"
+            return Response(key, "failed", error=Failure(content["kind"], "No.", transient))
+        return Response(key, content["status"], text=content["text"])
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
+NOT_ACTED: frozenset[Trouble | None] = frozenset(
+    {"lost before", "retry", "retry later", "unreachable", "not found", "refused"}
+)
+
+
+def _error(trouble: Trouble | None, *, creating: bool) -> Exception:
+    match trouble:
+        case "lost before" if creating:
+            return InDoubt("the reply was lost")
+        case "lost before":
+            return Retry("the connection was lost", code="connection")
+        case "retry":
+            return Retry("503 Busy.", code="503")
+        case "retry later":
+            return Retry("429 Later.", code="429", after_s=20.0)
+        case "unreachable":
+            return Retry("nobody is there", code="connection", reached=False)
+        case "not found":
+            return NotFound("404 Nothing here.")
+        case _:
+            return VluresError("The key is refused. Mend it, then run again.")
