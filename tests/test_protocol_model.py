@@ -75,8 +75,9 @@ FATES: dict[str, list[Any]] = {
     "lines": LINES,
     "end": ["completed", "completed", "expired", "cancelled", *PROBLEMS],
 }
-DEATHS = [None, *(PowerCut(*kept) for kept in product((0.0, 0.5, 0.97, 1.0), (1.0, 0.0, 0.6), (False, True)))]
-"""None: kill -9, after which all that was written is there."""
+POWER_CUTS = [PowerCut(*kept) for kept in product((0.0, 0.5, 0.97, 1.0), (1.0, 0.0, 0.6), (False, True))]
+DEATHS = [None] * len(POWER_CUTS) + POWER_CUTS
+"""None: kill -9, after which all that was written is there. As often as a power cut."""
 DOOMS = [Doom(boundary, part) for boundary in range(1, 13) for part in (0.0, 0.5, 0.99)]
 SLOW_CALLS: list[CallName] = ["create", "upload", "status", "download"]
 DOUBTS: list[Trouble] = ["lost after", "lost before", "late"]
