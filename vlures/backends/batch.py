@@ -565,6 +565,8 @@ class _Drive:
             if state.problem == "queue full":
                 self._room.refuse(batch.tag)
                 refused_alone += self._room.is_empty
+            else:
+                self._room.leave(batch.tag)
             if state.problem == "queue full" and not self._policy.wait:
                 self._fill()
                 return
