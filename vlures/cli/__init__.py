@@ -1,0 +1,88 @@
+"""The commands: parse → call → print → exit code. Nothing else prints or exits. One file a command.
+
+Exit codes: 0 complete · 1 cannot go on · 2 usage · 3 incomplete, run again · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+import click
+
+import vlures
+from vlures.cli.cancel import cancel
+from vlures.cli.check import check
+from vlures.cli.export import export
+from vlures.cli.options import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
+from vlures.cli.plan import plan
+from vlures.cli.prompt import prompt
+from vlures.cli.run import run
+from vlures.cli.sandbox import sandbox
+from vlures.cli.status import status
+from vlures.errors import Incomplete, UsageError, VluresError
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The `vlures` command. Ends the process with an exit code."""
+    sys.exit(call(sys.argv[1:] if argv is None else argv))
+
+
+def call(argv: list[str]) -> int:
+    """Run a command line; returns its exit code. One sentence on stderr for anything foreseen."""
+    debug = "--debug" in argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show Urdu shows its code points
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = commands.main(argv, prog_name="vlures", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has heard enough (to that click answers by exiting); let nothing try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except VluresError as error:
+        if debug:
+            raise
+        click.echo(f"vlures: {error}", err=True)
+        return (
+            EXIT_USAGE
+            if isinstance(error, UsageError)
+            else EXIT_INCOMPLETE
+            if isinstance(error, Incomplete)
+            else EXIT_CANNOT
+        )
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"vlures: {_describe_fault(error)}", err=True)
+        return EXIT_CANNOT
+    return code if isinstance(code, int) else 0
+
+
+def _describe_fault(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be used ({error.strerror}); mend that and run again."
+    return (
+        f"A fault of vlures itself ({type(error).__name__}: {error}); everything received is stored. Run again; if it comes "
+        "again, --debug shows where."
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(vlures.__version__, prog_name="vlures")
+def commands() -> None:
+    """A vision-language model's answers to a whole multilingual benchmark."""
+
+
+for command in (run, check, prompt, plan, status, cancel, export, sandbox):
+    commands.add_command(command)

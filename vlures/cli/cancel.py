@@ -1,0 +1,84 @@
+"""`vlures cancel`"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, config_options, only_run, say
+from vlures.cli.stopper import Stopper
+from vlures.config import RunConfig, read_environment
+from vlures.errors import VluresError
+
+if TYPE_CHECKING:
+    from vlures.store import CheckpointStore
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@config_options
+def cancel(config: RunConfig, folder: Path | None) -> int:
+    """Cancel the batches of a run at the provider, keep what they have answered, send nothing.
+
+    The folder is the run's, or the configuration's, or the only one under outputs/. What its batches left unanswered is due: a
+    later run asks it.
+
+    Example: vlures cancel outputs/gpt-6-luna
+    """
+    from vlures.lock import hold_folder
+    from vlures.records import SETTINGS
+    from vlures.store import CheckpointStore
+
+    folder = folder or only_run(config)
+    settings = [setting for setting in SETTINGS if (folder / f"checkpoints_{setting.label}").is_dir()]
+    if not settings:
+        raise VluresError(f"{folder} holds no run; see the runs with `vlures status`.")
+    codes = []
+    with hold_folder(folder):
+        for setting in settings:
+            with closing(CheckpointStore(folder, setting, say=say)) as store:
+                codes.append(_cancel_jobs(config, folder, store))
+    return max(codes)
+
+
+def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
+    """Cancel the jobs of one setting, say what has come of them, return the exit code."""
+    import asyncio
+    from collections import Counter
+
+    from vlures.backends import Setup, connect_batch
+    from vlures.cancel import cancel as cancel_jobs
+    from vlures.cancel import config_of_run
+    from vlures.costs import find_prices
+    from vlures.progress import Progress
+    from vlures.results import write_results
+    from vlures.sandbox.child import running_sandbox
+
+    jobs = store.open_jobs()
+    if not jobs:
+        click.echo(f"{store.folder} has no batch under way.")
+        return 0
+    config = config_of_run(store, today)
+    stopper = Stopper(config)
+    with ExitStack() as stack:
+        sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
+        progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
+        backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
+        stored: Counter[str] = Counter()
+        try:
+            asyncio.run(stopper.watch(cancel_jobs(store, backend, progress, stored), progress.say))
+        finally:
+            progress.close()
+            write_results(folder, config.run_name, store, find_prices(config))
+            tags = {job.tag for job in jobs}
+            left = sum(job.tag in tags for job in store.open_jobs())
+            click.echo(
+                f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} answer(s) of theirs stored; what "
+                "they left unanswered is due. Nothing was sent."
+            )
+    if stopper.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_INCOMPLETE if store.open_jobs() else 0

@@ -1,0 +1,62 @@
+"""`vlures export`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vlures.cli.options import config_option, only_run, say
+from vlures.config import load_config
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "wanted_format",
+    type=click.Choice(["jsonl", "parquet", "csv"]),
+    help="By default what --out ends in, or jsonl.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file to write, or - for standard output; by default <folder>/<name>.<format>.",
+)
+@click.option("--with-images", is_flag=True, help="Put the pictures themselves into the table.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("-c", "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="The run's own.")
+@config_option("name")
+@config_option("model")
+@config_option("output")
+@config_option("sandbox")
+@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+def export(
+    folder: Path | None,
+    wanted_format: str | None,
+    out: Path | None,
+    with_images: bool,
+    force: bool,
+    config_file: Path | None,
+    debug: bool,  # noqa: ARG001
+    **flags: Any,
+) -> int:
+    """Write all that a run has stored as one table, for pandas, polars or Hugging Face datasets.
+
+    Example: vlures export outputs/gpt-6-luna --format parquet --with-images
+    """
+    from vlures.export import check_format, choose_format, export_run
+
+    to_stdout = str(out) == "-"
+    form = choose_format(wanted_format, out)
+    check_format(form, with_images=with_images, to_stdout=to_stdout)
+    folder = folder or only_run(load_config(config_file, flags))
+    path = out or folder / f"{folder.resolve().name}.{form}"
+    to = sys.stdout.buffer if to_stdout else path
+    exported = export_run(folder, form, to, with_images=with_images, force=force, say=say)
+    rows = ", ".join(f"{count:,} {status}" for status, count in exported.statuses.items()) or "no rows"
+    due = f"{exported.due:,} request(s) still due" if exported.due else "nothing is due"
+    click.echo(f"Wrote {'standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
+    return 0

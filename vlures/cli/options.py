@@ -1,0 +1,80 @@
+"""What the commands share: an option for every field of RunConfig, the exit codes, how a sentence is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import click
+
+from vlures.config import FIELDS, RunConfig, load_config
+from vlures.errors import UsageError, VluresError
+
+EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+def say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _click_type(hint: Any) -> Any:
+    """The click type of a field: its numbers are read by click, everything else is judged by the configuration."""
+    if get_origin(hint) is Annotated:
+        return _click_type(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return _click_type(next(inner for inner in get_args(hint) if inner is not type(None)))
+    if get_origin(hint) is Literal and all(isinstance(choice, int) for choice in get_args(hint)):
+        return int
+    return hint if hint in (int, float) else str
+
+
+_HINTS = get_type_hints(RunConfig, include_extras=True)
+
+
+def config_option(name: str) -> Callable[[Any], Any]:
+    field = FIELDS[name]
+    hint = _HINTS[name]
+    flag = "--" + name.replace("_", "-")
+    if hint is bool:
+        flags = f"{flag}/--no-{name.replace('_', '-')}"
+        return click.option(flags, name, default=None, help=field.metadata["help"])
+    several = get_origin(hint) is tuple or name == "dataset"
+    kind = str if several else _click_type(hint)
+    return click.option(flag, name, type=kind, multiple=several, default=None, help=field.metadata["help"])
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command every option of a run, and a `--config` file. It receives one RunConfig."""
+
+    def with_config(config_file: Path | None, debug: bool, **flags: Any) -> Any:  # noqa: ARG001
+        own = {name: value for name, value in flags.items() if name not in FIELDS}
+        given = {name: value for name, value in flags.items() if name in FIELDS and value not in (None, ())}
+        return command(load_config(config_file, given), **own)
+
+    with_config.__name__, with_config.__doc__ = command.__name__, command.__doc__
+    with_config.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+    decorated: Callable[..., Any] = with_config
+    for name in reversed(FIELDS):
+        decorated = config_option(name)(decorated)
+    decorated = click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")(decorated)
+    return click.option(
+        "-c",
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file with options.",
+    )(decorated)
+
+
+def only_run(config: RunConfig) -> Path:
+    """The configuration's output folder, or the only one there is."""
+    from vlures.status import find_runs
+
+    folders = find_runs(config)
+    if not folders:
+        raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
+    if len(folders) > 1:
+        raise UsageError(f"There are several runs under {config.output}; name one: {', '.join(map(str, folders))}.")
+    return folders[0]

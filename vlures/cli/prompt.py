@@ -1,0 +1,40 @@
+"""`vlures prompt`"""
+
+from __future__ import annotations
+
+import click
+
+from vlures.cli.options import config_options
+from vlures.config import RunConfig
+from vlures.errors import VluresError
+
+
+@click.command()
+@click.option("--language", "one_language", help="The language, by code or name.")
+@click.option("--task", "one_task", type=int, help="The task, 1 to 8.")
+@click.option("--sample", "one_sample", type=int, help="The sample's ID.")
+@config_options
+def prompt(config: RunConfig, one_language: str | None, one_task: int | None, one_sample: int | None) -> int:
+    """Print exactly what would be sent for one sample in one cell.
+
+    Example: vlures prompt --language Sw --task 7 --sample 3
+    """
+    from vlures.benchmark import load_benchmark
+    from vlures.config import narrow
+
+    config = narrow(config, one_language, one_task, one_sample)
+    benchmark = load_benchmark(config)
+    request = next(benchmark.requests(), None)
+    if request is None:
+        cell = config.cells[0]
+        raise VluresError(f"{cell} has nothing to ask: no sample selected has the text that the task needs.")
+    image = request.image
+    click.echo(f"── {request.key} ── {request.model}")
+    for name, value in request.parameters.items():
+        click.echo(f"{name} = {value}")
+    click.echo(f"── system ──\n{request.prompt.system}")
+    click.echo(f"── user: text ──\n{request.prompt.user}")
+    click.echo(
+        f"── user: image ──\n{image.path} ({image.mime_type}, {image.width} × {image.height} pixels, {image.size_bytes:,} bytes)"
+    )
+    return 0

@@ -1,0 +1,30 @@
+"""`vlures status`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vlures.cli.options import config_options, say
+from vlures.config import RunConfig
+from vlures.errors import VluresError
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@config_options
+def status(config: RunConfig, folder: Path | None) -> int:
+    """Say where runs stand: of one output folder, of the configuration's, or of all under outputs/.
+
+    Example: vlures status outputs/gpt-6-luna
+    """
+    from vlures.status import find_runs, report
+
+    folders = [folder] if folder else find_runs(config)
+    if not folders:
+        raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
+    for number, output_folder in enumerate(folders):
+        for text in report(output_folder, say):
+            click.echo(("\n" if number else "") + text)
+    return 0

@@ -1,0 +1,171 @@
+"""What one process does for a run, from loading the data to writing the results: the way through all rooms.
+
+`open_session` loads, locks and plans, and sends nothing; what
+`Session.connected` gives sends and stores, `Session.end` writes the results.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vlures.backends import Setup, connect, find_backend
+from vlures.benchmark import Benchmark, describe_run, load_benchmark
+from vlures.config import RunConfig, read_environment
+from vlures.costs import Prices, Spending, find_prices
+from vlures.errors import UsageError
+from vlures.forecast import describe_plan
+from vlures.lock import hold_folder
+from vlures.models import check_model
+from vlures.plan import (
+    Plan,
+    check_addresses,
+    check_plan,
+    count_due,
+    drop_unbegun,
+    end_redo,
+    make_plan,
+    mark_asked_again,
+    needs_canary,
+    prepare_spending,
+)
+from vlures.results import results_folder, write_results
+from vlures.run import RunObserver, Tally, run, send_canary
+from vlures.store import CheckpointStore
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a run stands when a process is done with it.
+
+    counts: samples by status. failures: of this process, by reason. jobs: open batches by their state. cost_usd: all that was
+    ever spent on the run, by today's prices, where they are known. complete: nothing is due or in flight.
+    """
+
+    results: Path
+    counts: dict[str, int]
+    failures: Counter[str]
+    jobs: Counter[str]
+    cost_usd: float | None
+    complete: bool
+
+
+@dataclass(slots=True)
+class Session:
+    """A run in the hands of this process."""
+
+    config: RunConfig
+    benchmark: Benchmark
+    store: CheckpointStore
+    plan: Plan
+    prices: Prices
+    spending: Spending
+    say: Callable[[str], None]
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.plan.total("due") or self.store.open_jobs())
+
+    @contextmanager
+    def connected(
+        self, observer: RunObserver, keep_going: Callable[[], bool]
+    ) -> Iterator[Callable[[], Awaitable[None]]]:
+        """Reach for the provider. What it gives asks for all that is due, collects what is in flight, stores what comes.
+
+        Raises UsageError for a key or an address that is missing or cannot be one. keep_going: False ends the sending.
+        """
+        config, store = self.config, self.store
+        with ExitStack() as stack:
+            sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
+            setup = Setup(config, read_environment(), sandbox_url, store, observer, keep_going)
+            live_setup = replace(setup, config=replace(config, mode="live"))
+            backend = connect(setup)
+            store.write_json("run.json", describe_run(self.benchmark))
+            mark_asked_again(store, self.plan)
+
+            async def work() -> None:
+                if needs_canary(config, store, self.plan):
+                    canary = connect(live_setup)
+                    await send_canary(self.benchmark, store, canary, observer, self.tally, self.spending)
+                finish = partial(connect, live_setup) if config.live_share is not None else None
+                await run(self.benchmark, store, backend, observer, self.tally, self.spending, keep_going, finish)
+
+            yield work
+
+    def end(self) -> Outcome:
+        """Write the results, and say where the run stands."""
+        config, store = self.config, self.store
+        summary = write_results(config.output_folder, config.run_name, store, self.prices)
+        jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
+        complete = not count_due(self.benchmark, store) and not jobs
+        folder = results_folder(config.output_folder, store.setting)
+        return Outcome(folder, summary["status"], self.tally.failures, jobs, summary["cost_usd"], complete)
+
+    def settle(self) -> bool:
+        """After everything was answered: whether nothing is left to decide about what was answered."""
+        end_redo(self.store)
+        if not self.plan.changed_in_flight or self.config.stale != "stop":
+            return True
+        if not make_plan(self.benchmark, self.store).stale:
+            return True
+        self.say(
+            "Answers that were in flight are to a question that has changed since; the next run asks what to do with them."
+        )
+        return False
+
+
+@contextmanager
+def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Session]:
+    """Take a run into this process's hands. say: told every sentence that is for the user.
+
+    Raises UsageError and VluresError for whatever can be known to be wrong before anything is sent.
+    """
+    _check(config, say)
+    with ExitStack() as stack:
+        benchmark = load_benchmark(config)
+        check_addresses(benchmark)
+        stack.enter_context(hold_folder(config.output_folder))
+        store = CheckpointStore(config.output_folder, config.setting, say=say)
+        stack.callback(store.close)
+        prices = find_prices(config)
+        plan = make_plan(benchmark, store)
+        check_plan(benchmark, store, plan)
+        drop_unbegun(config, store)
+        say(describe_plan(config, plan, prices))
+        spending = prepare_spending(benchmark, store, prices)
+        yield Session(config, benchmark, store, plan, prices, spending, say)
+
+
+def judge_model(config: RunConfig, say: Callable[[str], None]) -> None:
+    """Raises UsageError if today's provider is known not to answer with this model; says what else is known of it."""
+    if note := check_model(config, datetime.now(UTC).date()):
+        say(note)
+
+
+def _check(config: RunConfig, say: Callable[[str], None]) -> None:
+    from vlures.sandbox import parse_fault
+
+    find_backend(config)
+    if config.run_mode == "live":
+        if not config.wait:
+            raise UsageError(
+                "--no-wait is for batches, which live on by themselves; leave it out, or add --mode batch."
+            )
+        if config.finish_live is not None:
+            raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
+    judge_model(config, say)
+    for fault in config.fault:
+        parse_fault(fault)
+
+
+def _sandbox(config: RunConfig) -> Any:
+    from vlures.sandbox.child import running_sandbox
+
+    return running_sandbox(config.output_folder / "sandbox", config.fault)
