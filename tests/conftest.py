@@ -188,8 +188,7 @@ class Command:
     def wait_for_journal(self, output: str, words: str, process: subprocess.Popen[str], times: int = 1) -> None:
         """Watch a running command until its journal holds the words so many times."""
         path = self.folder / "outputs" / output / "checkpoints_1shot_rationales/jobs.jsonl"
-        while not path.is_file() or path.read_text(encoding="utf-8").count(words) < times:
-            assert process.poll() is None, process.communicate()
+        wait_until(process, lambda: path.is_file() and path.read_text(encoding="utf-8").count(words) >= times)
 
     def answers(self, output: str) -> dict[str, str]:
         """Every answer of the results files of outputs/<output>: cell and ID → text."""

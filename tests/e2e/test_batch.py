@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Command, Sandbox, make_dataset
+from tests.conftest import Command, Sandbox, make_dataset, wait_until
 
 RUN_TASK = (
     "run",
@@ -285,8 +285,7 @@ def test_a_batch_that_was_never_begun_goes_again_in_the_next_process_too(
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", fault, "--fault", "latency@status:seconds=3,times=1")
     vlures.use(sandbox)
     process = vlures.start(*RUN)
-    while not sandbox.stats["requests"].get("batches.create"):
-        assert process.poll() is None
+    wait_until(process, lambda: bool(sandbox.stats["requests"].get("batches.create")))
     vlures.wait_for_journal(OUTPUT, '"created"', process)
     process.kill()
     process.communicate()
@@ -362,8 +361,7 @@ def test_ctrl_c_ends_a_run_that_collects_or_uploads(vlures: Command, start_sandb
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "hang@upload")
     vlures.use(sandbox)
     process = vlures.start(*RUN)
-    while not sandbox.stats["requests"].get("files.upload"):
-        assert process.poll() is None
+    wait_until(process, lambda: bool(sandbox.stats["requests"].get("files.upload")))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
@@ -372,8 +370,7 @@ def test_ctrl_c_ends_a_run_that_collects_or_uploads(vlures: Command, start_sandb
     make_dataset(vlures.folder / "data", samples=400)
     process = vlures.start(*RUN_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large")
     store = vlures.folder / "outputs/large/checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"
-    while not store.is_file():
-        assert process.poll() is None
+    wait_until(process, lambda: store.is_file())
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err

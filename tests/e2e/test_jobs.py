@@ -48,10 +48,12 @@ def journal(vlures: Command) -> list[dict[str, Any]]:
 
 def wait_for_ends(sandbox: Sandbox, ended: int) -> None:
     """Until so many batches are over."""
-    while True:
+
+    def have_ended() -> bool:
         states = sandbox.stats["batches_by_status"]
-        if sum(states.get(state, 0) for state in ("completed", "cancelled", "expired", "failed")) >= ended:
-            return
+        return sum(states.get(state, 0) for state in ("completed", "cancelled", "expired", "failed")) >= ended
+
+    wait_until(sandbox.process, have_ended)
 
 
 def remote_files(sandbox: Sandbox, provider: str) -> list[dict[str, Any]]:
@@ -163,8 +165,7 @@ def test_cancel_keeps_what_was_answered_and_the_rest_is_due(
     vlures.use(sandbox)
     run = (*run_of(provider), "--batch-size", "40")
     assert vlures(*run, "--no-wait").code == 3
-    while sandbox.stats["batches_by_status"].get("in_progress", 0) < 4:
-        pass
+    wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("in_progress", 0) >= 4)
     shutil.rmtree(vlures.folder / "data")  # no dataset is needed
     cancelled = vlures("cancel", FOLDER, "--poll-s", "0.2")
     assert cancelled.code == 0, cancelled

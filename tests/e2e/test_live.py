@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Command, Sandbox
+from tests.conftest import Command, Sandbox, wait_until
 
 RUN_ANY = ("run", "--backend", "gemini", "--model", "gemini-3.8-flash", "--dataset", "data")
 RUN = (*RUN_ANY, "--languages", "Jp,Sw", "--tasks", "2,8")
@@ -143,8 +143,7 @@ def test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting(
     sandbox = start_sandbox("--fault", "429@gemini:retry_after=600")
     vlures.use(sandbox)
     process = vlures.start(*RUN)
-    while not sandbox.stats["requests"].get("generateContent"):
-        assert process.poll() is None
+    wait_until(process, lambda: bool(sandbox.stats["requests"].get("generateContent")))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err

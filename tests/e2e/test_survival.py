@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Command, Sandbox, make_dataset
+from tests.conftest import Command, Sandbox, make_dataset, wait_until
 
 KILLS = 20
 CONCURRENCY = 4
@@ -83,8 +83,7 @@ def test_ctrl_c_waits_for_the_live_answers_in_flight(vlures: Command, start_sand
     sandbox = start_sandbox("--latency", "2")
     vlures.use(sandbox)
     process = vlures.start(*run_arguments("gemini"))
-    while sandbox.stats["live_peak"] < CONCURRENCY:
-        assert process.poll() is None
+    wait_until(process, lambda: sandbox.stats["live_peak"] >= CONCURRENCY)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -97,8 +96,7 @@ def test_ctrl_c_leaves_batches_alive_and_says_so(vlures: Command, start_sandbox:
     sandbox = start_sandbox("--batch-seconds", "3")
     vlures.use(sandbox)
     process = vlures.start(*run_arguments("openai"))
-    while sandbox.stats["batches_created"] < 3:
-        assert process.poll() is None
+    wait_until(process, lambda: sandbox.stats["batches_created"] >= 3)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -150,8 +148,7 @@ def test_a_second_process_on_the_same_output_is_told_who_holds_it(
     sandbox = start_sandbox("--latency", "2")
     vlures.use(sandbox)
     first = vlures.start(*run_arguments("gemini"))
-    while not sandbox.stats["live_peak"]:
-        assert first.poll() is None
+    wait_until(first, lambda: bool(sandbox.stats["live_peak"]))
     second = vlures(*run_arguments("gemini"))
     assert second.code == 1, second
     assert f"process {first.pid} on" in second.err
@@ -249,8 +246,7 @@ def test_a_restarted_sandbox_still_has_the_batches_of_a_rehearsal(vlures: Comman
     arguments = (*run_arguments("openai"), "--sandbox")
     process = vlures.start(*arguments)
     journal = vlures.folder / "outputs/sandbox-gpt-6-luna/checkpoints_1shot_rationales/jobs.jsonl"
-    while not (journal.is_file() and b'"created"' in journal.read_bytes()):
-        assert process.poll() is None
+    wait_until(process, lambda: journal.is_file() and b'"created"' in journal.read_bytes())
     process.kill()
     process.communicate()
     result = vlures(*arguments)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Literal, Protocol
 
@@ -153,6 +153,9 @@ def describe_change(
     before = _find_listed(provider, model, mode, service_tier, when)
     if before is None:
         return None
+    last = _find_listed(provider, model, mode, service_tier, when + NOTICE)
+    if last == before:  # one look for the usual case: each takes a while
+        return None
     for days in range(1, NOTICE.days + 1):
         after = _find_listed(provider, model, mode, service_tier, when + timedelta(days=days))
         if after is not None and (after.input, after.output) != (before.input, before.output):
@@ -208,6 +211,11 @@ def _from_our_own(provider: str, model: str) -> Price | None:
     return None
 
 
+@cache
+def _name_of_tables() -> str:
+    return f"genai-prices {version('genai-prices')}"
+
+
 def _from_tables(provider: str, model: str, day: date, context: Mapping[str, str]) -> Price | None:
     table = _TABLES.get(provider)
     if table is None:
@@ -230,7 +238,7 @@ def _from_tables(provider: str, model: str, day: date, context: Mapping[str, str
             output=of(Usage(output_tokens=1_000)),
             cached_input=of(Usage(input_tokens=1_000, cache_read_tokens=1_000)),
             cache_write=of(Usage(input_tokens=1_000, cache_write_tokens=1_000)),
-            source=f"genai-prices {version('genai-prices')}",
+            source=_name_of_tables(),
         )
     except LookupError:
         return None
