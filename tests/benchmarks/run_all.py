@@ -14,6 +14,7 @@ from pathlib import Path
 import checkpoints
 import limits
 import live
+import metadata
 import startup
 import transport
 import upload
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "limit-per-second": limits.measure_second,
     "limit-per-minute": limits.measure_minute,
     "checkpoints": checkpoints.measure,
+    "metadata": metadata.measure,
 }
 
 

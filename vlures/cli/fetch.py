@@ -1,0 +1,48 @@
+"""`vlures fetch`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from vlures.cli.options import say
+from vlures.errors import UsageError
+
+
+@click.command()
+@click.argument("repository", default="atamiles/VLURes")
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="The folder; by default data/NAME.")
+@click.option("--revision", help="A commit, branch or tag; by default the newest, or the one that is in the folder.")
+@click.option("--yes", is_flag=True, help="Agree to the licence without being asked.")
+@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+def fetch(repository: str, to: Path | None, revision: str | None, yes: bool, debug: bool) -> int:  # noqa: ARG001
+    """Download a dataset from the Hugging Face Hub.
+
+    REPOSITORY is its name there; by default that of the published data, atamiles/VLURes. The licence is shown and has to be
+    agreed to once. Run it again to go on after an interruption, or to see whether every file is still as published.
+
+    \b
+    Example:
+      vlures fetch --yes && vlures check --dataset data/VLURes
+    """
+    from vlures.config import read_environment
+    from vlures.fetch import describe_licence, find_hub, find_offer, is_confirmed
+    from vlures.fetch import fetch as fetch_offer
+
+    folder = to or Path("data") / repository.rpartition("/")[2]
+    offer = find_offer(repository, revision, folder, find_hub(read_environment()))
+    size = f"{len(offer.files):,} files, {offer.size_bytes / 1e6:,.1f} MB"
+    click.echo(f"{repository}, revision {offer.revision}: {size}, into {folder}")
+    click.echo(describe_licence(offer))
+    if offer.newest != offer.revision and revision is None:
+        say(f"There is a newer revision, {offer.newest}; fetch it with --revision {offer.newest} --to another folder.")
+    if not yes and not is_confirmed(offer, folder):
+        if not sys.stdin.isatty():
+            raise UsageError("The licence has to be agreed to once: add --yes if you do.")
+        click.confirm("Do you agree, and is it to be fetched?", abort=True)
+    fetched = fetch_offer(offer, folder, say, show_progress=sys.stderr.isatty())
+    click.echo(f"{folder} has all {fetched.files:,} files, each with the checksum that was published.")
+    click.echo(f"Look at it with `vlures check --dataset {folder}`.")
+    return 0
