@@ -1,47 +1,20 @@
 """Prompts per language, task and setting, from one TOML pack per language.
 
 A pack's texts are templates with placeholders in braces. Values are put in once and never read again, so braces in
-an article are harmless.
+an article are harmless. A pack that has not everything says at `[has]` what it has, and a run that asks for more is refused.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from vlures.errors import VluresError
-from vlures.records import LANGUAGES, TASKS, Language, Prompt, Setting, Task
+from vlures.prompts.packs import Pack, read_pack
+from vlures.records import LANGUAGES, SETTINGS, Language, Prompt, Setting, Task
 
-SETTINGS = tuple(Setting(shots, rationales) for shots in (0, 1) for rationales in (False, True))
-
-_PLACEHOLDER = re.compile(r"\{(\s*\w+\s*)\}")
-_PLACEHOLDERS = frozenset({"task", "question", "rationale", "answer", "article"})
-_EXAMPLE_KEYS = ("question", "rationale", "answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    question: str
-    rationale: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """One language's prompts. templates: by (whether the task needs a text, setting's label)."""
-
-    source: str
-    language: Language
-    direction: str
-    system: str
-    templates: Mapping[tuple[bool, str], str]
-    tasks: Mapping[int, str]
-    examples: Mapping[int, Example]
+__all__ = ["SETTINGS", "CellPrompt", "Pack", "build_cell_prompt", "load_pack", "read_pack"]
 
 
 def load_pack(language: Language, directory: Path | None = None) -> Pack:
@@ -62,47 +35,6 @@ def load_pack(language: Language, directory: Path | None = None) -> Pack:
         if not any((directory / f"{other.name}.toml").is_file() for other in LANGUAGES.values()):
             raise VluresError(f"The prompts folder {directory} holds no pack; a pack is a file such as {name}.")
     return read_pack((resources.files(__name__) / name).read_bytes(), f"vlures/prompts/{name}", language)
-
-
-def read_pack(data: bytes, source: str, language: Language) -> Pack:
-    """Check and take apart the bytes of a pack; source is how messages call it."""
-    try:
-        content = tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VluresError(f"{source} is not a readable TOML file: {error}.") from error
-    reader = _PackReader(source, content)
-    declared = reader.text("language")
-    if declared != language.name:
-        raise VluresError(f"{source}: `language` says {declared!r}, but the file is the pack of {language.name}.")
-    direction = reader.text("direction")
-    if direction not in ("ltr", "rtl"):
-        raise VluresError(f'{source}: `direction` is {direction!r}; it must be "ltr" or "rtl".')
-    templates = {}
-    for needs_text, section in ((False, "image_only"), (True, "image_text")):
-        for setting in SETTINGS:
-            template = reader.text(section, setting.label)
-            _check_placeholders(template, f"{source}: `{section}.{setting.label}`", _wanted(needs_text, setting))
-            templates[needs_text, setting.label] = template
-
-    def plain(*keys: str) -> str:
-        text = reader.text(*keys)
-        for name in _PLACEHOLDER.findall(text):
-            if name in _PLACEHOLDERS:
-                where = f"{source}: `{'.'.join(keys)}`"
-                raise VluresError(f"{where} has the placeholder {{{name}}}, which only the templates may hold.")
-        return text
-
-    pack = Pack(
-        source=source,
-        language=language,
-        direction=direction,
-        system=plain("system"),
-        templates=templates,
-        tasks={number: plain("tasks", str(number)) for number in TASKS},
-        examples={number: Example(*(plain("examples", str(number), key) for key in _EXAMPLE_KEYS)) for number in TASKS},
-    )
-    reader.refuse_leftovers()
-    return pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +58,18 @@ class CellPrompt:
 
 
 def build_cell_prompt(pack: Pack, example_pack: Pack, task: Task, setting: Setting) -> CellPrompt:
-    """What every sample of a cell is asked. The worked example comes from `example_pack`."""
-    example = example_pack.examples[task.number]
-    values = {"task": pack.tasks[task.number], **{key: getattr(example, key) for key in _EXAMPLE_KEYS}}
+    """What every sample of a cell is asked. The worked example comes from `example_pack`.
+
+    Raises VluresError for a setting or a task that a pack does not have, and for an example that the templates cannot show.
+    """
+    _check_has(pack, task, setting)
+    values: dict[str, str] = {"task": pack.tasks[task.number]}
+    if setting.shots:
+        values |= _example_parts(pack, example_pack, task)
     before, after = "", None
-    for literal, placeholder in _split(pack.templates[task.needs_text, setting.label]):
+    for literal, placeholder in pack.templates[task.number, setting.label]:
         piece = literal
-        if placeholder not in (None, "article"):
+        if placeholder is not None and placeholder != "article":
             piece += values[placeholder]
         if after is None:
             before += piece
@@ -143,61 +80,33 @@ def build_cell_prompt(pack: Pack, example_pack: Pack, task: Task, setting: Setti
     return CellPrompt(pack.system, before, after)
 
 
-def _split(template: str) -> list[tuple[str, str | None]]:
-    """[(literal text, the placeholder after it or None at the end)]"""
-    parts = _PLACEHOLDER.split(template)
-    return [(parts[i], parts[i + 1] if i + 1 < len(parts) else None) for i in range(0, len(parts), 2)]
+def _check_has(pack: Pack, task: Task, setting: Setting) -> None:
+    if setting.label not in pack.has.settings:
+        raise VluresError(
+            f"{pack.source} has no prompts for {setting.label}, only for {', '.join(pack.has.settings)}; choose with --shots and "
+            "--rationales, or add the templates."
+        )
+    if task.number not in pack.has.tasks:
+        there = ", ".join(map(str, pack.has.tasks))
+        raise VluresError(
+            f"{pack.source} has no task {task.number}, only {there}; choose with --tasks, or add what is missing."
+        )
 
 
-def _wanted(needs_text: bool, setting: Setting) -> set[str]:
-    wanted = {"task"}
-    if needs_text:
-        wanted.add("article")
-    if setting.shots:
-        wanted |= {"question", "answer"} | ({"rationale"} if setting.rationales else set())
-    return wanted
+def _example_parts(pack: Pack, example_pack: Pack, task: Task) -> dict[str, str]:
+    """The example's texts by their placeholders. An example is shown whole or not at all."""
+    if example_pack.has.example != pack.has.example:
+        raise VluresError(
+            f"The templates of {pack.source} show {_listed(pack.has.example)} of an example, but those of {example_pack.source} "
+            f"have {_listed(example_pack.has.example)}; take packs of one kind, or another --example-language."
+        )
+    if task.number not in example_pack.examples:
+        raise VluresError(
+            f"{example_pack.source} has no example for task {task.number}; add it, or leave the task out."
+        )
+    example = example_pack.examples[task.number]
+    return {key: getattr(example, key) for key in pack.has.example}
 
 
-def _check_placeholders(template: str, where: str, wanted: set[str]) -> None:
-    found = _PLACEHOLDER.findall(template)
-    for name in found:
-        if name not in wanted:
-            allowed = ", ".join(f"{{{name}}}" for name in sorted(wanted))
-            raise VluresError(f"{where} has the unknown placeholder {{{name}}}; it may hold {allowed}.")
-    for name in sorted(wanted):
-        if found.count(name) != 1:
-            times = "is missing" if name not in found else f"stands there {found.count(name)} times"
-            raise VluresError(f"{where}: the placeholder {{{name}}} {times}; it must be there once.")
-
-
-class _PackReader:
-    """Takes texts out of a pack's tables by key, and knows which keys nobody asked for."""
-
-    def __init__(self, source: str, content: dict[str, Any]) -> None:
-        self._source = source
-        self._content = content
-        self._taken: set[tuple[str, ...]] = set()
-
-    def text(self, *keys: str) -> str:
-        where = f"{self._source}: the key `{'.'.join(keys)}`"
-        value: Any = self._content
-        for key in keys:
-            if not isinstance(value, dict) or key not in value:
-                raise VluresError(f"{where} is missing; a pack has every key of the package's own packs.")
-            value = value[key]
-        if not isinstance(value, str) or not value.strip():
-            raise VluresError(f"{where} must be a text that is not empty.")
-        self._taken.add(keys)
-        return value
-
-    def refuse_leftovers(self) -> None:
-        for keys in _leaves(self._content):
-            if keys not in self._taken:
-                raise VluresError(f"{self._source}: the key `{'.'.join(keys)}` is not one that a pack has; remove it.")
-
-
-def _leaves(table: dict[str, Any], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for key, value in table.items():
-        found += _leaves(value, (*above, key)) if isinstance(value, dict) else [(*above, key)]
-    return found
+def _listed(words: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:]))) or "nothing"

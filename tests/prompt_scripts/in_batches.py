@@ -1,0 +1,135 @@
+"""A script in the first of the two shapes: one placeholder for the whole example, examples for all languages together,
+and prompts about texts that are filled twice. It says what it would ask; it asks nobody."""
+
+from textwrap import dedent
+
+BASE_CONFIG = {"data_root_directory": "./data/", "dataset_name": "ImagesTextEn1K"}
+BASE_CONFIG["data_input_directory"] = BASE_CONFIG["data_root_directory"] + BASE_CONFIG["dataset_name"]
+
+CLOSING = "Say why,\nstep by step.\n"
+
+EXAMPLES = {
+    1: {
+        "question": "What is there?",
+        "example_response": '**Things**\n\n- a red cup\n- a "spoon" (C:\\table\\new)\x20\x20\n',
+    },
+    2: {"question": "Where is that?", "example_response": "A kitchen, in the morning; " + "the light is {soft}."},
+    3: {"question": "How do they belong together?", "example_response": """The spoon lies "in" the cup\t."""},
+    4: {"question": "Which regions?", "example_response": "1. table\r\n2. wall"},
+    5: {"question": "What would you tell?", "example_response": "A cup's on the table. ✓ 🥄"},
+    6: {
+        "question": "What of the text is seen?",
+        "example_response": dedent("""
+            It says "a cup":
+              the image shows one.
+        """).strip(),
+    },
+    7: {"question": "What is not?", "example_response": "The journey, {{for example}}; nobody travels."},
+    8: {"question": "Which places?", "example_response": "".join(["Text: Kyoto. ", "Image: none."])},
+}
+
+LANGUAGE_CONFIGS = {
+    "English": {
+        "code": "En",
+        "system_prompt": "You look at pictures.",
+        "prompt_template_image_only": """
+Here is how it is done:
+{one_shot_example}
+
+Now do this: {task_description}
+
+Answer as {{"answer": …}}.
+"""
+        + CLOSING,
+        "prompt_template_image_text": """
+Here is how it is done:
+{one_shot_example}
+
+The text:
+{text_content}
+
+Now do this, and answer as {{{{"answer": …}}}} {task_description}
+"""
+        + CLOSING,
+        "tasks": {
+            1: "List what you see (e.g. {cups}).",
+            2: "Describe the scene.",
+            3: "Say how things belong together.",
+            4: "Divide the image.",
+            5: "Tell it to somebody who cannot see it.",
+            6: "Which parts of the text are in the image?",
+            7: "Which are not?",
+            8: "Which places are named?",
+        },
+    },
+    "Japanese": {
+        "code": "Jp",
+        "system_prompt": "あなたは画像を見て日本語で答えます。",
+        "prompt_template_image_only": "\n例:\n{one_shot_example}\n\nタスク:\u3000{task_description}\n\n理由も「順に」述べてください。\n",
+        "prompt_template_image_text": "\n例:\n{one_shot_example}\n\n本文:\n{text_content}\n\nタスク:\u3000{task_description}\n",
+        "tasks": {
+            1: "見えるものを挙げてください。",
+            2: "場面を述べてください。",
+            3: "ものの関係を述べてください。",
+            4: "画像を領域に分けてください。",
+            5: "見えない人に話してください。",
+            6: "本文のどこが画像にありますか。",
+            7: "どこがありませんか。",
+            8: "どの場所が出てきますか。",
+        },
+    },
+    "Swahili": {
+        "code": "Sw",
+        "system_prompt": "«Unatazama picha na kujibu kwa Kiswahili.»".strip("«»"),
+        "prompt_template_image_only": "Mfano:\n{one_shot_example}\n\nKazi: {task_description}\n\nEleza sababu zako.",
+        "prompt_template_image_text": "Mfano:\n{one_shot_example}\n\nMaandishi:\n{text_content}\n\nKazi: {task_description}",
+        "tasks": {
+            1: "Taja unachoona.",
+            2: "Eleza mandhari.",
+            3: "Eleza uhusiano wa vitu.",
+            4: "Gawanya picha.",
+            5: "Msimulie asiyeona.",
+            6: "Ni sehemu gani za maandishi zimo kwenye picha?",
+            7: "Ni zipi hazimo?",
+            8: "Ni mahali gani pametajwa?",
+        },
+    },
+    "Urdu": {
+        "code": "Ur",
+        "system_prompt": "آپ تصویر دیکھ کر اردو میں جواب دیتے ہیں۔",
+        "prompt_template_image_only": "\nمثال:\n{one_shot_example}\n\nکام:\n{task_description}\n\nوجہ بھی بتائیں۔\n",
+        "prompt_template_image_text": "\nمثال:\n{one_shot_example}\n\nمتن:\n{text_content}\n\nکام:\n{task_description}\n",
+        "tasks": {
+            1: "جو دکھائی دے اس کی فہرست بنائیں۔",
+            2: "منظر بیان کریں۔",
+            3: "چیزوں کا باہمی تعلق بتائیں۔",
+            4: "تصویر کو حصوں میں بانٹیں۔",
+            5: "کسی نابینا کو سنائیں۔",
+            6: "متن کا کون سا حصہ تصویر میں ہے؟",
+            7: "کون سا نہیں ہے؟",
+            8: "کن مقامات کا ذکر ہے؟",
+        },
+    },
+}
+LANGUAGE_CONFIGS["Urdu"]["tasks"][8] = "متن یا تصویر میں کن مقامات کا ذکر ہے؟"
+
+
+def ask_about_pair(template: str, text: str) -> str:
+    return template.format(text_content=text)
+
+
+def ask(language: str, task: int, text: str) -> tuple[str, str]:
+    """The system prompt and the user's turn, as the script would send them."""
+    config = LANGUAGE_CONFIGS[language]
+    wording = config["tasks"][task]
+    if task >= 6:
+        template = config["prompt_template_image_text"].format(
+            task_description=wording,
+            text_content="{text_content}",
+            one_shot_example=EXAMPLES[task]["example_response"],
+        )
+        return config["system_prompt"], ask_about_pair(template, text)
+    prompt = config["prompt_template_image_only"].format(
+        task_description=wording, one_shot_example=EXAMPLES[task]["example_response"]
+    )
+    return config["system_prompt"], prompt

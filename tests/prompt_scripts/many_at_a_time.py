@@ -1,0 +1,150 @@
+"""A script in the second of the two shapes: the example's question and response have a placeholder each, every language
+names its examples, and each prompt is filled once. It says what it would ask; it asks nobody."""
+
+ENGLISH_TASKS = dict(  # noqa: C408
+    task1="List what you see.",
+    task2="Describe the scene.",
+    task3="Say how things belong together.",
+    task4="Divide the image.",
+    task5="Tell it to somebody who cannot see it.",
+    task6="Which parts of the text are in the image?",
+    task7="Which are not?",
+    task8="Which places are named?",
+)
+EXAMPLES = {
+    1: {
+        "question": "List what you see.",
+        "example_response": 'A boat, two {{oars}} and a "net".',
+    },
+    2: {
+        "question": "Describe the scene.",
+        "example_response": "A harbour\nin the evening.",
+    },
+    3: {
+        "question": "Say how things belong together.",
+        "example_response": "The net is in the boat.",
+    },
+    4: {
+        "question": "Divide the image.",
+        "example_response": "Sky, water, quay.",
+    },
+    5: {
+        "question": "Tell it to somebody who cannot see it.",
+        "example_response": "It is quiet; a boat rests.",
+    },
+    6: {
+        "question": "Which parts of the text are in the image?",
+        "example_response": "The boat {text_content} is.",
+    },
+    7: {
+        "question": "Which are not?",
+        "example_response": "The market is not: {article}.",
+    },
+    8: {
+        "question": "Which places are named?",
+        "example_response": "Zanzibar.",
+    },
+}
+LANGUAGE_CONFIGS = {
+    "English": {
+        "code": "En",
+        "system_prompt": "You answer in English.\n",
+        "prompt_template_image_only": """An example's question: {example_question}
+Its answer:
+{example_response}
+
+Now do the same with this image, as {{{task_description}}}.""",
+        "prompt_template_image_text": """An example's question: {example_question}
+Its answer:
+{example_response}
+
+The text, between two lines of {{task}}:
+{text_content}
+
+{task_description}""",
+        "tasks": {
+            **{
+                1: ENGLISH_TASKS["task1"],
+                2: ENGLISH_TASKS["task2"],
+                3: ENGLISH_TASKS["task3"],
+                4: ENGLISH_TASKS["task4"],
+            },
+            5: ENGLISH_TASKS["task5"],
+            6: ENGLISH_TASKS["task6"],
+            7: ENGLISH_TASKS["task7"],
+            8: ENGLISH_TASKS["task8"],
+        },
+        "examples": EXAMPLES,
+    },
+    "Japanese": {
+        "code": "Jp",
+        "system_prompt": "あなたは日本語で答えます。",
+        "prompt_template_image_only": "例の質問: {example_question}\n例の答え:\n{example_response}\n\nタスク:\n{task_description}",
+        "prompt_template_image_text": "例の質問: {example_question}\n例の答え:\n{example_response}\n\n本文:\n{text_content}\n\nタスク:\n{task_description}",
+        "tasks": {
+            1: "見えるものを挙げてください。",
+            2: "場面を述べてください。",
+            3: "ものの関係を述べてください。",
+            4: "画像を領域に分けてください。",
+            5: "見えない人に話してください。",
+            6: "本文のどこが画像にありますか。",
+            7: "どこがありませんか。",
+            8: "どの場所が出てきますか。",
+        },
+        "examples": EXAMPLES,
+    },
+    "Swahili": {
+        "code": "Sw",
+        "system_prompt": "Unajibu kwa Kiswahili.",
+        "prompt_template_image_only": "Swali la mfano: {example_question}\nJibu:\n{example_response}\n\nSasa: {task_description}",
+        "prompt_template_image_text": "Swali la mfano: {example_question}\nJibu:\n{example_response}\n\nMaandishi:\n{text_content}\n\nSasa: {task_description}",
+        "tasks": {
+            1: "Taja unachoona.",
+            2: "Eleza mandhari.",
+            3: "Eleza uhusiano wa vitu.",
+            4: "Gawanya picha.",
+            5: "Msimulie asiyeona.",
+            6: "Ni sehemu gani zimo kwenye picha?",
+            7: "Ni zipi hazimo?",
+            8: "Ni mahali gani pametajwa?",
+        },
+        "examples": EXAMPLES,
+    },
+    "Urdu": {
+        "code": "Ur",
+        "system_prompt": "آپ اردو میں جواب دیتے ہیں۔",
+        "prompt_template_image_only": "مثال کا سوال: {example_question}\nجواب:\n{example_response}\n\nکام:\n{task_description}",
+        "prompt_template_image_text": "مثال کا سوال: {example_question}\nجواب:\n{example_response}\n\nمتن:\n{text_content}\n\nکام:\n{task_description}",
+        "tasks": {
+            1: "فہرست بنائیں۔",
+            2: "منظر بیان کریں۔",
+            3: "باہمی تعلق بتائیں۔",
+            4: "حصوں میں بانٹیں۔",
+            5: "کسی نابینا کو سنائیں۔",
+            6: "متن کا کون سا حصہ تصویر میں ہے؟",
+            7: "کون سا نہیں؟",
+            8: "کون سے مقامات؟",
+        },
+        "examples": EXAMPLES,
+    },
+}
+
+
+def ask(language: str, task: int, text: str) -> tuple[str, str]:
+    """The system prompt and the user's turn, as the script would send them."""
+    config = LANGUAGE_CONFIGS[language]
+    task_description = config["tasks"][task]
+    question = config["examples"][task]["question"]
+    response = config["examples"][task]["example_response"]
+    if task >= 6:
+        prompt = config["prompt_template_image_text"].format(
+            example_question=question,
+            example_response=response,
+            text_content=text,
+            task_description=task_description,
+        )
+    else:
+        prompt = config["prompt_template_image_only"].format(
+            example_question=question, example_response=response, task_description=task_description
+        )
+    return config["system_prompt"], prompt

@@ -1,0 +1,159 @@
+"""`vlures prompts`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vlures.cli.options import EXIT_CANNOT, say
+
+if TYPE_CHECKING:
+    from vlures.prompts.importing import Imported
+
+DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback instead of one sentence.")
+SETTING_LABELS = ("0shot_norationales", "0shot_rationales", "1shot_norationales", "1shot_rationales")
+_COLOURS = {"-": "red", "+": "green"}
+
+
+@click.group()
+def prompts() -> None:
+    """Take prompts over from a script, check packs, compare them."""
+
+
+@prompts.command("import")
+@click.argument("script", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The folder for the packs.", metavar="FOLDER"
+)
+@click.option(
+    "--setting",
+    type=click.Choice(SETTING_LABELS),
+    metavar="SETTING",
+    help="What the prompts are for, as in 0shot_norationales; needed for those without an example.",
+)
+@click.option("--fill", is_flag=True, help="Take what the script lacks from the package's own packs.")
+@click.option("--force", is_flag=True, help="Replace packs that are there.")
+@DEBUG
+def import_(script: Path, out: Path, setting: str | None, fill: bool, force: bool) -> int:
+    """Write a script's prompts as packs.
+
+    From a copy of one of the original scripts, for --prompts of `vlures run`. Nothing of it is run. What does not come along is
+    named with its line.
+
+    \b
+    Example:
+      vlures prompts import run_openai_batch.py --out configs/prompts/mine
+    """
+    from vlures.prompts.importing import import_script
+    from vlures.prompts.writing import write_packs
+    from vlures.records import SETTINGS
+
+    asked = next((one for one in SETTINGS if one.label == setting), None)
+    imported = import_script(script, asked, fill)
+    replaced = write_packs(out, {pack.file_name: pack.text for pack in imported.packs}, force)
+    _say_what_came(imported, script, out, replaced)
+    return 0 if imported.is_whole or (fill and imported.is_usable) else EXIT_CANNOT
+
+
+def _say_what_came(imported: Imported, script: Path, out: Path, replaced: list[str]) -> None:
+    for languages, finding in imported.findings:
+        of = f"{', '.join(languages)}: " if languages else ""
+        say(f"{'note' if finding.harmless else 'error'}: {script}:{finding.line}: {of}{finding.text}.")
+    for pack in imported.packs:
+        tasks = _ranges(pack.tasks) or "none whole"
+        example = f"; of an example: {', '.join(pack.example)}" if pack.example else ""
+        was = " (replaced)" if pack.file_name in replaced else ""
+        click.echo(f"{out / pack.file_name}{was}: tasks {tasks}; {imported.setting.label}{example}")
+        if pack.refusal:
+            say(f"error: a run refuses {out / pack.file_name} as it is: {pack.refusal}")
+    for language in imported.absent:
+        stays = (
+            "the pack that was there stays"
+            if (out / f"{language.name}.toml").exists()
+            else "a run takes the package's own"
+        )
+        say(f"note: {script} has no {language.name}; {stays}.")
+    shots, rationales = imported.setting.shots, "" if imported.setting.rationales else "no-"
+    run = f"vlures run --prompts {out} --shots {shots} --{rationales}rationales"
+    if imported.is_whole:
+        click.echo(f"The prompts are the script's, letter by letter: {run}")
+    else:
+        say(f"Not everything is as in the script; the lines above say what. When that is right: {run}")
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    """(1, 2, 3, 5) → 1-3, 5"""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+@prompts.command()
+@click.argument("folder")
+@DEBUG
+def check(folder: str) -> int:
+    """Say what packs have, and what is wrong.
+
+    FOLDER is one that holds packs, or `own` for the package's own.
+
+    \b
+    Example:
+      vlures prompts check configs/prompts/mine
+    """
+    from tabulate import tabulate
+
+    from vlures.prompts.comparing import look_at_packs, name_strangers
+
+    looked = look_at_packs(folder)
+    rows = []
+    for one in looked:
+        if one.pack is None:
+            what = "refused" if one.refusal else "not here: the package's own is taken"
+            rows.append([one.language.name, what, "", "", ""])
+            continue
+        has = one.pack.has
+        rows.append(
+            [one.language.name, _ranges(has.tasks), ", ".join(has.settings), ", ".join(has.example), one.pack.direction]
+        )
+    click.echo(tabulate(rows, ["language", "tasks", "settings", "of an example", "direction"], tablefmt="simple"))
+    for one in looked:
+        if one.refusal:
+            click.echo(f"error: {one.refusal}")
+    for name in name_strangers(folder):
+        click.echo(
+            f"note: {Path(folder) / name} is read by nobody: a pack is called as its language, as in English.toml."
+        )
+    return EXIT_CANNOT if any(one.refusal for one in looked) else 0
+
+
+@prompts.command()
+@click.argument("before")
+@click.argument("after")
+@DEBUG
+def diff(before: str, after: str) -> int:
+    """Show where two folders of packs differ.
+
+    By language and key, from BEFORE to AFTER. Either can be `own` for the package's own packs.
+
+    \b
+    Example:
+      vlures prompts diff own configs/prompts/mine
+    """
+    from vlures.prompts.comparing import compare_packs
+
+    count = 0
+    for difference in compare_packs(before, after):
+        count += 1
+        only = before if difference.after is None else after if difference.before is None else ""
+        head = f"── {difference.language.name}: {difference.key}" + (f" (only in {only})" if only else "")
+        click.secho(head, bold=True)
+        for line in difference.lines():
+            click.secho(line, fg=_COLOURS.get(line[:1]))
+    click.echo(f"{count} texts differ." if count else "The packs are the same.")
+    return 0

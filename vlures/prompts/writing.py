@@ -1,0 +1,85 @@
+"""A pack's content → its TOML file. Every text is read back before anything is written, and must be what it was.
+
+tomli-w is not used here: it turns CR LF within texts into LF, and it knows no remarks.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlures.errors import VluresError
+from vlures.records import LANGUAGES
+
+_NAMED = {"\b": "\\b", "\f": "\\f", "\r": "\\r", "\\": "\\\\"}
+_ESCAPED = re.compile(r'[\x00-\x08\x0b-\x1f\x7f\\]|[ \t](?=\n|\Z)|"(?="")|"\Z')
+"""What cannot stand in a multi-line text as it is; blanks at a line's end can, but many an editor takes them away."""
+
+
+def write_toml(content: Mapping[str, Any], remarks: Iterable[str] = ()) -> str:
+    """The file's text. remarks: lines of comment at its top. Raises VluresError if a text cannot be kept."""
+    lines = [f"# {''.join(letter if letter.isprintable() else '?' for letter in remark)}" for remark in remarks]
+    lines += _table(content, ())
+    text = "\n".join(lines).strip("\n") + "\n"
+    if tomllib.loads(text) != content:
+        raise VluresError("A text of the pack cannot be kept in TOML letter by letter; nothing was written.")
+    return text
+
+
+def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    own = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = ["", f"[{'.'.join(path)}]"] if path and own else []
+    for key, value in own.items():
+        if isinstance(value, list):
+            lines.append(
+                f"{key} = [{', '.join(str(item) if isinstance(item, int) else _short(item) for item in value)}]"
+            )
+        elif not path and re.fullmatch(r"\w+", value, re.ASCII):
+            lines.append(f"{key} = {_short(value)}")
+        else:
+            lines.append(("" if lines and lines[-1].startswith("[") else "\n") + f"{key} = {write_text(value)}")
+    for key, value in table.items():
+        if isinstance(value, dict):
+            lines += _table(value, (*path, key))
+    return lines
+
+
+def _short(text: str) -> str:
+    return f'"{text}"'
+
+
+def write_text(text: str) -> str:
+    """A multi-line TOML text: letters of every script as they are, what nobody could see or keep as an escape."""
+    return '"""\n' + _ESCAPED.sub(lambda match: _escape(match[0]), text) + '"""'
+
+
+def _escape(letter: str) -> str:
+    if letter == '"':
+        return '\\"'
+    return _NAMED.get(letter, f"\\u{ord(letter):04x}")
+
+
+def write_packs(folder: Path, texts: Mapping[str, str], force: bool) -> list[str]:
+    """Write the packs by their file names, each whole or not at all. Returns the names of those that were replaced.
+
+    Raises VluresError if one is there already, unless `force`, and if the folder cannot be written.
+    """
+    names = [f"{language.name}.toml" for language in LANGUAGES.values()]
+    there = [name for name in names if (folder / name).exists()]
+    if there and not force:
+        raise VluresError(
+            f"{folder} has packs already ({', '.join(there)}); name another folder with --out, or replace those with --force. "
+            "Nothing was written."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            part = folder / f".{name}.part"
+            part.write_bytes(text.encode())
+            part.replace(folder / name)
+    except OSError as error:
+        raise VluresError(f"{folder} cannot be written ({error.strerror}); name another folder with --out.") from error
+    return [name for name in texts if name in there]
