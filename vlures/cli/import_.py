@@ -1,0 +1,76 @@
+"""`vlures import`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vlures.cli.options import EXIT_INCOMPLETE, config_option, say
+from vlures.cli.suggestions import suggest_configs
+from vlures.config import load_config
+from vlures.errors import VluresError
+
+
+@click.command("import")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder that holds them; by default the run's own checkpoint folder.",
+)
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The run's own.",
+    shell_complete=suggest_configs,
+)
+@config_option("backend")
+@config_option("model")
+@config_option("name")
+@config_option("output")
+@config_option("shots")
+@config_option("rationales")
+@config_option("sandbox")
+@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+def import_(
+    source: Path | None,
+    config_file: Path | None,
+    debug: bool,  # noqa: ARG001
+    **flags: Any,
+) -> int:
+    """Take over checkpoints of the original scripts.
+
+    All files checkpoint_task<n>_<Code>.json, each once: their answers count as the run's and are marked as imported; errors and
+    empty ones are due. No answer of the run is replaced, and the files stay as they are. Sends nothing.
+
+    \b
+    Example:
+      vlures import --from old/checkpoints --model gpt-4o
+    """
+    from contextlib import closing
+
+    from vlures.costs import find_prices
+    from vlures.lock import hold_folder
+    from vlures.originals import holds_originals, take_originals
+    from vlures.results import write_results
+    from vlures.store import CheckpointStore
+
+    config = load_config(config_file, flags)
+    output = config.output_folder
+    folder = source or output / f"checkpoints_{config.setting.label}"
+    if not holds_originals(folder):
+        raise VluresError(
+            f"{folder} holds no checkpoint of the original scripts, such as checkpoint_task1_En.json; name the folder that does with "
+            "--from."
+        )
+    with hold_folder(output), closing(CheckpointStore(output, config.setting, say=say)) as store:
+        taken = take_originals(store, folder, say)
+        if taken.answers:
+            write_results(output, config.run_name, store, find_prices(config))
+        before = f"; {taken.files - taken.new} file(s) had been taken over before" if taken.files > taken.new else ""
+        click.echo(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
+    return 0 if taken.whole else EXIT_INCOMPLETE
