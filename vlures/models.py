@@ -79,6 +79,7 @@ def check_model(config: RunConfig, today: date) -> str | None:
     Raises UsageError for a model that is gone, and for a parameter that the provider or the model does not have.
     """
     _check_parameters(config)
+    _check_sdk(config)
     if config.base_url:
         return None
     _check_model_parameters(config)
@@ -124,6 +125,33 @@ def _check_parameters(config: RunConfig) -> None:
         raise UsageError("Chat completions summarise no thinking; add --endpoint responses.")
     if config.backend == "gemini" and config.service_tier in ("auto", "default"):
         raise UsageError("Gemini's service tiers are flex and priority; leave --service-tier out for the standard one.")
+
+
+def _check_sdk(config: RunConfig) -> None:
+    """What the SDK that is no longer supported has no word for (read in google-generativeai 0.8.6)."""
+    if config.sdk != "google-generativeai":
+        return
+    if config.backend != "gemini":
+        raise UsageError(f"--sdk is about Gemini; leave it out with --backend {config.backend}.")
+    if config.run_mode == "batch":
+        raise UsageError("google-generativeai has no batches; leave --sdk out, or add --mode live.")
+    others = {"service_tier": config.service_tier, "thinking_summary": config.thinking_summary}
+    set_here = config.parameters.keys() | {name for name, value in others.items() if value}
+    if unknown := sorted(set_here - SAMPLING):
+        raise UsageError(f"google-generativeai cannot carry `{unknown[0]}`; leave it out, or leave --sdk out.")
+    if (config.max_output_tokens or 0) >= 2**31:
+        raise UsageError("google-generativeai cannot carry so large a `max_output_tokens`; lower it.")
+    if not re.fullmatch(r"[\w.-]+", config.run_model, re.ASCII):
+        raise UsageError(
+            f"google-generativeai cannot ask a model of the name {config.run_model!r}; name another one with --model."
+        )
+
+
+def is_same_model(asked: str, answered: str) -> bool:
+    """Whether a reply's name of the model is the one asked for: a dated snapshot of it (`gpt-6-luna-2026-09-01`) and a server's
+    own path to it are."""
+    name = answered.rpartition("/")[2]
+    return name == asked.rpartition("/")[2] or re.fullmatch(rf"{re.escape(asked)}[-@.:]?[\d.-]+", name) is not None
 
 
 def _check_model_parameters(config: RunConfig) -> None:

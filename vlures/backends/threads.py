@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import TypeVar, cast
 
 T = TypeVar("T")
@@ -13,6 +14,47 @@ T = TypeVar("T")
 
 async def in_daemon_thread(call: Callable[[], T]) -> T:
     """The call's result from a thread that nobody waits for when the program ends, as asyncio's own are waited for."""
+    return await _hand_over(call, lambda work: threading.Thread(target=work, daemon=True).start())
+
+
+class CallingThreads:
+    """Daemon threads that are kept for the next call: as many as there have been calls at a time. One that makes a call
+    whose result nobody waits for any more comes back when that call ends."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._count = 0
+
+    async def call(self, call: Callable[[], T]) -> T:
+        """The call's result. It begins at once."""
+
+        def call_and_be_idle() -> T:
+            try:
+                return call()
+            finally:
+                self._idle.release()
+
+        return await _hand_over(call_and_be_idle, self._begin)
+
+    def close(self) -> None:
+        """Let the threads go, each when its call has ended."""
+        for _ in range(self._count):
+            self._work.put(None)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        self._work.put(work)
+        if not self._idle.acquire(blocking=False):
+            self._count += 1
+            threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+async def _hand_over(call: Callable[[], T], begin: Callable[[Callable[[], None]], None]) -> T:
+    """The call's result, once the work that `begin` is given has been done in some thread."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -29,5 +71,5 @@ async def in_daemon_thread(call: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop may be closed by now
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=work, daemon=True).start()
+    begin(work)
     return await done

@@ -6,16 +6,16 @@ from vlures.backends import Backend, Setup
 from vlures.backends.batch import BatchDriver, BatchPolicy
 from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import GeminiLive
-from vlures.backends.live import LiveDriver, LivePolicy
+from vlures.backends.live import LiveClient, LiveDriver, LivePolicy
 from vlures.backends.patience import Patience
 from vlures.config import find_address, find_key
+from vlures.errors import VluresError
 
 
 def connect_live(setup: Setup) -> Backend:
     """Gemini's generateContent, many requests at a time."""
     config = setup.config
-    key, address = _find_access(setup)
-    client = GeminiLive(key, address, config.concurrency, config.service_tier, summary=config.thinking_summary)
+    client = _find_live_client(setup)
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
     return LiveDriver(client, LivePolicy.of(config), patience, setup.observer, setup.keep_going)
 
@@ -29,6 +29,26 @@ def connect_batch(setup: Setup) -> Backend:
     client = GeminiBatch(key, address, config.run_model, summary=config.thinking_summary)
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
     return BatchDriver(client, BatchPolicy.of(config, MOST_LINES, MOST_BYTES), patience, setup.observer)
+
+
+def _find_live_client(setup: Setup) -> LiveClient:
+    """Who makes the calls: by default ourselves (`live.py` says why), else the SDK that was asked for.
+
+    Raises UsageError for a key that is missing, VluresError for an SDK that cannot be loaded.
+    """
+    config = setup.config
+    key, address = _find_access(setup)
+    if config.sdk == "google-genai":
+        return GeminiLive(key, address, config.concurrency, config.service_tier, summary=config.thinking_summary)
+    try:
+        from vlures.backends.gemini.generativeai import SUPPORT_ENDED, GenerativeAILive
+    except ImportError as error:
+        raise VluresError(
+            f"google-generativeai cannot be loaded ({error}); get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
+        ) from error
+    client = GenerativeAILive(key, address, config.concurrency, config.run_timeout_s)
+    setup.observer.say(SUPPORT_ENDED)
+    return client
 
 
 def _find_access(setup: Setup) -> tuple[str, str | None]:

@@ -1,0 +1,211 @@
+"""Gemini through google-generativeai, the SDK of the original scripts: synchronous calls over REST, each in a thread.
+
+Google ended its support, and its last release (0.8.6, 2025-12-16) knows only what the API had then; `models.py` refuses
+what it cannot carry. Its asynchronous call is of no use: over REST it fails after the request was answered (and charged),
+over gRPC it reaches neither a sandbox nor a proxy.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import requests
+from google.auth.exceptions import GoogleAuthError
+from requests.adapters import HTTPAdapter
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectTimeout,
+    ContentDecodingError,
+    ProxyError,
+    RequestException,
+    SSLError,
+    Timeout,
+)
+from urllib3.exceptions import MaxRetryError
+
+from vlures.backends.gemini.content import GENERATION, read_answer
+from vlures.backends.gemini.errors import PROVIDER, read_error
+from vlures.backends.gemini.live import ADDRESS, CONNECT_TIMEOUT_S, LOST_ANSWER_RETRIES
+from vlures.backends.gemini.versions import split_version
+from vlures.backends.threads import CallingThreads
+from vlures.backends.wire import as_count, as_object, as_text, decode_object
+from vlures.errors import Retry, UsageError
+from vlures.images import read_bytes
+from vlures.records import Failure, Request, Response
+
+with warnings.catch_warnings():
+    # That support has ended is said in a line of our own.
+    warnings.simplefilter("ignore", FutureWarning)
+    import google.generativeai as sdk
+    from google.generativeai.client import get_default_generative_client
+    from google.protobuf.json_format import ParseError
+
+VERSION = "v1beta"
+"""The only one of the API's versions that the SDK speaks."""
+SUPPORT_ENDED = (
+    "Gemini is asked through google-generativeai, which Google has not supported since 2025-11-30; "
+    "leave --sdk out to use what is kept up."
+)
+
+
+class GenerativeAILive:
+    """One connection of the SDK for a run. The SDK keeps it for the whole process: the last one made is the one in use."""
+
+    provider = PROVIDER
+
+    def __init__(self, key: str, base_url: str | None, concurrency: int, timeout_s: float) -> None:
+        """timeout_s: of one call. Raises UsageError for an address or an environment that the SDK cannot use."""
+        host, version = split_version(base_url)
+        if version not in (None, VERSION):
+            raise UsageError(
+                f"google-generativeai speaks only {VERSION} of Gemini's API; leave {version} out of the base URL {base_url}."
+            )
+        # The key is given outright: of two in the environment the SDK would take the other one.
+        sdk.configure(api_key=key, transport="rest", client_options={"api_endpoint": host or ADDRESS})
+        try:
+            client = get_default_generative_client()
+        except (GoogleAuthError, ValueError) as error:  # over what else of Google's stands in the environment
+            raise UsageError(f"google-generativeai cannot be set up: {error}; mend it, or leave --sdk out.") from error
+        self._session: requests.Session = client.transport._session
+        self._session.mount("https://", _Adapter(concurrency))
+        self._session.mount("http://", _Adapter(concurrency))
+        self._timeout_s = timeout_s
+        self._threads = CallingThreads()
+
+    async def answer(self, request: Request) -> Response:
+        """One call, without retries of its own.
+
+        Raises Retry for what is transient, VluresError where the run cannot go on.
+        """
+        return await self._threads.call(partial(self._answer, request))
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            reply = self._call(request)
+        except _Refused as refused:
+            outcome = refused.read()
+            if isinstance(outcome, Failure):
+                return Response(request.key, "failed", error=outcome)
+            raise outcome from None
+        except RequestException as error:
+            raise _read_trouble(error, self._timeout_s) from error
+        except (ParseError, UnicodeDecodeError) as error:
+            raise Retry(
+                f"the reply could not be read ({error})", code="unreadable reply", limit=LOST_ANSWER_RETRIES
+            ) from error
+        return read_answer(request.key, _as_document(reply))
+
+    def _call(self, request: Request) -> Any:
+        """The same content as `content.py` builds: the long text first, the picture's own bytes last."""
+        parameters = request.parameters
+        picture = sdk.protos.Blob(mime_type=request.image.mime_type, data=read_bytes(request.image))
+        parts = [sdk.protos.Part(text=request.prompt.user), sdk.protos.Part(inline_data=picture)]
+        model = sdk.GenerativeModel(
+            request.model,
+            generation_config={name: parameters[name] for name in GENERATION if name in parameters},
+            system_instruction=sdk.protos.Content(parts=[sdk.protos.Part(text=request.prompt.system)]),
+        )
+        return model.generate_content(
+            [sdk.protos.Content(role="user", parts=parts)],
+            # Left to itself, the SDK would repeat a call for ten minutes behind the driver's back.
+            request_options={"timeout": self._timeout_s, "retry": None},
+        )
+
+    async def close(self) -> None:
+        self._threads.close()
+        self._session.close()
+
+
+class _Refused(Exception):
+    """A reply with the status of an error."""
+
+    def __init__(self, reply: requests.Response) -> None:
+        super().__init__(f"{reply.status_code} {reply.reason}")
+        self._reply = reply
+
+    def read(self) -> Exception | Failure:
+        """What it means: wait and retry, stop the run, or fail this one request."""
+        reply = self._reply
+        document = decode_object(reply.content)
+        status = as_text(as_object((document or {}).get("error")).get("status")) or reply.reason or ""
+        return read_error(reply.status_code, status, document, reply.headers)
+
+
+class _Adapter(HTTPAdapter):
+    """What lies between the SDK and the network. It holds as many connections as there are calls at a time, gives up
+    early on a host that does not answer at all, and keeps errors from the SDK, whose own reader loses the status of an
+    error that is not written as Google writes them."""
+
+    def __init__(self, concurrency: int) -> None:
+        super().__init__(pool_maxsize=concurrency)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Raises _Refused for a status of 400 and above."""
+        limits = (CONNECT_TIMEOUT_S, timeout)
+        reply = super().send(request, stream, limits, verify, cert, proxies)  # type: ignore[arg-type]
+        if reply.status_code < HTTPStatus.BAD_REQUEST:
+            return reply
+        _ = reply.content  # while the connection is there
+        raise _Refused(reply)
+
+
+def _read_trouble(error: RequestException, timeout_s: float) -> Retry:
+    """What it means that no whole reply came."""
+    cause = error.args[0] if error.args else error
+    unreached = isinstance(cause, MaxRetryError) or isinstance(error, ConnectTimeout | SSLError | ProxyError)
+    if unreached:
+        return Retry(str(getattr(cause, "reason", cause)), code="connection", reached=False)
+    if isinstance(error, Timeout):
+        return Retry(f"no answer within {timeout_s:g} s", code="timeout", signal="overload")
+    if isinstance(error, ChunkedEncodingError):
+        return Retry(f"the reply broke off ({error})", code="cut reply", limit=LOST_ANSWER_RETRIES)
+    if isinstance(error, ContentDecodingError):
+        return Retry(f"the reply could not be read ({error})", code="unreadable reply", limit=LOST_ANSWER_RETRIES)
+    return Retry(f"the connection was lost ({error})", code="connection")
+
+
+def _as_document(reply: Any) -> dict[str, Any]:
+    """The SDK's reply by the names of the REST API."""
+    return {
+        "candidates": [_named(_in_json(candidate), "finishReason") for candidate in reply.candidates],
+        "promptFeedback": _named(_in_json(reply.prompt_feedback), "blockReason"),
+        "usageMetadata": _with_thinking(_in_json(reply.usage_metadata)) or None,
+        "modelVersion": reply.model_version,
+    }
+
+
+def _in_json(message: Any) -> dict[str, Any]:
+    content: dict[str, Any] = type(message).to_dict(
+        message,
+        use_integers_for_enums=False,
+        preserving_proto_field_name=False,
+        including_default_value_fields=False,
+    )
+    return content
+
+
+def _named(fields: dict[str, Any], reason: str) -> dict[str, Any]:
+    """A reason that is newer than the SDK is a number, which is all that is known of it."""
+    return fields | {reason: str(fields[reason])} if reason in fields else fields
+
+
+def _with_thinking(usage: dict[str, Any]) -> dict[str, Any]:
+    """The SDK has no word for the tokens of thinking, but they are in the total ("prompt + thoughts + response
+    candidates", says the API's discovery document) and are paid for. How many of them there were stays unknown."""
+    total, asked = as_count(usage.get("totalTokenCount")), as_count(usage.get("promptTokenCount"))
+    if not total:
+        return usage
+    answered = as_count(usage.get("candidatesTokenCount")) or 0
+    return usage | {"candidatesTokenCount": max(answered, total - (asked or 0))}
