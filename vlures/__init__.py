@@ -1,3 +1,57 @@
-"""vlures: a vision-language model's answers to a whole multilingual benchmark."""
+"""vlures: a vision-language model's answers to a whole multilingual benchmark.
+
+For programs and notebooks: run, run_async, load and show; RunConfig and Outcome; VluresError, UsageError and Incomplete.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vlures.api import load, run, run_async
+    from vlures.config import RunConfig
+    from vlures.errors import Incomplete, UsageError, VluresError
+    from vlures.session import Outcome
+    from vlures.side_by_side import show
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Incomplete",
+    "Outcome",
+    "RunConfig",
+    "UsageError",
+    "VluresError",
+    "__version__",
+    "load",
+    "run",
+    "run_async",
+    "show",
+]
+
+_HOMES = {
+    "run": "api",
+    "run_async": "api",
+    "load": "api",
+    "show": "side_by_side",
+    "RunConfig": "config",
+    "Outcome": "session",
+    "VluresError": "errors",
+    "UsageError": "errors",
+    "Incomplete": "errors",
+}
+"""Public name → the module that it is loaded from on first use: the command needs few of them, and none to say --help."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _HOMES.keys())

@@ -1,4 +1,7 @@
-"""How a run looks while it goes on: a bar and the batches' states on a terminal, plain lines elsewhere. All on stderr."""
+"""How a run looks while it goes on: a bar and the batches' states on a terminal and in a notebook, plain lines elsewhere.
+
+All on stderr, but in a notebook, which shows stderr as if something were wrong.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Literal, TextIO
 
 from tqdm import tqdm
 
 from vlures.records import Response
 
 PLAIN_LINE_EVERY_S = 5.0
+SHAPE = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
+
+Screen = Literal["terminal", "widgets", "notebook", "plain"]
 
 
 @dataclass(slots=True)
@@ -20,6 +27,38 @@ class _JobLook:
     state: str
     done: int
     total: int
+
+
+def find_screen() -> Screen:
+    """What shows the progress. widgets: a notebook that can show ipywidgets; notebook: one that shows text only."""
+    # Where IPython's kernel runs, IPython is loaded; nobody else need wait for it.
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    if getattr(get_ipython(), "kernel", None) is not None:
+        return "widgets" if find_spec("ipywidgets") else "notebook"
+    return "terminal" if sys.stderr.isatty() else "plain"
+
+
+def find_stream(screen: Screen) -> TextIO:
+    """Where sentences go."""
+    return sys.stdout if screen in ("widgets", "notebook") else sys.stderr
+
+
+def _make_bar(screen: Screen, total: int, answered: int) -> tqdm[Any]:
+    make: type[tqdm[Any]] = tqdm
+    if screen == "widgets":
+        from tqdm.notebook import tqdm_notebook
+
+        make = tqdm_notebook
+    # The average rate, not the latest: answers of batches come in bursts.
+    return make(
+        total=total,
+        initial=answered,
+        unit="answer",
+        bar_format=SHAPE,
+        dynamic_ncols=True,
+        smoothing=0,
+        file=find_stream(screen),
+    )
 
 
 class Progress:
@@ -34,32 +73,21 @@ class Progress:
         self._began = time.monotonic()
         self._new = 0
         self._last_line = 0.0
-        self._bar: tqdm[Any] | None = None
+        self._screen = find_screen()
+        self._stream = find_stream(self._screen)
+        self._bar = None if self._screen == "plain" else _make_bar(self._screen, total, answered)
         self._states: tqdm[Any] | None = None
         self._shown_states = ""
-        if sys.stderr.isatty():
-            shape = (
-                "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
-            )
-            # The average rate, not the latest: answers of batches come in bursts.
-            self._bar = tqdm(
-                total=total,
-                initial=answered,
-                unit="answer",
-                bar_format=shape,
-                dynamic_ncols=True,
-                smoothing=0,
-                file=sys.stderr,
-            )
+        if self._screen == "terminal":  # elsewhere there is no second line to go back to
             self._states = tqdm(
-                total=0, position=1, bar_format="{desc}", dynamic_ncols=True, leave=False, file=sys.stderr
+                total=0, position=1, bar_format="{desc}", dynamic_ncols=True, leave=False, file=self._stream
             )
 
     def say(self, sentence: str) -> None:
-        if self._bar is None:
-            print(sentence, file=sys.stderr, flush=True)
+        if self._bar is None or self._screen == "widgets":
+            print(sentence, file=self._stream, flush=True)
         else:
-            self._bar.write(sentence, file=sys.stderr)
+            self._bar.write(sentence, file=self._stream)
 
     def answered(self, response: Response) -> None:
         self._new += 1
@@ -86,8 +114,9 @@ class Progress:
         self._show()
 
     def close(self) -> None:
-        if self._bar is not None and self._states is not None:
-            self._states.close()
+        if self._bar is not None:
+            if self._states is not None:
+                self._states.close()
             self._bar.close()
             self._bar = self._states = None
             self._new = 0
@@ -113,11 +142,15 @@ class Progress:
             if time.monotonic() - self._last_line >= PLAIN_LINE_EVERY_S:
                 self._print_line()
             return
-        self._bar.set_postfix_str(f"{self._failed} failed, {self._flying()} in flight", refresh=False)
-        if self._states is not None and (states := self._job_states()) != self._shown_states:
+        states = self._job_states()
+        batches = f"batches: {states}" if states else ""
+        beside = f"; {batches}" if batches and self._states is None else ""
+        self._bar.set_postfix_str(f"{self._failed} failed, {self._flying()} in flight{beside}", refresh=False)
+        if states != self._shown_states:
             self._shown_states = states
             self._bar.refresh()
-            self._states.set_description_str(f"batches: {states}" if states else "", refresh=True)
+            if self._states is not None:
+                self._states.set_description_str(batches, refresh=True)
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
@@ -126,6 +159,6 @@ class Progress:
         batches = f"; batches: {states}" if states else ""
         print(
             f"{self._answered}/{self._total} answered, {self._failed} failed, {self._flying()} in flight, {rate:.1f}/s{batches}",
-            file=sys.stderr,
+            file=self._stream,
             flush=True,
         )

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from vlures.config import RunConfig
+from vlures.stopper import Stopper
 
 
-class Stopper:
-    """Ctrl-C. Live: the first stops sending and waits for the answers in flight, which are paid; the second leaves
-    them. Batch: batches live on at the provider, so the first ends the run."""
+async def heed_signals(stopper: Stopper, work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> None:
+    """Run the work to its end, or until Ctrl-C or a wish to terminate stops it."""
+    import asyncio
 
-    def __init__(self, config: RunConfig) -> None:
-        self._live = config.run_mode == "live"
-        self.interrupted = False
-
-    def keep_going(self) -> bool:
-        return not self.interrupted
-
-    async def watch(self, work: Any, say: Callable[[str], None]) -> None:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work)
-
-        def stop() -> None:
-            if self._live and not self.interrupted:
-                say("Stopping: waiting for the answers in flight, which are paid. Press Ctrl-C again to leave them.")
-            else:
-                task.cancel()
-            self.interrupted = True
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        try:
-            await task
-        except asyncio.CancelledError:
-            if not self.interrupted:
-                raise
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stopper.stop)
+    try:
+        await stopper.watch(work, say)
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
