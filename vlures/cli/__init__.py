@@ -14,10 +14,16 @@ import click
 import vlures
 from vlures.cli.cancel import cancel
 from vlures.cli.check import check
+from vlures.cli.completion import completion
+from vlures.cli.config import config
 from vlures.cli.export import export
+from vlures.cli.fetch import fetch
+from vlures.cli.import_ import import_
+from vlures.cli.init import init
 from vlures.cli.options import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from vlures.cli.plan import plan
 from vlures.cli.prompt import prompt
+from vlures.cli.prompts import prompts
 from vlures.cli.run import run
 from vlures.cli.sandbox import sandbox
 from vlures.cli.status import status
@@ -78,11 +84,38 @@ def _describe_fault(error: BaseException) -> str:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class InOrder(click.Group):
+    """A group whose help lists its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(vlures.__version__, prog_name="vlures")
 def commands() -> None:
-    """A vision-language model's answers to a whole multilingual benchmark."""
+    """A vision-language model's answers to a whole multilingual benchmark.
+
+    \b
+    Example, in an empty folder:
+      vlures init && vlures run --sandbox
+    """
 
 
-for command in (run, check, prompt, plan, status, cancel, export, sandbox):
+for command in (
+    init,
+    fetch,
+    check,
+    prompt,
+    prompts,
+    plan,
+    run,
+    status,
+    cancel,
+    export,
+    import_,
+    config,
+    sandbox,
+    completion,
+):
     commands.add_command(command)

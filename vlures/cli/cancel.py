@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, config_options, only_run, say
-from vlures.cli.stopper import Stopper
+from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, only_run, say
+from vlures.cli.stopper import heed_signals
+from vlures.cli.suggestions import suggest_runs
 from vlures.config import RunConfig, read_environment
 from vlures.errors import VluresError
 
@@ -17,16 +18,18 @@ if TYPE_CHECKING:
     from vlures.store import CheckpointStore
 
 
-@click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.command(cls=GroupedCommand, groups=("Who answers", "What is stored", "Running"))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
 @config_options
 def cancel(config: RunConfig, folder: Path | None) -> int:
-    """Cancel the batches of a run at the provider, keep what they have answered, send nothing.
+    """Cancel a run's batches and keep what they have answered.
 
-    The folder is the run's, or the configuration's, or the only one under outputs/. What its batches left unanswered is due: a
-    later run asks it.
+    Sends nothing. FOLDER is the run's; by default the configuration's, or the only one under outputs/. What its batches left
+    unanswered is due: a later run asks it.
 
-    Example: vlures cancel outputs/gpt-6-luna
+    \b
+    Example:
+      vlures cancel outputs/gpt-6-luna
     """
     from vlures.lock import hold_folder
     from vlures.records import SETTINGS
@@ -37,7 +40,7 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
     if not settings:
         raise VluresError(f"{folder} holds no run; see the runs with `vlures status`.")
     codes = []
-    with hold_folder(folder):
+    with hold_folder(folder, "end that first (Ctrl-C leaves its batches alive), then cancel them"):
         for setting in settings:
             with closing(CheckpointStore(folder, setting, say=say)) as store:
                 codes.append(_cancel_jobs(config, folder, store))
@@ -56,6 +59,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     from vlures.progress import Progress
     from vlures.results import write_results
     from vlures.sandbox.child import running_sandbox
+    from vlures.stopper import Stopper
 
     jobs = store.open_jobs()
     if not jobs:
@@ -69,7 +73,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
         backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
         stored: Counter[str] = Counter()
         try:
-            asyncio.run(stopper.watch(cancel_jobs(store, backend, progress, stored), progress.say))
+            asyncio.run(heed_signals(stopper, cancel_jobs(store, backend, progress, stored), progress.say))
         finally:
             progress.close()
             write_results(folder, config.run_name, store, find_prices(config))

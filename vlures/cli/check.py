@@ -7,36 +7,41 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, config_options
+from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options
 from vlures.config import RunConfig
 
 if TYPE_CHECKING:
-    from vlures.records import Dataset
+    from vlures.records import Dataset, Problem
 
 
-@click.command()
+@click.command(cls=GroupedCommand, groups=("What is asked",))
 @config_options
 def check(config: RunConfig) -> int:
-    """Look at the datasets and prompt packs, and name everything that is wrong with them.
+    """Name everything that is wrong with the datasets and prompts.
 
-    Example: vlures check --dataset data/SampleEn
+    \b
+    Example:
+      vlures check --dataset En=data/SampleEn --languages En
     """
     from tabulate import tabulate
 
     from vlures.benchmark import load_datasets, load_prompts
 
     load_prompts(config)
-    datasets: dict[Path, tuple[list[str], Dataset]] = {}
+    datasets: dict[int, tuple[list[str], Dataset]] = {}
     for code, dataset in load_datasets(config).items():
-        datasets.setdefault(dataset.folder, ([], dataset))[0].append(code)
+        datasets.setdefault(id(dataset), ([], dataset))[0].append(code)
     rows = []
-    for folder, (codes, dataset) in datasets.items():
+    problems: dict[tuple[Path, Problem], None] = {}  # a table's are the same for each of its languages
+    for codes, dataset in datasets.values():
+        problems.update(dict.fromkeys((dataset.folder, problem) for problem in dataset.problems))
+        errors = sum(problem.times for problem in dataset.errors)
         with_text = sum(sample.text is not None for sample in dataset.samples)
         samples = len(dataset.samples)
-        rows.append([str(folder), " ".join(codes), samples, with_text, samples - with_text, len(dataset.errors)])
-    headers = ["folder", "languages", "samples", "with text", "only tasks 1-5", "errors"]
+        layout = dataset.layout + (f" ({dataset.selection})" if dataset.selection else "")
+        rows.append([str(dataset.folder), layout, " ".join(codes), samples, with_text, samples - with_text, errors])
+    headers = ["folder", "layout", "languages", "samples", "with text", "only tasks 1-5", "errors"]
     click.echo(tabulate(rows, headers, tablefmt="simple"))
-    for folder, (_, dataset) in datasets.items():
-        for problem in dataset.problems:
-            click.echo(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}")
+    for folder, problem in problems:
+        click.echo(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}")
     return EXIT_CANNOT if any(dataset.errors for _, dataset in datasets.values()) else 0

@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from vlures.cli.options import config_option, only_run, say
+from vlures.cli.suggestions import suggest_configs, suggest_runs
 from vlures.config import load_config
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
 @click.option(
     "--format",
     "wanted_format",
@@ -27,7 +28,14 @@ from vlures.config import load_config
 )
 @click.option("--with-images", is_flag=True, help="Put the pictures themselves into the table.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("-c", "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="The run's own.")
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The run's own.",
+    shell_complete=suggest_configs,
+)
 @config_option("name")
 @config_option("model")
 @config_option("output")
@@ -43,9 +51,14 @@ def export(
     debug: bool,  # noqa: ARG001
     **flags: Any,
 ) -> int:
-    """Write all that a run has stored as one table, for pandas, polars or Hugging Face datasets.
+    """Write all that a run has stored as one table.
 
-    Example: vlures export outputs/gpt-6-luna --format parquet --with-images
+    For pandas, polars or Hugging Face datasets. FOLDER is the run's; by default the configuration's, or the only one under
+    outputs/.
+
+    \b
+    Example:
+      vlures export outputs/gpt-6-luna --format parquet --with-images
     """
     from vlures.export import check_format, choose_format, export_run
 

@@ -1,4 +1,4 @@
-"""What the commands share: an option for every field of RunConfig, the exit codes, how a sentence is said."""
+"""What the commands share: an option for every field of RunConfig, their help, the exit codes, how a sentence is said."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import click
 
-from vlures.config import FIELDS, RunConfig, load_config
+from vlures.cli.suggestions import SUGGESTIONS, suggest_configs, suggest_from, suggest_list_of
+from vlures.config import FIELDS, GROUPS, Group, RunConfig, find_choices, load_config
 from vlures.errors import UsageError, VluresError
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -31,6 +32,50 @@ def _click_type(hint: Any) -> Any:
 
 
 _HINTS = get_type_hints(RunConfig, include_extras=True)
+_METAVARS = {
+    "dataset": "[LANGUAGE=]FOLDER",
+    "columns": "ROLE=COLUMN",
+    "languages": "CODES",
+    "tasks": "NUMBERS",
+    "samples": "NUMBERS",
+    "example_language": "LANGUAGE",
+    "text_language": "[LANGUAGE=]LANGUAGE",
+    "prompts": "FOLDER",
+    "output": "FOLDER",
+    "finish_live": "PERCENT",
+    "base_url": "URL",
+    "image_url_template": "URL",
+    "fault": "KIND[@PLACE]",
+}
+_WIDEST = 24
+"""Columns for the options' names in the help; longer ones have a line of their own."""
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows the options of a run under their headings, and only those of the groups that matter to it."""
+
+    def __init__(self, *arguments: Any, groups: tuple[Group, ...] = GROUPS, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.groups = groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], **{group: [] for group in self.groups}}
+        for param in self.get_params(ctx):
+            group = FIELDS[param.name].metadata["group"] if param.name in FIELDS else "Options"
+            if (
+                isinstance(param, click.Option)
+                and group in sections
+                and (record := param.get_help_record(ctx)) is not None
+            ):
+                sections[group].append(record)
+        width = min(_WIDEST, max(len(option) for records in sections.values() for option, _ in records))
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(option.ljust(width), text) for option, text in records], col_max=_WIDEST)
+        if self.groups != GROUPS:
+            formatter.write_paragraph()
+            formatter.write_text("All other options of `vlures run` can be given too.")
 
 
 def config_option(name: str) -> Callable[[Any], Any]:
@@ -41,8 +86,18 @@ def config_option(name: str) -> Callable[[Any], Any]:
         flags = f"{flag}/--no-{name.replace('_', '-')}"
         return click.option(flags, name, default=None, help=field.metadata["help"])
     several = get_origin(hint) is tuple or name == "dataset"
-    kind = str if several else _click_type(hint)
-    return click.option(flag, name, type=kind, multiple=several, default=None, help=field.metadata["help"])
+    choices = find_choices(hint)
+    suggest = suggest_list_of(dict.fromkeys(choices, "")) if several else suggest_from(choices)
+    return click.option(
+        flag,
+        name,
+        type=str if several else _click_type(hint),
+        multiple=several,
+        default=None,
+        metavar=_METAVARS.get(name) or ("|".join(choices) if choices else None),
+        shell_complete=SUGGESTIONS.get(name) or (suggest if choices else None),
+        help=field.metadata["help"],
+    )
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +120,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "config_file",
         type=click.Path(path_type=Path, dir_okay=False),
         help="A TOML file with options.",
+        shell_complete=suggest_configs,
     )(decorated)
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import config_options
+from vlures.cli.options import GroupedCommand, config_options
+from vlures.cli.suggestions import suggest_from
 from vlures.config import RunConfig
 from vlures.errors import VluresError
+from vlures.records import LANGUAGES
 
 
-@click.command()
-@click.option("--language", "one_language", help="The language, by code or name.")
+@click.command(cls=GroupedCommand, groups=("Who answers", "What is asked", "Model"))
+@click.option(
+    "--language", "one_language", help="The language, by code or name.", shell_complete=suggest_from(LANGUAGES)
+)
 @click.option("--task", "one_task", type=int, help="The task, 1 to 8.")
 @click.option("--sample", "one_sample", type=int, help="The sample's ID.")
 @config_options
 def prompt(config: RunConfig, one_language: str | None, one_task: int | None, one_sample: int | None) -> int:
-    """Print exactly what would be sent for one sample in one cell.
+    """Print exactly what would be sent for one sample.
 
-    Example: vlures prompt --language Sw --task 7 --sample 3
+    \b
+    Example:
+      vlures prompt --language Sw --task 7 --sample 3
     """
     from vlures.benchmark import load_benchmark
     from vlures.config import narrow

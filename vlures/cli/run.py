@@ -6,46 +6,38 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, config_options, say
-from vlures.cli.stopper import Stopper
+from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say
+from vlures.cli.stopper import heed_signals
 from vlures.config import RunConfig
 
 if TYPE_CHECKING:
     from vlures.session import Outcome
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @config_options
 def run(config: RunConfig) -> int:
-    """Ask for every answer that is still missing. The same command again goes on where this one stopped.
+    """Ask for every answer that is still missing.
 
-    Example: vlures run -c configs/openai.toml --limit 10
+    The same command again goes on where this one stopped. Everything here can also stand in the TOML file, with `_` for
+    `-`; what is said here wins.
+
+    \b
+    Example:
+      vlures run -c configs/openai.toml --languages En,Sw --limit 10
     """
     import asyncio
-    from contextlib import closing
 
-    from vlures.progress import Progress
-    from vlures.session import open_session
+    from vlures.session import carry_out
+    from vlures.stopper import Stopper
 
     stopper = Stopper(config)
-    with open_session(config, say) as session:
-        if session.has_work:
-            with (
-                closing(Progress(session.plan.selected, session.plan.total("answered"))) as progress,
-                session.connected(progress, stopper.keep_going) as work,
-            ):
-                try:
-                    asyncio.run(stopper.watch(work(), progress.say))
-                finally:
-                    progress.close()
-                    outcome = session.end()
-                    _print_outcome(outcome)
-        else:
-            outcome = session.end()
-            _print_outcome(outcome)
-        if stopper.interrupted:
-            return EXIT_INTERRUPTED
-        return 0 if outcome.complete and session.settle() else EXIT_INCOMPLETE
+    outcome = carry_out(
+        config, stopper, lambda work, aside: asyncio.run(heed_signals(stopper, work, aside)), say, _print_outcome
+    )
+    if stopper.interrupted:
+        return EXIT_INTERRUPTED
+    return 0 if outcome.complete else EXIT_INCOMPLETE
 
 
 def _print_outcome(outcome: Outcome) -> None:

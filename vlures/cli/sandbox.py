@@ -10,10 +10,15 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> int:
-    """Serve OpenAI's and Gemini's protocols on this machine, with synthetic answers and faults on request.
+    """Serve the providers' protocols here, for rehearsals.
 
-    Example: vlures sandbox --port 8080 --fault 429@gemini:rate=0.1
+    \b
+    Example:
+      vlures sandbox --port 8080 --fault 429@gemini:rate=0.1
     """
     from vlures.sandbox.__main__ import main as serve
 
-    return serve(list(arguments))
+    try:
+        return serve(list(arguments), "vlures sandbox")
+    except SystemExit as exit_:  # so it ends after its help, and after a wrong option
+        return exit_.code if isinstance(exit_.code, int) else 0

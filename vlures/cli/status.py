@@ -6,18 +6,23 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import config_options, say
+from vlures.cli.options import GroupedCommand, config_options, say
+from vlures.cli.suggestions import suggest_runs
 from vlures.config import RunConfig
 from vlures.errors import VluresError
 
 
-@click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.command(cls=GroupedCommand, groups=("What is stored",))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
 @config_options
 def status(config: RunConfig, folder: Path | None) -> int:
-    """Say where runs stand: of one output folder, of the configuration's, or of all under outputs/.
+    """Say where runs stand, without asking anybody.
 
-    Example: vlures status outputs/gpt-6-luna
+    FOLDER is a run's; by default the configuration's, or all under outputs/.
+
+    \b
+    Example:
+      vlures status outputs/gpt-6-luna
     """
     from vlures.status import find_runs, report
 

@@ -1,0 +1,44 @@
+"""`vlures config`"""
+
+from __future__ import annotations
+
+import click
+
+from vlures.cli.options import GroupedCommand, config_options
+from vlures.config import FIELDS, RunConfig, find_origins, read_environment
+
+
+@click.group()
+def config() -> None:
+    """Look at the configuration of a run."""
+
+
+@config.command(cls=GroupedCommand, groups=())
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "toml"]),
+    default="table",
+    help="table, or toml: a configuration that can be used again.",
+)
+@config_options
+def show(config: RunConfig, form: str) -> int:
+    """Print every option with its value and where it came from.
+
+    Takes all options of `vlures run`. Of keys it says only where they are.
+
+    \b
+    Examples:
+      vlures config show -c configs/openai.toml --limit 10
+      vlures config show --languages En,Sw --format toml > configs/mine.toml
+    """
+    from vlures.provenance import tabulate_config, write_toml
+
+    given = click.get_current_context().params
+    flags = {name: value for name, value in given.items() if name in FIELDS and value not in (None, ())}
+    origins = find_origins(given["config_file"], flags)
+    if form == "toml":
+        click.echo(write_toml(config, origins).encode(), nl=False)
+    else:
+        click.echo(tabulate_config(config, origins, read_environment()))
+    return 0

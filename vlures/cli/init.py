@@ -1,0 +1,41 @@
+"""`vlures init`"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from vlures.cli.options import say
+from vlures.cli.suggestions import suggest_folders
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_folders)
+@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
+    """Begin a folder: configurations, sample data, outputs/.
+
+    FOLDER is made if it is not there; by default it is the current one. Files that are there already are left as they are.
+
+    \b
+    Example:
+      vlures init my-study
+    """
+    from vlures.starter import lay_out
+
+    done = lay_out(folder)
+    for path in done.kept:
+        say(f"{folder / path} was there already, with another content, and is left as it is.")
+    there = f", {len(done.there_already)} were there already" if done.there_already else ""
+    click.echo(f"{folder.resolve()}: {len(done.written)} files written{there}. It has")
+    click.echo("  configs/      ready-made runs, to be edited")
+    click.echo("  data/Sample*  seven pictures per language, six of them with an article")
+    click.echo("  outputs/      what runs will leave")
+    to_it = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    click.echo(f"Rehearse, without a key and at no cost: {to_it}vlures run --sandbox")
+    click.echo(
+        "For real, put OPENAI_API_KEY=… or GOOGLE_API_KEY=… into a file .env there, then vlures plan -c configs/openai.toml"
+    )
+    return 0
