@@ -59,6 +59,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         shots = 0
         rationales = false
         example_language = "English"
+        text_language = "Jp"
         prompts = "my-prompts"
         limit = 10
         samples = [3, 4]
@@ -107,6 +108,8 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         [dataset]
         Sw = "data/sw"
         Urdu = "data/ur"
+        [columns]
+        text = "story"
     """
     config = load(toml, content)
     untouched = {name for name in vars(config) if getattr(config, name) == getattr(RunConfig(), name)}

@@ -96,16 +96,22 @@ def test_the_summary_counts_by_cell_and_in_all_and_adds_up_the_tokens(tmp_path: 
         "setting": "1shot_rationales",
         "status": {"ok": 3, "failed": 1},
         "cost_usd": None,
+        "due": 1,
+        "rerun_usd": None,
         "cells": {
             "En-t1": {
                 "status": {"ok": 1, "failed": 1},
                 "usage": {"input_tokens": 7, "output_tokens": 1, "cached_tokens": 0, "thinking_tokens": 0},
                 "cost_usd": None,
+                "due": 1,
+                "rerun_usd": None,
             },
             "Ur-t7": {
                 "status": {"ok": 2},
                 "usage": {"input_tokens": 110, "output_tokens": 22, "cached_tokens": 5, "thinking_tokens": 3},
                 "cost_usd": None,
+                "due": 0,
+                "rerun_usd": 0.0,
             },
         },
     }

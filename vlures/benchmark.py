@@ -12,10 +12,11 @@ from typing import Any
 
 import vlures
 from vlures.config import RunConfig
-from vlures.dataset import load_dataset
-from vlures.errors import VluresError
+from vlures.dataset import Reading, Selection, find_reading, load_reading
+from vlures.dataset.languages import find_folder_language
+from vlures.errors import UsageError, VluresError
 from vlures.prompts import CellPrompt, build_cell_prompt, load_pack
-from vlures.records import TASKS, Cell, Dataset, Request, Sample, digest_request, find_language, request_key
+from vlures.records import TASKS, Cell, Dataset, Language, Request, Sample, digest_request, find_language, request_key
 from vlures.store import CheckpointStore, now
 
 
@@ -41,7 +42,7 @@ class Benchmark:
 
     def questions(self) -> Iterator[tuple[Cell, Sample]]:
         """What may be asked, sample by sample and mixed over cells, so that a picture's requests stand together."""
-        for codes in self._languages_by_folder():
+        for codes in self._languages_by_dataset():
             for sample in self.samples(codes[0]):
                 for code in codes:
                     for task in self.config.tasks:
@@ -66,11 +67,11 @@ class Benchmark:
             digest=digest_request(config.backend, config.run_model, config.parameters, prompt, sample.image),
         )
 
-    def _languages_by_folder(self) -> list[list[str]]:
-        by_folder: dict[Path, list[str]] = {}
+    def _languages_by_dataset(self) -> list[list[str]]:
+        by_dataset: dict[int, list[str]] = {}
         for code in self.config.languages:
-            by_folder.setdefault(self.datasets[code].folder, []).append(code)
-        return list(by_folder.values())
+            by_dataset.setdefault(id(self.datasets[code]), []).append(code)
+        return list(by_dataset.values())
 
 
 def load_benchmark(config: RunConfig) -> Benchmark:
@@ -79,11 +80,11 @@ def load_benchmark(config: RunConfig) -> Benchmark:
     Raises VluresError for a broken pack, and for files that `vlures check` finds wrong unless they are to be skipped.
     """
     datasets = load_datasets(config)
-    for dataset in {dataset.folder: dataset for dataset in datasets.values()}.values():
+    for dataset in {id(dataset): dataset for dataset in datasets.values()}.values():
         if dataset.errors and not config.skip_problems:
             first = dataset.errors[0]
             raise VluresError(
-                f"{dataset.folder} has {len(dataset.errors)} problem(s), the first: {', '.join(first.files)}: {first.reason}. "
+                f"{dataset.folder} has {sum(error.times for error in dataset.errors):,} problem(s), the first: {', '.join(first.files)}: {first.reason}. "
                 "See them all with `vlures check`; mend them, or leave those files out with --skip-problems."
             )
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
@@ -93,15 +94,40 @@ def load_benchmark(config: RunConfig) -> Benchmark:
 
 
 def load_datasets(config: RunConfig) -> dict[str, Dataset]:
-    """The dataset of each language; languages that share a folder share its samples."""
-    by_folder: dict[Path, Dataset] = {}
-    datasets = {}
-    for language in config.run_languages:
-        folder = config.dataset_folder(language)
-        if folder not in by_folder:
-            by_folder[folder] = load_dataset(folder, config.text_encoding)
-        datasets[language.code] = by_folder[folder]
-    return datasets
+    """The dataset of each language. Languages that share a folder share its samples, unless it says which have which."""
+    selection = Selection(frozenset(config.samples), config.limit)
+    readings = {language.code: find_language_reading(config, language, selection) for language in config.run_languages}
+    if config.columns and all(reading.table is None for reading in readings.values()):
+        folder = next(iter(readings.values())).folder
+        raise UsageError(
+            f"--columns is for a table (metadata.parquet, .jsonl or .csv), and {folder} has none; leave it out."
+        )
+    by_reading: dict[Reading, Dataset] = {}
+    for reading in readings.values():
+        if reading not in by_reading:
+            by_reading[reading] = load_reading(reading)
+    return {code: by_reading[reading] for code, reading in readings.items()}
+
+
+def find_language_reading(config: RunConfig, language: Language, selection: Selection) -> Reading:
+    """How the dataset of a language is to be read."""
+    folder = config.dataset_folder(language)
+    texts = config.text_language_of(language)
+    return find_reading(folder, config.text_encoding, texts, tuple(config.columns.items()), selection)
+
+
+def find_text_languages(config: RunConfig, datasets: Mapping[str, Dataset]) -> dict[str, str]:
+    """Language code → code of its texts' language: what the configuration says, else the dataset, else the folder's name.
+
+    A language whose texts nobody says anything of is left out.
+    """
+    found = {}
+    for code, dataset in datasets.items():
+        named = find_folder_language(dataset.folder.name)
+        texts = config.text_language.get(code) or dataset.language or (named.code if named else None)
+        if texts is not None:
+            found[code] = texts
+    return found
 
 
 def load_prompts(config: RunConfig) -> dict[Cell, CellPrompt]:
@@ -127,16 +153,18 @@ def describe_run(benchmark: Benchmark) -> dict[str, Any]:
         planned[f"{cell.language}-t{cell.task}"] = {"requests": samples, "left_out": left_out}
     return {
         "time": now(),
-        "versions": {"vlures": vlures.__version__, **_versions("openai", "google-genai", "pillow")},
+        "versions": {"vlures": vlures.__version__, **_versions("openai", config.sdk, "pillow")},
         "provider": config.backend,
         "mode": config.run_mode,
         "model": config.run_model,
         "parameters": config.parameters,
         "config": asdict(config),
+        "text_languages": find_text_languages(config, benchmark.datasets),
         "prompt_digests": {
             f"{cell.language}-t{cell.task}": _digest(prompt) for cell, prompt in benchmark.prompts.items()
         },
-        "data_digests": {code: digest_data(dataset) for code, dataset in benchmark.datasets.items()},
+        "data_digests": {_part(code, dataset): digest_data(dataset) for code, dataset in benchmark.datasets.items()},
+        "data_sources": {code: dataset.fetched for code, dataset in benchmark.datasets.items() if dataset.fetched},
         "planned": planned,
     }
 
@@ -144,6 +172,11 @@ def describe_run(benchmark: Benchmark) -> dict[str, Any]:
 def digest_data(dataset: Dataset) -> str:
     """Digest of all images and articles of a dataset, as run.json holds it."""
     return _digest([(sample.id, sample.image.digest, sample.text) for sample in dataset.samples])
+
+
+def _part(code: str, dataset: Dataset) -> str:
+    """What a digest of data is of: only the same parts of a table can be compared."""
+    return f"{code} ({dataset.selection})" if dataset.selection else code
 
 
 def _versions(*packages: str) -> dict[str, str]:

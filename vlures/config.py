@@ -20,7 +20,7 @@ import msgspec
 from dotenv import dotenv_values
 
 from vlures.errors import UsageError
-from vlures.records import LANGUAGES, TASKS, Cell, Language, Setting, find_language
+from vlures.records import COLUMN_ROLES, LANGUAGES, TASKS, Cell, Language, Setting, find_language
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -28,6 +28,7 @@ PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 BackendName = Literal["openai", "gemini", "local"]
 Mode = Literal["batch", "live"]
 EndpointName = Literal["chat", "responses"]
+SdkName = Literal["google-genai", "google-generativeai"]
 ImageTransport = Literal["inline", "file", "url"]
 
 DEFAULT_MODES: dict[str, Mode] = {"openai": "batch", "gemini": "live", "local": "live"}
@@ -49,7 +50,23 @@ PARAMETER_KEYS = (
 )
 
 
-def _option(help_text: str, default: Any = None, group: str = "What is asked") -> Any:
+Group = Literal[
+    "Who answers",
+    "What is asked",
+    "Model",
+    "What is stored",
+    "What is asked again",
+    "Batches",
+    "Live requests",
+    "Running",
+    "Money",
+    "Rehearsal",
+]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""The headings that options stand under, in the order in which they are shown."""
+
+
+def _option(help_text: str, default: Any = None, group: Group = "What is asked") -> Any:
     metadata = {"help": help_text, "group": group}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
@@ -60,14 +77,21 @@ def _option(help_text: str, default: Any = None, group: str = "What is asked") -
 class RunConfig:
     """Everything a run depends on but the keys. A field is a key of the TOML file and a flag of the command."""
 
-    backend: BackendName = _option("Who answers: openai, gemini or local.", "openai")
-    mode: Mode | None = _option("batch (half price) or live; by default what suits the backend.")
-    model: str | None = _option("The provider's name of the model.")
-    name: str | None = _option("Name of the folder under outputs/; by default the model's.")
+    backend: BackendName = _option("Who answers: openai, gemini or local.", "openai", group="Who answers")
+    mode: Mode | None = _option("batch (half price) or live; by default what suits the backend.", group="Who answers")
+    model: str | None = _option("The provider's name of the model.", group="Who answers")
+    name: str | None = _option("Name of the folder under outputs/; by default the model's.", group="What is stored")
     dataset: str | dict[str, str] = _option(
         "The folder of images and texts, or one per language: repeat --dataset En=DIR.", SAMPLE_DATASETS
     )
+    columns: dict[str, str] = _option(
+        "Which column of a dataset's table is which, where the names do not tell: file=NAME,text=NAME,language=NAME,id=NAME.",
+        {},
+    )
     languages: tuple[str, ...] = _option("Languages, by code or name: En,Jp,Sw,Ur.", tuple(LANGUAGES))
+    text_language: dict[str, str] = _option(
+        "Language of the texts, where it is not that of the prompt and the answer: En for all, or Jp=En,Ur=En.", {}
+    )
     tasks: tuple[int, ...] = _option("Tasks, by number: 1-8 or 1,2,7.", tuple(TASKS))
     shots: Literal[0, 1] = _option("Worked examples in the prompt: 0 or 1.", 1)
     rationales: bool = _option("Ask for (and show) the reasons of an answer.", True)
@@ -102,38 +126,47 @@ class RunConfig:
         "Ask for a summary of the thinking, and store it; changes no answer.", False, group="Model"
     )
 
-    output: str = _option("The folder that holds the runs' folders.", "outputs", "Running")
-    redo: tuple[Literal["truncated", "refused"], ...] = _option(
-        "Ask again what was truncated or refused.", (), "Running"
+    output: str = _option("The folder that holds the runs' folders.", "outputs", "What is stored")
+    redo: tuple[Literal["truncated", "refused", "imported"], ...] = _option(
+        "Ask again what was truncated, refused or imported.", (), "What is asked again"
     )
     stale: Literal["stop", "keep", "redo"] = _option(
-        "What to do with answers to a question that has changed since.", "stop", "Running"
+        "What to do with answers to a question that has changed since.", "stop", "What is asked again"
     )
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = _option("Most lines of one batch.", 500, "Running")
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = _option("Most lines of one batch.", 500, "Batches")
     batch_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = _option(
-        "Most bytes of one batch's file.", 190_000_000, "Running"
+        "Most bytes of one batch's file.", 190_000_000, "Batches"
     )
-    max_attempts: PositiveInt = _option("How often one run sends a failing request in batches.", 3, "Running")
-    poll_s: PositiveFloat = _option("Longest time between two looks at a batch, in seconds.", 60.0, "Running")
-    concurrency: PositiveInt = _option("Most live requests in flight.", 10, "Running")
-    rpm: PositiveFloat | None = _option("Most live requests a minute.", None, "Running")
-    tpm: PositiveFloat | None = _option("Most tokens a minute of live requests, asked and answered.", None, "Running")
+    max_attempts: PositiveInt = _option("How often one run sends a failing request in batches.", 3, "Batches")
+    poll_s: PositiveFloat = _option("Longest time between two looks at a batch, in seconds.", 60.0, "Batches")
+    concurrency: PositiveInt = _option("Most live requests in flight.", 10, "Live requests")
+    rpm: PositiveFloat | None = _option("Most live requests a minute.", None, "Live requests")
+    tpm: PositiveFloat | None = _option(
+        "Most tokens a minute of live requests, asked and answered.", None, "Live requests"
+    )
     service_tier: Literal["auto", "default", "flex", "priority"] | None = _option(
-        "Live: flex is half the price and may take minutes.", None, "Running"
+        "Live: flex is half the price and may take minutes.", None, "Who answers"
     )
-    endpoint: EndpointName = _option("Which of OpenAI's endpoints is asked: chat or responses.", "chat", "Running")
+    sdk: SdkName = _option(
+        "What asks Gemini live: google-genai, or google-generativeai (no longer supported).",
+        "google-genai",
+        "Who answers",
+    )
+    endpoint: EndpointName = _option("Which of OpenAI's endpoints is asked: chat or responses.", "chat", "Who answers")
     image_transport: ImageTransport = _option(
-        "How pictures get to OpenAI: inline, file (uploaded once, with --endpoint responses), url.", "inline", "Running"
+        "How pictures get to OpenAI: inline, file (uploaded once, with --endpoint responses), url.",
+        "inline",
+        "Who answers",
     )
     image_url_template: str | None = _option(
         "Where OpenAI finds the pictures, as in https://host/{name}; also {id} {stem} {folder} {sha256}.",
         None,
-        "Running",
+        "Who answers",
     )
     timeout_s: PositiveFloat | None = _option(
         "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900.",
         None,
-        "Running",
+        "Live requests",
     )
     retry_budget_s: PositiveFloat = _option(
         "How long a run goes on without any answer from the provider, in seconds.", 1800.0, "Running"
@@ -142,28 +175,28 @@ class RunConfig:
         "How long a run tries to reach the provider for the first time, in seconds.", 15.0, "Running"
     )
     doubt_patience_s: PositiveFloat = _option(
-        "How long a batch whose creation is in doubt is looked for, in seconds.", 30.0, "Running"
+        "How long a batch whose creation is in doubt is looked for, in seconds.", 30.0, "Batches"
     )
     forget_lost: bool = _option(
-        "Ask (and pay) again for what was in batches that the provider no longer knows.", False, "Running"
+        "Ask (and pay) again for what was in batches that the provider no longer knows.", False, "What is asked again"
     )
     canary: bool = _option(
-        "Send the first request live before the first batch, to see that all is in order.", True, "Running"
+        "Send the first request live before the first batch, to see that all is in order.", True, "Batches"
     )
-    wait: bool = _option("Batch: wait for the answers; without, send and leave them for a later run.", True, "Running")
+    wait: bool = _option("Batch: wait for the answers; without, send and leave them for a later run.", True, "Batches")
     finish_live: str | None = _option(
         "Answer the last failed or expired requests of a batch run live, if they are at most so many: 2%.",
         None,
-        "Running",
+        "Batches",
     )
     stall_after_s: PositiveFloat = _option(
-        "Say so when a batch stays in one state for so long, in seconds.", 14_400.0, "Running"
+        "Say so when a batch stays in one state for so long, in seconds.", 14_400.0, "Batches"
     )
     delete_remote_files: bool = _option(
-        "Delete a batch's files at the provider once its answers are stored.", False, "Running"
+        "Delete a batch's files at the provider once its answers are stored.", False, "Batches"
     )
 
-    max_cost: Annotated[float, msgspec.Meta(gt=0)] | None = _option(
+    max_cost: Annotated[float, msgspec.Meta(gt=0, le=1_000_000_000)] | None = _option(
         "Send nothing more once what was spent and what is in flight could pass so many USD.", group="Money"
     )
     price_input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = _option(
@@ -173,10 +206,10 @@ class RunConfig:
         "USD for a million tokens of output, as charged in the run's mode.", group="Money"
     )
 
-    base_url: str | None = _option("The provider's address, if it is not the usual one.", None, "Running")
-    sandbox: bool = _option("Rehearse: let a sandbox on this machine answer. Costs nothing.", False, "Running")
+    base_url: str | None = _option("The provider's address, if it is not the usual one.", None, "Who answers")
+    sandbox: bool = _option("Rehearse: let a sandbox on this machine answer. Costs nothing.", False, "Rehearsal")
     fault: tuple[str, ...] = _option(
-        "A fault for the sandbox to show; see `vlures sandbox --list-faults`.", (), "Running"
+        "A fault for the sandbox to show; see `vlures sandbox --list-faults`.", (), "Rehearsal"
     )
 
     @property
@@ -228,29 +261,45 @@ class RunConfig:
     def output_folder(self) -> Path:
         return Path(self.output) / self.run_name
 
+    def text_language_of(self, language: Language) -> Language:
+        """The language of the texts that prompts in `language` are about."""
+        return LANGUAGES[self.text_language.get(language.code, language.code)]
+
     def dataset_folder(self, language: Language) -> Path:
+        """What prompts in `language` are about: the folder of their texts' language, or else their own."""
         if isinstance(self.dataset, str):
             return Path(self.dataset)
-        return Path(self.dataset[language.code])
+        texts = self.text_language_of(language).code
+        return Path(self.dataset[texts if texts in self.dataset else language.code])
 
 
 FIELDS = {config_field.name: config_field for config_field in fields(RunConfig)}
 
 
-def load_config(file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
+def load_config(file: Path | None, flags: Mapping[str, Any], *, keywords: bool = False) -> RunConfig:
     """Merge a TOML file and flags (None: not given) into a RunConfig.
 
+    keywords: the flags were given to a function, so that a sentence calls them by their names alone.
     Raises UsageError naming the file, the key and what is allowed.
     """
-    values: dict[str, Any] = {}
-    where: dict[str, str] = {}
-    if file is not None:
-        for key, value in _read_toml(file).items():
-            values[key], where[key] = value, f"{file}: `{key}`"
-    for key, value in flags.items():
-        if value is not None:
-            values[key], where[key] = value, f"--{key.replace('_', '-')}"
-    return _resolve(values, where)
+    from_file = _read_toml(file) if file is not None else {}
+    from_flags = {key: value for key, value in flags.items() if value is not None}
+    where = {key: f"{file}: `{key}`" for key in from_file}
+    where |= {key: f"`{key}`" if keywords else _flag(key) for key in from_flags}
+    return _resolve(from_file | from_flags, where)
+
+
+def find_origins(file: Path | None, flags: Mapping[str, Any]) -> dict[str, str]:
+    """Where load_config takes each option from: the file's name or the flag. An option that is not in here has its default."""
+    from_file = _read_toml(file) if file is not None else {}
+    from_flags = {key: value for key, value in flags.items() if value is not None}
+    return {key: str(file) for key in from_file} | {
+        key: _flag(f"no_{key}" if value is False else key) for key, value in from_flags.items()
+    }
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -263,16 +312,19 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not a readable TOML file: {error}.") from error
     for key in content:
-        if key in FIELDS:
-            continue
-        if re.search(r"api.?key|secret|^(access_?|auth_?)?token$", key, re.IGNORECASE):
-            raise UsageError(
-                f"{file}: `{key}`: a key does not belong in a configuration; put it into .env or the environment."
-            )
-        close = difflib.get_close_matches(key.replace("-", "_"), FIELDS, n=1, cutoff=0.5)
-        hint = f"; did you mean `{close[0]}`?" if close else "; `vlures run --help` lists the options."
-        raise UsageError(f"{file}: `{key}` is not an option{hint}")
+        check_key(key, f"{file}: `{key}`")
     return content
+
+
+def check_key(key: str, place: str) -> None:
+    """Raises UsageError, naming the place, for a key that no option has."""
+    if key in FIELDS:
+        return
+    if re.search(r"api.?key|secret|^(access_?|auth_?)?token$", key, re.IGNORECASE):
+        raise UsageError(f"{place}: a key does not belong in a configuration; put it into .env or the environment.")
+    close = difflib.get_close_matches(key.replace("-", "_"), FIELDS, n=1, cutoff=0.5)
+    hint = f"; did you mean `{close[0]}`?" if close else "; `vlures run --help` lists the options."
+    raise UsageError(f"{place} is not an option{hint}")
 
 
 def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
@@ -302,6 +354,10 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
         values["example_language"] = examples[0]
     if "dataset" in values:
         values["dataset"] = _dataset(values["dataset"], place("dataset"))
+    if values.get("text_language") is not None:
+        values["text_language"] = _text_language(values["text_language"], place("text_language"))
+    if "columns" in values:
+        values["columns"] = _columns(values["columns"], place("columns"))
     for key, value in values.items():
         try:
             msgspec.convert({key: value}, RunConfig, strict=True)
@@ -310,7 +366,7 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
     config = msgspec.convert(values, RunConfig)
     if isinstance(config.dataset, dict):
         for language in config.run_languages:
-            if language.code not in config.dataset:
+            if not {language.code, config.text_language_of(language).code}.intersection(config.dataset):
                 raise UsageError(
                     f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with --languages."
                 )
@@ -334,7 +390,7 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
 
 
 def _reason(key: str, error: msgspec.ValidationError) -> str:
-    choices = _choices(get_type_hints(RunConfig)[key])
+    choices = find_choices(get_type_hints(RunConfig)[key])
     if choices:
         return f"choose from {', '.join(choices)}"
     reason = str(error).split(" - at ")[0]
@@ -348,11 +404,11 @@ def _reason(key: str, error: msgspec.ValidationError) -> str:
     return reason[0].lower() + reason[1:]
 
 
-def _choices(hint: Any) -> list[str]:
+def find_choices(hint: Any) -> list[str]:
     """What a field of a closed set may be; empty for the others."""
     if get_origin(hint) is Literal:
         return [str(choice) for choice in get_args(hint)]
-    return [choice for inner in get_args(hint) for choice in _choices(inner)] if get_args(hint) else []
+    return [choice for inner in get_args(hint) for choice in find_choices(inner)] if get_args(hint) else []
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -411,6 +467,45 @@ def _dataset(value: Any, place: str) -> str | dict[str, str]:
             raise UsageError(f"{place}: of several folders each says its language, as in En={word}.")
         folders[_languages([language], place)[0]] = folder
     return folders
+
+
+def _text_language(value: Any, place: str) -> dict[str, str]:
+    """{language code: language code of its texts} from a table, from `Jp=En` words, or from one language for all."""
+
+    def one(word: Any) -> str:
+        found = _languages([word], place)
+        if len(found) != 1:
+            raise UsageError(f"{place}: {word!r} is not one language; write one for all, or pairs such as Jp=En,Ur=En.")
+        return found[0]
+
+    if isinstance(value, dict):
+        return {one(language): one(texts) for language, texts in value.items()}
+    words = [word.strip() for text in _texts(value, place) for word in text.split(",")]
+    if len(words) == 1 and "=" not in words[0]:
+        return dict.fromkeys(LANGUAGES, one(words[0]))
+    pairs = [word.partition("=") for word in words]
+    return {one(language): one(texts) for language, _, texts in pairs}
+
+
+def _columns(value: Any, place: str) -> dict[str, str]:
+    """{role: column} from a table, or from `file=NAME,text=NAME`; an empty column is one that is not there."""
+    if isinstance(value, dict):
+        _texts(list(value.values()), place)
+        pairs = list(value.items())
+    else:
+        words = [word.strip() for text in _texts(value, place) for word in text.split(",")]
+        if plain := [word for word in words if "=" not in word]:
+            raise UsageError(
+                f"{place}: {plain[0]!r} says not what it is; write it as in text={plain[0] or 'NAME'} (a name with a comma goes into "
+                'a configuration file: columns = {text = "a,b"}).'
+            )
+        pairs = [(role.strip(), name.strip()) for role, _, name in (word.partition("=") for word in words)]
+    for role, _ in pairs:
+        if role not in COLUMN_ROLES:
+            raise UsageError(f"{place}: a table has no {role!r}; choose from {', '.join(COLUMN_ROLES)}.")
+    if len(dict(pairs)) < len(pairs):
+        raise UsageError(f"{place}: each of {', '.join(COLUMN_ROLES)} can be named once.")
+    return dict(pairs)
 
 
 def read_environment(directory: Path | None = None) -> dict[str, str]:

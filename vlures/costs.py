@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,8 +29,8 @@ from vlures.pricing import (
     highest_cost,
     require_price,
 )
-from vlures.records import Cell, Request, Response, Usage
-from vlures.store import CheckpointStore
+from vlures.records import FINAL_STATUSES, Cell, Request, Response, Usage
+from vlures.store import CellTotals, CheckpointStore
 
 PRICED = frozenset({"openai", "gemini"})
 
@@ -85,9 +85,43 @@ def spent_on(store: CheckpointStore, cell: Cell, prices: Prices) -> float | None
 
 def spent_in_all(store: CheckpointStore, prices: Prices) -> float | None:
     """USD that all stored answers cost."""
-    sums = [spent_on(store, cell, prices) for cell in store.cells]
-    known = [amount for amount in sums if amount is not None]
-    return math.fsum(known) if len(known) == len(sums) else None
+    return add_up(spent_on(store, cell, prices) for cell in store.cells)
+
+
+def rerun_costs(
+    store: CheckpointStore, due: Mapping[Cell, int], prices: Prices, mode: Mode
+) -> dict[Cell, float | None]:
+    """USD that due requests should cost, by what the answers of their cells have taken so far, or those of the whole run where a
+    cell has none. None if the price is not known, or nothing was ever answered."""
+    paid = {cell: _count_paid(store, cell) for cell in store.cells}
+    used = CellTotals()
+    for cell in paid:
+        used.add(store.totals(cell))
+    all_paid, price = sum(paid.values()), prices.of(mode)
+
+    def expect(cell: Cell, requests: int) -> float | None:
+        totals, answers = (store.totals(cell), paid[cell]) if paid.get(cell) else (used, all_paid)
+        if not requests:
+            return 0.0
+        if price is None or not answers:
+            return None
+        return cost(totals, price, totals.cache_write_tokens) / answers * requests
+
+    return {cell: expect(cell, requests) for cell, requests in due.items()}
+
+
+def _count_paid(store: CheckpointStore, cell: Cell) -> int:
+    return sum(entry.status in FINAL_STATUSES and not entry.imported for entry in store.entries(cell).values())
+
+
+def add_up(amounts: Iterable[float | None]) -> float | None:
+    """The sum; None if one of the amounts is not known."""
+    known: list[float] = []
+    for amount in amounts:
+        if amount is None:
+            return None
+        known.append(amount)
+    return math.fsum(known)
 
 
 class Spending:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
@@ -24,11 +24,12 @@ from typing import Any, BinaryIO, Literal, get_args
 
 import msgspec
 
-from vlures.benchmark import Benchmark, digest_data, load_prompts
+from vlures.benchmark import Benchmark, digest_data, find_language_reading, load_prompts
 from vlures.config import FIELDS, RunConfig
-from vlures.dataset import load_dataset
+from vlures.dataset import Reading, Selection, load_reading
 from vlures.errors import UsageError, VluresError
 from vlures.images import PICTURES_HELD, read_bytes
+from vlures.models import is_same_model
 from vlures.plan import is_due
 from vlures.records import LANGUAGES, SETTINGS, TASKS, Cell, Dataset, Failure, Response, Sample, Setting, Usage
 from vlures.store import CheckpointStore
@@ -66,6 +67,7 @@ COLUMNS: dict[str, type] = {
     "latency_s": float,
     "attempts": int,
     "job": str,
+    "imported": str,
     "time": str,
     "digest": str,
     "image": str,
@@ -137,12 +139,11 @@ def export_run(
     folder holds no run, if the file is there or cannot be written, if a stored line cannot be read, or if an image is
     wanted that is gone or is not what was asked about.
     """
-    settings = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
-    if not settings:
-        raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
+    settings = _find_settings(output_folder)
     exported = Exported()
     with _open_whole(to, force) if isinstance(to, Path) else nullcontext(to) as file:
-        rows = _all_rows(output_folder, settings, form if with_images else None, exported, say)
+        standing = _all_standing(output_folder, settings, form if with_images else None, exported, say)
+        rows = (answer.row for answer in standing)
         if form == "jsonl":
             _write_jsonl(rows, file)
         elif form == "csv":
@@ -151,6 +152,38 @@ def export_run(
             _write_parquet(rows, file, with_images)
         file.flush()
     return exported
+
+
+Load = Callable[[Reading], Dataset]
+"""How a dataset is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A standing response as a row of the table, and what the row is made of. run: the run.json of its setting. sample:
+    what it is about, None where that is not there or has changed since."""
+
+    row: Row
+    response: Response
+    sample: Sample | None
+    run: Mapping[str, Any]
+
+
+def read_standing(
+    output_folder: Path, say: Callable[[str], None], *, sample_id: int | None = None, load: Load = load_reading
+) -> Iterator[Standing]:
+    """All standing responses of a run, in all its settings, or those about one sample.
+
+    Raises VluresError if the folder holds no run, or if a stored line cannot be read.
+    """
+    return _all_standing(output_folder, _find_settings(output_folder), None, Exported(), say, sample_id, load)
+
+
+def _find_settings(output_folder: Path) -> list[Setting]:
+    settings = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
+    if not settings:
+        raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
+    return settings
 
 
 @contextmanager
@@ -194,15 +227,18 @@ def _unwritable(path: Path, error: OSError) -> VluresError:
 # Rows
 
 
-def _all_rows(
+def _all_standing(
     output_folder: Path,
     settings: Iterable[Setting],
     images_for: Format | None,
     exported: Exported,
     say: Callable[[str], None],
-) -> Iterator[Row]:
-    """images_for: the format that the pictures themselves are wanted in, if they are."""
-    load = cache(load_dataset)
+    only: int | None = None,
+    load: Load = load_reading,
+) -> Iterator[Standing]:
+    """images_for: the format that the pictures themselves are wanted in, if they are. only: the ID of the only sample that
+    is wanted."""
+    load = cache(load)
     for setting in settings:
         store = CheckpointStore(output_folder, setting, writable=False, say=say)
         run = store.read_json("run.json")
@@ -214,9 +250,9 @@ def _all_rows(
                     f"{sentence}, and --with-images needs it; export from the folder where the run began."
                 )
             say(f"{sentence}; the columns image and article stay empty.")
-        for row in _rows(output_folder.resolve().name, store, run, source, images_for):
-            exported.statuses[row["status"]] += 1
-            yield row
+        for standing in _rows(output_folder.resolve().name, store, run, source, images_for, only):
+            exported.statuses[standing.response.status] += 1
+            yield standing
         if source.withheld:
             say(
                 f"{source.withheld:,} answer(s) in {setting.label} stay without image and article: what they are about was "
@@ -225,19 +261,26 @@ def _all_rows(
 
 
 def _rows(
-    name: str, store: CheckpointStore, run: Mapping[str, Any], source: _Source, images_for: Format | None
-) -> Iterator[Row]:
+    name: str,
+    store: CheckpointStore,
+    run: Mapping[str, Any],
+    source: _Source,
+    images_for: Format | None,
+    only: int | None,
+) -> Iterator[Standing]:
     setting = store.setting
     read = lru_cache(PICTURES_HELD)(read_bytes)
-    for sample_id, cell, response in _standing(store):
+    providers = {job.tag: job.provider.lower() for job in store.jobs}
+    for sample_id, cell, response in _standing(store, only):
         usage, error = response.usage or Usage(), response.error or Failure("", "")
         language, task = LANGUAGES.get(cell.language), TASKS.get(cell.task)
         sample = source.find(cell, sample_id, response, wanted=images_for is not None)
+        is_latest = _is_of_run(run, source, cell, sample_id, response)
         row: Row = {
             "name": name,
-            "provider": run.get("provider"),
-            "mode": "batch" if response.job else "live",
-            "model": run.get("model"),
+            "provider": run.get("provider") if is_latest else providers.get(response.job or ""),
+            "mode": None if response.imported else "batch" if response.job else "live",
+            "model": run.get("model") if is_latest else response.model,
             "model_answered": response.model,
             "setting": setting.label,
             "shots": setting.shots,
@@ -262,6 +305,7 @@ def _rows(
             "latency_s": response.latency_s,
             "attempts": response.attempts,
             "job": response.job,
+            "imported": response.imported,
             "time": response.time,
             "digest": response.digest,
             "image": sample.image.path.as_posix() if sample else None,
@@ -271,12 +315,20 @@ def _rows(
             row["image"] = {"bytes": read(sample.image), "path": row["image"]} if sample else None
         elif images_for == "jsonl":
             row["image_base64"] = base64.b64encode(read(sample.image)).decode("ascii") if sample else None
-        yield row
+        yield Standing(row, response, sample, run)
 
 
-def _standing(store: CheckpointStore) -> Iterator[tuple[int, Cell, Response]]:
+def _is_of_run(run: Mapping[str, Any], source: _Source, cell: Cell, sample_id: int, response: Response) -> bool:
+    """Whether the run that run.json tells of is the one that asked: one folder may hold answers of several models, kept with
+    --stale keep. By the name of the model that answered, else by the digest of the question."""
+    if response.model is not None and is_same_model(str(run.get("model")), response.model):
+        return True
+    return source.is_asked_today(cell, sample_id, response.digest)
+
+
+def _standing(store: CheckpointStore, only: int | None) -> Iterator[tuple[int, Cell, Response]]:
     """Every standing response, by sample and then by cell, so that what is about one picture stands together."""
-    for sample_id, cell, line in heapq.merge(*(_of_cell(store, cell) for cell in store.cells), key=itemgetter(0)):
+    for sample_id, cell, line in heapq.merge(*(_of_cell(store, cell, only) for cell in store.cells), key=itemgetter(0)):
         try:
             yield sample_id, cell, msgspec.convert(line, Response)
         except msgspec.ValidationError as error:
@@ -285,8 +337,8 @@ def _standing(store: CheckpointStore) -> Iterator[tuple[int, Cell, Response]]:
             ) from error
 
 
-def _of_cell(store: CheckpointStore, cell: Cell) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
-    return ((sample_id, cell, line) for sample_id, line in store.responses(cell))
+def _of_cell(store: CheckpointStore, cell: Cell, only: int | None) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
+    return ((sample_id, cell, line) for sample_id, line in store.responses(cell, only))
 
 
 def _count_due(store: CheckpointStore, run: Mapping[str, Any]) -> int:
@@ -302,11 +354,12 @@ def _count_due(store: CheckpointStore, run: Mapping[str, Any]) -> int:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A language's samples today. then: what they must still be asked, to be what was asked; None if no sample has
-    changed since the last run."""
+    changed since the last run. ask: gives the questions of today."""
 
     folder: Path
     samples: Mapping[int, Sample]
     then: Benchmark | None
+    ask: Callable[[], Benchmark]
 
 
 @dataclass(slots=True)
@@ -323,13 +376,13 @@ class _Source:
     def find(self, cell: Cell, sample_id: int, response: Response, *, wanted: bool) -> Sample | None:
         """The sample that a response is about, or None if it is no longer what was asked about.
 
-        wanted: then raise VluresError instead, unless there never was an answer.
+        wanted: then raise VluresError instead, unless there never was an answer or it is imported.
         """
         asked = self.asked.get(cell.language)
         if asked is None:
             return None
         sample = asked.samples.get(sample_id)
-        if response.status == "failed":
+        if response.status == "failed" or response.imported:  # what was asked about is not known
             return sample
         if sample is not None and (asked.then is None or _is_same(asked.then, cell, sample, response.digest)):
             return sample
@@ -346,8 +399,14 @@ class _Source:
         self.withheld += 1
         return None
 
+    def is_asked_today(self, cell: Cell, sample_id: int, digest: str) -> bool:
+        """Whether the last run's configuration asks this question of today's sample."""
+        asked = self.asked.get(cell.language)
+        sample = asked.samples.get(sample_id) if asked else None
+        return asked is not None and sample is not None and _is_same(asked.ask(), cell, sample, digest)
 
-def _find_source(run: Mapping[str, Any], store: CheckpointStore, load: Callable[[Path, str], Dataset]) -> _Source:
+
+def _find_source(run: Mapping[str, Any], store: CheckpointStore, load: Load) -> _Source:
     source = _Source()
     config = _stored_config(run)
     if config is None:
@@ -360,18 +419,26 @@ def _find_source(run: Mapping[str, Any], store: CheckpointStore, load: Callable[
             continue
         folder = config.dataset_folder(LANGUAGES[code])
         try:
-            dataset = load(folder, config.text_encoding)
+            dataset = load(find_language_reading(config, LANGUAGES[code], _answered(store, code)))
         except VluresError:
             absent.setdefault(folder, []).append(LANGUAGES[code].name)
             continue
         samples = {sample.id: sample for sample in dataset.samples}
         unchanged = run.get("data_digests", {}).get(code) == digest_data(dataset)
-        source.asked[code] = _Asked(folder, samples, None if unchanged else _questions(config, code, dataset))
+        ask = cache(partial(_questions, config, code, dataset))
+        source.asked[code] = _Asked(folder, samples, None if unchanged else ask(), ask)
     for folder, names in absent.items():
         source.missing.append(
             f"Seen from here, the dataset folder {folder} ({', '.join(names)}) is not there or has no images"
         )
     return source
+
+
+def _answered(store: CheckpointStore, code: str) -> Selection:
+    """Of a table, only the samples that there is something about."""
+    return Selection(
+        frozenset(number for cell in store.cells if cell.language == code for number in store.entries(cell))
+    )
 
 
 def _stored_config(run: Mapping[str, Any]) -> RunConfig | None:

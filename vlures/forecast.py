@@ -86,7 +86,8 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices) -> Iterator[st
 def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
     parts = [f"{plan.total('due'):,} due of {plan.selected:,} requests in {len(plan.cells)} cells"]
     if plan.total("answered"):
-        parts.append(f"{plan.total('answered'):,} answered already")
+        imported = f" ({plan.total('imported'):,} imported)" if plan.total("imported") else ""
+        parts.append(f"{plan.total('answered'):,} answered already{imported}")
     if plan.total("in_flight"):
         parts.append(f"{plan.total('in_flight'):,} in flight")
     if plan.total("left_out"):

@@ -13,8 +13,8 @@ from vlures.store import now, write_whole
 
 
 @contextmanager
-def hold_folder(output_folder: Path) -> Iterator[None]:
-    """Hold an output folder. Raises VluresError saying who holds it already."""
+def hold_folder(output_folder: Path, advice: str = "wait for it, or give this run another --name") -> Iterator[None]:
+    """Hold an output folder. Raises VluresError saying who holds it already, with the advice what to do then."""
     from filelock import FileLock, Timeout
 
     try:
@@ -24,9 +24,7 @@ def hold_folder(output_folder: Path) -> Iterator[None]:
     except Timeout as error:
         holder = output_folder / ".lock-holder"
         who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
-        raise VluresError(
-            f"{output_folder} is in use by {who}; wait for it, or give this run another --name."
-        ) from error
+        raise VluresError(f"{output_folder} is in use by {who}; {advice}.") from error
     except OSError as error:
         raise VluresError(
             f"The folder {output_folder} cannot be written ({error.strerror}); mend its rights or name another with --output."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from vlures.benchmark import Benchmark, what_changed
-from vlures.config import RunConfig
+from vlures.config import RunConfig, read_environment
 from vlures.costs import PRICED, Prices, Spending
 from vlures.errors import UsageError, VluresError
 from vlures.images import encoded_length
@@ -19,8 +21,8 @@ from vlures.pricing import (
     estimate_request,
     recalibrate,
 )
-from vlures.records import FINAL_STATUSES, Cell, Image, Request, Usage
-from vlures.store import CheckpointStore, Entry, now
+from vlures.records import FINAL_STATUSES, Cell, Image, Request, Usage, request_key
+from vlures.store import CheckpointStore, Entry, now, parse_key
 
 LINE_OVERHEAD_BYTES = 300
 REDO_FILE = "redo.json"
@@ -28,11 +30,13 @@ REDO_FILE = "redo.json"
 
 @dataclass(slots=True)
 class CellPlan:
-    """Counts of one cell's requests. bytes, tokens: what the due ones would send and get, by estimate."""
+    """Counts of one cell's requests. imported: of those that are answered. bytes, tokens: what the due ones would send and
+    get, by estimate."""
 
     cell: Cell
     due: int = 0
     answered: int = 0
+    imported: int = 0
     in_flight: int = 0
     left_out: int = 0
     bytes: int = 0
@@ -45,8 +49,7 @@ class Plan:
 
     stale: how many stored answers are to a question that has changed since. asked_again: answered requests that are due
     all the same, with the reason. changed_in_flight: how many requests in batches are to a question that has changed.
-    picture_bytes: what goes up once for all requests, where pictures are uploaded as files (at most: those that are there
-    already are in it). saved_bytes: how much less all that is than with pictures inline. calibration: what earlier answers of
+    picture_bytes: what goes up once for all requests, where pictures are uploaded as files; not what is there already. saved_bytes: how much less all that is than with pictures inline. calibration: what earlier answers of
     this run tell of the estimates.
     """
 
@@ -86,8 +89,10 @@ def is_due(entry: Entry | None) -> bool:
 
 
 def is_stale(entry: Entry | None, digest: str) -> bool:
-    """Whether the stored answer is to another question than today's."""
-    return entry is not None and entry.status in FINAL_STATUSES and not entry.due and entry.digest != digest
+    """Whether the stored answer is known to be to another question than today's."""
+    if entry is None or entry.imported:
+        return False
+    return entry.status in FINAL_STATUSES and not entry.due and entry.digest != digest
 
 
 def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
@@ -98,7 +103,7 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
     redo_from = store.read_json(REDO_FILE).get("sizes", {})
     asked_again = []
     stale = changed_in_flight = shards = lines = size = inline_bytes = 0
-    pictures: dict[str, int] = {}
+    pictures: dict[str, Image] = {}
     counter = TextCounter(config.backend, config.run_model) if config.backend in PRICED else None
     answered: list[tuple[Estimate, Usage | None]] = []
     for request in benchmark.requests():
@@ -108,10 +113,10 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
         if entry and is_stale(entry, request.digest):
             stale += 1
             again = "stale" if config.stale == "redo" else None
-        if entry and entry.status in config.redo and not is_due(entry):
+        if entry and not is_due(entry) and (wish := _redo_wish(config, entry)):
             size_then = redo_from.get(store.checkpoint_path(request.cell).name) if redo_from else None
             if size_then is None or entry.offset < size_then:
-                again = f"redo {entry.status}"
+                again = f"redo {wish}"
         if again:
             asked_again.append((request.cell, request.sample_id, again))
         if request.key in in_flight:
@@ -119,7 +124,8 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
             changed_in_flight += in_flight[request.key] != request.digest
         elif not is_due(entry) and not again:
             counts.answered += 1
-            if counter and entry and len(answered) < CALIBRATE_AFTER:
+            counts.imported += entry is not None and entry.imported
+            if counter and entry and not entry.imported and len(answered) < CALIBRATE_AFTER:
                 estimate = estimate_request(request, config.backend, config.setting, counter)
                 answered.append((estimate, store.usage(request.cell, entry)))
         else:
@@ -130,15 +136,32 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
             counts.bytes += request_bytes
             if counter:
                 counts.tokens.add(estimate_request(request, config.backend, config.setting, counter))
-            pictures.setdefault(request.image.digest, request.image.size_bytes)
+            pictures.setdefault(request.image.digest, request.image)
             inline_bytes += encoded_length(request.image)
             if shards == 0 or lines == config.batch_size or size + request_bytes > config.batch_bytes:
                 shards, lines, size = shards + 1, 0, 0
             lines, size = lines + 1, size + request_bytes
-    files = sum(pictures.values()) if config.image_transport == "file" else 0
+    files = _bytes_to_upload(config, store, pictures.values()) if config.image_transport == "file" else 0
     saved = 0 if config.image_transport == "inline" else inline_bytes - files
     calibration = calibrate(answered) if len(answered) == CALIBRATE_AFTER else None
     return Plan(tuple(cells.values()), shards, stale, tuple(asked_again), changed_in_flight, files, saved, calibration)
+
+
+def _bytes_to_upload(config: RunConfig, store: CheckpointStore, pictures: Iterable[Image]) -> int:
+    """Of the pictures that the provider does not have as files yet. A sandbox of its own keeps none from run to run."""
+    if config.sandbox or not store.jobs_path.is_file():
+        return sum(image.size_bytes for image in pictures)
+    from vlures.backends.openai import find_placed  # loads the SDK, which takes a while
+
+    is_placed = find_placed(config, read_environment(), store)
+    return sum(image.size_bytes for image in pictures if not is_placed(image))
+
+
+def _redo_wish(config: RunConfig, entry: Entry) -> str | None:
+    """Which of the words of --redo the answer comes under, if it does."""
+    if entry.imported and "imported" in config.redo:
+        return "imported"
+    return entry.status if entry.status in config.redo else None
 
 
 def _in_flight(store: CheckpointStore) -> dict[str, str]:
@@ -198,7 +221,8 @@ def needs_canary(config: RunConfig, store: CheckpointStore, plan: Plan) -> bool:
     """Whether one request goes first, live: batches take hours to tell that a key, a model or a parameter is wrong, and
     nothing that was ever answered or is under way shows that they are right."""
     bulk = plan.total("due") > 1 and config.run_mode == "batch"
-    return config.canary and bulk and not plan.total("answered") and not store.open_jobs()
+    ever_answered = plan.total("answered") > plan.total("imported")
+    return config.canary and bulk and not ever_answered and not store.open_jobs()
 
 
 def check_addresses(benchmark: Benchmark) -> None:
@@ -248,6 +272,50 @@ def mark_asked_again(store: CheckpointStore, plan: Plan) -> None:
 def end_redo(store: CheckpointStore) -> None:
     """A run is complete, so the next --redo is a new one."""
     (store.folder / REDO_FILE).unlink(missing_ok=True)
+
+
+def find_strangers(benchmark: Benchmark, store: CheckpointStore) -> list[str]:
+    """Keys of imported answers about samples that the datasets, where they were read whole, don't have."""
+    datasets = {code: dataset for code, dataset in benchmark.datasets.items() if not dataset.selection}
+    known = {code: {sample.id for sample in dataset.samples} for code, dataset in datasets.items()}
+    return [
+        request_key(cell, store.setting, sample_id)
+        for cell in store.cells
+        if cell.language in known
+        for sample_id, entry in store.entries(cell).items()
+        if entry.imported and sample_id not in known[cell.language]
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Requests of a cell without an answer: those that open batches hold, and those that are due."""
+
+    in_flight: int
+    due: int
+
+
+def count_left(store: CheckpointStore) -> dict[Cell, Left]:
+    """What every cell of a run still lacks, by its folder alone: by what the last run was to ask, and what came of it."""
+    planned: dict[str, Any] = store.read_json("run.json").get("planned", {})
+    wanted = {_parse_cell(name): counts.get("requests", 0) for name, counts in planned.items()}
+    in_flight: dict[Cell, set[int]] = {}
+    for job in store.open_jobs():
+        for key in job.requests:
+            cell, sample_id = parse_key(key, store.setting)
+            in_flight.setdefault(cell, set()).add(sample_id)
+    left = {}
+    for cell in {*store.cells, *wanted, *in_flight}:
+        entries, flying = store.entries(cell), in_flight.get(cell, set())
+        again = {sample_id for sample_id, entry in entries.items() if is_due(entry)}
+        asked = len(entries) + len(flying - entries.keys())
+        left[cell] = Left(len(flying), len(again - flying) + max(0, wanted.get(cell, 0) - asked))
+    return left
+
+
+def _parse_cell(name: str) -> Cell:
+    language, _, task = name.partition("-t")
+    return Cell(language, int(task))
 
 
 def count_due(benchmark: Benchmark, store: CheckpointStore) -> int:

@@ -116,11 +116,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image with its numeric ID, and its article text where there is one."""
+    """One image with its numeric ID, and its article text where there is one. text_path: the article's file, where it is
+    a file of its own."""
 
     id: int
     image: Image
     text: str | None
+    text_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,8 @@ class Response:
     """What came of one request. text is there only if the model spoke (status `ok` or `truncated`, or a refusal in words).
 
     reasoning: what the model gave of its reasoning, or a summary. model: the one that answered. latency_s: of the call
-    that was answered, in seconds.
+    that was answered, in seconds. imported: the file of the original scripts that it was taken over from; then nobody
+    knows the digest of what was asked.
     """
 
     key: str
@@ -206,6 +209,7 @@ class Response:
     attempts: int = 1
     latency_s: float | None = None
     time: str | None = None
+    imported: str | None = None
 
 
 JobState = Literal["intended", "uploaded", "creating", "created", "collected", "dropped"]
@@ -257,22 +261,38 @@ class Job:
     seen: Sighting | None = None
 
 
+COLUMN_ROLES = ("file", "text", "language", "id")
+"""What the columns of a dataset's table may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something about a dataset that its owner should know. An error keeps its files out; a note does not."""
+    """Something about a dataset that its owner should know. An error keeps its files out; a note does not.
+
+    times: how many such it stands for.
+    """
 
     severity: Literal["error", "note"]
     files: tuple[str, ...]
     reason: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A folder's samples by ascending ID, and all that is wrong with it."""
+    """A folder's samples by ascending ID, and all that is wrong with it.
+
+    layout: how it was found to be laid out, in words. language: the code, where the samples are one language's own. selection:
+    which part of it was read, in words; empty for all. fetched: where `vlures fetch` has it from.
+    """
 
     folder: Path
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...] = field(default=())
+    layout: str = ""
+    language: str | None = None
+    selection: str = ""
+    fetched: Mapping[str, str | None] | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:

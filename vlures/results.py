@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vlures.costs import UNKNOWN, Prices, spent_in_all, spent_on
+from vlures.costs import UNKNOWN, Prices, add_up, rerun_costs, spent_in_all, spent_on
+from vlures.plan import count_left
 from vlures.records import LANGUAGES, STATUSES, Cell, Setting
 from vlures.store import CheckpointStore, write_whole
 
@@ -43,15 +44,23 @@ def write_results(output_folder: Path, name: str, store: CheckpointStore, prices
 
 
 def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
-    """Counts by status, tokens and cost in USD (by today's prices; null where one is not known), in all and per cell."""
+    """Counts by status, tokens and cost in USD (by today's prices; null where one is not known), in all and per cell; how
+    many answers are imported, where any are; how many requests are due, and what they should cost, by estimate.
+    """
     cells = {}
     everything: Counter[str] = Counter()
+    all_imported = 0
+    due = {cell: left.due for cell, left in count_left(store).items()}
+    rerun = rerun_costs(store, due, prices, store.read_json("run.json").get("mode", "batch"))
     for cell in store.cells:
         counts = count_statuses(store, cell)
         everything.update(counts)
+        imported = count_imported(store, cell)
+        all_imported += imported
         totals = store.totals(cell)
         cells[f"{cell.language}-t{cell.task}"] = {
             "status": {status: counts[status] for status in STATUSES if counts[status]},
+            **({"imported": imported} if imported else {}),
             "usage": {
                 "input_tokens": totals.input_tokens,
                 "output_tokens": totals.output_tokens,
@@ -59,12 +68,17 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
                 "thinking_tokens": totals.thinking_tokens,
             },
             "cost_usd": _round(spent_on(store, cell, prices)),
+            "due": due[cell],
+            "rerun_usd": _round(rerun[cell]),
         }
     return {
         "name": name,
         "setting": store.setting.label,
         "status": {status: everything[status] for status in STATUSES if everything[status]},
+        **({"imported": all_imported} if all_imported else {}),
         "cost_usd": _round(spent_in_all(store, prices)),
+        "due": sum(due.values()),
+        "rerun_usd": _round(add_up(rerun.values())),
         "cells": cells,
     }
 
@@ -76,3 +90,8 @@ def _round(amount: float | None) -> float | None:
 def count_statuses(store: CheckpointStore, cell: Cell) -> Counter[str]:
     """How many samples of the cell stand at each status."""
     return Counter(entry.status for entry in store.entries(cell).values())
+
+
+def count_imported(store: CheckpointStore, cell: Cell) -> int:
+    """How many standing answers of the cell were taken over from the original scripts."""
+    return sum(entry.imported for entry in store.entries(cell).values())

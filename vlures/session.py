@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vlures.asking import RunObserver, Tally, run, send_canary
 from vlures.backends import Setup, connect, find_backend
 from vlures.benchmark import Benchmark, describe_run, load_benchmark
 from vlures.config import RunConfig, read_environment
@@ -23,6 +24,7 @@ from vlures.errors import UsageError
 from vlures.forecast import describe_plan
 from vlures.lock import hold_folder
 from vlures.models import check_model
+from vlures.originals import take_originals
 from vlures.plan import (
     Plan,
     check_addresses,
@@ -30,24 +32,33 @@ from vlures.plan import (
     count_due,
     drop_unbegun,
     end_redo,
+    find_strangers,
     make_plan,
     mark_asked_again,
     needs_canary,
     prepare_spending,
 )
+from vlures.progress import Progress
+from vlures.rehearsal import check_rehearsal
 from vlures.results import results_folder, write_results
-from vlures.run import RunObserver, Tally, run, send_canary
+from vlures.stopper import Stopper
 from vlures.store import CheckpointStore
+from vlures.text_languages import check_text_languages, describe_crossing, remember_text_languages
+
+Watch = Callable[[Coroutine[Any, Any, None], Callable[[str], None]], None]
+"""Runs some work to its end. It is also given a way to say something beside the progress bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Where a run stands when a process is done with it.
 
-    counts: samples by status. failures: of this process, by reason. jobs: open batches by their state. cost_usd: all that was
-    ever spent on the run, by today's prices, where they are known. complete: nothing is due or in flight.
+    output: the run's folder. results: the folder of its results files. counts: samples by status. failures: of this process,
+    by reason. jobs: open batches by their state. cost_usd: all that was ever spent on the run, by today's prices, where they
+    are known. complete: nothing is due or in flight.
     """
 
+    output: Path
     results: Path
     counts: dict[str, int]
     failures: Counter[str]
@@ -76,7 +87,7 @@ class Session:
     @contextmanager
     def connected(
         self, observer: RunObserver, keep_going: Callable[[], bool]
-    ) -> Iterator[Callable[[], Awaitable[None]]]:
+    ) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
         """Reach for the provider. What it gives asks for all that is due, collects what is in flight, stores what comes.
 
         Raises UsageError for a key or an address that is missing or cannot be one. keep_going: False ends the sending.
@@ -87,6 +98,7 @@ class Session:
             setup = Setup(config, read_environment(), sandbox_url, store, observer, keep_going)
             live_setup = replace(setup, config=replace(config, mode="live"))
             backend = connect(setup)
+            remember_text_languages(self.benchmark, store)
             store.write_json("run.json", describe_run(self.benchmark))
             mark_asked_again(store, self.plan)
 
@@ -106,7 +118,9 @@ class Session:
         jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
         complete = not count_due(self.benchmark, store) and not jobs
         folder = results_folder(config.output_folder, store.setting)
-        return Outcome(folder, summary["status"], self.tally.failures, jobs, summary["cost_usd"], complete)
+        return Outcome(
+            config.output_folder, folder, summary["status"], self.tally.failures, jobs, summary["cost_usd"], complete
+        )
 
     def settle(self) -> bool:
         """After everything was answered: whether nothing is left to decide about what was answered."""
@@ -134,6 +148,12 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         stack.enter_context(hold_folder(config.output_folder))
         store = CheckpointStore(config.output_folder, config.setting, say=say)
         stack.callback(store.close)
+        if rehearsal := check_rehearsal(config, read_environment(), store):
+            say(rehearsal)
+        check_text_languages(benchmark, store)
+        if crossing := describe_crossing(benchmark):
+            say(crossing)
+        _import_originals(benchmark, store, say)
         prices = find_prices(config)
         plan = make_plan(benchmark, store)
         check_plan(benchmark, store, plan)
@@ -141,6 +161,51 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         say(describe_plan(config, plan, prices))
         spending = prepare_spending(benchmark, store, prices)
         yield Session(config, benchmark, store, plan, prices, spending, say)
+
+
+def carry_out(
+    config: RunConfig,
+    stopper: Stopper,
+    watch: Watch,
+    say: Callable[[str], None],
+    tell: Callable[[Outcome], None] = lambda _: None,
+) -> Outcome:
+    """A whole run, from the configuration to the results. Asks for all that is due and waits for it.
+
+    watch: runs the work to its end, as the stopper does, in a loop of its own. tell: told where the run stands, also when the
+    work ended in an exception. The outcome is complete if nothing is left to do or to decide, as exit code 0 says it.
+    Raises what open_session and Session.connected raise, and Incomplete or VluresError where the work cannot go on.
+    """
+    with open_session(config, say) as session:
+        if session.has_work:
+            with (
+                closing(Progress(session.plan.selected, session.plan.total("answered"))) as progress,
+                session.connected(progress, stopper.keep_going) as work,
+            ):
+                try:
+                    watch(work(), progress.say)
+                finally:
+                    progress.close()
+                    outcome = session.end()
+                    tell(outcome)
+        else:
+            outcome = session.end()
+            tell(outcome)
+        return replace(outcome, complete=outcome.complete and not stopper.interrupted and session.settle())
+
+
+def _import_originals(benchmark: Benchmark, store: CheckpointStore, say: Callable[[str], None]) -> None:
+    """Take over what lies in the run's checkpoint folder."""
+    taken = take_originals(store, store.folder, say)
+    is_first_run = bool(store.cells) and not store.read_json("run.json")
+    if is_first_run:  # it may find nothing left to ask, and then nothing else says what the answers are about
+        remember_text_languages(benchmark, store)
+        store.write_json("run.json", describe_run(benchmark))
+    if (taken.answers or is_first_run) and (strangers := find_strangers(benchmark, store)):
+        say(
+            f"{len(strangers):,} imported answer(s) are about samples that the dataset does not have, such as {strangers[0]}; they "
+            "are in the results all the same. Is it the right dataset?"
+        )
 
 
 def judge_model(config: RunConfig, say: Callable[[str], None]) -> None:

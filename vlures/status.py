@@ -10,13 +10,15 @@ from typing import Any
 from tabulate import tabulate
 
 from vlures.config import RunConfig
-from vlures.costs import prices_of, spent_in_all, spent_on
+from vlures.costs import add_up, prices_of, rerun_costs, spent_in_all, spent_on
 from vlures.errors import VluresError
-from vlures.plan import is_due
+from vlures.originals import find_waiting
+from vlures.plan import count_left
 from vlures.pricing import format_usd
-from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Cell, Job
-from vlures.results import count_statuses
-from vlures.store import CheckpointStore, parse_key
+from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Job
+from vlures.rehearsal import is_rehearsal
+from vlures.results import count_imported, count_statuses
+from vlures.store import CheckpointStore
 
 
 def find_runs(config: RunConfig) -> list[Path]:
@@ -25,7 +27,7 @@ def find_runs(config: RunConfig) -> list[Path]:
         return [config.output_folder]
     root = Path(config.output)
     try:
-        return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*/run.json")))
+        return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*/*.json*")))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -44,61 +46,59 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
         raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
     for setting in found:
         store = CheckpointStore(output_folder, setting, writable=False, say=say)
-        yield "\n".join([_headline(output_folder, store), _cells(store), *_jobs(store)])
+        yield "\n".join([_headline(output_folder, store), _cells(store), *_imported(store), *_jobs(store)])
 
 
 def _headline(output_folder: Path, store: CheckpointStore) -> str:
     run = store.read_json("run.json")
     who = f"{run['provider']} {run['mode']}, {run['model']}, " if run else ""
     since = f", last run {run['time']}" if run else ""
-    return f"{output_folder}: {who}{store.setting.label}{since}"
+    answers = ", a rehearsal: a sandbox has answered" if is_rehearsal(store) else ""
+    return f"{output_folder}: {who}{store.setting.label}{since}{answers}"
 
 
 def _cells(store: CheckpointStore) -> str:
-    planned: dict[str, Any] = store.read_json("run.json").get("planned", {})
-    in_flight: dict[Cell, set[int]] = {}
-    for job in store.open_jobs():
-        for key in job.requests:
-            cell, sample_id = parse_key(key, store.setting)
-            in_flight.setdefault(cell, set()).add(sample_id)
-    prices = prices_of(store.read_json("run.json"))
+    run = store.read_json("run.json")
+    prices = prices_of(run)
+    left = count_left(store)
+    rerun = rerun_costs(store, {cell: count.due for cell, count in left.items()}, prices, run.get("mode", "batch"))
     rows: list[list[Any]] = []
-    every = set(store.cells) | {_parse_cell(name) for name in planned} | set(in_flight)
-    for cell in sorted(every, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
-        counts = count_statuses(store, cell)
-        entries = store.entries(cell)
-        flying = in_flight.get(cell, set())
-        again = {sample_id for sample_id, entry in entries.items() if is_due(entry)}
-        asked = len(entries) + len(flying - entries.keys())
-        wanted = planned.get(f"{cell.language}-t{cell.task}", {}).get("requests", 0)
-        due = len(again - flying) + max(0, wanted - asked)
-        totals = store.totals(cell)
+    for cell in sorted(left, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
+        counts, totals = count_statuses(store, cell), store.totals(cell)
         task = f"{cell} {TASKS[cell.task].code}" if cell.task in TASKS else str(cell)
         rows.append(
             [
                 task,
                 *(counts[status] for status in STATUSES),
-                len(flying),
-                due,
+                left[cell].in_flight,
+                left[cell].due,
                 totals.input_tokens,
                 totals.output_tokens,
                 _money(spent_on(store, cell, prices)),
+                _money(rerun[cell]),
             ]
         )
     if rows:
-        sums = [sum(column) for column in list(zip(*rows, strict=True))[1:-1]]
-        rows.append(["all", *sums, _money(spent_in_all(store, prices))])
-    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out", "spent"]
+        sums = [sum(column) for column in list(zip(*rows, strict=True))[1:-2]]
+        rows.append(["all", *sums, _money(spent_in_all(store, prices)), _money(add_up(rerun.values()))])
+    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out", "spent", "rerun, about"]
     return tabulate(rows, headers, tablefmt="simple", colalign=["left"] + ["right"] * (len(headers) - 1))
+
+
+def _imported(store: CheckpointStore) -> Iterator[str]:
+    """What came, or will come, from the original scripts."""
+    if imported := sum(count_imported(store, cell) for cell in store.cells):
+        yield (
+            f"{imported:,} of the answers are imported from the original scripts: nobody knows to which question exactly, so they "
+            "never count as stale."
+        )
+    if waiting := find_waiting(store):
+        more = " …" if len(waiting) > 1 else ""
+        yield f"{len(waiting)} checkpoint(s) of the original scripts wait for the next run to take them over: {waiting[0].name}{more}"
 
 
 def _money(amount: float | None) -> str:
     return "unknown" if amount is None else format_usd(amount)
-
-
-def _parse_cell(name: str) -> Cell:
-    language, _, task = name.partition("-t")
-    return Cell(language, int(task))
 
 
 def _jobs(store: CheckpointStore) -> list[str]:

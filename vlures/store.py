@@ -7,6 +7,7 @@ moved aside, any other unreadable line stops the run.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -66,15 +67,18 @@ class _StoredLine(msgspec.Struct, frozen=True, gc=False):
     error: dict[str, Any] | None = None
     usage: _StoredUsage | None = None
     job: str | None = None
+    imported: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """Where a sample of a cell stands. offset: of its line in the cell's file, in bytes. due: asked again since."""
+    """Where a sample of a cell stands. offset: of its line in the cell's file, in bytes. due: asked again since. imported:
+    taken over from the original scripts, so that nobody knows to which question the answer is."""
 
     status: str
     digest: str
     offset: int
     due: bool = False
+    imported: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +120,7 @@ class CheckpointStore:
         self._say = say
         self._files: dict[Path, int] = {}
         self._dirty: set[Path] = set()
+        self._has_new_names = True
         # Files of earlier processes: one that was killed may have left its last answers in the system's hands only.
         self._found: set[Path] = set()
         self._entries: dict[Cell, dict[int, Entry]] = {}
@@ -155,9 +160,11 @@ class CheckpointStore:
         both.add(self.totals(cell, "live"))
         return both
 
-    def responses(self, cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The standing response of every sample of the cell, by ascending ID, read back from the disk."""
+    def responses(self, cell: Cell, only: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The standing response of every sample of the cell, or of one, by ascending ID, read back from the disk."""
         entries = self._entries.get(cell, {})
+        if only is not None:
+            entries = {sample_id: entries[sample_id] for sample_id in entries.keys() & {only}}
         if not entries:
             return
         with self.checkpoint_path(cell).open("rb") as file:
@@ -198,10 +205,15 @@ class CheckpointStore:
         if response.time is None:
             response = replace(response, time=now())
         offset = self._write(self.checkpoint_path(cell), _without_nones(msgspec.to_builtins(response)))
-        _fold(self._entries.setdefault(cell, {}), sample_id, Entry(response.status, response.digest, offset))
+        entry = Entry(response.status, response.digest, offset, imported=response.imported is not None)
+        _fold(self._entries.setdefault(cell, {}), sample_id, entry)
         if response.usage:
             self._paid(cell, "batch" if response.job else "live").add(response.usage)
         return True
+
+    def foresee(self, cell: Cell, sample_id: int) -> None:
+        """Count an answer as imported in this object's mind only: for the plan of a run that will import it."""
+        self._entries.setdefault(cell, {})[sample_id] = Entry("ok", "", -1, imported=True)
 
     def _stands(self, response: Response, cell: Cell, standing: Entry) -> bool:
         """Whether the response is the standing one, of the same job."""
@@ -234,9 +246,7 @@ class CheckpointStore:
         """What has become of a job: file_id, input_until, batch_id, deadline, status, note. Answers stored so far are on
         the disk first."""
         if state == "collected":
-            self._dirty |= self._found
-            self._found.clear()
-            self.sync()
+            self.sync_all()
         self._record_event({"job": tag, "state": state, "time": now(), **facts})
 
     def see_job(self, tag: str, sighting: Sighting) -> None:
@@ -258,6 +268,7 @@ class CheckpointStore:
     def write_json(self, name: str, content: Any) -> None:
         """Replace a small file of the checkpoint folder, whole or not at all."""
         write_whole(self.folder / name, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        self._has_new_names = True
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A small file of the checkpoint folder; empty if it is not there."""
@@ -274,6 +285,12 @@ class CheckpointStore:
         """Everything written so far is on the disk when this returns."""
         for path in list(self._dirty):
             self._bring_to_disk(path)
+
+    def sync_all(self) -> None:
+        """The same, with what earlier processes have written."""
+        self._dirty |= self._found
+        self._found.clear()
+        self.sync()
 
     def is_short_of_room(self) -> bool:
         usage = os.statvfs(self.folder)
@@ -314,6 +331,7 @@ class CheckpointStore:
 
     def _descriptor(self, path: Path) -> int:
         if path not in self._files:
+            self._has_new_names = self._has_new_names or not path.exists()
             self._files[path] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         return self._files[path]
 
@@ -326,9 +344,30 @@ class CheckpointStore:
         self._dirty.discard(path)
         try:
             os.fsync(self._descriptor(path))
+            self._bring_names_to_disk()
         except OSError as error:
             self._dirty.add(path)
             raise VluresError(f"{path} cannot be brought to the disk ({error.strerror}); look at the disk.") from error
+
+    def _bring_names_to_disk(self) -> None:
+        """The names of new files, and of the folders that were made for them, stand in the folders above. On some file
+        systems a file that was synced is lost with its name: https://man7.org/linux/man-pages/man2/fsync.2.html#DESCRIPTION"""
+        if not self._has_new_names:
+            return
+        self._has_new_names = False  # before, because another thread may make a file meanwhile
+        for folder in (self.folder, *self.folder.parents[:2]):
+            try:
+                descriptor = os.open(folder, os.O_RDONLY)
+            except OSError:
+                return  # not every system lets a folder be opened
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                if error.errno not in (errno.EBADF, errno.EINVAL):  # nor be synced
+                    self._has_new_names = True
+                    raise
+            finally:
+                os.close(descriptor)
 
     # Folding lines into what stands
 
@@ -360,7 +399,8 @@ class CheckpointStore:
                 sample_id = _sample_id(stored.key, prefix)
             except (msgspec.DecodeError, ValueError) as error:
                 raise _unreadable(path, number, error) from error
-            _fold(entries, sample_id, Entry(stored.status, stored.digest, offset))
+            imported = stored.imported is not None
+            _fold(entries, sample_id, Entry(stored.status, stored.digest, offset, imported=imported))
             if stored.usage is not None:
                 (batch if stored.job else live).add(stored.usage)
         if entries:

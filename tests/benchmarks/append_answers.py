@@ -63,7 +63,7 @@ async def _append(store: CheckpointStore, number: int) -> float:
 
 
 async def _keep_syncing(store: CheckpointStore) -> None:
-    """As vlures.run does it."""
+    """As vlures.asking does it."""
     while True:
         await asyncio.sleep(1)
         await asyncio.to_thread(store.sync)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from vlures.config import RunConfig
-from vlures.errors import UsageError
+from vlures.errors import UsageError, VluresError
 from vlures.records import Job, JobState, Request, Response, Sighting
 
 BACKENDS: dict[tuple[str, str], str] = {
@@ -96,9 +97,17 @@ def connect_batch(setup: Setup) -> BatchBackend:
 
 
 def find_backend(config: RunConfig) -> str:
-    """Where the configuration's backend lives. Raises UsageError if there is none for its mode."""
+    """Where the configuration's backend lives.
+
+    Raises UsageError if there is none for its mode, VluresError if it needs a package that is not installed.
+    """
     place = BACKENDS.get((config.backend, config.run_mode))
     if place is None:
         known = ", ".join(f"--backend {backend} --mode {mode}" for backend, mode in BACKENDS)
         raise UsageError(f"There is no --backend {config.backend} --mode {config.run_mode} yet; choose from {known}.")
+    asks_gemini_live = (config.backend, config.run_mode) == ("gemini", "live")
+    if asks_gemini_live and config.sdk == "google-generativeai" and find_spec("google.generativeai") is None:
+        raise VluresError(
+            "--sdk google-generativeai needs that package; get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
+        )
     return place

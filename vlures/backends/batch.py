@@ -12,7 +12,7 @@ import asyncio
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from vlures.backends import Journal, Observer
 from vlures.backends.patience import Patience, wait_s
 from vlures.backends.room import PICTURE_WEIGHT, Room, weigh
 from vlures.backends.shards import Line, Shard, ShardFile, cut_shards
+from vlures.backends.wire import decode_object
 from vlures.config import RunConfig
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Job, Request, Response, Sighting
@@ -791,7 +792,7 @@ class _Drive:
         reconciler = Reconciler(batch.digests)
         with tempfile.TemporaryDirectory(prefix="vlures-") as folder:
             paths = {file_id: Path(folder) / f"{number}.jsonl" for number, file_id in enumerate(state.result_files)}
-            gone = await self._download(paths, state)
+            gone = await self._download(paths, batch.digests, state)
             for path in paths.values():
                 if path.is_file():
                     await self._read_results(path, reconciler, batch)
@@ -833,7 +834,7 @@ class _Drive:
                         f"{self._client.provider} keeps the file {file_id}: {error} It expires there by itself."
                     )
 
-    async def _download(self, paths: Mapping[str, Path], state: BatchState) -> str | None:
+    async def _download(self, paths: Mapping[str, Path], digests: Mapping[str, str], state: BatchState) -> str | None:
         """Fetch the result files; again, twice at most, if they look cut short: what is missing would be paid for again.
         Returns the id of a file that is not there, if one is not."""
         gone = None
@@ -845,7 +846,7 @@ class _Drive:
                     except NotFound:
                         path.unlink(missing_ok=True)
                         gone = file_id
-                if gone is not None or await asyncio.to_thread(_look_whole, paths.values(), state.done):
+                if gone is not None or await asyncio.to_thread(_look_whole, paths.values(), digests.keys(), state.done):
                     break
         except OSError as error:
             raise VluresError(
@@ -901,17 +902,18 @@ def _without_line(key: str, digest: str, state: BatchState) -> Response:
     return Response(key, "failed", digest, error=failure)
 
 
-def _look_whole(paths: Iterable[Path], least_lines: int) -> bool:
-    """Whether every line of the result files begins and ends like a JSON object, and no fewer are there than the provider
-    counts."""
-    count = 0
+def _look_whole(paths: Iterable[Path], keys: Collection[str], least: int) -> bool:
+    """Whether every line of the result files begins and ends like a JSON object, and no fewer requests have one than the
+    provider counts. A line that stands twice, or that nobody asked for, makes up for none that is missing."""
+    found: set[str] = set()
     for path in paths:
         with path.open("rb") as file:
             for line in filter(bytes.strip, file):
                 if not (line.startswith(b"{") and line.rstrip().endswith(b"}")):
                     return False
-                count += 1
-    return count >= least_lines
+                fields = (decode_object(line) or {}).values()
+                found.update(field for field in fields if isinstance(field, str) and field in keys)
+    return len(found) >= least
 
 
 def _first(errors: BaseExceptionGroup[VluresError]) -> VluresError:

@@ -12,9 +12,9 @@ from vlures.errors import VluresError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Read the options, serve, and return the exit code."""
-    options = _parser().parse_args(argv)
+def main(argv: list[str] | None = None, name: str = "python -m vlures.sandbox") -> int:
+    """Read the options, serve, and return the exit code. name: of the command, as its help shows it."""
+    options = _parser(name).parse_args(argv)
     if options.list_faults:
         for kind, text in FAULT_KINDS.items():
             print(f"{kind:18}{text}")
@@ -42,8 +42,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m vlures.sandbox", description=__doc__)
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description="Serve OpenAI's and Gemini's protocols on this machine, with synthetic answers and faults on request.",
+        epilog=f"Example: {name} --port 8080 --fault 429@gemini:rate=0.1",
+    )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: any free one)")
     parser.add_argument("--state", type=Path, help="folder that keeps files, batches and ledger over restarts")
     parser.add_argument("--fault", action="append", default=[], metavar="KIND[@PLACE][:key=value,...]")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from vlures.backends import Backend, Setup
+from openai import AsyncOpenAI
+
+from vlures.backends import Backend, Journal, Setup
 from vlures.backends.batch import BatchDriver, BatchPolicy
 from vlures.backends.live import LiveDriver, LivePolicy
-from vlures.backends.openai.batch import MOST_BYTES, MOST_LINES, OpenAIBatch
+from vlures.backends.openai.batch import MOST_BYTES, MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
 from vlures.backends.openai.errors import PROVIDER
+from vlures.backends.openai.image_files import find_file
 from vlures.backends.openai.live import OpenAILive
 from vlures.backends.patience import Patience
-from vlures.config import find_address, find_key
+from vlures.config import RunConfig, find_address, find_key
 from vlures.errors import UsageError
+from vlures.records import Image
 
 OPENAI_MODELS = re.compile(r"(openai/)?(gpt-\d|chatgpt|o\d)")
 """Models that refuse `max_tokens`, wherever they are served. The others' servers have known that word for longest, and
@@ -25,14 +30,14 @@ def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
     config = setup.config
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
-    client = OpenAIBatch(client_options(setup), make_bodies(config), setup.journal, patience, setup.observer)
+    client = OpenAIBatch(_options(setup), make_bodies(config), setup.journal, patience, setup.observer)
     return BatchDriver(client, BatchPolicy.of(config, MOST_LINES, MOST_BYTES), patience, setup.observer)
 
 
 def connect_live(setup: Setup) -> Backend:
     """One call per request, to OpenAI or to any server that speaks its chat completions."""
     config = setup.config
-    options = client_options(setup)
+    options = _options(setup)
     official = is_official(options["base_url"])
     bodies = make_bodies(config)
     if not official and not OPENAI_MODELS.match(config.run_model):
@@ -42,15 +47,28 @@ def connect_live(setup: Setup) -> Backend:
     return LiveDriver(client, LivePolicy.of(config), patience, setup.observer, setup.keep_going)
 
 
-def client_options(setup: Setup) -> dict[str, Any]:
+def find_placed(config: RunConfig, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+    """Says of a picture whether the account that a run would use has it as a file. Without a key for it: that it has not."""
+    try:
+        options = client_options(config, environment, None)
+    except UsageError:
+        return lambda _: False
+    account = account_of(AsyncOpenAI(**options))
+    return lambda image: find_file(journal, account, image) is not None
+
+
+def _options(setup: Setup) -> dict[str, Any]:
+    return client_options(setup.config, setup.environment, setup.sandbox_url)
+
+
+def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None) -> dict[str, Any]:
     """Options of the SDK's clients, which never retry by themselves: a retried creation would be a second paid batch.
 
     Raises UsageError if there is no key where one is needed. The sandbox is not shown a real one.
     """
-    config, environment, sandbox_url = setup.config, setup.environment, setup.sandbox_url
     address = f"{sandbox_url}/openai/v1" if sandbox_url else find_address(config, environment, "OPENAI_BASE_URL")
     return {
-        "api_key": "sandbox" if sandbox_url else _find_key(setup, address),
+        "api_key": "sandbox" if sandbox_url else _find_key(environment, address),
         "base_url": address,
         "organization": environment.get("OPENAI_ORG_ID"),
         "project": environment.get("OPENAI_PROJECT_ID"),
@@ -58,12 +76,12 @@ def client_options(setup: Setup) -> dict[str, Any]:
     }
 
 
-def _find_key(setup: Setup, address: str | None) -> str:
+def _find_key(environment: Mapping[str, str], address: str | None) -> str:
     """A server of one's own needs no key, but is shown one that is there."""
     try:
-        return find_key(setup.environment, "OPENAI_API_KEY")
+        return find_key(environment, "OPENAI_API_KEY")
     except UsageError:
-        if is_official(address) or setup.environment.get("OPENAI_API_KEY", "").strip():
+        if is_official(address) or environment.get("OPENAI_API_KEY", "").strip():
             raise
         return "none"
 

@@ -44,11 +44,7 @@ class ImageFiles:
 
     def find(self, image: Image) -> str | None:
         """The id of the picture's file, if it has one that lives long enough."""
-        file = self._journal.recall(self._name(image.digest))
-        if not file or self._journal.recall(self._gone(file["file_id"])):
-            return None
-        outlives_s = min(OUTLIVES_S, file["lifetime_s"] / 2)
-        return str(file["file_id"]) if file["expires_at"] - time.time() > outlives_s else None
+        return find_file(self._journal, self._account, image)
 
     async def place_all(self, requests: Iterable[Request], reach: Reach) -> None:
         """Upload the pictures that are not there yet."""
@@ -65,7 +61,7 @@ class ImageFiles:
                 file_id, expires_at = await reach(lambda: self._upload(image))
                 expires_at = expires_at or time.time() + LIFETIME_S
                 facts = {"file_id": file_id, "expires_at": expires_at, "lifetime_s": expires_at - time.time()}
-                self._journal.remember(self._name(image.digest), facts)
+                self._journal.remember(_name(image.digest, self._account), facts)
 
     def mend(self, response: Response, image: Image | None = None) -> Response:
         """A failure that says that a file is gone: it is not named again, and the request may go again. The file may be
@@ -78,11 +74,22 @@ class ImageFiles:
         if not gone and image is not None and "file" in said.lower():
             gone = [file_id for file_id in [self.find(image)] if file_id]
         for file_id in gone:
-            self._journal.remember(self._gone(file_id), {"time": now()})
+            self._journal.remember(_gone(file_id, self._account), {"time": now()})
         return replace(response, error=replace(error, transient=True)) if gone else response
 
-    def _name(self, digest: str) -> str:
-        return f"picture {digest} at {self._account}"
 
-    def _gone(self, file_id: str) -> str:
-        return f"{file_id} is gone at {self._account}"
+def find_file(journal: Journal, account: str, image: Image) -> str | None:
+    """The id of the picture's file at this account, if it has one that lives long enough."""
+    file = journal.recall(_name(image.digest, account))
+    if not file or journal.recall(_gone(file["file_id"], account)):
+        return None
+    outlives_s = min(OUTLIVES_S, file["lifetime_s"] / 2)
+    return str(file["file_id"]) if file["expires_at"] - time.time() > outlives_s else None
+
+
+def _name(digest: str, account: str) -> str:
+    return f"picture {digest} at {account}"
+
+
+def _gone(file_id: str, account: str) -> str:
+    return f"{file_id} is gone at {account}"
