@@ -217,8 +217,15 @@ def wait_until(process: subprocess.Popen[str], is_reached: Callable[[], bool]) -
 
 
 @pytest.fixture
-def vlures(tmp_path: Path) -> Command:
-    """The command, run in a folder that has a dataset of six samples, five of them with a text, in `data/`."""
+def vlures(tmp_path: Path, request: pytest.FixtureRequest) -> Command:
+    """The command, run in a folder that has a dataset of six samples, five of them with a text, in `data/`.
+
+    With the mark `warm` its processes are forked from one that has loaded its packages, which saves a second each.
+    """
     folder = tmp_path / "work"
     make_dataset(folder / "data", samples=6, texts=5)
-    return Command(folder)
+    if request.node.get_closest_marker("warm") is None:
+        return Command(folder)
+    from tests.warm import WarmCommand
+
+    return WarmCommand(folder)

@@ -89,6 +89,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         endpoint = "responses"
         image_transport = "url"
         image_url_template = "https://example.org/{name}"
+        sdk = "google-generativeai"
         timeout_s = 60.5
         retry_budget_s = 100
         first_contact_s = 1

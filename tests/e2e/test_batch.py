@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
 
+pytestmark = pytest.mark.warm
+
 RUN_TASK = (
     "run",
     "--no-canary",

@@ -14,6 +14,8 @@ from PIL import Image
 
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
 
+pytestmark = pytest.mark.warm
+
 BACKEND = (
     "run",
     "--no-canary",

@@ -17,6 +17,8 @@ import pytest
 
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
 
+pytestmark = pytest.mark.warm
+
 LUNA = ("run", "--no-canary", "--backend", "openai", "--model", "gpt-6-luna", "--dataset", "data", "--poll-s", "1")
 RUN_ANY = (*LUNA, "--endpoint", "responses", "--languages", "En,Ur", "--doubt-patience-s", "2")
 RUN = (*RUN_ANY, "--tasks", "1,7")
@@ -247,7 +249,7 @@ def test_files_that_are_gone_are_uploaded_again(vlures: Command, shared_sandbox:
     assert result.code == 0, result
     assert_complete(vlures, shared_sandbox)
     assert all(fault["struck"] for fault in shared_sandbox.stats["faults"])
-    assert uploads.count == PICTURES + 3
+    assert PICTURES < uploads.count <= PICTURES + 3  # what two requests under way find gone is uploaded once
 
 
 def test_a_file_that_was_gone_when_nobody_looked_is_not_named_again(vlures: Command, shared_sandbox: Sandbox) -> None:
