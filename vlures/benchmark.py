@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,18 @@ from vlures.dataset import Reading, Selection, find_reading, load_reading
 from vlures.dataset.languages import find_folder_language
 from vlures.errors import UsageError, VluresError
 from vlures.prompts import CellPrompt, build_cell_prompt, load_pack
-from vlures.records import TASKS, Cell, Dataset, Language, Request, Sample, digest_request, find_language, request_key
+from vlures.records import (
+    TASKS,
+    Cell,
+    Dataset,
+    Language,
+    Parameters,
+    Request,
+    Sample,
+    digest_request,
+    find_language,
+    request_key,
+)
 from vlures.store import CheckpointStore, now
 
 
@@ -61,11 +73,16 @@ class Benchmark:
             cell=cell,
             sample_id=sample.id,
             model=config.run_model,
-            parameters=config.parameters,
+            parameters=self._parameters,
             prompt=prompt,
             image=sample.image,
-            digest=digest_request(config.backend, config.run_model, config.parameters, prompt, sample.image),
+            digest=digest_request(config.backend, config.run_model, self._parameters, prompt, sample.image),
         )
+
+    @cached_property
+    def _parameters(self) -> Parameters:
+        """The same for a million requests."""
+        return self.config.parameters
 
     def _languages_by_dataset(self) -> list[list[str]]:
         by_dataset: dict[int, list[str]] = {}

@@ -35,9 +35,7 @@ def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: Ch
     if is_rehearsal(store):
         if may_be_sandbox:
             return None
-        raise VluresError(
-            f"{store.folder} holds the answers of a sandbox; give this run another --name, or remove that folder."
-        )
+        raise VluresError(f"{store.folder} holds the answers of a sandbox; give this run another --name.")
     if address is None or not may_be_sandbox or not _is_sandbox(address):
         return None
     if _holds_answers(store):

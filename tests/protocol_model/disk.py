@@ -28,11 +28,13 @@ class Doom:
 @dataclass(frozen=True, slots=True)
 class PowerCut:
     """How much of what no sync has brought to the disk is there after all, of answers and of the journal. zeros: what is
-    lost reads as zeros, as after a crash in which a file's length was saved before its content."""
+    lost reads as zeros, as after a crash in which a file's length was saved before its content. names: whether files are
+    there whose folder was not synced since they were made."""
 
     answers: float
     journal: float
     zeros: bool
+    names: bool
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Disk:
     changes: int = 0
     _safe: dict[Path, int] = field(default_factory=dict)
     _open: dict[int, Path] = field(default_factory=dict)
+    _nameless: set[Path] = field(default_factory=set)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -62,6 +65,7 @@ class Disk:
         self.folder.mkdir()
         self._safe.clear()
         self._open.clear()
+        self._nameless.clear()
         self.alive, self.doom, self.failing_syncs = True, None, 0
         self.room = self.room_later = None
 
@@ -77,10 +81,14 @@ class Disk:
 
     def safe_bytes(self, path: Path) -> int:
         """How much of a file a power cut leaves for certain."""
-        return self._safe.get(path, 0)
+        return 0 if path in self._nameless else self._safe.get(path, 0)
 
     def cut_power(self, cut: PowerCut) -> None:
         """What the machine finds when it is up again."""
+        for path in self._nameless:
+            if not cut.names:
+                path.unlink()
+        self._nameless.clear()
         for path in sorted(self.folder.rglob("*.jsonl")):
             size, safe = path.stat().st_size, self.safe_bytes(path)
             kept = safe + int((size - safe) * (cut.journal if path.name == "jobs.jsonl" else cut.answers))
@@ -94,6 +102,8 @@ class Disk:
 
     def open(self, path: Path, flags: int, mode: int = 0o777) -> int:
         self._boundary()
+        if flags & os.O_CREAT and not path.exists():
+            self._nameless.add(path)
         descriptor = os.open(path, flags, mode)
         self._open[descriptor] = Path(path)
         return descriptor
@@ -128,6 +138,7 @@ class Disk:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         if path := self._open.get(descriptor):
             self._safe[path] = os.fstat(descriptor).st_size
+            self._nameless = {file for file in self._nameless if file.parent != path}
             self.changes += 1
         self._boundary()
 

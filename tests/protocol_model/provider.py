@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from tests.protocol_model.clock import Clock
 from vlures.backends import Journal
-from vlures.backends.batch import BatchState, JobProblem, Lifetimes
+from vlures.backends.batch import NEVER_BEGUN, BatchState, JobProblem, Lifetimes
 from vlures.backends.shards import Line, ShardFile
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Request, Response
@@ -48,8 +48,17 @@ TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
     ("cancel", "lost before"), ("cancel", "lost after"), ("cancel", "retry"), ("cancel", "not found"),
     ("cancel", "refused"), ("delete", "lost after"), ("delete", "retry"), ("delete", "not found"), ("delete", "refused"),
     ("download", "lost after"), ("download", "slow"), ("download", "retry"), ("download", "not found"),
-    ("download", "refused"), ("download", "cut"), ("download", "cut at a line"), ("download", "empty"),
+    ("download", "refused"),
 )  # fmt: skip
+
+CUTS: tuple[Trouble, ...] = ("cut", "cut at a line", "empty")
+"""How a result file may come that does not come whole."""
+
+MOST_NEVER_BEGUN = 4
+"""Fewer than a run takes before it gives a batch up whose file stays invisible."""
+
+SHORT_LAG_S = 2.0
+"""Less than a run waits for a batch that it knows of."""
 
 SLOW_S = 12.0
 LATE_S = 4.0
@@ -93,7 +102,8 @@ CLEAN = Fate()
 class Batch:
     """A batch at the provider. heard_s: when somebody last waited for the reply to its creation, or got it. cuts: how
     often a result file came cut short in a row. deleted: of its result files. given_up: the user was told that it is not
-    known, and wanted it asked again."""
+    known, and wanted it asked again. told: which clients were told its id when it was made, or looked for by its tag.
+    unwanted: what it asks although it has an answer that the user wants to keep."""
 
     number: int
     tag: str
@@ -105,6 +115,8 @@ class Batch:
     cuts: Counter[str] = field(default_factory=Counter)
     deleted: set[str] = field(default_factory=set)
     given_up: bool = False
+    told: set[Client] = field(default_factory=set)
+    unwanted: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -191,12 +203,13 @@ class _Create:
 
 @dataclass(slots=True)
 class Provider:
-    """troubles: what the next calls of a name meet. fates: of the next batches. queue: most batches under way at once.
-    refuses_files: lines of the form `file` fail."""
+    """troubles: what the next calls of a name meet, one after the other (None: nothing). fates: of the next batches. usual: of
+    all after those. queue: most batches under way at once. refuses_files: lines of the form `file` fail."""
 
     clock: Clock
-    troubles: dict[str, deque[Trouble]] = field(default_factory=lambda: defaultdict(deque))
+    troubles: dict[str, deque[Trouble | None]] = field(default_factory=lambda: defaultdict(deque))
     fates: deque[Fate] = field(default_factory=deque)
+    usual: Fate = CLEAN
     queue: int | None = None
     refuses_files: bool = False
     cursed: set[str] = field(default_factory=set)
@@ -207,19 +220,24 @@ class Provider:
     _coming: list[_Create] = field(default_factory=list)
 
     def calm_down(self) -> None:
-        """Nothing goes wrong any more, but for what has gone wrong already. A queue that was full at times stays short."""
+        """Nothing goes wrong any more, but for what has gone wrong already and what a run must bear by itself: a few batches
+        that were not begun and cost nothing, and those that are not known everywhere at once. A queue that was full at times
+        stays short."""
         self.troubles.clear()
-        self.fates.clear()
+        never_begun = [fate for fate in self.fates if fate.end in NEVER_BEGUN]
+        self.usual = Fate(status_lag_s=SHORT_LAG_S)
+        self.fates = deque(replace(self.usual, end=fate.end) for fate in never_begun[:MOST_NEVER_BEGUN])
         self.queue = 1 if self.queue else None
         for batch in self.batches:
-            batch.fate = replace(batch.fate, status_lag_s=0.0)
+            batch.fate = replace(batch.fate, status_lag_s=min(SHORT_LAG_S, batch.fate.status_lag_s))
 
     def next_trouble(self, name: CallName) -> Trouble | None:
         waiting = self.troubles.get(name)
         if not waiting:
             return None
         trouble = waiting.popleft()
-        self.shown[trouble] += 1
+        if trouble is not None:
+            self.shown[trouble] += 1
         return trouble
 
     def catch_up(self) -> None:
@@ -239,7 +257,7 @@ class Provider:
     def create(self, creation: _Create) -> Batch:
         self.forget(creation)
         self.calls["created"] += 1
-        fate = self.fates.popleft() if self.fates else CLEAN
+        fate = self.fates.popleft() if self.fates else self.usual
         now = min(creation.acts_s, self.clock.wall_s)
         if self.is_full():
             fate = Fate("queue full", lasts_s=1.0, list_lag_s=fate.list_lag_s)
@@ -270,6 +288,10 @@ class Provider:
             if batch.id == batch_id and batch.made_s + batch.fate.status_lag_s <= self.clock.wall_s:
                 return batch
         raise NotFound(f"no batch {batch_id}")
+
+    def batch_of(self, name: str) -> Batch:
+        """The batch with this id, or with this result file."""
+        return self.batches[int(name.split("-")[1]) - 1]
 
     def cancel(self, batch: Batch) -> None:
         """It ends a little later, with what it has reached by then."""
@@ -306,21 +328,29 @@ class Provider:
         )
 
     def result_file(self, file_id: str) -> tuple[Batch, bytes]:
-        number = int(file_id.split("-")[1])
-        batch = self.batches[number - 1]
+        batch = self.batch_of(file_id)
         if file_id in batch.deleted:
             raise NotFound(f"no file {file_id}")
         return batch, batch.result_files()[file_id]
 
 
 class Client:
-    """The provider's calls as one process makes them. patience_s: how long that looks for what is in doubt."""
+    """The provider's calls as one process makes them. has_answer: whether a request has one that the user wants to keep."""
 
     provider = NAME
     lifetimes = Lifetimes(timedelta(days=1), timedelta(days=30), timedelta(days=30))
 
-    def __init__(self, provider: Provider, journal: Journal, *, trial: bool, forgetful: bool) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        journal: Journal,
+        has_answer: Callable[[str], bool],
+        *,
+        trial: bool,
+        forgetful: bool,
+    ) -> None:
         self._provider = provider
+        self._has_answer = has_answer
         self._forgetful = forgetful
         self._clock = provider.clock
         self._journal = journal
@@ -380,9 +410,11 @@ class Client:
                 raise InDoubt("no reply in time")
             provider.catch_up()
             batch = provider.create(creation)
+            batch.unwanted = [key for key, _ in batch.lines if self._has_answer(key)]
             await asyncio.sleep(ON_THE_WAY_S)
             if trouble == "lost after":
                 raise InDoubt("the reply was lost")
+            batch.told.add(self)
             return provider.state(batch)
         finally:
             creation.heard_s = clock.wall_s
@@ -391,7 +423,10 @@ class Client:
                 batch.heard_s = clock.wall_s
 
     async def find(self, tag: str) -> BatchState | None:
-        return await self._call("find", lambda: self._provider.find(tag))
+        found = await self._call("find", lambda: self._provider.find(tag))
+        if found is not None:
+            self._provider.batch_of(found.batch_id).told.add(self)
+        return found
 
     async def status(self, batch_id: str) -> BatchState:
         with self._giving_up(batch_id):
@@ -432,13 +467,16 @@ class Client:
         try:
             yield
         except NotFound:
-            self._provider.batches[int(name.split("-")[1]) - 1].given_up |= self._forgetful
+            self._provider.batch_of(name).given_up |= self._forgetful
             raise
 
-    async def _call(self, name: CallName, act: Callable[[], T], trouble: Trouble | None = None) -> T:
+    async def _call(
+        self, name: CallName, act: Callable[[], T], trouble: Trouble | Literal["next"] | None = "next"
+    ) -> T:
         provider = self._provider
         provider.calls[name] += 1
-        trouble = trouble or provider.next_trouble(name)
+        if trouble == "next":
+            trouble = provider.next_trouble(name)
         await asyncio.sleep(SLOW_S if trouble == "slow" else ON_THE_WAY_S)
         if trouble in NOT_ACTED:
             raise _error(trouble, creating=False)

@@ -35,8 +35,11 @@ T = TypeVar("T")
 UPLOADS_AT_ONCE = 2
 """More of them only wait for one another: one fills a line of a gigabit."""
 SHORTEST_POLL_S = 1.0
-POLL_SHARE_OF_AGE = 0.1
-"""A batch is looked at again after a tenth of its age: its answers wait at most a tenth longer than they must."""
+POLL_SHARE = 0.1
+"""A batch is looked at again after a tenth of the time that it has been in its state: its answers wait at most a tenth longer
+than they must, and not for long where it began late."""
+MOST_POLLS_A_SECOND = 40
+"""At all batches of a run together: each costs some milliseconds, which uploads and answers need as well."""
 LEFTOVERS_WAIT_S = 60.0
 MOST_RECREATIONS = 6
 
@@ -346,8 +349,9 @@ class _Drive:
         self._answers: dict[str, str] = {}
         self._settled: set[str] = set()
         self._waiting: dict[str, Request] = {}
-        # How many jobs are at work here, how many of them wait to go again, and a bell that rings whenever one is done.
+        # How many jobs are at work here, how many of them are polled, how many wait to go again, and a bell that rings whenever one is done.
         self._active = 0
+        self._followed = 0
         self._parked = 0
         self._ended = asyncio.Event()
         self._most_lines = policy.most_lines
@@ -752,14 +756,20 @@ class _Drive:
     async def _follow(self, batch: _Batch, state: BatchState) -> BatchState:
         """Poll a batch until it has ended, or look at it once."""
         loop = asyncio.get_running_loop()
-        since = loop.time()
-        while True:
-            self._see(batch, state)
-            if state.ended or not self._policy.wait:
-                return state
-            age = loop.time() - since
-            await asyncio.sleep(min(self._policy.longest_poll_s, max(SHORTEST_POLL_S, age * POLL_SHARE_OF_AGE)))
-            state = await self._status(state.batch_id)
+        status, since = state.status, loop.time()
+        self._followed += 1
+        try:
+            while True:
+                self._see(batch, state)
+                if state.ended or not self._policy.wait:
+                    return state
+                if state.status != status:
+                    status, since = state.status, loop.time()
+                pause_s = max(SHORTEST_POLL_S, POLL_SHARE * (loop.time() - since), self._followed / MOST_POLLS_A_SECOND)
+                await asyncio.sleep(min(self._policy.longest_poll_s, pause_s))
+                state = await self._status(state.batch_id)
+        finally:
+            self._followed -= 1
 
     def _see(self, batch: _Batch, state: BatchState) -> None:
         """Journal how a batch looks, if that has changed, and say so if it has not for too long."""
@@ -835,17 +845,20 @@ class _Drive:
                     )
 
     async def _download(self, paths: Mapping[str, Path], digests: Mapping[str, str], state: BatchState) -> str | None:
-        """Fetch the result files; again, twice at most, if they look cut short: what is missing would be paid for again.
-        Returns the id of a file that is not there, if one is not."""
+        """Fetch the result files; again, twice at most, if they look cut short: what is missing would be paid for again. Of
+        each the longest stays. Returns the id of a file that is not there, if one is not."""
         gone = None
         try:
             for _ in range(MOST_DOWNLOADS):
                 for file_id, path in paths.items():
+                    fresh = path.with_suffix(".fresh")
                     try:
-                        await self._patience.call(partial(self._client.download, file_id, path))
+                        await self._patience.call(partial(self._client.download, file_id, fresh))
                     except NotFound:
-                        path.unlink(missing_ok=True)
                         gone = file_id
+                    else:
+                        if not path.is_file() or fresh.stat().st_size > path.stat().st_size:
+                            fresh.replace(path)
                 if gone is not None or await asyncio.to_thread(_look_whole, paths.values(), digests.keys(), state.done):
                     break
         except OSError as error:
