@@ -39,7 +39,7 @@ generativeai-if-there:
 	@if [ -e $(RETIRED)/.installed ]; then $(MAKE) --no-print-directory generativeai; \
 	else echo "Skipped: the tests of google-generativeai, which takes an environment of its own. 'make generativeai' builds it and runs them."; fi
 
-# The reliability page, and ten times more of the model of the protocol than `make test` tries.
+# The reliability page, and 2,000 sequences of the model of the protocol (`make test` tries 160).
 contract: $(VENV)/.installed-dev
 	VLURES_MODEL_EXAMPLES=2000 $(BIN)/pytest -n 2 --dist worksteal -o addopts=-q tests/e2e/test_reliability.py tests/test_protocol_model.py
 
