@@ -437,3 +437,14 @@ def test_a_configuration_of_another_time_is_said(work: Command) -> None:
     run["config"] |= {"dataset": "data"}
     path.write_text(json.dumps(run), encoding="utf-8")
     assert {row["image"] for row in export(work)} == {f"data/image{number}.png" for number in range(1, 7)}
+
+
+def test_each_row_names_the_model_that_it_was_asked_of(work: Command) -> None:
+    """One answer was due, and another model gives it; the others are kept."""
+    kept = work(*RUN, "--languages", "Jp,Ur", "--tasks", "2,8", "--model", "gemini-3.5-flash-lite", "--stale", "keep")
+    assert kept.code == 0, kept
+    assert work("export", FOLDER, "--out", "table.jsonl").code == 0
+    rows = read_table(work.folder / "table.jsonl")
+    assert Counter(row["model"] for row in rows) == {"gemini-3.8-flash": ROWS - 1, "gemini-3.5-flash-lite": 1}
+    answered = [row for row in rows if row["model_answered"]]
+    assert all(row["model"] == row["model_answered"] for row in answered)

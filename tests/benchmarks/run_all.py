@@ -15,6 +15,7 @@ import checkpoints
 import limits
 import live
 import metadata
+import shards
 import startup
 import transport
 import upload
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "limit-per-second": limits.measure_second,
     "limit-per-minute": limits.measure_minute,
     "checkpoints": checkpoints.measure,
+    "shards": shards.measure,
     "metadata": metadata.measure,
 }
 

@@ -1,11 +1,15 @@
 """What a run costs: the price before, the brake, the canary, the money spent."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.conftest import Command, Sandbox
+from tests.conftest import Sandbox, make_dataset
+from tests.warm import WarmCommand
 
 ASK = ("--dataset", "data", "--languages", "En,Ur", "--tasks", "1,7", "--max-output-tokens", "400")
 BATCH = ("run", "--backend", "openai", "--model", "gpt-5.4-mini", "--poll-s", "0.2", *ASK)
@@ -14,12 +18,18 @@ OUTPUT = "gpt-5.4-mini"
 REQUESTS = 2 * (6 + 5)
 
 
-def spent(vlures: Command) -> float:
+@pytest.fixture
+def vlures(tmp_path: Path) -> WarmCommand:
+    """The command, run in a folder that has a dataset of six samples, five of them with a text, in `data/`."""
+    return WarmCommand(make_dataset(tmp_path / "work/data", samples=6, texts=5).parent)
+
+
+def spent(vlures: WarmCommand) -> float:
     path = vlures.folder / "outputs" / OUTPUT / "results_1shot_rationales/summary.json"
     return float(json.loads(path.read_text(encoding="utf-8"))["cost_usd"])
 
 
-def test_a_plan_says_tokens_and_price_in_both_modes(vlures: Command) -> None:
+def test_a_plan_says_tokens_and_price_in_both_modes(vlures: WarmCommand) -> None:
     result = vlures("plan", *BATCH[1:])
     assert result.code == 0, result
     row = next(line for line in result.out.splitlines() if line.startswith("all ")).split()
@@ -36,7 +46,7 @@ def test_a_plan_says_tokens_and_price_in_both_modes(vlures: Command) -> None:
 
 @pytest.mark.parametrize("run", [LIVE, (*BATCH, "--no-canary", "--batch-size", "4")], ids=["live", "batch"])
 def test_nothing_is_sent_beyond_the_cost_that_was_allowed_and_a_higher_limit_goes_on(
-    vlures: Command, start_sandbox: Callable[..., Sandbox], run: tuple[str, ...]
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox], run: tuple[str, ...]
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
@@ -56,7 +66,9 @@ def test_nothing_is_sent_beyond_the_cost_that_was_allowed_and_a_higher_limit_goe
     assert set(sandbox.paid.values()) == {1}
 
 
-def test_a_limit_that_cannot_be_kept_is_one_sentence(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_limit_that_cannot_be_kept_is_one_sentence(
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
+) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
     too_low = vlures(*LIVE, "--max-cost", "0.000001")
@@ -68,28 +80,82 @@ def test_a_limit_that_cannot_be_kept_is_one_sentence(vlures: Command, start_sand
     half = vlures(*LIVE, "--model", "nobody-knows-it", "--price-input", "1")
     assert half.code == 2, half
     assert "price_output" in half.err
+    for option, value in (
+        *(("--price-input", "-1"), ("--price-output", "nan"), ("--price-output", "inf")),
+        *(
+            ("--max-cost", "-3"),
+            ("--max-cost", "0"),
+            ("--max-cost", "nan"),
+            ("--max-cost", "inf"),
+            ("--max-cost", "free"),
+        ),
+    ):
+        wrong = vlures(*LIVE, option, value)
+        assert wrong.code == 2, wrong
+        assert option in wrong.err
+        assert len(wrong.err.strip().splitlines()) <= 4, wrong  # click puts its usage before its own
     assert sandbox.ledger == []
 
 
-def test_status_and_summary_say_what_was_spent(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_status_and_summary_say_what_was_spent_and_what_a_rerun_would_cost(
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "line_error:every=5,status=400")
+    vlures.use(sandbox)
+    result = vlures(*BATCH, "--no-canary")
+    assert result.code == 3, result
+    assert "spent in all" in result.out
+    failed = REQUESTS // 5
+    status = vlures("status", f"outputs/{OUTPUT}")
+    headers = re.split(r"\s{2,}", status.out.splitlines()[1])
+    in_all = dict(zip(headers, re.split(r"\s{2,}", status.out.splitlines()[-1]), strict=True))
+    assert (in_all["ok"], in_all["failed"], in_all["due"]) == (str(REQUESTS - failed), str(failed), str(failed))
+    summary = json.loads((vlures.folder / "outputs" / OUTPUT / "results_1shot_rationales/summary.json").read_bytes())
+    cells = summary["cells"].values()
+    assert summary["cost_usd"] == pytest.approx(sum(cell["cost_usd"] for cell in cells), abs=1e-5)
+    assert (summary["due"], sum(cell["due"] for cell in cells)) == (failed, failed)
+    for cell in cells:
+        ok = cell["status"]["ok"]
+        assert cell["rerun_usd"] == pytest.approx(cell["cost_usd"] / ok * cell["due"], rel=0.01, abs=1e-6)
+    assert float(in_all["spent"].lstrip("$")) == pytest.approx(summary["cost_usd"], rel=0.06)
+    assert float(in_all["rerun, about"].lstrip("$")) == pytest.approx(summary["rerun_usd"], rel=0.06)
+    sandbox.show()
+    assert vlures(*BATCH).code == 0
+    assert vlures("status", f"outputs/{OUTPUT}").out.splitlines()[-1].endswith("$0.00")
+
+
+def test_a_plan_counts_only_the_pictures_that_are_still_to_upload(
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    for number in range(1, 7):
+        picture = Image.effect_noise((500, 400), 100.0 + number)
+        picture.save(vlures.folder / f"data/image{number}.png")
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
-    result = vlures(*BATCH)
-    assert result.code == 0, result
-    assert "spent in all" in result.out
-    status = vlures("status", f"outputs/{OUTPUT}")
-    assert "spent" in status.out
-    assert "$" in status.out.splitlines()[-1]
-    summary = json.loads((vlures.folder / "outputs" / OUTPUT / "results_1shot_rationales/summary.json").read_bytes())
-    cells = [cell["cost_usd"] for cell in summary["cells"].values()]
-    assert summary["cost_usd"] == pytest.approx(sum(cells), abs=1e-5)
+    run = (*BATCH, "--languages", "En", "--no-canary", "--endpoint", "responses", "--image-transport", "file")
+    size = {limit: sum(path.stat().st_size for path in first_pictures(vlures, limit)) / 1e6 for limit in (2, 6)}
+
+    def planned() -> float:
+        plan = vlures("plan", *run[1:], "--tasks", "1,2")
+        assert plan.code == 0, plan
+        return float(re.search(r"about ([\d.]+) MB to send", plan.out)[1])  # type: ignore[index]
+
+    assert planned() == pytest.approx(size[6], abs=0.2)
+    assert vlures(*run, "--tasks", "1", "--limit", "2").code == 0
+    assert planned() == pytest.approx(size[6] - size[2], abs=0.2)
+    vlures.environment["OPENAI_API_KEY"] = "another-account"
+    assert planned() == pytest.approx(size[6], abs=0.2)
+
+
+def first_pictures(vlures: WarmCommand, count: int) -> list[Path]:
+    return [vlures.folder / f"data/image{number}.png" for number in range(1, count + 1)]
 
 
 # The canary
 
 
 def test_the_first_request_of_a_batch_run_goes_live_and_counts(
-    vlures: Command, start_sandbox: Callable[..., Sandbox]
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
@@ -110,7 +176,7 @@ def test_the_first_request_of_a_batch_run_goes_live_and_counts(
     ],
 )
 def test_what_is_wrong_is_known_before_a_batch_is_sent(
-    vlures: Command, start_sandbox: Callable[..., Sandbox], faults: tuple[str, ...], words: str
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox], faults: tuple[str, ...], words: str
 ) -> None:
     sandbox = start_sandbox(*(word for fault in faults for word in ("--fault", fault)))
     vlures.use(sandbox)
@@ -124,7 +190,7 @@ def test_what_is_wrong_is_known_before_a_batch_is_sent(
     assert set(sandbox.paid.values()) == {1}
 
 
-def test_a_run_can_go_without_the_canary(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_run_can_go_without_the_canary(vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
     assert vlures(*BATCH, "--no-canary").code == 0
@@ -136,7 +202,7 @@ def test_a_run_can_go_without_the_canary(vlures: Command, start_sandbox: Callabl
 
 @pytest.mark.parametrize("fault", ["line_error:times=2,status=500", "expire:keep=0.9,times=1"])
 def test_the_last_few_are_answered_live_instead_of_in_another_batch(
-    vlures: Command, start_sandbox: Callable[..., Sandbox], fault: str
+    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox], fault: str
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", fault)
     vlures.use(sandbox)
@@ -150,7 +216,7 @@ def test_the_last_few_are_answered_live_instead_of_in_another_batch(
     assert f"{REQUESTS} ok" in result.out
 
 
-def test_many_that_failed_go_into_another_batch(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_many_that_failed_go_into_another_batch(vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "expire:keep=0.5,times=1")
     vlures.use(sandbox)
     result = vlures(*BATCH, "--no-canary", "--finish-live", "15%")

@@ -17,7 +17,10 @@ from tests.conftest import Command, Sandbox, make_dataset, wait_until
 KILLS = 20
 CONCURRENCY = 4
 BACKENDS = {
-    "openai": ("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "3"),
+    "openai": (
+        *("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "3"),
+        "--no-canary",  # a live call, and so paid again if the kill comes between its answer and the disk
+    ),
     "gemini": ("--model", "gemini-3.8-flash", "--concurrency", str(CONCURRENCY)),
 }
 
