@@ -18,7 +18,7 @@ KILLS = 20
 CONCURRENCY = 4
 BACKENDS = {
     "openai": (
-        *("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "3"),
+        *("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "1"),
         "--no-canary",  # a live call, and so paid again if the kill comes between its answer and the disk
     ),
     "gemini": ("--model", "gemini-3.8-flash", "--concurrency", str(CONCURRENCY)),
