@@ -56,7 +56,7 @@ def run(config: Config | None = None, /, **options: Any) -> Outcome:
         except KeyboardInterrupt:
             work.stop()
             wait_for_end(work.ended)
-            raise
+        work.tell_error()
         raise
     return work.outcome()
 
@@ -77,6 +77,7 @@ async def run_async(config: Config | None = None, /, **options: Any) -> Outcome:
             cancelled = error
             work.stop()
     if cancelled is not None:
+        work.tell_error()
         raise cancelled
     return work.outcome()
 
@@ -99,6 +100,11 @@ class _Work:
     def stop(self) -> None:
         """Interrupt it, as the Stopper says."""
         self._stopper.stop_from_outside()
+
+    def tell_error(self) -> None:
+        """Say what went wrong after an interruption, which is raised all the same."""
+        if isinstance(self._error, VluresError):
+            _say(str(self._error))
 
     def outcome(self) -> Outcome:
         """What came of it, once it has ended. Raises what it raised."""
@@ -179,7 +185,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | range | set | frozenset):
-        return [_plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
+        return [_plain(inner) for inner in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)]
     return value.tolist() if hasattr(value, "tolist") else value
 
 

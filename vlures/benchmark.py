@@ -160,14 +160,21 @@ def load_prompts(config: RunConfig) -> dict[Cell, CellPrompt]:
     return prompts
 
 
-def describe_run(benchmark: Benchmark) -> dict[str, Any]:
-    """What run.json holds: resolved configuration, versions, digests, and how much there is to ask."""
+def describe_run(benchmark: Benchmark, store: CheckpointStore) -> dict[str, Any]:
+    """What run.json holds: resolved configuration, versions, digests, and how much there is to ask. outside: how many samples
+    of a cell stand in the store already that are not among those to be asked."""
     config = benchmark.config
-    planned = {}
-    for cell in config.cells:
-        left_out = benchmark.left_out(cell)
-        samples = len(benchmark.samples(cell.language)) - left_out
-        planned[f"{cell.language}-t{cell.task}"] = {"requests": samples, "left_out": left_out}
+    selected: dict[Cell, set[int]] = {cell: set() for cell in config.cells}
+    for cell, sample in benchmark.questions():
+        selected[cell].add(sample.id)
+    planned = {
+        f"{cell.language}-t{cell.task}": {
+            "requests": len(samples),
+            "left_out": benchmark.left_out(cell),
+            "outside": len(store.entries(cell).keys() - samples),
+        }
+        for cell, samples in selected.items()
+    }
     return {
         "time": now(),
         "versions": {"vlures": vlures.__version__, **_versions("openai", config.sdk, "pillow")},
@@ -206,7 +213,7 @@ def _digest(content: object) -> str:
 
 def what_changed(benchmark: Benchmark, store: CheckpointStore) -> list[str]:
     """What differs between the last run of this folder and this one, in words."""
-    before, today = store.read_json("run.json"), describe_run(benchmark)
+    before, today = store.read_json("run.json"), describe_run(benchmark, store)
     changed = []
     for key in ("provider", "model", "parameters"):
         if before.get(key) != today[key]:

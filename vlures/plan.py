@@ -114,7 +114,8 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
             stale += 1
             again = "stale" if config.stale == "redo" else None
         if entry and not is_due(entry) and (wish := _redo_wish(config, entry)):
-            size_then = redo_from.get(store.checkpoint_path(request.cell).name) if redo_from else None
+            # A cell that had nothing when the redo began has been asked since.
+            size_then = redo_from.get(store.checkpoint_path(request.cell).name, 0) if redo_from else None
             if size_then is None or entry.offset < size_then:
                 again = f"redo {wish}"
         if again:
@@ -298,7 +299,10 @@ class Left:
 def count_left(store: CheckpointStore) -> dict[Cell, Left]:
     """What every cell of a run still lacks, by its folder alone: by what the last run was to ask, and what came of it."""
     planned: dict[str, Any] = store.read_json("run.json").get("planned", {})
-    wanted = {_parse_cell(name): counts.get("requests", 0) for name, counts in planned.items()}
+    # What was answered outside of the last run's selection stands beside it.
+    wanted = {
+        _parse_cell(name): counts.get("requests", 0) + counts.get("outside", 0) for name, counts in planned.items()
+    }
     in_flight: dict[Cell, set[int]] = {}
     for job in store.open_jobs():
         for key in job.requests:

@@ -11,12 +11,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlures.asking import RunObserver, Tally, run, send_canary
-from vlures.backends import Setup, connect, find_backend
+from vlures.backends import Backend, Setup, connect, find_backend
 from vlures.benchmark import Benchmark, describe_run, load_benchmark
 from vlures.config import RunConfig, read_environment
 from vlures.costs import Prices, Spending, find_prices
@@ -85,29 +84,36 @@ class Session:
         return bool(self.plan.total("due") or self.store.open_jobs())
 
     @contextmanager
-    def connected(
-        self, observer: RunObserver, keep_going: Callable[[], bool]
-    ) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+    def connected(self, observer: RunObserver, stopper: Stopper) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
         """Reach for the provider. What it gives asks for all that is due, collects what is in flight, stores what comes.
 
-        Raises UsageError for a key or an address that is missing or cannot be one. keep_going: False ends the sending.
+        Raises UsageError for a key or an address that is missing or cannot be one. stopper: told when a batch run asks live, and
+        asked whether to go on sending.
         """
         config, store = self.config, self.store
         with ExitStack() as stack:
             sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
-            setup = Setup(config, read_environment(), sandbox_url, store, observer, keep_going)
+            setup = Setup(config, read_environment(), sandbox_url, store, observer, stopper.keep_going)
             live_setup = replace(setup, config=replace(config, mode="live"))
             backend = connect(setup)
             remember_text_languages(self.benchmark, store)
-            store.write_json("run.json", describe_run(self.benchmark))
+            store.write_json("run.json", describe_run(self.benchmark, store))
             mark_asked_again(store, self.plan)
+
+            def connect_live() -> Backend:
+                stopper.live = True
+                return connect(live_setup)
 
             async def work() -> None:
                 if needs_canary(config, store, self.plan):
-                    canary = connect(live_setup)
-                    await send_canary(self.benchmark, store, canary, observer, self.tally, self.spending)
-                finish = partial(connect, live_setup) if config.live_share is not None else None
-                await run(self.benchmark, store, backend, observer, self.tally, self.spending, keep_going, finish)
+                    await send_canary(self.benchmark, store, connect_live(), observer, self.tally, self.spending)
+                    stopper.live = config.run_mode == "live"
+                    if not stopper.keep_going():
+                        return
+                finish = connect_live if config.live_share is not None else None
+                await run(
+                    self.benchmark, store, backend, observer, self.tally, self.spending, stopper.keep_going, finish
+                )
 
             yield work
 
@@ -180,7 +186,7 @@ def carry_out(
         if session.has_work:
             with (
                 closing(Progress(session.plan.selected, session.plan.total("answered"))) as progress,
-                session.connected(progress, stopper.keep_going) as work,
+                session.connected(progress, stopper) as work,
             ):
                 try:
                     watch(work(), progress.say)
@@ -191,7 +197,8 @@ def carry_out(
         else:
             outcome = session.end()
             tell(outcome)
-        return replace(outcome, complete=outcome.complete and not stopper.interrupted and session.settle())
+        settled = outcome.complete and session.settle()  # also when it was interrupted just before its end
+        return replace(outcome, complete=settled and not stopper.interrupted)
 
 
 def _import_originals(benchmark: Benchmark, store: CheckpointStore, say: Callable[[str], None]) -> None:
@@ -199,8 +206,7 @@ def _import_originals(benchmark: Benchmark, store: CheckpointStore, say: Callabl
     taken = take_originals(store, store.folder, say)
     is_first_run = bool(store.cells) and not store.read_json("run.json")
     if is_first_run:  # it may find nothing left to ask, and then nothing else says what the answers are about
-        remember_text_languages(benchmark, store)
-        store.write_json("run.json", describe_run(benchmark))
+        store.write_json("run.json", describe_run(benchmark, store))
     if (taken.answers or is_first_run) and (strangers := find_strangers(benchmark, store)):
         say(
             f"{len(strangers):,} imported answer(s) are about samples that the dataset does not have, such as {strangers[0]}; they "

@@ -16,11 +16,12 @@ class Stopper:
     """Live: the first interruption stops sending and waits for the answers in flight, which are paid; the second leaves
     them. Batch: batches live on at the provider, so the first ends the run.
 
-    how: what to do to interrupt a second time, as in "Press Ctrl-C".
+    how: what to do to interrupt a second time, as in "Press Ctrl-C". live: whether live requests are under way, as they are
+    at times in a batch run too.
     """
 
     def __init__(self, config: RunConfig, how: str = "Press Ctrl-C") -> None:
-        self._live = config.run_mode == "live"
+        self.live = config.run_mode == "live"
         self._how = how
         self._task: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -48,7 +49,7 @@ class Stopper:
         """Interrupt. To be called in the loop's own thread, as from its signal handlers."""
         if self._say is None or self._task is None:
             pass
-        elif self._live and not self.interrupted:
+        elif self.live and not self.interrupted:
             self._say(f"Stopping: waiting for the answers in flight, which are paid. {self._how} again to leave them.")
         else:
             self._task.cancel()

@@ -359,6 +359,17 @@ def test_a_redo_goes_on_where_it_was_interrupted(vlures: Command, start_sandbox:
     assert len(sandbox.ledger) == 2 * REQUESTS + 4
 
 
+def test_a_redo_does_not_ask_again_what_it_was_the_first_to_ask(vlures: Command, shared_sandbox: Sandbox) -> None:
+    shared_sandbox.show("refusal", "line_error:times=1,status=400")
+    vlures.use(shared_sandbox)
+    assert vlures(*RUN_TASK, "--languages", "En", "--samples", "2,3").code == 3
+    both = (*RUN_TASK[1:], "--languages", "En,Sw", "--samples", "2,3", "--redo", "refused")
+    shared_sandbox.show("refusal", "line_error:times=1,status=400")
+    assert vlures("run", *both, "--batch-size", "10").code == 3
+    planned = vlures("plan", *both)
+    assert "1 due of 4 requests" in planned.out, planned
+
+
 def test_ctrl_c_ends_a_run_that_collects_or_uploads(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "hang@upload")
     vlures.use(sandbox)

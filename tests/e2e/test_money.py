@@ -2,14 +2,14 @@
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.conftest import Sandbox, make_dataset
-from tests.warm import WarmCommand
+from tests.conftest import Command, Sandbox, wait_until
 
 ASK = ("--dataset", "data", "--languages", "En,Ur", "--tasks", "1,7", "--max-output-tokens", "400")
 BATCH = ("run", "--backend", "openai", "--model", "gpt-5.4-mini", "--poll-s", "0.2", *ASK)
@@ -18,18 +18,15 @@ OUTPUT = "gpt-5.4-mini"
 REQUESTS = 2 * (6 + 5)
 
 
-@pytest.fixture
-def vlures(tmp_path: Path) -> WarmCommand:
-    """The command, run in a folder that has a dataset of six samples, five of them with a text, in `data/`."""
-    return WarmCommand(make_dataset(tmp_path / "work/data", samples=6, texts=5).parent)
+pytestmark = pytest.mark.warm
 
 
-def spent(vlures: WarmCommand) -> float:
+def spent(vlures: Command) -> float:
     path = vlures.folder / "outputs" / OUTPUT / "results_1shot_rationales/summary.json"
     return float(json.loads(path.read_text(encoding="utf-8"))["cost_usd"])
 
 
-def test_a_plan_says_tokens_and_price_in_both_modes(vlures: WarmCommand) -> None:
+def test_a_plan_says_tokens_and_price_in_both_modes(vlures: Command) -> None:
     result = vlures("plan", *BATCH[1:])
     assert result.code == 0, result
     row = next(line for line in result.out.splitlines() if line.startswith("all ")).split()
@@ -46,7 +43,7 @@ def test_a_plan_says_tokens_and_price_in_both_modes(vlures: WarmCommand) -> None
 
 @pytest.mark.parametrize("run", [LIVE, (*BATCH, "--no-canary", "--batch-size", "4")], ids=["live", "batch"])
 def test_nothing_is_sent_beyond_the_cost_that_was_allowed_and_a_higher_limit_goes_on(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox], run: tuple[str, ...]
+    vlures: Command, start_sandbox: Callable[..., Sandbox], run: tuple[str, ...]
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
@@ -66,9 +63,7 @@ def test_nothing_is_sent_beyond_the_cost_that_was_allowed_and_a_higher_limit_goe
     assert set(sandbox.paid.values()) == {1}
 
 
-def test_a_limit_that_cannot_be_kept_is_one_sentence(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
-) -> None:
+def test_a_limit_that_cannot_be_kept_is_one_sentence(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
     too_low = vlures(*LIVE, "--max-cost", "0.000001")
@@ -98,7 +93,7 @@ def test_a_limit_that_cannot_be_kept_is_one_sentence(
 
 
 def test_status_and_summary_say_what_was_spent_and_what_a_rerun_would_cost(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "line_error:every=5,status=400")
     vlures.use(sandbox)
@@ -125,7 +120,7 @@ def test_status_and_summary_say_what_was_spent_and_what_a_rerun_would_cost(
 
 
 def test_a_plan_counts_only_the_pictures_that_are_still_to_upload(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     for number in range(1, 7):
         picture = Image.effect_noise((500, 400), 100.0 + number)
@@ -147,7 +142,7 @@ def test_a_plan_counts_only_the_pictures_that_are_still_to_upload(
     assert planned() == pytest.approx(size[6], abs=0.2)
 
 
-def first_pictures(vlures: WarmCommand, count: int) -> list[Path]:
+def first_pictures(vlures: Command, count: int) -> list[Path]:
     return [vlures.folder / f"data/image{number}.png" for number in range(1, count + 1)]
 
 
@@ -155,7 +150,7 @@ def first_pictures(vlures: WarmCommand, count: int) -> list[Path]:
 
 
 def test_the_first_request_of_a_batch_run_goes_live_and_counts(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
@@ -176,7 +171,7 @@ def test_the_first_request_of_a_batch_run_goes_live_and_counts(
     ],
 )
 def test_what_is_wrong_is_known_before_a_batch_is_sent(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox], faults: tuple[str, ...], words: str
+    vlures: Command, start_sandbox: Callable[..., Sandbox], faults: tuple[str, ...], words: str
 ) -> None:
     sandbox = start_sandbox(*(word for fault in faults for word in ("--fault", fault)))
     vlures.use(sandbox)
@@ -190,7 +185,7 @@ def test_what_is_wrong_is_known_before_a_batch_is_sent(
     assert set(sandbox.paid.values()) == {1}
 
 
-def test_a_run_can_go_without_the_canary(vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_run_can_go_without_the_canary(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
     assert vlures(*BATCH, "--no-canary").code == 0
@@ -202,7 +197,7 @@ def test_a_run_can_go_without_the_canary(vlures: WarmCommand, start_sandbox: Cal
 
 @pytest.mark.parametrize("fault", ["line_error:times=2,status=500", "expire:keep=0.9,times=1"])
 def test_the_last_few_are_answered_live_instead_of_in_another_batch(
-    vlures: WarmCommand, start_sandbox: Callable[..., Sandbox], fault: str
+    vlures: Command, start_sandbox: Callable[..., Sandbox], fault: str
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", fault)
     vlures.use(sandbox)
@@ -216,7 +211,21 @@ def test_the_last_few_are_answered_live_instead_of_in_another_batch(
     assert f"{REQUESTS} ok" in result.out
 
 
-def test_many_that_failed_go_into_another_batch(vlures: WarmCommand, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_ctrl_c_waits_for_what_is_under_way_live_in_a_batch_run_too(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--latency", "2", "--fault", "expire:keep=0,times=1")
+    vlures.use(sandbox)
+    process = vlures.start(*BATCH, "--no-canary", "--batch-size", "100", "--finish-live", "100%", "--concurrency", "2")
+    wait_until(process, lambda: sandbox.stats["live_peak"] >= 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "waiting for the answers in flight, which are paid" in err
+    assert len(vlures.answers(OUTPUT)) == len(sandbox.ledger) > 0
+
+
+def test_many_that_failed_go_into_another_batch(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "expire:keep=0.5,times=1")
     vlures.use(sandbox)
     result = vlures(*BATCH, "--no-canary", "--finish-live", "15%")
