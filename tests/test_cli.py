@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BufferedWriter
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -19,6 +21,7 @@ from tests.conftest import REPOSITORY, Command
 from vlures.cli import call, commands
 from vlures.config import FIELDS, GROUPS, RunConfig, load_config
 from vlures.provenance import tabulate_config, write_toml
+from vlures.starter import lay_out
 
 # Help
 
@@ -202,6 +205,30 @@ def test_a_rehearsal_says_that_the_sandbox_answers() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://u:sk-p@sk-ss@host/v1?key=sk-key#sk-x", "http://…@host/v1?…"),
+        ("http://host/@v1/#sk-x", "http://host/@v1/#…"),
+        ("http://host/v1?", "http://host/v1?"),
+        ("http://host/@v1", "http://host/@v1"),
+    ],
+)
+def test_what_may_be_a_secret_in_an_address_is_shown_nowhere(tmp_path: Path, address: str, shown: str) -> None:
+    values = {"base_url": "http://host/v1", "image_url_template": address, "image_transport": "url"}
+    for name, options in (("image_url_template", values), ("base_url", {"base_url": address})):
+        config = load_config(None, options)
+        table, as_toml = tabulate_config(config, {}, {}), write_toml(config, {})
+        assert re.search(rf"^{name} +{re.escape(shown)} +", table, re.MULTILINE), table
+        assert "sk-" not in table + as_toml
+        left_out = f"# {name} may hold a secret, so it is left out; give it with --{name.replace('_', '-')}"
+        assert (left_out in as_toml) == (shown != address)
+        file = tmp_path / f"{name}.toml"
+        file.write_text(as_toml, encoding="utf-8")
+        again = {} if shown == address else {name: address}
+        assert load_config(file, again) == config
+
+
 def test_what_is_wrong_is_one_sentence(vlures: Command) -> None:
     ended = vlures("config", "show", "--backend", "azure")
     assert (ended.code, ended.out) == (2, "")
@@ -222,7 +249,7 @@ NUMBERS = st.lists(st.integers(0, 30), min_size=1).map(lambda numbers: tuple(dic
             "dataset": st.one_of(WORDS, st.fixed_dictionaries(dict.fromkeys(("En", "Jp", "Sw", "Ur"), WORDS))),
             "model": WORDS,
             "prompts": WORDS,
-            "image_url_template": WORDS,
+            "image_url_template": WORDS.filter(lambda text: not re.search("[?#@]", text)),  # no secret may be in it
             "samples": NUMBERS,
             "tasks": st.lists(st.integers(1, 8), min_size=1, unique=True),
             "redo": st.lists(st.sampled_from(["truncated", "refused"]), unique=True),
@@ -273,3 +300,24 @@ def test_init_says_what_is_in_its_way(vlures: Command) -> None:
     (vlures.folder / "configs").write_text("")
     ended = vlures("init")
     assert (ended.code, ended.err) == (1, "vlures: configs cannot be used (File exists); mend that and run again.\n")
+
+
+def test_init_leaves_no_piece_of_a_file_behind_when_it_is_interrupted(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    def interrupt(frame: FrameType, event: str, what: Any) -> None:
+        """Ctrl-C in the middle of the second file."""
+        file = getattr(what, "__self__", None)
+        if event == "c_call" and what.__name__ == "write" and isinstance(file, BufferedWriter):
+            opened.append(Path(file.name).name)
+            if len(opened) == 2:
+                raise KeyboardInterrupt
+
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            lay_out(tmp_path)
+    finally:
+        sys.setprofile(None)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == opened[:1]
+    assert lay_out(tmp_path).kept == ()

@@ -477,3 +477,73 @@ def test_check_says_the_layout_and_a_run_goes_on_without_other_languages_only_by
     exported = vlures("export", "outputs/sandbox-one", "--out", "-")
     told = [json.loads(line) for line in exported.out.splitlines()]
     assert {(one["language"], one["article"]) for one in told} == {("En", "text 1"), ("Ur", "text 2")}
+
+
+def test_texts_as_files_beside_a_table_are_asked_about(tmp_path: Path) -> None:
+    put_images(tmp_path, "image1.png", "image2.png")
+    table = put_table(tmp_path, "csv", [row(1)])
+    (tmp_path / "LICENSE.txt").write_text("free", encoding="utf-8")
+    (tmp_path / "text2.txt").write_text("words", encoding="utf-8")
+    with pytest.raises(
+        VluresError, match=r"has both metadata.csv and texts as files \(text2.txt\); name the table itself"
+    ):
+        load_dataset(tmp_path)
+    chosen = load_dataset(table)
+    assert (texts(chosen), chosen.errors) == ({1: "text 1"}, ())
+    assert [(one.files, one.reason) for one in chosen.problems[1:]] == [
+        (("image2.png",), "1 image that no row of metadata.csv names")
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_that_no_row_names_are_an_error(tmp_path: Path, kind: str) -> None:
+    there = ("image1.png", "images/image2.png", "train/images/image3.png", "train/image4.png")
+    put_images(tmp_path, *there, "7.png", "images/8.png", "train/images/9.png", "train/.10.png")
+    names = ("./image1.png", "image2.png", "images/image3.png", "train/image4.png")
+    spoken = ("English", "English", "Urdu", "Hausa")
+    rows = [
+        row(number, file_name=name, language=word)
+        for number, (name, word) in enumerate(zip(names, spoken, strict=True), 1)
+    ]
+    put_table(tmp_path, kind, rows)
+    for selection in (Selection(), Selection(limit=1)):
+        dataset = load_dataset(tmp_path, language=LANGUAGES["En"], selection=selection)
+        found = [problem for problem in dataset.errors if "no row" in problem.reason]
+        assert [(one.files, one.reason, one.times) for one in found] == [
+            (("7.png", "images/8.png", "train/images/9.png"), f"3 images that no row of metadata.{kind} names", 3)
+        ]
+
+
+def test_a_thousand_images_that_no_row_names_are_one_error_with_twenty_names(tmp_path: Path) -> None:
+    put_table(put_images(tmp_path, "image0.png"), "jsonl", [row(0)])
+    for number in range(1, 1001):
+        (tmp_path / f"image{number}.png").touch()
+    (error,) = load_dataset(tmp_path).errors
+    assert (len(error.files), error.times, error.reason[:12]) == (20, 1000, "1,000 images")
+
+
+@pytest.mark.parametrize("words", ["en sw fr", "fr ja", "Urdu"])
+def test_a_column_that_mostly_says_our_languages_is_asked_about(tmp_path: Path, words: str) -> None:
+    put_dataset(tmp_path, "jsonl", [row(number, tongue=word) for number, word in enumerate(words.split())])
+    with pytest.raises(UsageError, match="the column 'tongue' seems to say the language"):
+        load_dataset(tmp_path)
+    put_table(tmp_path, "jsonl", [row(number, tongue=word) for number, word in enumerate(f"{words} a b c".split())])
+    assert "tongue" not in str(load_dataset(tmp_path).problems)
+
+
+def test_other_columns_may_share_their_name(tmp_path: Path) -> None:
+    put_images(tmp_path, "image1.png")
+    columns = [pa.array([value]) for value in ("image1.png", "words", "x", "y")]
+    write_table(pa.Table.from_arrays(columns, ["file_name", "text", "note", "note"]), tmp_path / "metadata.parquet")
+    assert texts(load_dataset(tmp_path)) == {1: "words"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_id_below_zero_is_none(tmp_path: Path, kind: str) -> None:
+    written = -7 if kind == "parquet" else "-7"
+    put_dataset(tmp_path, kind, [{"file_name": "a.png", "text": "words", "id": written}])
+    dataset = load_dataset(tmp_path)
+    assert (texts(dataset), [f"`id` has no ID here, but {written!r}" in one for one in complaints(dataset)]) == (
+        {},
+        [True],
+    )

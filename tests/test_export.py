@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Command, Result, make_dataset
-from vlures.export import COLUMNS
-from vlures.records import Cell, Response, Setting, Usage, request_key
+from vlures.export import COLUMNS, read_standing
+from vlures.records import Cell, Response, Setting, Usage, digest_request, request_key
 from vlures.store import CheckpointStore
 
 RUN = ("run", "--sandbox", "--backend", "gemini", "--model", "gemini-3.8-flash", "--name", "x", "--dataset", "data")
@@ -437,6 +438,31 @@ def test_a_configuration_of_another_time_is_said(work: Command) -> None:
     run["config"] |= {"dataset": "data"}
     path.write_text(json.dumps(run), encoding="utf-8")
     assert {row["image"] for row in export(work)} == {f"data/image{number}.png" for number in range(1, 7)}
+
+
+def test_no_question_is_made_up_for_an_imported_answer(work: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count_questions() -> int:
+        """Made while the table is read."""
+        made = 0
+
+        def see(frame: FrameType, event: str, _: Any) -> None:
+            nonlocal made
+            made += event == "call" and frame.f_code is digest_request.__code__
+
+        before = sys.getprofile()
+        sys.setprofile(see)
+        try:
+            list(read_standing(Path(FOLDER), lambda _: None))
+        finally:
+            sys.setprofile(before)
+        return made
+
+    monkeypatch.chdir(work.folder)
+    before = count_questions()
+    keys = [request_key(Cell("Jp", 3), Setting(), number) for number in range(1, 7)]
+    add(work, *(Response(key, "ok", text="Ndiyo", attempts=0, imported="checkpoint_task3_Jp.json") for key in keys))
+    assert count_questions() == before
+    assert before > 0
 
 
 def test_each_row_names_the_model_that_it_was_asked_of(work: Command) -> None:

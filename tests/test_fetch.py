@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import pyarrow as pa
 import pytest
@@ -136,7 +140,7 @@ def test_a_lost_connection_is_taken_up_in_the_middle_and_a_file_that_stays_wrong
     assert (fetch.folder / "here" / large).read_bytes() == hub.revisions[commit(2)][large]
 
 
-# One process for what ends before anything is fetched: the command's own entry, without its start.
+# One process for what needs no kill: the command's own entry, without its start.
 
 
 @pytest.fixture
@@ -209,9 +213,86 @@ def test_names_and_folders_that_cannot_be_used_are_refused(
     hub.revisions[commit(3)] = {"../outside.txt": b"x"}
     assert call(["fetch", NAME, "--yes"]) == 1
     assert "would lead out of its folder; nothing was fetched" in capsys.readouterr().err
+    for name in (".env", ".git/config"):  # a folder with nothing but hidden files of one's own is empty enough
+        hub.revisions[commit(3)] = {"README.md": b"x", ".gitattributes": b"", name: b"OPENAI_BASE_URL=http://theirs"}
+        assert call(["fetch", NAME, "--yes", "--to", "."]) == 1
+        assert f"has a file '{name}', which could take the place of settings of yours" in capsys.readouterr().err
+        assert not (here / "README.md").exists()
     hub.revisions[commit(3)] = {"README.md": b"x"}
     hub.card = {}
     assert call(["fetch", NAME, "--yes", "--to", "small"]) == 0
     assert "Its card names no licence" in capsys.readouterr().out
     assert call(["fetch", NAME, "--yes", "--to", "small", "--revision", commit(2)]) == 1
     assert f"holds revision {commit(3)[:12]}" in capsys.readouterr().err
+
+
+def test_each_file_that_is_not_as_published_keeps_a_name_of_its_own(
+    here: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = "README.md.before-fetch-3"
+    hub.revisions[commit(3)] = {"README.md": b"published", kept: b"also published"}
+    assert call(["fetch", NAME, "--yes", "--to", "there"]) == 0
+    for mine in (b"mine", b"mine again", b"and again"):
+        (here / "there/README.md").write_bytes(mine)
+        assert call(["fetch", NAME, "--to", "there"]) == 0
+    assert "it is kept as README.md.before-fetch-4 and" in capsys.readouterr().err
+    there = {path.name: path.read_bytes() for path in (here / "there").glob("README*")}
+    assert there == {
+        "README.md": b"published",
+        "README.md.before-fetch": b"mine",
+        "README.md.before-fetch-2": b"mine again",
+        kept: b"also published",
+        "README.md.before-fetch-4": b"and again",
+    }
+
+
+class Huge(bytes):
+    """A file that says to be larger than any disk."""
+
+    def __len__(self) -> int:
+        return 10**18
+
+
+def test_a_file_is_moved_aside_only_once_it_is_written_down_that_files_are_missing(
+    here: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.revisions[commit(3)] = {"README.md": b"published"}
+    assert call(["fetch", NAME, "--yes", "--to", "there"]) == 0
+    mine, record = here / "there/README.md", here / "there/vlures-fetch.json"
+    mine.write_bytes(b"mine")
+    said: list[bool] = []
+
+    def stop(frame: FrameType, event: str, _: object) -> None:
+        """Ctrl-C as soon as the file has left its place."""
+        if event == "c_return" and not mine.exists():
+            said.append(json.loads(record.read_bytes())["complete"])
+            raise KeyboardInterrupt
+
+    sys.setprofile(stop)
+    try:
+        with suppress(KeyboardInterrupt):
+            call(["fetch", NAME, "--to", "there"])
+    finally:
+        sys.setprofile(None)
+    assert said == [False]
+    assert mine.with_name("README.md.before-fetch").read_bytes() == b"mine"
+
+    # A file that would not find room leaves everything where it is.
+    mine.write_bytes(b"mine")
+    hub.revisions[commit(3)] = {"README.md": Huge(b"published")}
+    before = record.read_bytes()
+    assert call(["fetch", NAME, "--to", "there"]) == 1
+    assert "1,000,000,000,000 MB are still to come" in capsys.readouterr().err
+    assert (mine.read_bytes(), record.read_bytes()) == (b"mine", before)
+
+
+def test_a_file_that_the_client_fetches_again_on_its_own_is_seen_to_as_well(
+    here: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["fetch", NAME, "--yes", "--to", "there"]) == 0
+    shutil.rmtree(here / "there/.cache")  # without its notes the client fetches again what is not in LFS
+    (here / "there/train/images/vlures_0001.png").unlink()
+    hub.wrong["README.md"] = 2  # one for HEAD, one for GET
+    assert call(["fetch", NAME, "--to", "there"]) == 0
+    assert "another checksum than published, the first README.md" in capsys.readouterr().err
+    assert (here / "there/README.md").read_bytes() == hub.revisions[commit(2)]["README.md"]

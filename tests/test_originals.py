@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Command, Sandbox, wait_until
+from tests.conftest import Command, Sandbox, make_dataset, wait_until
 from vlures.errors import VluresError
-from vlures.originals import read_original, take_originals
+from vlures.originals import foresee_originals, read_original, take_originals
 from vlures.records import Cell, Failure, Response, Setting, request_key
 from vlures.store import CheckpointStore
 
@@ -175,6 +176,25 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
         pytest.param({"1": "a", "2": "Error: no", "3": " error : x", "4": " \n"}, {1: "a"}, ["3 that held an error"], id="errors"),
         pytest.param({"007": "a", "image12.png": "b"}, {7: "a", 12: "b"}, [], id="IDs in names"),
         pytest.param({"abc": "a", "1_2": "b", "3": "c"}, {3: "c"}, ["2 of its", "'abc' (no number", "'1_2' (2 sep"], id="no ID"),
+        pytest.param(
+            {"-5": "a", "\u22126": "b", "12 (copy)": "c", "9 (copy).png": "d", "7b": "e", "8": "f"},
+            {8: "f"},
+            ["5 of its entries", "'-5' (neither a whole number nor a file's name)"],
+            id="numbers with something to them",
+        ),
+        pytest.param(
+            {"421.png": "a", "img_12": "b", "42_tall.jpg": "c", " 13 ": "d"},
+            {12: "b", 13: "d", 42: "c", 421: "a"},
+            [],
+            id="names of files",
+        ),
+        pytest.param(
+            b'{"1": "a", "image1.png": "b", "1": "c", "2": "d", "002": "d", "3": "Error: no", "x3": "e"}',
+            {2: "d", 3: "e"},
+            ["2 of its entries", "'1' (another text for the ID 1 stands under 'image1.png')", "'image1.png' (another"],
+            id="several keys of one ID",
+        ),
+        pytest.param([{"id": 4, "text": "a"}, {"id": "04", "text": "b"}], {}, ["2 of its entries"], id="the same in a list"),
         pytest.param(b'{"1": "a", "1": "b", "2": "c", "2": "c"}', {1: "b", 2: "c"}, ["1 ID(s) stand", "last was taken: 1."], id="twice"),
         pytest.param(b'{"1": "a", "1": "Error: x"}', {1: "a"}, [], id="an error behind an answer"),
         pytest.param({"1": 5, "2": {"text": "a"}, "3": ["a"], "4": True}, {}, ["4 of its", "(a number,", "(an object,", "(a list,"], id="no texts"),
@@ -251,6 +271,51 @@ def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path)
     assert entry is not None
     assert not entry.imported
     store.close()
+
+
+def test_a_file_that_was_taken_over_is_not_read_anew(tmp_path: Path) -> None:
+    data = "Là".encode("latin-1")  # which reading it would stumble over
+    path = write(tmp_path / "checkpoints_1shot_rationales", NAME, data)
+    store = CheckpointStore(tmp_path, SETTING)
+    store.remember(f"imported {NAME}", {"digests": [hashlib.sha256(data).hexdigest()[:32]]})
+    said: list[str] = []
+    foresee_originals(store, said.append)
+    taken = take_originals(store, path.parent, said.append)
+    store.close()
+    assert (taken.files, taken.new, said) == (1, 0, [])
+
+
+def test_imported_and_failed_answers_bind_a_folder_to_no_texts(vlures: Command, shared_sandbox: Sandbox) -> None:
+    for code in ("En", "Jp"):
+        make_dataset(vlures.folder / f"ImagesText{code}1K", samples=2)
+    vlures.use(shared_sandbox)
+    folder = vlures.folder / "outputs/old/checkpoints_1shot_rationales"
+    write(folder, "checkpoint_task1_Jp.json", {"1": "一色"})
+    how = ("--backend", "openai", "--model", "gpt-6-luna", "--name", "old", "--languages", "Jp", "--tasks", "1")
+    english, japanese = ("--dataset", "ImagesTextEn1K"), ("--dataset", "ImagesTextJp1K")
+
+    shared_sandbox.show("error@chat:status=400,code=invalid_value,message=It is odd.")
+    failed = vlures("run", *how, *english, "--mode", "live")
+    assert failed.code == 1, failed
+    shared_sandbox.show()
+    other = vlures("run", *how, *japanese, "--mode", "live")
+    assert other.code == 0, other
+    assert vlures.answers("old").keys() == {"Jp-t1-1", "Jp-t1-2"}
+    back = vlures("plan", *how, *english)
+    assert back.code == 1, back
+    assert "holds answers in Japanese about texts in Japanese, and ImagesTextEn1K has texts in English" in back.err
+
+
+def test_importing_says_nothing_of_the_texts(vlures: Command) -> None:
+    """Not even to the next run, should it find no more than this one: nothing was asked about them."""
+    make_dataset(vlures.folder / "ImagesTextEn1K", samples=1)
+    folder = vlures.folder / "outputs/old/checkpoints_1shot_rationales"
+    write(folder, "checkpoint_task1_Jp.json", {"1": "一色"})
+    how = ("--backend", "openai", "--model", "gpt-6-luna", "--name", "old", "--languages", "Jp", "--tasks", "1")
+    result = vlures("run", *how, "--dataset", "ImagesTextEn1K")
+    assert result.code == 0, result
+    assert json.loads((folder / "run.json").read_bytes())["text_languages"] == {"Jp": "En"}
+    assert "text_languages" not in (folder / "jobs.jsonl").read_text(encoding="utf-8")
 
 
 # Wherever it ends

@@ -321,9 +321,11 @@ def _rows(
 def _is_of_run(run: Mapping[str, Any], source: _Source, cell: Cell, sample_id: int, response: Response) -> bool:
     """Whether the run that run.json tells of is the one that asked: one folder may hold answers of several models, kept with
     --stale keep. By the name of the model that answered, else by the digest of the question."""
+    if response.imported:  # nobody knows who answered to what
+        return False
     if response.model is not None and is_same_model(str(run.get("model")), response.model):
         return True
-    return source.is_asked_today(cell, sample_id, response.digest)
+    return bool(response.digest) and source.is_asked_today(cell, sample_id, response.digest)
 
 
 def _standing(store: CheckpointStore, only: int | None) -> Iterator[tuple[int, Cell, Response]]:

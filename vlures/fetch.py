@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,11 +125,12 @@ def fetch(offer: Offer, folder: Path, say: Callable[[str], None], show_progress:
             size_bytes=offer.size_bytes,
             complete=False,
         )
-        missing = _move_aside(offer, folder, say)
+        missing = _find_missing(offer, folder)
         if missing:
             _check_room(sum(file.size_bytes for file in missing), folder)
-            _write_fetched(folder, fetched)
-            _download(offer, folder, missing, say, show_progress)
+            _write_fetched(folder, fetched)  # before anything is moved: a kill leaves no folder that seems whole
+            _move_aside(missing, offer, folder, say)
+            _download(offer, folder, say, show_progress)
         fetched = msgspec.structs.replace(fetched, complete=True)
         _write_fetched(folder, fetched)
     return fetched
@@ -177,6 +179,10 @@ def _remote_file(entry: Any) -> RemoteFile:
         raise VluresError(f"The dataset has a file {path!r}, which would lead out of its folder; nothing was fetched.")
     if path == FETCHED_FILE or path.startswith(".cache/"):
         raise VluresError(f"The dataset has a file {path!r}, whose name is needed here; nothing was fetched.")
+    if path.startswith(".") and path != ".gitattributes":
+        raise VluresError(
+            f"The dataset has a file {path!r}, which could take the place of settings of yours, as .env does; nothing was fetched."
+        )
     return RemoteFile(path, entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
 
 
@@ -319,19 +325,25 @@ def _check_room(size_bytes: int, folder: Path) -> None:
         )
 
 
-def _move_aside(offer: Offer, folder: Path, say: Callable[[str], None]) -> list[RemoteFile]:
-    """The files that are not there as published. One that is there in another form keeps its content, under another name."""
-    missing = []
-    for file in offer.files:
-        path = folder / file.path
-        if is_published(path, file):
-            continue
-        missing.append(file)
-        if path.exists():
-            aside = path.with_name(f"{path.name}.before-fetch")
+def _find_missing(offer: Offer, folder: Path) -> list[RemoteFile]:
+    """The files that are not there as published."""
+    return [file for file in offer.files if not is_published(folder / file.path, file)]
+
+
+def _move_aside(missing: list[RemoteFile], offer: Offer, folder: Path, say: Callable[[str], None]) -> None:
+    """What is there in another form than published keeps its content, under another name."""
+    offered = {folder / file.path for file in offer.files}
+    for path in (folder / file.path for file in missing):
+        if os.path.lexists(path):
+            names = (path.with_name(f"{path.name}.before-fetch{end}") for end in _endings())
+            aside = next(name for name in names if not os.path.lexists(name) and name not in offered)
             path.replace(aside)
             say(f"{path} is not as published; it is kept as {aside.name} and fetched again.")
-    return missing
+
+
+def _endings() -> Iterator[str]:
+    yield ""
+    yield from (f"-{number}" for number in count(2))
 
 
 def is_published(path: Path, file: RemoteFile) -> bool:
@@ -345,9 +357,8 @@ def is_published(path: Path, file: RemoteFile) -> bool:
     return digest.hexdigest() == (file.sha256 or file.blob_id)
 
 
-def _download(
-    offer: Offer, folder: Path, missing: list[RemoteFile], say: Callable[[str], None], show_progress: bool
-) -> None:
+def _download(offer: Offer, folder: Path, say: Callable[[str], None], show_progress: bool) -> None:
+    """Bring what is missing. Raises VluresError for a file that keeps coming with another checksum."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -364,7 +375,9 @@ def _download(
                 endpoint=offer.hub.endpoint,
                 token=offer.hub.token,
             )
-        missing = [file for file in missing if not is_published(folder / file.path, file)]
+        missing = _find_missing(
+            offer, folder
+        )  # among all: the client may have fetched others again, if it lost its notes
         if not missing:
             return
         for file in missing:

@@ -22,6 +22,8 @@ from vlures.store import CheckpointStore
 
 _NAME = re.compile(r"checkpoint_task([0-9]+)_([A-Za-z]+)\.json", re.IGNORECASE)
 _ERROR = re.compile(r"\s*error\s*:", re.IGNORECASE)
+_KEY = re.compile(r"[0-9]+|[0-9]\S*\.[A-Za-z]+|[^-\u22120-9].*", re.DOTALL)
+"""A number, or a name: where the number comes first, only a file's ending shows that it is one."""
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _CLOSING = {"{": "}", "[": "]"}
 _TEXT_FIELDS = ("text", "answer", "response")
@@ -67,11 +69,12 @@ def take_originals(store: CheckpointStore, folder: Path, say: Callable[[str], No
     """
     taken = Taken()
     for path, cell in _find_checkpoints(folder, say):
-        original = read_original(path, cell)
+        data = _read(path)
         known = _digests(store, path)
         taken.files += 1
-        if original.digest in known:
+        if _digest(data) in known:
             continue
+        original = _read_data(path, cell, data)
         if known:
             say(f"{path}: another file of this name was taken over before; what is new in this one is added.")
         fresh = _fresh(store, original)
@@ -91,8 +94,9 @@ def foresee_originals(store: CheckpointStore, say: Callable[[str], None]) -> Non
     """Let a plan count the answers that the next run takes over from the store's own folder. Writes nothing."""
     foreseen: dict[Cell, set[int]] = {}
     for path, cell in _find_checkpoints(store.folder, say):
-        original = read_original(path, cell)
-        if original.digest not in _digests(store, path):
+        data = _read(path)
+        if _digest(data) not in _digests(store, path):
+            original = _read_data(path, cell, data)
             fresh = _fresh(store, original)
             _report(original, store, fresh, say, "will be taken over by the next run, and count as answered here")
             foreseen.setdefault(cell, set()).update(fresh)
@@ -112,7 +116,10 @@ def read_original(path: Path, cell: Cell) -> Original:
 
     Raises VluresError if the file cannot be read, or is in another encoding than UTF-8: its answers would be paid for again.
     """
-    data = _read(path)
+    return _read_data(path, cell, _read(path))
+
+
+def _read_data(path: Path, cell: Cell, data: bytes) -> Original:
     mark, text = _decode(path, data)
     pile = _Pile()
     torn = ""
@@ -121,13 +128,14 @@ def read_original(path: Path, cell: Cell) -> Original:
             pile.add(key, value)
     except _Torn as tear:
         torn = tear.describe(text, len(mark))
+    answers = pile.settle()
     troubles = [torn] if torn else []
     if mark:
         troubles.append("it begins with a byte order mark, which was skipped")
     troubles += pile.troubles()
-    empty = frozenset(pile.empty - pile.answers.keys())
+    empty = frozenset(pile.empty - answers.keys())
     whole = not torn and not pile.left
-    return Original(path, cell, _digest(data), pile.answers, empty, tuple(troubles), whole)
+    return Original(path, cell, _digest(data), answers, empty, tuple(troubles), whole)
 
 
 def holds_originals(folder: Path) -> bool:
@@ -302,9 +310,9 @@ class _Pile:
     """What the entries of a file come to. left: what is no answer and has no ID or no text, with the reason."""
 
     def __init__(self) -> None:
-        self.answers: dict[int, str] = {}
         self.empty: set[int] = set()
         self.left: list[str] = []
+        self._texts: dict[int, dict[str, str]] = {}  # by ID, then by the key that it stands under
         self._twice: dict[int, None] = {}
         self._count = 0
 
@@ -316,7 +324,7 @@ class _Pile:
             if key is None:
                 key, value = _open_element(value)
                 name = f"{name}, {key!r}"
-            number = numeric_id(key)
+            number = _find_id(key)
             if value is None or (isinstance(value, str) and (not value.strip() or _ERROR.match(value))):
                 self.empty.add(number)
                 return
@@ -324,9 +332,23 @@ class _Pile:
         except VluresError as error:
             self.left.append(f"{name} ({error})")
             return
-        if self.answers.get(number, value) != value:
+        texts = self._texts.setdefault(number, {})
+        if texts.get(key, value) != value:
             self._twice[number] = None
-        self.answers[number] = value
+        texts[key] = value
+
+    def settle(self) -> dict[int, str]:
+        """The answers, when all entries are there. Where several keys come to one ID with different texts, none is chosen."""
+        answers = {}
+        for number, texts in self._texts.items():
+            if len(set(texts.values())) == 1:
+                answers[number] = next(iter(texts.values()))
+                continue
+            self._twice.pop(number, None)
+            for key in texts:
+                others = _name_some([repr(other) for other in texts if other != key])
+                self.left.append(f"{key!r} (another text for the ID {number} stands under {others})")
+        return answers
 
     def troubles(self) -> Iterator[str]:
         if self.left:
@@ -334,6 +356,15 @@ class _Pile:
         if self._twice:
             ids = _name_some([str(number) for number in self._twice])
             yield f"{len(self._twice):,} ID(s) stand there more than once with different texts, of which the last was taken: {ids}"
+
+
+def _find_id(key: str) -> int:
+    """Raises VluresError with the reason for what is neither a whole number nor a name with one number in it."""
+    key = key.strip()
+    number = numeric_id(key)
+    if not _KEY.fullmatch(key):
+        raise VluresError("neither a whole number nor a file's name")
+    return number
 
 
 def _open_element(element: Any) -> tuple[str, Any]:

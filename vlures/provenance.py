@@ -13,6 +13,7 @@ from vlures.config import DEFAULT_MODELS, FIELDS, GROUPS, RunConfig, find_addres
 
 KEYS = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
 ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
+_ADDRESS_OPTIONS = ("base_url", "image_url_template")
 VALUE_WIDTH, ORIGIN_WIDTH = 40, 36
 _NAME_WIDTH = max(map(len, FIELDS))
 """The table's columns: together they stay below 100."""
@@ -34,14 +35,19 @@ def tabulate_config(config: RunConfig, origins: Mapping[str, str], environment: 
 
 
 def write_toml(config: RunConfig, origins: Mapping[str, str]) -> str:
-    """The configuration as a TOML file, which gives the same one when it is read. What is not set is a comment."""
+    """The configuration as a TOML file, which gives the same one when it is read. What is not set is a comment.
+
+    So is an address with a password or a query, which may be a secret: the file gives the same without it.
+    """
     blocks, tables = [], []
     derived = _derived(config)
     for group in GROUPS:
         lines = [f"# ── {group} ──"]
         for name in _names_of(group):
             value, comment = getattr(config, name), f"# {FIELDS[name].metadata['help']}"
-            if value is None:
+            if name in _ADDRESS_OPTIONS and value is not None and _hide(value) != value:
+                lines += [comment, f"# {name} may hold a secret, so it is left out; {_other_places(config, name)}."]
+            elif value is None:
                 comes_to = f", which comes to {derived[name][0]}" if name in derived else ""
                 lines += [comment, f"# {name} is not set{comes_to}."]
             elif isinstance(value, dict):
@@ -90,6 +96,8 @@ def _describe(
         return _describe_address(config, origins, environment)
     if value is None and name in (derived := _derived(config)):
         return derived[name]
+    if name in _ADDRESS_OPTIONS and value is not None:
+        value = _hide(value)
     return _show(value), _origin(name, origins)
 
 
@@ -111,8 +119,20 @@ def _describe_address(config: RunConfig, origins: Mapping[str, str], environment
     address = find_address(config, environment, variable)
     if address is None:
         return "the provider's own", "default"
-    shown = re.sub(r"//[^/@]*@", "//…@", address)
-    return shown, origins.get("base_url") or f"{variable}, {_place(variable)}"
+    return _hide(address), origins.get("base_url") or f"{variable}, {_place(variable)}"
+
+
+def _hide(address: str) -> str:
+    """An address without what may be a secret: who it is for, and all that follows the path."""
+    shown = re.sub(r"//[^/?#]*@", "//…@", address)
+    return re.sub(r"([?#]).+", r"\1…", shown, count=1, flags=re.DOTALL)
+
+
+def _other_places(config: RunConfig, name: str) -> str:
+    """Where an address can be given that is not to stand in a file."""
+    flag = f"give it with --{name.replace('_', '-')}"
+    variable = ADDRESSES.get(config.backend) if name == "base_url" else None
+    return f"{flag}, or as {variable} in the environment or in .env" if variable else flag
 
 
 def _describe_key(name: str, environment: Mapping[str, str]) -> tuple[str, str]:

@@ -26,7 +26,8 @@ REHEARSAL = "rehearsal"
 def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: CheckpointStore) -> str | None:
     """Before anything is sent: a folder that a sandbox has answered into takes no model's answers, nor the other way round.
 
-    Returns a sentence when the folder becomes a rehearsal's. Raises VluresError where the two would mix.
+    Returns a sentence when the folder becomes a rehearsal's. Raises VluresError where the two would mix. A sandbox that is not
+    up yet is not known to be one, so nothing is marked before a run finds it there.
     """
     if config.sandbox or config.backend not in ADDRESSES:
         return None
@@ -35,12 +36,16 @@ def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: Ch
     if is_rehearsal(store):
         if may_be_sandbox:
             return None
+        if not _holds_answers(store):  # the sandbox was named, and then nothing came of it
+            store.remember(REHEARSAL, {})
+            return None
         raise VluresError(f"{store.folder} holds the answers of a sandbox; give this run another --name.")
     if address is None or not may_be_sandbox or not _is_sandbox(address):
         return None
-    if _holds_answers(store):
+    if _holds_answers(store) and not _was_asked_before(store, address):
         raise VluresError(
-            f"{address} is a sandbox, and {store.folder} holds a model's answers; rehearse with --sandbox, or under another --name."
+            f"{address} is a sandbox, and {store.folder} holds answers that may be a model's; rehearse with --sandbox, or under "
+            "another --name."
         )
     store.remember(REHEARSAL, {"address": address, "time": now()})
     return f"{address} is a sandbox, so {store.folder} is a rehearsal from here on: no model is asked into it."
@@ -53,6 +58,12 @@ def is_rehearsal(store: CheckpointStore) -> bool:
 def _holds_answers(store: CheckpointStore) -> bool:
     entries = (entry for cell in store.cells for entry in store.entries(cell).values())
     return bool(store.open_jobs()) or any(entry.status in FINAL_STATUSES and not entry.imported for entry in entries)
+
+
+def _was_asked_before(store: CheckpointStore, address: str) -> bool:
+    """Whether the last run asked there already, unmarked: by an older version, or before the sandbox was up."""
+    before = (store.read_json("run.json").get("config") or {}).get("base_url") or ""
+    return str(before).rstrip("/") == address.rstrip("/")
 
 
 def _may_be_sandbox(address: str) -> bool:

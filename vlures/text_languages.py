@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vlures.benchmark import Benchmark, find_text_languages
 from vlures.errors import VluresError
-from vlures.records import LANGUAGES
+from vlures.records import FINAL_STATUSES, LANGUAGES, Cell
 from vlures.store import CheckpointStore
 
 FACT = "text_languages"
@@ -25,10 +25,13 @@ def describe_crossing(benchmark: Benchmark) -> str | None:
 
 
 def check_text_languages(benchmark: Benchmark, store: CheckpointStore) -> None:
-    """Raises VluresError where the folder has answers of a language, or batches, about texts in another than today's."""
+    """Raises VluresError where the folder has answers of a language, or batches, about texts in another than today's.
+
+    What failed is asked again anyway, and of an imported answer nobody knows what it is about: neither counts.
+    """
     config, before = benchmark.config, store.recall(FACT)
     under_way = {key.partition("-")[0] for job in store.open_jobs() for key in job.requests}
-    there = {cell.language for cell in store.cells} | under_way
+    there = {cell.language for cell in store.cells if _has_own_answer(store, cell)} | under_way
     for code, texts in find_text_languages(config, benchmark.datasets).items():
         if code in there and before.get(code, texts) != texts:
             folder = benchmark.datasets[code].folder
@@ -37,6 +40,10 @@ def check_text_languages(benchmark: Benchmark, store: CheckpointStore) -> None:
                 f"{folder} has texts in {LANGUAGES[texts].name}: give this run another --name, such as {config.run_name.removeprefix('sandbox-')}-texts-{texts}, "
                 f"or say with --text-language {code}={before[code]} that they are in {LANGUAGES[before[code]].name} all the same."
             )
+
+
+def _has_own_answer(store: CheckpointStore, cell: Cell) -> bool:
+    return any(entry.status in FINAL_STATUSES and not entry.imported for entry in store.entries(cell).values())
 
 
 def remember_text_languages(benchmark: Benchmark, store: CheckpointStore) -> None:

@@ -418,9 +418,10 @@ def test_a_sandbox_that_is_named_by_its_address_never_mixes_with_a_model(
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
-    first = vlures(*run_of("openai"))
+    first = vlures(*run_of("openai"), "--base-url", f"{sandbox.url}/openai/v1")
     assert first.code == 0, first
-    assert f"{FOLDER}/checkpoints_1shot_rationales is a rehearsal from here on" in first.err
+    marked = f"{FOLDER}/checkpoints_1shot_rationales is a rehearsal from here on"
+    assert marked in first.err
     assert "a rehearsal" in vlures("status", FOLDER).out
     again = vlures(*run_of("openai"))
     assert again.code == 0, again
@@ -434,12 +435,36 @@ def test_a_sandbox_that_is_named_by_its_address_never_mixes_with_a_model(
 
     path = vlures.folder / FOLDER / "checkpoints_1shot_rationales/jobs.jsonl"
     events = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(event for event in events if '"rehearsal"' not in event), encoding="utf-8")
+    unmarked = "".join(event for event in events if '"rehearsal"' not in event)
+    path.write_text(unmarked, encoding="utf-8")
+    older = vlures(*run_of("openai"))
+    assert older.code == 0, older
+    assert marked in older.err, "the last run was at that very address"
+
+    path.write_text(unmarked, encoding="utf-8")
+    run = json.loads(path.with_name("run.json").read_bytes())
+    run["config"]["base_url"] = None
+    path.with_name("run.json").write_text(json.dumps(run), encoding="utf-8")
     mixed = vlures(*run_of("openai"))
     assert mixed.code == 1, mixed
     assert "is a sandbox, and" in mixed.err
-    assert "holds a model's answers; rehearse with --sandbox, or under another --name" in mixed.err
+    assert "holds answers that may be a model's; rehearse with --sandbox, or under another --name" in mixed.err
     assert_complete(vlures, sandbox)
+
+
+def test_a_rehearsal_that_nothing_came_of_leaves_its_folder_free(vlures: WarmCommand, shared_sandbox: Sandbox) -> None:
+    vlures.use(shared_sandbox)
+    shared_sandbox.show("error@chat:status=400,code=invalid_value,message=It is odd.")
+    failed = vlures(*run_of("openai"), "--mode", "live")
+    assert failed.code == 1, failed
+    assert "is a rehearsal from here on" in failed.err
+    assert "a rehearsal" in vlures("status", FOLDER).out
+    nowhere = ("--base-url", "http://127.0.0.1:9/v1", "--first-contact-s", "0.1")
+    model = vlures(*run_of("openai"), *nowhere, "--mode", "live")
+    assert model.code == 1, model
+    assert "holds the answers of a sandbox" not in model.err
+    assert "http://127.0.0.1:9/v1" in model.err
+    assert "a rehearsal" not in vlures("status", FOLDER).out
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

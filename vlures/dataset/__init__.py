@@ -14,6 +14,7 @@ from vlures.dataset.columns import ChosenColumns
 from vlures.dataset.fetched import FETCHED_FILE, Fetched, find_fetched, read_fetched
 from vlures.dataset.layouts import Layout, find_layout, list_folder, table_name
 from vlures.dataset.pairs import load_pairs, numeric_id
+from vlures.dataset.strays import refuse_texts_beside
 from vlures.dataset.tables import EVERYTHING, Selection, Table, load_table, open_table
 from vlures.errors import VluresError
 from vlures.records import Dataset, Language
@@ -87,7 +88,7 @@ def find_reading(
 def load_reading(reading: Reading) -> Dataset:
     """Read pictures (headers and digests) and articles.
 
-    Raises VluresError if there is nothing to read, or nothing in the language; what is wrong inside the dataset is in its
+    Raises VluresError if there is nothing to read, or nothing in the language, or texts lie beside a table; what is wrong inside the dataset is in its
     problems.
     """
     layout = reading.layout
@@ -97,7 +98,11 @@ def load_reading(reading: Reading) -> Dataset:
             f"{layout.folder} was not fetched to its end; go on with `vlures fetch {fetched.repository}`, which keeps what is there."
         )
     if reading.table is not None:
-        dataset = load_table(reading.table, layout.folder, reading.language, reading.selection)
+        if not layout.is_chosen:
+            refuse_texts_beside(reading.table.path)
+        dataset = load_table(
+            reading.table, layout.folder, reading.language, reading.selection, is_chosen=layout.is_chosen
+        )
         way = table_name(reading.table.path, layout.folder)
     else:
         dataset = load_pairs(layout.folder, list_folder(layout.folder), reading.text_encoding)

@@ -17,11 +17,15 @@ TABLE_SUFFIXES = frozenset({".parquet", ".jsonl", ".csv"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """folder: where the files are. table: what tells of them, if there is one. language: whose sub-folder that is, if it is one."""
+    """folder: where the files are. table: what tells of them, if there is one. language: whose sub-folder that is, if it is one.
+
+    is_chosen: the user named the table itself; otherwise it was found.
+    """
 
     folder: Path
     table: Path | None = None
     language: Language | None = None
+    is_chosen: bool = False
 
 
 def find_layout(folder: Path, language: Language | None) -> Layout:
@@ -31,7 +35,7 @@ def find_layout(folder: Path, language: Language | None) -> Layout:
     a sub-folder (`train/`, `images/`). Raises VluresError where there is no dataset or two ways to read it.
     """
     if folder.suffix.lower() in TABLE_SUFFIXES and folder.is_file():
-        return Layout(folder.parent, folder)
+        return Layout(folder.parent, folder, is_chosen=True)
     paths = list_folder(folder)
     if table := _only_table(folder, [folder / name for name in TABLE_NAMES]):
         return Layout(folder, table)

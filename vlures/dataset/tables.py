@@ -3,6 +3,7 @@ of those that are taken. What is held is a few numbers for each row, and the sam
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,14 @@ from vlures.dataset.complaints import Complaints
 from vlures.dataset.languages import find_spoken_language
 from vlures.dataset.pairs import LONGEST_ID, numeric_id, tidy_text
 from vlures.dataset.readers import read_columns, read_rows, row_place
+from vlures.dataset.strays import IMAGE_FOLDERS, find_unnamed_images, name_key
 from vlures.errors import UsageError, VluresError
 from vlures.images import UnusableImage, read_image
 from vlures.records import LANGUAGES, Dataset, Language, Problem, Sample
 
-IMAGE_FOLDERS = ("images", "train", "train/images")
-"""Where an image may be that is not where the table says, as seen from the table."""
 ROWS_TO_JUDGE = 20
 LONGEST_WORD, MOST_WORDS = 60, 1_000
+NEGATIVE = re.compile(r"\s*[-\u2212]\s*[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ EVERYTHING = Selection()
 class _Scan:
     """Numbers of the rows in the language that name a file and have an ID, and what the table says of languages.
 
-    names: a hash of each one's file name, where IDs may be from elsewhere.
+    names: the key of each one's file name, where IDs may be from elsewhere. named: that of all rows, also in other languages.
     """
 
     ids: array[int] = field(default_factory=lambda: array("q"))
     rows: array[int] = field(default_factory=lambda: array("q"))
     names: array[int] = field(default_factory=lambda: array("q"))
+    named: array[int] = field(default_factory=lambda: array("q"))
     languages: Counter[str] = field(default_factory=Counter)
 
 
@@ -98,8 +100,12 @@ def open_table(path: Path, encoding: str, choices: ChosenColumns) -> Table:
     return table
 
 
-def load_table(table: Table, folder: Path, language: Language | None, selection: Selection) -> Dataset:
+def load_table(
+    table: Table, folder: Path, language: Language | None, selection: Selection, *, is_chosen: bool = False
+) -> Dataset:
     """The samples that a table names, in one language if it has a column of languages.
+
+    is_chosen: the user named the table itself, so images that it does not name are told as a note, not as an error.
 
     Raises VluresError if it cannot be read, or has no row in the language.
     """
@@ -113,7 +119,7 @@ def load_table(table: Table, folder: Path, language: Language | None, selection:
     own = language.code if language is not None else None
     name = table.path.relative_to(folder).as_posix()
     described = Problem("note", (name,), _describe(table, scan))
-    problems = (described, *complaints.problems(name))
+    problems = (described, *complaints.problems(name), *find_unnamed_images(table.path, scan.named, is_chosen))
     return Dataset(folder, tuple(samples), problems, language=own, selection=str(selection))
 
 
@@ -124,6 +130,8 @@ def _scan(table: Table, language: Language | None, complaints: Complaints) -> _S
     scan = _Scan()
     spoken: dict[str, bool] = {}
     for number, (file, word, own_id) in table.rows(complaints=complaints):
+        if isinstance(file, str):
+            scan.named.append(name_key(file))
         if table.columns.language is not None:
             name = _language_word(word, scan.languages)
             scan.languages[name] += 1
@@ -142,7 +150,7 @@ def _scan(table: Table, language: Language | None, complaints: Complaints) -> _S
         scan.ids.append(sample_id)
         scan.rows.append(number)
         if table.columns.id is not None:
-            scan.names.append(hash(PurePosixPath(file)))
+            scan.names.append(scan.named[-1])
     return scan
 
 
@@ -180,7 +188,7 @@ def _sample_id(file: str, own_id: Any, columns: Columns) -> int:
 def _column_id(value: Any, column: str) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and not NEGATIVE.match(value):
         return numeric_id(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**LONGEST_ID:
         raise VluresError(f"`{column}` has no ID here, but {_shorten(value)}")
@@ -196,9 +204,10 @@ def _shorten(value: Any) -> str:
 
 
 def _look_for_languages(table: Table, names: Sequence[str]) -> None:
-    """Raises UsageError if a column that nobody called one of languages holds nothing else."""
+    """Raises UsageError if a column that nobody called one of languages holds our languages in half of its rows or more."""
     columns = table.columns
-    others = [name for name in names if name not in (columns.file, columns.text, columns.id)]
+    taken = (columns.file, columns.text, columns.id)
+    others = [name for name in names if name not in taken and names.count(name) == 1]
     values: dict[str, list[Any]] = {name: [] for name in others}
     for name in others:
         wanted = bytearray(b"\1" * (ROWS_TO_JUDGE + 2))
@@ -207,7 +216,8 @@ def _look_for_languages(table: Table, names: Sequence[str]) -> None:
         except VluresError:  # a column of pictures
             continue
     for name, words in values.items():
-        if words and all(isinstance(word, str) and find_spoken_language(word) for word in words):
+        spoken = [word for word in words if isinstance(word, str) and find_spoken_language(word)]
+        if spoken and len(spoken) * 2 >= len(words):
             raise UsageError(
                 f"{table.path}: the column {name!r} seems to say the language; say so: --columns language={name}, or that it "
                 "does not: --columns language="

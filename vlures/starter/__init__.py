@@ -65,7 +65,7 @@ def _files(name: str) -> Iterator[Path]:
 
 
 def _write_new(path: Path, content: bytes) -> bool:
-    """Write a file that is not there yet; False if there is one. A file that cannot be written whole is taken back."""
+    """Write a file that is not there yet; False if there is one. A file that does not become whole is taken back."""
     try:
         file = path.open("xb")
     except FileExistsError:
@@ -73,7 +73,7 @@ def _write_new(path: Path, content: bytes) -> bool:
     try:
         with file:
             file.write(content)
-    except OSError:
+    except BaseException:  # Ctrl-C too: the next init would take a piece of a file for the user's own
         path.unlink()
         raise
     return True
