@@ -164,6 +164,7 @@ class _Evaluation:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._known: dict[str, Value] = {}
+        self._shared: list[Table] = []
 
     def name(self, name: str, depth: int, line: int | None = None) -> Value:
         if name not in self._known:
@@ -178,6 +179,7 @@ class _Evaluation:
             return Computed(binding.line, f"sets {name} again, or under a condition")
         value = self.value(binding.node, depth + 1)
         for keys, node in binding.patches:
+            self._shared += _find_shared([value, *self._known.values()])
             value = self._patched(value, keys, node, depth)
         return value
 
@@ -216,7 +218,9 @@ class _Evaluation:
         for key_node, value_node in zip(node.keys, node.values, strict=True):
             value = self.value(value_node, depth + 1)
             if key_node is None:  # **other
-                if isinstance(value, Table):
+                if early := self._is_changed_later(value_node):
+                    leftovers.append(early)
+                elif isinstance(value, Table):
                     items |= value.items
                     lines |= value.lines
                     leftovers += value.leftovers
@@ -242,6 +246,8 @@ class _Evaluation:
 
     def _looked_up(self, node: ast.Subscript, depth: int) -> Value:
         root, keys = unfold(node)
+        if early := self._is_changed_later(root):
+            return early
         value = self.value(root, depth + 1)
         for key_node in keys:
             key = self._key(key_node, depth)
@@ -249,6 +255,17 @@ class _Evaluation:
                 return Computed(node.lineno, "looks something up that is not spelled out")
             value = value.items[key]
         return value
+
+    def _is_changed_later(self, node: ast.expr) -> Computed | None:
+        """Why a look-up or `**` here is not certain: it takes what is there by then, and a line below changes that."""
+        for inner in ast.walk(node):
+            if not isinstance(inner, ast.Name):
+                continue
+            for name in sorted(self._script.refers_to(inner.id)):
+                for _, value in self._script.bindings[name].patches:
+                    if value.lineno > node.lineno:
+                        return Computed(node.lineno, f"takes {name} before it is changed in line {value.lineno}")
+        return None
 
     def _patched(self, value: Value, keys: tuple[ast.expr, ...], node: ast.expr, depth: int) -> Value:
         if not keys:
@@ -259,6 +276,11 @@ class _Evaluation:
             if isinstance(value, Table):
                 return Table(value.line, value.items, value.lines, (*value.leftovers, lost))
             return lost
+        if any(value is one for one in self._shared):
+            lost = Computed(node.lineno, "changes a dictionary that stands in other places too, which is not followed")
+            value = Table(value.line, value.items, value.lines, (*value.leftovers, lost))
+            self._shared.append(value)  # for the next line that changes it
+            return value
         inner = value.items.get(key, Computed(node.lineno, ""))
         items = {**value.items, key: self._patched(inner, keys[1:], node, depth)}
         return Table(value.line, items, {**value.lines, key: node.lineno}, value.leftovers)
@@ -315,6 +337,22 @@ class _Evaluation:
                     if first == (alias.asname or alias.name):
                         return f"{node.module}.{alias.name}"
         return ""
+
+
+def _find_shared(values: list[Value]) -> list[Table]:
+    """The tables that can be reached on two ways, each of them one dictionary in Python."""
+    seen, shared = dict[int, Table](), dict[int, Table]()
+    todo = list(values)
+    while todo:
+        value = todo.pop()
+        if not isinstance(value, Table):
+            continue
+        if id(value) in seen:
+            shared[id(value)] = value
+        else:
+            seen[id(value)] = value
+            todo += value.items.values()
+    return list(shared.values())
 
 
 _CLEANERS: dict[str, Callable[[str], str]] = {"textwrap.dedent": textwrap.dedent, "inspect.cleandoc": inspect.cleandoc}
