@@ -213,11 +213,13 @@ def test_names_and_folders_that_cannot_be_used_are_refused(
     hub.revisions[commit(3)] = {"../outside.txt": b"x"}
     assert call(["fetch", NAME, "--yes"]) == 1
     assert "would lead out of its folder; nothing was fetched" in capsys.readouterr().err
+    (here / "hidden").mkdir()
+    (here / "hidden/.env").write_bytes(b"mine")
     for name in (".env", ".git/config"):  # a folder with nothing but hidden files of one's own is empty enough
         hub.revisions[commit(3)] = {"README.md": b"x", ".gitattributes": b"", name: b"OPENAI_BASE_URL=http://theirs"}
-        assert call(["fetch", NAME, "--yes", "--to", "."]) == 1
+        assert call(["fetch", NAME, "--yes", "--to", "hidden"]) == 1
         assert f"has a file '{name}', which could take the place of settings of yours" in capsys.readouterr().err
-        assert not (here / "README.md").exists()
+        assert [path.read_bytes() for path in (here / "hidden").iterdir()] == [b"mine"]
     hub.revisions[commit(3)] = {"README.md": b"x"}
     hub.card = {}
     assert call(["fetch", NAME, "--yes", "--to", "small"]) == 0

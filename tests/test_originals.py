@@ -274,7 +274,7 @@ def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path)
 
 
 def test_a_file_that_was_taken_over_is_not_read_anew(tmp_path: Path) -> None:
-    data = "Là".encode("latin-1")  # which reading it would stumble over
+    data = "Là !".encode("latin-1")  # which reading it would stumble over
     path = write(tmp_path / "checkpoints_1shot_rationales", NAME, data)
     store = CheckpointStore(tmp_path, SETTING)
     store.remember(f"imported {NAME}", {"digests": [hashlib.sha256(data).hexdigest()[:32]]})

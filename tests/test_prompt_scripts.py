@@ -257,6 +257,39 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
         },
         r"script\.py:2: English: braces in this text are read again",
     ),
+    "another name that changes them": (
+        {"tail": "chosen = LANGUAGE_CONFIGS['English']\nchosen['system_prompt'] = 'You look.'"},
+        r"script\.py:14: the script changes chosen while it runs, which is not followed",
+    ),
+    "a name in a function that changes them": (
+        {
+            "tail": "def f():\n    for language in LANGUAGE_CONFIGS:\n        one = LANGUAGE_CONFIGS[language]\n"
+            "        its = one.get('tasks')\n        its[8] += ' Be brief.'"
+        },
+        r"script\.py:17: the script changes its while it runs",
+    ),
+    "an article that is cut first": (
+        {
+            "tail": "def f(t, p):\n    text = open(p).read()\n    text = text[:3000]\n    return t.format(text_content=text)"
+        },
+        r"script\.py:15: the script fills \{text_content\} with something that it makes up",
+    ),
+    "a prompt with an end put to it": (
+        {"tail": "def f(t, x):\n    return t.format(task_description=x) + ' Be brief.'"},
+        r"script\.py:14: the script changes a prompt after it is filled",
+    ),
+    "a prompt in an f-string": (
+        {"tail": "def f(t, x):\n    p = t.format(task_description=x)\n    return f'{p} Be brief.'"},
+        r"script\.py:15: the script changes a prompt after it is filled",
+    ),
+    "a prompt that grows by and by": (
+        {"tail": "def f(t, x):\n    p = t.format(task_description=x) + '!'\n    p += ' Be brief.'\n    return p"},
+        r"script\.py:14: the script changes a prompt after(?s:.*)script\.py:15: the script changes a prompt after",
+    ),
+    "a prompt that is cut elsewhere": (
+        {"tail": "def f(t, x):\n    return t.format(task_description=x)\ndef g(t):\n    p = f(t, 'x')\n    p = p[:99]"},
+        r"script\.py:17: the script changes a prompt after it is filled",
+    ),
     "a filling by replace": (
         {"tail": "def f(t, x):\n    return t.replace('{text_content}', x)"},
         r"fills \{text_content\} in by replace",
@@ -279,6 +312,79 @@ def test_what_cannot_come_along_is_named_with_its_line_and_the_rest_comes(
         assert content["examples"]["3"]["answer"] == "Response 3"
     if "system" not in parts:
         assert content["system"] == "You see."
+
+
+WORDINGS = repr({n: f"Wording {n}" for n in TASKS})
+
+
+@pytest.mark.parametrize(
+    ("tasks", "change", "reason"),
+    [
+        (
+            "WORDINGS",
+            "LANGUAGE_CONFIGS['Urdu']['tasks'][8] = 'Another'\nLANGUAGE_CONFIGS['Urdu']['tasks'][7] = 'Another'",
+            r"(?s)script\.py:6: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\] changes a dictionary that stands in other places too"
+            r".*script\.py:7: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\] changes a dictionary",
+        ),
+        (
+            "{**WORDINGS}",
+            "WORDINGS[8] = 'Another'",
+            r"script\.py:4: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\] takes WORDINGS before it is changed in line 6",
+        ),
+        (
+            "{**{n: 'x' for n in ()}, 8: WORDINGS[8]}",
+            "WORDINGS[8] = 'Another'",
+            r"script\.py:4: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\]\[8\] takes WORDINGS before it is changed in line 6",
+        ),
+        ("WORDINGS", "WORDINGS[8] = 'Another'", ""),
+        ("WORDINGS", "LANGUAGE_CONFIGS['Urdu']['tasks'] = {**WORDINGS, 8: 'Another'}", ""),
+    ],
+)
+def test_a_dictionary_that_two_languages_share_is_never_changed_for_one_alone(
+    tmp_path: Path, tasks: str, change: str, reason: str
+) -> None:
+    entry = (
+        "{'system': 'You see.', 'image_only': 'T: {task} E: {answer}', 'image_text': 'T: {task} E: {answer} A: {text}', "
+        f"'tasks': {tasks}}}"
+    )
+    path = tmp_path / "script.py"
+    content = (
+        f"WORDINGS = {WORDINGS}\nLANGUAGE_CONFIGS = {{\n    'English': {entry},\n    'Urdu': {entry},\n}}\n{change}\n"
+        f"EXAMPLES = {WORDINGS}\n"
+    )
+    path.write_text(content, encoding="utf-8")
+    imported = import_script(path)
+    said = "\n".join(f"script.py:{finding.line}: {finding.text}" for _, finding in imported.findings)
+    assert imported.is_whole is (reason == ""), said
+    assert re.search(reason, said), said
+    if imported.is_whole:
+        really = runpy.run_path(str(path))["LANGUAGE_CONFIGS"]
+        for pack in imported.packs:
+            in_pack = tomllib.loads(pack.text)["tasks"]
+            assert {int(n): text for n, text in in_pack.items()} == really[pack.language.name]["tasks"]
+
+
+def test_what_leaves_the_prompts_alone_is_no_change(tmp_path: Path) -> None:
+    tail = """
+chosen = LANGUAGE_CONFIGS["English"]
+def ask(template, path, n):
+    text = ""
+    if n >= 6:
+        text = open(path).read()
+    prompt = template.format(task_description=chosen["tasks"][n], text_content=text)
+    prompt = prompt.format(one_shot_example=EXAMPLES[n]["example_response"])
+    print(f"{n}: {prompt[:80]}" + prompt)
+    logger.info("asked " + prompt)
+    return [{"role": "user", "content": [{"text": f"{prompt}"}] + [prompt]}]
+def keep(answers):
+    chosen = {}
+    for language in LANGUAGE_CONFIGS:
+        chosen[language] = answers[language]
+        answers[language]["code"] = LANGUAGE_CONFIGS[language]["code"]
+    return chosen
+"""
+    imported = import_script(write_script(tmp_path, tail=tail))
+    assert imported.is_whole, imported.findings
 
 
 def test_a_pack_with_gaps_says_what_it_has_and_is_refused_for_what_it_lacks(

@@ -541,7 +541,8 @@ def find_address(config: RunConfig, environment: Mapping[str, str], name: str) -
     """
     address = config.base_url or environment.get(name) or None
     if address is not None and not _is_address(address):
-        raise UsageError(f"The base URL {address!r} is no address; write it as http://host:port/path.")
+        shown = re.sub(r"//[^/]*@", "//…@", address)  # what stands before an @ may be a password
+        raise UsageError(f"The base URL {shown!r} is no address; write it as http://host:port/path.")
     return address
 
 

@@ -30,7 +30,7 @@ from vlures.dataset import Reading, Selection, load_reading
 from vlures.errors import UsageError, VluresError
 from vlures.images import PICTURES_HELD, read_bytes
 from vlures.models import is_same_model
-from vlures.plan import is_due
+from vlures.plan import count_left
 from vlures.records import LANGUAGES, SETTINGS, TASKS, Cell, Dataset, Failure, Response, Sample, Setting, Usage
 from vlures.store import CheckpointStore
 
@@ -242,7 +242,7 @@ def _all_standing(
     for setting in settings:
         store = CheckpointStore(output_folder, setting, writable=False, say=say)
         run = store.read_json("run.json")
-        exported.due += _count_due(store, run)
+        exported.due += sum(left.due + left.in_flight for left in count_left(store).values())
         source = _find_source(run, store, load)
         for sentence in source.missing:
             if images_for is not None:
@@ -341,13 +341,6 @@ def _standing(store: CheckpointStore, only: int | None) -> Iterator[tuple[int, C
 
 def _of_cell(store: CheckpointStore, cell: Cell, only: int | None) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
     return ((sample_id, cell, line) for sample_id, line in store.responses(cell, only))
-
-
-def _count_due(store: CheckpointStore, run: Mapping[str, Any]) -> int:
-    stored = {f"{cell.language}-t{cell.task}": len(store.entries(cell)) for cell in store.cells}
-    planned: dict[str, int] = {name: counts["requests"] for name, counts in run.get("planned", {}).items()}
-    never_answered = sum(max(0, requests - stored.get(name, 0)) for name, requests in planned.items())
-    return never_answered + sum(is_due(entry) for cell in store.cells for entry in store.entries(cell).values())
 
 
 # What the answers are about

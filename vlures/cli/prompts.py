@@ -40,7 +40,7 @@ def import_(script: Path, out: Path, setting: str | None, fill: bool, force: boo
     """Write a script's prompts as packs.
 
     From a copy of one of the original scripts, for --prompts of `vlures run`. Nothing of it is run. What does not come along is
-    named with its line.
+    named with its line, as far as it can be seen without running it.
 
     \b
     Example:
@@ -78,7 +78,7 @@ def _say_what_came(imported: Imported, script: Path, out: Path, replaced: list[s
     shots, rationales = imported.setting.shots, "" if imported.setting.rationales else "no-"
     run = f"vlures run --prompts {out} --shots {shots} --{rationales}rationales"
     if imported.is_whole:
-        click.echo(f"The prompts are the script's, letter by letter: {run}")
+        click.echo(f"The prompts are the script's, letter by letter, as far as can be seen without running it: {run}")
     else:
         say(f"Not everything is as in the script; the lines above say what. When that is right: {run}")
 

@@ -136,10 +136,10 @@ def _scopes(tree: ast.Module) -> Iterator[ast.AST]:
             yield node
 
 
-def _inside(scope: ast.AST, past: Callable[[ast.AST], bool] = lambda node: False) -> Iterator[ast.AST]:
+def _inside(scope: ast.AST, past: Callable[[ast.AST], bool] | None = None) -> Iterator[ast.AST]:
     """All that is in a function, or at the top level, but not in the functions therein. past: what to go past."""
     for child in ast.iter_child_nodes(scope):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not past(child):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not (past and past(child)):
             yield child
             yield from _inside(child, past)
 
@@ -176,7 +176,7 @@ def _made_up_values(value: ast.expr, every: Mapping[str, list[ast.expr]]) -> lis
 
 
 def _is_filling(value: ast.expr, makers: Collection[str] = ()) -> bool:
-    """Whether this is a filled template, or a call of a function that returns one."""
+    """Whether this is a filled template (with more put to it, perhaps), or a call of a function that returns one."""
     match value:
         case ast.Call(func=ast.Attribute(attr="format"), keywords=keywords) if any(w.arg in ROLES for w in keywords):
             return True
@@ -184,6 +184,8 @@ def _is_filling(value: ast.expr, makers: Collection[str] = ()) -> bool:
             return name in makers
         case ast.Await(value=inner):
             return _is_filling(inner, makers)
+        case ast.BinOp(left=left, right=right):
+            return _is_filling(left, makers) or _is_filling(right, makers)
     return False
 
 
