@@ -49,8 +49,9 @@ class Plan:
 
     stale: how many stored answers are to a question that has changed since. asked_again: answered requests that are due
     all the same, with the reason. changed_in_flight: how many requests in batches are to a question that has changed.
-    picture_bytes: what goes up once for all requests, where pictures are uploaded as files; not what is there already. saved_bytes: how much less all that is than with pictures inline. calibration: what earlier answers of
-    this run tell of the estimates.
+    picture_bytes: what goes up once for all requests, where pictures are uploaded as files; not what is there already.
+    saved_bytes: how much less all that is than with pictures inline. calibration: what earlier answers of this run tell of the
+    estimates.
     """
 
     cells: tuple[CellPlan, ...]

@@ -1,7 +1,7 @@
 """What one process does for a run, from loading the data to writing the results: the way through all rooms.
 
-`open_session` loads, locks and plans, and sends nothing; what
-`Session.connected` gives sends and stores, `Session.end` writes the results.
+`open_session` loads, locks and plans, and sends nothing; what `Session.connected` gives sends and stores; `Session.end` writes
+the results.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import config_option, only_run, say
-from vlures.cli.suggestions import suggest_configs, suggest_runs
+from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say
+from vlures.cli.suggestions import suggest_runs
 from vlures.config import load_config
 
 
@@ -28,19 +28,12 @@ from vlures.config import load_config
 )
 @click.option("--with-images", is_flag=True, help="Put the pictures themselves into the table.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option(
-    "-c",
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The run's own.",
-    shell_complete=suggest_configs,
-)
+@config_file_option("The run's own.")
 @config_option("name")
 @config_option("model")
 @config_option("output")
 @config_option("sandbox")
-@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+@debug_option
 def export(
     folder: Path | None,
     wanted_format: str | None,
@@ -48,7 +41,6 @@ def export(
     with_images: bool,
     force: bool,
     config_file: Path | None,
-    debug: bool,  # noqa: ARG001
     **flags: Any,
 ) -> int:
     """Write all that a run has stored as one table.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import say
+from vlures.cli.options import debug_option, say
 from vlures.errors import UsageError
 
 
@@ -16,8 +16,8 @@ from vlures.errors import UsageError
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="The folder; by default data/NAME.")
 @click.option("--revision", help="A commit, branch or tag; by default the newest, or the one that is in the folder.")
 @click.option("--yes", is_flag=True, help="Agree to the licence without being asked.")
-@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
-def fetch(repository: str, to: Path | None, revision: str | None, yes: bool, debug: bool) -> int:  # noqa: ARG001
+@debug_option
+def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> int:
     """Download a dataset from the Hugging Face Hub.
 
     REPOSITORY is its name there; by default that of the published data, atamiles/VLURes. The licence is shown and has to be

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, config_option, say
-from vlures.cli.suggestions import suggest_configs
+from vlures.cli.options import EXIT_INCOMPLETE, config_file_option, config_option, debug_option, say
 from vlures.config import load_config
 from vlures.errors import VluresError
 
@@ -20,14 +19,7 @@ from vlures.errors import VluresError
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder that holds them; by default the run's own checkpoint folder.",
 )
-@click.option(
-    "-c",
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The run's own.",
-    shell_complete=suggest_configs,
-)
+@config_file_option("The run's own.")
 @config_option("backend")
 @config_option("model")
 @config_option("name")
@@ -35,11 +27,10 @@ from vlures.errors import VluresError
 @config_option("shots")
 @config_option("rationales")
 @config_option("sandbox")
-@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
+@debug_option
 def import_(
     source: Path | None,
     config_file: Path | None,
-    debug: bool,  # noqa: ARG001
     **flags: Any,
 ) -> int:
     """Take over checkpoints of the original scripts.

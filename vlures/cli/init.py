@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import say
+from vlures.cli.options import debug_option, say
 from vlures.cli.suggestions import suggest_folders
 
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_folders)
-@click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")
-def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
+@debug_option
+def init(folder: Path) -> int:
     """Begin a folder: configurations, sample data, outputs/.
 
     FOLDER is made if it is not there; by default it is the current one. Files that are there already are left as they are.

@@ -100,10 +100,28 @@ def config_option(name: str) -> Callable[[Any], Any]:
     )
 
 
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show a traceback instead of one sentence."
+)
+"""It is looked for in the command line itself, by whoever catches what is raised."""
+
+
+def config_file_option(help_text: str) -> Callable[[Any], Any]:
+    """`--config FILE`, given to the command as config_file."""
+    return click.option(
+        "-c",
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=help_text,
+        shell_complete=suggest_configs,
+    )
+
+
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every option of a run, and a `--config` file. It receives one RunConfig."""
 
-    def with_config(config_file: Path | None, debug: bool, **flags: Any) -> Any:  # noqa: ARG001
+    def with_config(config_file: Path | None, **flags: Any) -> Any:
         own = {name: value for name, value in flags.items() if name not in FIELDS}
         given = {name: value for name, value in flags.items() if name in FIELDS and value not in (None, ())}
         return command(load_config(config_file, given), **own)
@@ -113,15 +131,9 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = with_config
     for name in reversed(FIELDS):
         decorated = config_option(name)(decorated)
-    decorated = click.option("--debug", is_flag=True, help="Show a traceback instead of one sentence.")(decorated)
-    return click.option(
-        "-c",
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="A TOML file with options.",
-        shell_complete=suggest_configs,
-    )(decorated)
+    for option in (debug_option, config_file_option("A TOML file with options.")):
+        decorated = option(decorated)
+    return decorated
 
 
 def only_run(config: RunConfig) -> Path:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, say
+from vlures.cli.options import EXIT_CANNOT, debug_option, say
 
 if TYPE_CHECKING:
     from vlures.prompts.importing import Imported
 
-DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback instead of one sentence.")
 SETTING_LABELS = ("0shot_norationales", "0shot_rationales", "1shot_norationales", "1shot_rationales")
 _COLOURS = {"-": "red", "+": "green"}
 
@@ -35,7 +34,7 @@ def prompts() -> None:
 )
 @click.option("--fill", is_flag=True, help="Take what the script lacks from the package's own packs.")
 @click.option("--force", is_flag=True, help="Replace packs that are there.")
-@DEBUG
+@debug_option
 def import_(script: Path, out: Path, setting: str | None, fill: bool, force: bool) -> int:
     """Write a script's prompts as packs.
 
@@ -96,7 +95,7 @@ def _ranges(numbers: tuple[int, ...]) -> str:
 
 @prompts.command()
 @click.argument("folder")
-@DEBUG
+@debug_option
 def check(folder: str) -> int:
     """Say what packs have, and what is wrong.
 
@@ -135,7 +134,7 @@ def check(folder: str) -> int:
 @prompts.command()
 @click.argument("before")
 @click.argument("after")
-@DEBUG
+@debug_option
 def diff(before: str, after: str) -> int:
     """Show where two folders of packs differ.
 
