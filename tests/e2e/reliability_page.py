@@ -33,7 +33,8 @@ INTRODUCTION = """\
 
 Every request ends as answered, as failed with a reason, or as due again, and the same command again asks for what is left. No answer
 that was paid and handed over is lost, and no line of a batch is paid twice. A live call cannot be looked up later: `kill -9` costs at
-most those that were in flight. In batch mode that is one at most, the canary; `--no-canary` goes without.
+most those that were in flight. In batch mode that is the
+canary, which `--no-canary` goes without, and what `--finish-live` asks at the end.
 """
 
 READING = """\

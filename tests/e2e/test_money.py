@@ -225,6 +225,21 @@ def test_ctrl_c_waits_for_what_is_under_way_live_in_a_batch_run_too(
     assert len(vlures.answers(OUTPUT)) == len(sandbox.ledger) > 0
 
 
+def test_a_kill_in_the_live_tail_costs_at_most_what_was_in_flight(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--latency", "1", "--fault", "expire:keep=0.5,times=1")
+    vlures.use(sandbox)
+    run = (*BATCH, "--no-canary", "--finish-live", "100%", "--concurrency", "2")
+    process = vlures.start(*run)
+    wait_until(process, lambda: [entry["mode"] for entry in sandbox.ledger].count("live") >= 3)
+    process.kill()
+    process.communicate()
+    assert vlures(*run).code == 0
+    assert len(vlures.answers(OUTPUT)) == REQUESTS
+    assert REQUESTS <= len(sandbox.ledger) <= REQUESTS + 2
+
+
 def test_many_that_failed_go_into_another_batch(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "expire:keep=0.5,times=1")
     vlures.use(sandbox)
