@@ -13,12 +13,25 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from PIL import Image
 
+if TYPE_CHECKING:
+    from tests.warm import Process
+
 REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a test that tries many cases has recorded as its summary is said also when it passed."""
+    reports = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+    lines = [value for report in reports for name, value in report.user_properties if name == "summary"]
+    for line in sorted(lines):
+        terminalreporter.write_line(line)
+
 
 ARTICLE = (
     "The {number}th picture shows one colour. Amina painted it in Mombasa, and Amina sold it in Lahore {{or}} Kyoto."
@@ -41,7 +54,7 @@ class Sandbox:
     """A running sandbox, seen from outside."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: Process
     state: Path
     since: int = 0
     """Where the ledger of the test begins, if the sandbox has served others before."""
@@ -75,18 +88,12 @@ class Sandbox:
 
 def launch_sandbox(state: Path, *options: str) -> Sandbox:
     """Start a sandbox that checks requests against the published documents."""
-    command = [
-        sys.executable,
-        "-m",
-        "vlures.sandbox",
-        "--validate-specs",
-        "--until-stdin-closes",
-        "--state",
-        str(state),
-    ]
-    process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
+    from tests.warm import start_sandbox
+
+    said = state.with_name(f"{state.name}-said-{uuid4().hex[:8]}")
+    process = start_sandbox(said, "--validate-specs", "--until-stdin-closes", "--state", str(state), *options)
+    wait_until(process, lambda: process.out.read_text().endswith("\n"))
+    line = process.out.read_text()
     assert "listening on" in line, line
     return Sandbox(line.split()[-1], process, state)
 
@@ -208,12 +215,21 @@ class Command:
         return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
-def wait_until(process: subprocess.Popen[str], is_reached: Callable[[], bool]) -> None:
+def wait_until(process: Process | subprocess.Popen[str], is_reached: Callable[[], bool]) -> None:
     """Watch a running command until something is reached, without taking the processor from it."""
     while not is_reached():
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.02)
             pytest.fail(f"the command ended before that: {process.communicate()}")
+
+
+def size_of_checkpoints(output_folder: Path) -> int:
+    """Bytes of a run's checkpoints and journal; a file may be replaced meanwhile."""
+    total = 0
+    for path in output_folder.glob("checkpoints_*/*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 @pytest.fixture
@@ -224,8 +240,9 @@ def vlures(tmp_path: Path, request: pytest.FixtureRequest) -> Command:
     """
     folder = tmp_path / "work"
     make_dataset(folder / "data", samples=6, texts=5)
+    environment = {"HOME": str(tmp_path / "home")}  # no test leaves a file in a real one
     if request.node.get_closest_marker("warm") is None:
-        return Command(folder)
+        return Command(folder, environment)
     from tests.warm import WarmCommand
 
-    return WarmCommand(folder)
+    return WarmCommand(folder, environment)

@@ -209,7 +209,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("program", [PLAIN, NESTED], ids=["no loop", "a running loop"])
 def test_an_interrupted_run_waits_for_what_is_paid(work: Command, shared_sandbox: Sandbox, program: str) -> None:
-    shared_sandbox.show("latency@gemini:seconds=0.2")
+    shared_sandbox.show("latency@gemini:seconds=1")
     options = {**OPTIONS, "languages": ["Jp", "Sw"], "tasks": "1-5", "concurrency": 5}
     (work.folder / "run.toml").write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in options.items()))
     process = subprocess.Popen(
@@ -320,6 +320,13 @@ def test_a_run_that_is_not_there_is_one_sentence(finished: Path, outputs: Any, w
         with pytest.raises(vlures.VluresError) as caught:
             call()
         assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_what_is_no_time_is_an_empty_place(finished: Path) -> None:
+    path = next(Path("outputs/sandbox-x").glob("checkpoints_*/checkpoint_*.jsonl"))
+    path.write_text(re.sub(r'"time":"[^"]*"', '"time":"yesterday"', path.read_text("utf-8"), count=1), "utf-8")
+    table = vlures.load("outputs/sandbox-x")
+    assert table["time"].isna().sum() == 1
 
 
 def test_without_pandas_the_extra_is_named(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from io import BufferedWriter
+from io import BufferedWriter, StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import REPOSITORY, Command
-from vlures.cli import call, commands
-from vlures.config import FIELDS, GROUPS, RunConfig, load_config
+from vlures.cli import call, commands, main
+from vlures.config import FIELDS, GROUPS, RunConfig, check_address, load_config
+from vlures.errors import UsageError
 from vlures.provenance import tabulate_config, write_toml
 from vlures.starter import lay_out
 
@@ -150,6 +152,21 @@ def test_a_shell_that_reads_the_script_completes(study: Command) -> None:
     assert ended.stdout.splitlines() == [f"1,{task}" for task in range(2, 9)], ended
 
 
+def test_an_interruption_while_the_command_is_ending_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(StringIO):
+        def write(self, _: str) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stderr", Interrupting())
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["nonsense"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_script(shell: str, terminal: Any) -> None:
     script = terminal("completion", shell)
@@ -163,7 +180,7 @@ def test_each_shell_has_a_script(shell: str, terminal: Any) -> None:
 
 def test_every_option_is_shown_with_where_it_came_from_and_no_key(vlures: Command) -> None:
     (vlures.folder / "run.toml").write_text('backend = "gemini"\nlimit = 5\nconcurrency = 3\ndataset = "data"\n')
-    (vlures.folder / ".env").write_text("GOOGLE_API_KEY=sk-in-file\nGOOGLE_GEMINI_BASE_URL=http://me:sk-in-url@h:1/x\n")
+    (vlures.folder / ".env").write_text("GOOGLE_API_KEY=sk-in-file\nGOOGLE_GEMINI_BASE_URL=http://h:1/x\n")
     vlures.environment = {"OPENAI_API_KEY": "sk-in-environment", "GEMINI_API_KEY": ""}
     show = ["config", "show", "-c", "run.toml", "--limit", "7", "--no-canary", "--tasks", "1-3,8", "--output", "o" * 99]
     table = vlures(*show)
@@ -179,7 +196,7 @@ def test_every_option_is_shown_with_where_it_came_from_and_no_key(vlures: Comman
     assert rows["canary"] == "false --no-canary"
     assert rows["tasks"] == "1-3, 8 --tasks"
     assert rows["dataset"] == "data run.toml"
-    assert rows["base_url"] == "http://…@h:1/x GOOGLE_GEMINI_BASE_URL, in .env"
+    assert rows["base_url"] == "http://h:1/x GOOGLE_GEMINI_BASE_URL, in .env"
     assert rows["seed"] == "– default"
     assert set(FIELDS) <= rows.keys()
 
@@ -216,17 +233,54 @@ def test_a_rehearsal_says_that_the_sandbox_answers() -> None:
 )
 def test_what_may_be_a_secret_in_an_address_is_shown_nowhere(tmp_path: Path, address: str, shown: str) -> None:
     values = {"base_url": "http://host/v1", "image_url_template": address, "image_transport": "url"}
-    for name, options in (("image_url_template", values), ("base_url", {"base_url": address})):
-        config = load_config(None, options)
-        table, as_toml = tabulate_config(config, {}, {}), write_toml(config, {})
-        assert re.search(rf"^{name} +{re.escape(shown)} +", table, re.MULTILINE), table
-        assert "sk-" not in table + as_toml
-        left_out = f"# {name} may hold a secret, so it is left out; give it with --{name.replace('_', '-')}"
-        assert (left_out in as_toml) == (shown != address)
-        file = tmp_path / f"{name}.toml"
-        file.write_text(as_toml, encoding="utf-8")
-        again = {} if shown == address else {name: address}
-        assert load_config(file, again) == config
+    config = load_config(None, values)
+    table, as_toml = tabulate_config(config, {}, {}), write_toml(config, {})
+    assert re.search(rf"^image_url_template +{re.escape(shown)} +", table, re.MULTILINE), table
+    assert "sk-" not in table + as_toml
+    left_out = "# image_url_template may hold a secret, so it is left out; give it with --image-url-template"
+    assert (left_out in as_toml) == (shown != address)
+    file = tmp_path / "run.toml"
+    file.write_text(as_toml, encoding="utf-8")
+    again = {} if shown == address else {"image_url_template": address}
+    assert load_config(file, again) == config
+
+
+SECRET_ADDRESSES = [
+    "http://u:sk-p@sk-ss@host/v1?key=sk-key#sk-x",
+    "https://sk-user@host/v1",
+    "https://host/v1?api_key=sk-x",
+    "https://host/v1#sk-x",
+    "sk-x@host/v1",
+    "https://u:sk-x@",
+    "https://u:sk-x@host:0/v1",
+]
+
+
+@pytest.mark.parametrize("address", SECRET_ADDRESSES)
+def test_no_place_of_an_address_may_hold_a_secret(address: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check_address(address, "--base-url")
+    assert "sk-" not in str(refused.value)
+
+
+@pytest.mark.parametrize("way", ["--base-url", "run.toml", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "HF_ENDPOINT"])
+@pytest.mark.warm
+def test_an_address_with_a_password_or_a_key_is_refused_and_not_shown(vlures: Command, way: str) -> None:
+    address = SECRET_ADDRESSES[0]
+    vlures.environment = {"OPENAI_API_KEY": "key", "GOOGLE_API_KEY": "key"}
+    backend = "gemini" if way.startswith("GOOGLE") else "openai"
+    command = ["run", "--backend", backend, "--mode", "live", "--dataset", "data"]
+    if way == "--base-url":
+        command += [way, address]
+    elif way == "run.toml":
+        (vlures.folder / way).write_text(f'base_url = "{address}"\n')
+        command += ["-c", way]
+    else:
+        vlures.environment[way] = address
+    ended = vlures(*(["fetch", "--yes"] if way == "HF_ENDPOINT" else command))
+    assert ended.code == 2, ended
+    assert "sk-" not in ended.out + ended.err
+    assert not list(vlures.folder.glob("outputs/*/*/run.json"))
 
 
 def test_what_is_wrong_is_one_sentence(vlures: Command) -> None:

@@ -65,6 +65,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         samples = [3, 4]
         text_encoding = "latin-1"
         skip_problems = true
+        follow_links = true
         temperature = 1
         top_p = 0.9
         max_output_tokens = 800
@@ -75,6 +76,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         thinking_level = "high"
         thinking_budget = -1
         thinking_summary = true
+        keep_think_tags = true
         output = "elsewhere"
         redo = ["truncated"]
         stale = "keep"
@@ -94,6 +96,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         retry_budget_s = 100
         first_contact_s = 1
         doubt_patience_s = 2
+        result_patience_s = 3
         base_url = "http://127.0.0.1:1/v1"
         sandbox = true
         forget_lost = true

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import resource
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image as Pillow
 from pyarrow.parquet import write_table
 
-from tests.conftest import Command
+from tests.conftest import Command, make_dataset
 from vlures.benchmark import load_benchmark, load_datasets
 from vlures.config import load_config
 from vlures.dataset import Selection, load_dataset
@@ -547,3 +549,77 @@ def test_an_id_below_zero_is_none(tmp_path: Path, kind: str) -> None:
         {},
         [True],
     )
+
+
+# Tables that are no tables
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("metadata.jsonl", '{"file_name": "'), ("metadata.csv", "file_name,text\n")]
+)
+def test_a_line_without_an_end_is_no_row(tmp_path: Path, name: str, form: str) -> None:
+    path = tmp_path / name
+    path.write_text(form)
+    with path.open("ab") as file:
+        file.truncate(100_000_000_000)
+    with pytest.raises(VluresError, match=rf"{name}, line [12], has more than 64,000,000 bytes, so it is no row"):
+        load_dataset(tmp_path)
+
+
+def test_an_article_beyond_any_length_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    make_dataset(tmp_path, samples=2, texts=0)
+    rows = [{"file_name": "image1.png", "text": "x" * 16_000_001}, {"file_name": "image2.png", "text": "short"}]
+    (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset = load_dataset(tmp_path)
+    assert [problem.reason for problem in dataset.errors] == [
+        "its text has 16,000,001 characters, and no more than 16,000,000 are read"
+    ]
+    assert [sample.text for sample in dataset.samples] == [None, "short"]
+
+
+def test_rows_without_number_in_a_few_bytes_are_not_gone_through(tmp_path: Path) -> None:
+    rows = 2_000_000
+    names = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["image1.png"]))
+    write_table(pa.table({"file_name": names, "text": names}), tmp_path / "metadata.parquet")
+    with pytest.raises(VluresError, match=r"declares 2,000,000 rows in [0-9,]+ bytes"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its memory")
+@pytest.mark.parametrize("column", ["file_name", "text"])
+def test_a_value_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, column: str) -> None:
+    """512 rows are read at a time, each of which is 10 MB, in a file of some kilobytes."""
+    make_dataset(tmp_path, samples=1, texts=0)
+    rows = 600
+    numbers = [f"image{number}.png" for number in range(1, rows + 1)]
+    large = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 10_000_000]))
+    columns = {"file_name": numbers, "text": numbers} | {column: large}
+    write_table(pa.table(columns), tmp_path / "metadata.parquet", compression="zstd")
+    assert (tmp_path / "metadata.parquet").stat().st_size < 100_000
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(VluresError, match="would take more than 700,000,000 bytes of memory"):
+        load_dataset(tmp_path)
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+
+
+def test_a_table_of_thousands_of_columns_is_read_for_those_that_matter(tmp_path: Path) -> None:
+    make_dataset(tmp_path, samples=1, texts=0)
+    for number, is_taken in ((1_000, True), (10_000, False)):
+        columns = {"file_name": ["image1.png"], "text": ["a"]} | {f"c{at}": [1] for at in range(number)}
+        write_table(pa.table(columns), tmp_path / "metadata.parquet")
+        if is_taken:
+            assert load_dataset(tmp_path).samples[0].text == "a"
+        else:
+            with pytest.raises(VluresError, match="has 10,002 columns"):
+                load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_table_of_millions_of_columns_is_refused_before_it_is_looked_through(tmp_path: Path, suffix: str) -> None:
+    make_dataset(tmp_path, samples=1, texts=0)
+    names = ["file_name", "text", *(f"c{number}" for number in range(2_000_000))]
+    row = dict.fromkeys(names, "image1.png")
+    text = json.dumps(row) if suffix == "jsonl" else f"{','.join(names)}\n{','.join(row.values())}"
+    (tmp_path / f"metadata.{suffix}").write_text(f"{text}\n", encoding="utf-8")
+    with pytest.raises(VluresError, match="has 2,000,002 columns"):
+        load_dataset(tmp_path)

@@ -1,176 +1,232 @@
-"""How fast requests leave, against providers that exist only on paper: their clock is a number, so an hour is nothing."""
+"""How fast requests leave, against providers that exist only on paper (`paper_provider.py`).
 
-import heapq
+`VLURES_FLOW_GRID=wide` tries several hundred limits instead of some dozens.
+"""
+
 import math
+import os
 import random
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.paper_provider import Bucket, Fixed, Limit, Outcome, Sliding, World, play
 from vlures.backends.flow import Flow
 
-START_S = 0.0013
-"""What it takes to build and send a request, in the best of cases."""
+WIDE = os.environ.get("VLURES_FLOW_GRID") == "wide"
+LEAST_USED, MOST_REFUSED = 0.9, 0.05
+
+Latency = Callable[[random.Random], float]
 
 
-@dataclass
-class Bucket:
-    """Lets so many a second pass, and so many at once; says nothing about it."""
-
-    a_second: float
-    at_once: float
-    level: float = math.inf
-    at: float = 0.0
-
-    def ask(self, now: float) -> tuple[bool, float | None]:
-        self.level = min(self.at_once, self.level + (now - self.at) * self.a_second)
-        self.at = now
-        self.level -= (passed := self.level >= 1)
-        return passed, None
+def constant(seconds: float) -> Latency:
+    return lambda chance: seconds
 
 
-@dataclass
-class Minute:
-    """Lets so many pass in any minute, and says when to come back, if it does. Some count what they refuse, too."""
-
-    most: int
-    tells: bool
-    counts_refused: bool = False
-    passed: deque[float] = field(default_factory=deque)
-
-    def ask(self, now: float) -> tuple[bool, float | None]:
-        while self.passed and self.passed[0] <= now - 60:
-            self.passed.popleft()
-        if len(self.passed) < self.most:
-            self.passed.append(now)
-            return True, None
-        if self.counts_refused:
-            self.passed.append(now)
-        return False, self.passed[max(0, len(self.passed) - self.most)] + 60 - now if self.tells else None
+def spread(middle_s: float) -> Latency:
+    """Log-normal: one in twenty takes more than three times the middle."""
+    return lambda chance: min(20 * middle_s, middle_s * math.exp(chance.gauss(0, 0.7)))
 
 
-@dataclass
-class Outcome:
-    took_s: float
-    sent: int
-    refusals: list[float]
-    most_in_flight: int
+LIMITS: dict[str, Callable[[float, float], Limit]] = {
+    "sliding": lambda a_second, window_s: Sliding(round(a_second * window_s), window_s),
+    "sliding, strict": lambda a_second, window_s: Sliding(round(a_second * window_s), window_s, strict=True),
+    "fixed": lambda a_second, window_s: Fixed(round(a_second * window_s), window_s, 0.37 * window_s),
+    "bucket": lambda a_second, window_s: Bucket(a_second, a_second * window_s),
+    "small bucket": lambda a_second, window_s: Bucket(a_second, 10),
+}
+USERS = {  # latency, its middle in seconds, calls at a time
+    "50 ms, 20": (constant(0.05), 0.05, 20),
+    "200 ms, 64": (constant(0.2), 0.2, 64),
+    "about 1 s, 100": (spread(1.0), 1.0, 100),
+    "about 2 s, 400": (spread(2.0), 2.0, 400),
+    "30 s, 400": (constant(30.0), 30.0, 400),
+}
+GRID = [
+    (kind, a_second, window_s, user)
+    for kind in LIMITS
+    for window_s in (1.0, 10.0, 60.0)
+    for a_second in ((3, 5, 10, 20, 50, 100, 200) if WIDE else (3, 10, 50))
+    for number, (user, (_, middle_s, concurrency)) in enumerate(USERS.items())
+    if concurrency / middle_s > 1.3 * a_second
+    and not (kind == "sliding, strict" and a_second * window_s < 10)
+    and (WIDE or (number + round(window_s) + round(a_second)) % 3 == 0)
+]
 
 
-def play(
-    limiter: Bucket | Minute,
-    requests: int,
-    concurrency: int,
-    latency_s: Callable[[], float],
-    refusal_s: float = 0.003,
-    start_s: float = START_S,
-) -> Outcome:
-    """Send requests as the live driver does, those that were refused again after 0.5 s, doubled each time."""
-    flow, chance = Flow(concurrency), random.Random(7)
-    now, sent, most_in_flight = 0.0, 0, 0
-    replies: list[tuple[float, int, bool, int, float, float | None]] = []
-    aside: list[tuple[float, int]] = []
-    attempts = [0] * requests
-    begun = answered = in_flight = 0
-    refusals: list[float] = []
-    while answered < requests:
-        while replies and replies[0][0] <= now:
-            moment, _, passed, number, left, after_s = heapq.heappop(replies)
-            in_flight -= 1
-            if passed:
-                flow.answered(moment, left)
-                answered += 1
-            else:
-                refusals.append(moment)
-                flow.refused(moment, left, after_s)
-                attempts[number] += 1
-                wait = max(after_s or 0, min(30, 0.5 * 2 ** (attempts[number] - 1)) + chance.random() * 0.5)
-                heapq.heappush(aside, (moment + wait, number))
-        ready = bool(aside) and aside[0][0] <= now
-        anyone = ready or (begun < requests and len(aside) < concurrency)
-        wait = flow.wait_s(now, in_flight)
-        if anyone and wait <= 0:
-            number = heapq.heappop(aside)[1] if ready else begun
-            begun += not ready
-            flow.started(now)
-            passed, after_s = limiter.ask(now)
-            reply_at = now + (latency_s() if passed else refusal_s)
-            heapq.heappush(replies, (reply_at, sent, passed, number, now, after_s))
-            sent, in_flight = sent + 1, in_flight + 1
-            most_in_flight = max(most_in_flight, in_flight)
-            now += start_s
-        else:
-            moments = [replies[0][0]] if replies else []
-            moments += [now + wait] if anyone and wait < math.inf else []
-            moments += [aside[0][0]] if aside and not ready else []
-            now = max(min(moments, default=now), now + 1e-6)
-    return Outcome(now, sent, refusals, most_in_flight)
+def long_enough(limit: Limit, window_s: float) -> float:
+    """Several windows, and several hundred requests."""
+    return max((30 if WIDE else 8) * window_s, 600 / limit.a_second)
 
 
-def steady() -> float:
-    return 0.2
+def check(outcome: Outcome, a_second: float, since: float, until: float) -> None:
+    used, refused = outcome.admitted_a_second(since, until) / a_second, outcome.refused_share(since, until)
+    assert used >= LEAST_USED, f"{used:.1%} used, {refused:.1%} refused"
+    assert refused <= MOST_REFUSED, f"{used:.1%} used, {refused:.1%} refused"
 
 
-def test_without_a_limit_the_whole_concurrency_is_used_from_the_start() -> None:
-    outcome = play(Bucket(1e9, 1e9), 1_000, 100, steady)
-    assert outcome.most_in_flight == 100
-    assert outcome.took_s < 1.1 * 2
-    assert outcome.refusals == []
+# Limits that are not told
+
+
+@pytest.mark.parametrize(("kind", "a_second", "window_s", "user"), GRID)
+def test_a_limit_that_is_not_told_is_used_and_seldom_run_into(
+    kind: str, a_second: float, window_s: float, user: str
+) -> None:
+    limit = LIMITS[kind](a_second, window_s)
+    latency_s, _, concurrency = USERS[user]
+    lasts_s = long_enough(limit, window_s)
+    outcome = play(limit, World(latency_s), concurrency, lasts_s=lasts_s)
+    check(outcome, a_second, 2 * window_s, lasts_s)
+
+
+@given(
+    kind=st.sampled_from(["sliding", "fixed", "bucket"]),
+    a_second=st.floats(2, 100),
+    window_s=st.floats(1, 60),
+    latency_s=st.floats(0.05, 5),
+    spare=st.floats(1.5, 5),
+    refusal_s=st.floats(0.002, 0.1),
+    seed=st.integers(0, 1_000),
+)
+@example(kind="fixed", a_second=70.9, window_s=24.4, latency_s=3.1, spare=2.0, refusal_s=0.0625, seed=0)
+@example(kind="sliding", a_second=10, window_s=10, latency_s=1, spare=2, refusal_s=0.02, seed=0)
+@settings(deadline=None, max_examples=300 if WIDE else 8, derandomize=not WIDE)
+def test_any_limit_of_a_few_requests_is(
+    kind: str, a_second: float, window_s: float, latency_s: float, spare: float, refusal_s: float, seed: int
+) -> None:
+    a_second = max(a_second, 5 / window_s)
+    limit = LIMITS[kind](a_second, window_s)
+    concurrency = min(400, max(5, math.ceil(spare * limit.a_second * latency_s * 1.3)))
+    if concurrency / (1.3 * latency_s) < 1.2 * limit.a_second:
+        return  # out of reach of so few calls
+    lasts_s = long_enough(limit, window_s)
+    world = World(spread(latency_s), refusal_s=refusal_s, on_the_way_s=refusal_s / 4)
+    outcome = play(limit, world, concurrency, lasts_s=lasts_s, seed=seed)
+    check(outcome, limit.a_second, 2 * window_s + 5, lasts_s)
 
 
 @pytest.mark.parametrize("start_s", [0.0013, 0.005, 0.01])
 @pytest.mark.parametrize("refusal_s", [0.003, 0.05])
-def test_a_limit_that_nobody_tells_of_is_found_and_used(refusal_s: float, start_s: float) -> None:
-    outcome = play(Bucket(100, 10), 1_000, 64, steady, refusal_s, start_s)
+def test_a_small_bucket_is_found_from_the_first_second_on(refusal_s: float, start_s: float) -> None:
+    world = World(constant(0.2), refusal_s=refusal_s, start_s=start_s)
+    outcome = play(Bucket(100, 10), world, 64, requests=1_000)
     assert outcome.took_s <= 1.1 * 10
-    assert len(outcome.refusals) <= 60
+    assert len(outcome.refused) <= 80
 
 
-@pytest.mark.parametrize(
-    "limiter",
-    [
-        Minute(600, tells=True),
-        Minute(600, tells=True, counts_refused=True),
-        Minute(600, tells=False),
-        Bucket(10, 10),
-    ],
-    ids=["a minute, told", "a minute, told and strict", "a minute, untold", "a bucket"],
-)
-def test_a_limit_of_600_a_minute_is_used_and_seldom_run_into(limiter: Minute | Bucket) -> None:
-    outcome = play(limiter, 1_500, 20, steady)
-    late = [moment for moment in outcome.refusals if moment > 30]
-    assert 1_500 / outcome.took_s * 60 >= 0.9 * 600
-    assert len(late) <= 0.025 * 1_500
+@pytest.mark.parametrize("kind", ["sliding", "fixed", "bucket"])
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_a_limit_that_changes_is_found_again(kind: str, factor: float) -> None:
+    changes_at = 110.0
+    world = World(constant(0.2), changes=((changes_at, factor),))
+    outcome = play(LIMITS[kind](10, 10), world, 100, lasts_s=changes_at + 140)
+    check(outcome, 10, 20, changes_at)
+    check(outcome, 10 * factor, changes_at + 40, changes_at + 140)
 
 
-def test_a_start_within_a_minute_that_others_have_used_up_tells_nothing_of_the_limit() -> None:
-    limiter = Minute(600, tells=True)
-    limiter.passed.extend(-20.0 + number * 0.01 for number in range(600))
-    outcome = play(limiter, 1_200, 20, steady)
-    assert outcome.took_s < 40 + 2 * 60
-    assert len(outcome.refusals) <= 40
-
-
-def test_latencies_that_differ_widely_change_nothing_about_that() -> None:
-    chance = random.Random(3)
-    outcome = play(Bucket(100, 10), 1_000, 64, lambda: min(2.0, max(0.05, chance.lognormvariate(-1.2, 0.7))))
-    assert outcome.took_s <= 10 + 2
-    assert len(outcome.refusals) <= 60
-
-
-def test_a_provider_that_gets_faster_again_is_found_to_be() -> None:
-    limiter = Bucket(10, 10)
-
-    def latency_s() -> float:
-        limiter.a_second = 10 if limiter.at < 30 else 1_000
-        return 0.2
-
-    outcome = play(limiter, 3_000, 50, latency_s)
+def test_a_provider_that_gets_much_faster_is_found_to_be() -> None:
+    outcome = play(Bucket(10, 10), World(constant(0.2), changes=((30.0, 100.0),)), 50, requests=3_000)
     assert outcome.took_s < 150  # at 10 a second it would be 300
+
+
+# Hints
+
+
+HINTS: dict[str, Callable[[float], float | None]] = {
+    "exact": lambda wait_s: wait_s,
+    "whole seconds": lambda wait_s: float(int(wait_s) + 1),
+    "too short": lambda wait_s: wait_s / 3,
+    "0": lambda wait_s: 0.0,
+    "always 1 s": lambda wait_s: 1.0,
+}
+
+
+@pytest.mark.parametrize("hint", HINTS)
+@pytest.mark.parametrize("window_s", [10.0, 60.0])
+@pytest.mark.parametrize("kind", ["sliding", "sliding, strict", "fixed"])
+def test_a_hint_is_obeyed_and_right_or_wrong_the_limit_is_used(kind: str, window_s: float, hint: str) -> None:
+    limit = LIMITS[kind](10, window_s)
+    outcome = play(limit, World(constant(0.2), hint=HINTS[hint]), 50, lasts_s=10 * window_s)
+    check(outcome, 10, 2 * window_s, 10 * window_s)
+
+
+def test_a_hint_that_always_exaggerates_costs_its_pauses_only() -> None:
+    outcome = play(Sliding(100, 10), World(constant(0.2), hint=lambda wait_s: 10.0), 50, lasts_s=600)
+    assert outcome.admitted_a_second(200, 600) >= 0.85 * 10
+
+
+def test_a_pause_holds_everybody_and_what_was_taken_before_it_tells_the_rate() -> None:
+    flow = Flow(50)
+    for number in range(120):
+        flow.started(number * 0.01)
+        flow.answered(number * 0.01 + 0.2, number * 0.01)
+    flow.started(1.9)
+    flow.refused(2.0, 1.9, after_s=58.0)
+    assert flow.wait_s(2.0, 0) == 58.0
+    flow.started(60.0)
+    flow.answered(60.2, 60.0)
+    assert flow.rate == pytest.approx(120 / 60, rel=0.06)
+
+
+@pytest.mark.parametrize("hint", [None, lambda wait_s: wait_s], ids=["silent", "told"])
+def test_a_start_within_a_minute_that_others_have_used_up_tells_nothing_of_the_limit(
+    hint: Callable[[float], float | None] | None,
+) -> None:
+    limit = Fixed(600, 60, phase_s=20.0, number=0, used=600)
+    outcome = play(limit, World(constant(0.2), hint=hint or (lambda wait_s: None)), 20, requests=1_200)
+    assert outcome.took_s < 1.05 * (40 + 2 * 60)
+    assert len(outcome.refused) <= 80
+
+
+# Where the limit is not what holds requests back
+
+
+def test_without_a_limit_the_whole_concurrency_is_used_from_the_start() -> None:
+    outcome = play(Bucket(1e9, 1e9), World(constant(0.2)), 100, requests=1_000)
+    assert outcome.most_in_flight == 100
+    assert outcome.took_s < 1.1 * 2
+    assert outcome.refused == []
+
+
+@pytest.mark.parametrize("limit", [Sliding(450, 10), Sliding(60, 1), Fixed(2_600, 60)], ids=repr)
+def test_a_limit_that_is_hardly_reached_costs_next_to_nothing(limit: Limit) -> None:
+    free = play(Bucket(1e9, 1e9), World(spread(1.0)), 50, lasts_s=200)
+    outcome = play(limit, World(spread(1.0)), 50, lasts_s=200)
+    assert len(outcome.admitted) >= 0.95 * len(free.admitted)
+    assert len(outcome.refused) <= 0.03 * len(free.admitted)
+
+
+def test_a_mishap_in_a_hundred_costs_little() -> None:
+    outcome = play(Bucket(1e9, 1e9), World(constant(1.0), mishaps=0.01), 50, lasts_s=400)
+    assert outcome.admitted_a_second(100, 400) >= 0.9 * 50
+
+
+def evenly(a_second: float) -> Iterator[float]:
+    moment = 0.0
+    while True:
+        moment += 1 / a_second
+        yield moment
+
+
+@pytest.mark.parametrize("kind", ["sliding", "fixed", "bucket"])
+def test_what_others_leave_of_a_limit_is_used(kind: str) -> None:
+    outcome = play(LIMITS[kind](10, 10), World(constant(0.2), others=evenly(4)), 64, lasts_s=300)
+    check(outcome, 6, 20, 300)
+
+
+@pytest.mark.parametrize("kind", ["sliding", "fixed", "small bucket"])
+def test_a_process_that_was_stopped_sends_no_burst_when_it_goes_on(kind: str) -> None:
+    world = World(constant(0.2), stops=((100.0, 300.0),))
+    outcome = play(LIMITS[kind](10, 10), world, 64, lasts_s=600)
+    arrived = sorted(outcome.admitted + outcome.refused)
+    after = [moment for moment in arrived if moment >= 400]
+    assert all(later - earlier >= 0.5 for earlier, later in zip(after, after[10:], strict=False))
+    check(outcome, 10, 400, 600)
+
+
+# The window
 
 
 def test_an_overload_halves_the_window_once_for_all_that_was_in_flight_and_answers_bring_it_back() -> None:
@@ -187,15 +243,11 @@ def test_an_overload_halves_the_window_once_for_all_that_was_in_flight_and_answe
     assert flow.window == 40
 
 
-def test_a_pause_holds_everybody_and_what_was_taken_before_it_tells_the_rate() -> None:
-    flow = Flow(50)
-    for number in range(120):
-        flow.started(number * 0.01)
-        flow.answered(number * 0.01 + 0.2, number * 0.01)
-    flow.started(1.9)
-    flow.refused(2.0, 1.9, after_s=58.0)
-    assert flow.wait_s(2.0, 0) == 58.0
-    assert flow.rate == pytest.approx(120 / 60)
+def test_a_refusal_leaves_the_window_alone() -> None:
+    flow = Flow(300)
+    flow.started(0.0)
+    flow.refused(0.1, 0.0, None)
+    assert flow.window == 300
 
 
 EVENTS = st.lists(

@@ -15,7 +15,8 @@ from google.genai.errors import APIError, ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vlures.backends.batch import BatchState
+from vlures.backends.batch_client import BatchState
+from vlures.backends.batch_results import Findings, why_incomplete
 from vlures.backends.gemini.batch import GeminiBatch
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content
@@ -117,12 +118,13 @@ def candidate(finish_reason: str | None, *parts: Any) -> dict[str, Any]:
         pytest.param(candidate("SAFETY"), "refused", None, None, id="withheld"),
         pytest.param({"promptFeedback": {"blockReason": "OTHER"}}, "refused", None, None, id="blocked"),
         pytest.param(candidate("STOP"), "failed", None, "empty answer", id="stopped without a word"),
-        pytest.param(candidate("OTHER", {"text": "x"}), "failed", None, "empty answer", id="another reason"),
+        pytest.param(candidate("OTHER", {"text": "x"}), "ok", "x", None, id="another reason"),
+        pytest.param(candidate("OTHER"), "failed", None, "empty answer", id="another reason without text"),
         pytest.param({"candidates": []}, "failed", None, "empty answer", id="no candidates"),
         pytest.param({"candidates": "x"}, "failed", None, "empty answer", id="candidates that are none"),
-        pytest.param({}, "failed", None, "empty answer", id="an empty reply"),
-        pytest.param(None, "failed", None, "empty answer", id="no reply"),
-        pytest.param("x", "failed", None, "empty answer", id="a reply that is a text"),
+        pytest.param({}, "failed", None, "blank result", id="an empty reply"),
+        pytest.param(None, "failed", None, "blank result", id="no reply"),
+        pytest.param("x", "failed", None, "blank result", id="a reply that is a text"),
     ],
 )
 def test_what_is_no_full_answer_is_a_status_and_never_a_text(
@@ -255,6 +257,10 @@ def operation(state: str, done: bool = False, **facts: Any) -> dict[str, Any]:
 OUTPUT = {"responsesFile": "files/batch-out"}
 
 
+def without_metadata(item: dict[str, Any]) -> dict[str, Any]:
+    return {"key": item["metadata"]["key"], "response": item["response"]}
+
+
 @pytest.mark.parametrize("prefix", ["BATCH_STATE_", "JOB_STATE_"])
 @pytest.mark.parametrize(
     "state", ["QUEUED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "UPDATING", "UNSPECIFIED", "SOMETHING_NEW"]
@@ -262,7 +268,10 @@ OUTPUT = {"responsesFile": "files/batch-out"}
 def test_a_batch_under_way_has_not_ended_and_shows_its_state(prefix: str, state: str) -> None:
     stats = {"requestCount": "9", "successfulRequestCount": "3", "failedRequestCount": "2", "pendingRequestCount": "4"}
     batch = read_batch(BATCH, operation(prefix + state, batchStats=stats))
-    assert batch == BatchState(BATCH, state.lower(), ended=False, done=5, total=9)
+    is_new = state == "SOMETHING_NEW"
+    assert batch == BatchState(
+        BATCH, state.lower(), ended=False, done=5, answered=3, total=9, is_known=not is_new, is_exhaustive=is_new
+    )
 
 
 @pytest.mark.parametrize(
@@ -278,15 +287,52 @@ def test_results_are_read_for_every_end(state: str, where: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("state", ["SUCCEEDED", "PARTIALLY_SUCCEEDED"])
-def test_paid_answers_without_a_file_are_not_asked_for_again_but_lost(state: str) -> None:
-    stats = {"requestCount": "9", "successfulRequestCount": "9"}
-    assert not read_batch(BATCH, operation(f"JOB_STATE_{state}")).ended, "the file may be about to come"
-    for ended in (operation(f"JOB_STATE_{state}", done=True), operation(f"JOB_STATE_{state}", True, batchStats=stats)):
-        with pytest.raises(NotFound):
-            read_batch(BATCH, ended)
-    nothing = {"requestCount": "9", "failedRequestCount": "9"}
-    batch = read_batch(BATCH, operation(f"JOB_STATE_{state}", done=True, batchStats=nothing))
+@pytest.mark.parametrize("counted", [{}, {"successfulRequestCount": "9"}, {"failedRequestCount": "9"}])
+@pytest.mark.parametrize("done", [True, False])
+def test_a_batch_that_names_no_file_yet_has_results_all_the_same(state: str, counted: Any, done: bool) -> None:
+    stats = {"requestCount": "9", **counted}
+    batch = read_batch(BATCH, operation(f"JOB_STATE_{state}", done=done, batchStats=stats))
     assert (batch.ended, batch.result_files, batch.problem) == (True, (), None)
+    assert why_incomplete(batch, 9, Findings(0, 0)) == "0 of 9 results can be read"
+
+
+ANSWERS = [
+    {"response": {"candidates": [{"content": {"parts": [{"text": f"answer {n}"}]}, "finishReason": "STOP"}]}}
+    | {"metadata": {"key": f"key-{n}"}}
+    for n in range(3)
+]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"output": {"inlinedResponses": {"inlinedResponses": ANSWERS}}},
+        {"response": {"inlinedResponses": {"inlinedResponses": ANSWERS}}},
+        {"response": {"inlinedResponses": ANSWERS}},
+        {"output": {"inlined_responses": {"inlined_responses": ANSWERS}}},
+        {"dest": {"inlined_responses": ANSWERS}},
+        {"output": {"inlinedResponses": ANSWERS}, "response": {"inlinedResponses": ANSWERS}},
+        {"output": {"inlinedResponses": [without_metadata(item) for item in ANSWERS]}},
+    ],
+)
+def test_answers_that_stand_in_the_batch_are_read_by_their_keys(facts: dict[str, Any]) -> None:
+    batch = read_batch(BATCH, operation("JOB_STATE_SUCCEEDED", done=True, **facts))
+    found = [read_result_line(line) for line in batch.inline_lines]
+    assert [(line.key, line.text) for line in found if line] == [(f"key-{n}", f"answer {n}") for n in range(3)]
+
+
+def test_an_answer_in_the_batch_without_a_key_belongs_to_no_request() -> None:
+    nameless = [{"response": item["response"]} for item in ANSWERS]
+    batch = read_batch(BATCH, operation("JOB_STATE_SUCCEEDED", done=True, output={"inlinedResponses": nameless}))
+    assert [read_result_line(line) for line in batch.inline_lines] == [None, None, None]
+
+
+@pytest.mark.parametrize("error", [None, {"code": 8, "message": "Too much."}, {"code": 13}])
+def test_a_state_of_a_later_version_is_no_reason_to_ask_again(error: Any) -> None:
+    facts = {"error": error} if error else {}
+    batch = read_batch(BATCH, operation("JOB_STATE_SOMETHING_NEW", done=True, **facts))
+    assert (batch.is_known, batch.problem) == (False, None)
+    assert why_incomplete(batch, 9, Findings(0, 0)) is not None
 
 
 @pytest.mark.parametrize(
@@ -303,7 +349,7 @@ def test_a_batch_that_came_to_nothing_leaves_its_requests_unanswered(state: str,
     assert (batch.ended, batch.result_files, batch.problem, batch.resubmit) == (True, (), None, resubmit)
 
 
-@pytest.mark.parametrize("state", ["BATCH_STATE_FAILED", "JOB_STATE_SOMETHING_NEW"])
+@pytest.mark.parametrize("state", ["BATCH_STATE_FAILED", "JOB_STATE_FAILED"])
 @pytest.mark.parametrize(
     ("error", "problem", "reason"),
     [
@@ -447,7 +493,7 @@ def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
 
 @pytest.fixture(scope="module")
 def client() -> GeminiBatch:
-    return GeminiBatch("key", None, "gemini-3.8-flash", summary=True)
+    return GeminiBatch("key", None, "gemini-3.8-flash", account="an account", summary=True)
 
 
 @given(article=st.text(st.characters(exclude_categories=["Cs"])))

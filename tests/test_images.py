@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import io
+import os
+import struct
 import tempfile
+import zlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +79,83 @@ def test_what_the_providers_do_not_take_is_refused_with_its_reason(tmp_path: Pat
     path.write_bytes(data)
     with pytest.raises(UnusableImage, match=reason):
         read_image(path)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_with(*chunks: bytes) -> bytes:
+    """The sound PNG with more chunks behind its header."""
+    return SOUND["PNG"][:33] + b"".join(chunks) + SOUND["PNG"][33:]
+
+
+LARGE = zlib.compress(b"\0" * 5_000_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(png_with(chunk(b"iCCP", b"profile\0\0" + LARGE)), id="colour profile of 5 MB"),
+        pytest.param(png_with(chunk(b"zTXt", b"Comment\0\0" + LARGE)), id="text of 5 MB"),
+        pytest.param(png_with(*[chunk(b"iTXt", b"Comment\0\1\0\0\0" + LARGE)] * 20), id="20 texts of 5 MB"),
+        pytest.param(png_with(chunk(b"iCCP", b"no profile"), chunk(b"tEXt", b"")), id="profile that is none"),
+        pytest.param(SOUND["JPEG"][:2] + b"\xff\xe1\xff\xff" + b"x" * 65533 + SOUND["JPEG"][2:], id="jpeg segment"),
+    ],
+)
+def test_what_is_packed_beside_the_pixels_makes_no_difference(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "1.png"
+    path.write_bytes(data)
+    image = read_image(path)
+    assert (image.width, image.height, image.size_bytes) == (7, 5, len(data))
+    assert read_bytes(image) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(png_with(chunk(b"teSt", b"") * 200_000), "more than 100,000 chunks", id="png of chunks"),
+        pytest.param(png_with(b"\xff\xff\xff\xfftEXt"), "not a picture", id="png chunk past the end"),
+        pytest.param(SOUND["JPEG"][:2] + b"\xff\xe1\0\2" * 200_000 + SOUND["JPEG"][2:], "segments", id="jpeg"),
+        pytest.param(SOUND["JPEG"][:3] + b"\xff" * 9_000_000 + SOUND["JPEG"][3:], "segments", id="jpeg of padding"),
+        pytest.param(SOUND["PNG"][:16] + b"\x7f\xff\xff\xff" * 2 + SOUND["PNG"][24:], "is not a pic", id="crc"),
+        pytest.param(
+            SOUND["PNG"][:8] + chunk(b"IHDR", b"\x7f\xff\xff\xff" * 2 + SOUND["PNG"][24:29]) + SOUND["PNG"][33:],
+            "more pixels than any provider takes",
+            id="png of 4e18 pixels",
+        ),
+        pytest.param(
+            b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0\2\0\0\0\xfe\x3f\0\xfe\x3f\0", "more pixels", id="webp of 2e8 pixels"
+        ),
+        pytest.param(
+            picture("GIF")[:-1] + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0" * 1_000_000 + b";",
+            "GIF",
+            id="gif of 1,000,000 frames",
+        ),
+    ],
+)
+def test_a_bomb_is_refused_without_being_unpacked(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "image1.jpg"
+    path.write_bytes(data)
+    with pytest.raises(UnusableImage, match=reason):
+        read_image(path)
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """A pipe without a writer would hold whoever opens it, and a device may never end."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    with (tmp_path / "sparse.jpg").open("wb") as file:
+        file.truncate(100_000_000_000)
+    for name, reason in (
+        ("pipe", "is a pipe"),
+        ("folder", "is a folder"),
+        ("zero", "a device"),
+        ("sparse", "has 100,000"),
+    ):
+        with pytest.raises(UnusableImage, match=reason):
+            read_image(tmp_path / f"{name}.jpg")
 
 
 def test_a_file_that_is_not_there_is_an_unusable_image(tmp_path: Path) -> None:

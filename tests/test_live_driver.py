@@ -156,6 +156,17 @@ def test_a_wait_longer_than_the_runs_patience_ends_it_with_the_time_to_come_back
         drive(provider, map(request, range(100)), tmp_path)
 
 
+def test_one_that_a_limit_refused_goes_first_when_the_limit_is_tried_again(tmp_path: Path) -> None:
+    async def reply(number: int, attempt: int) -> None:
+        if number == 0 and attempt == 1:
+            raise Retry("429 Too many.", code="429", signal="rate")
+        await asyncio.sleep(0.01)
+
+    provider = Provider(reply)
+    assert len(drive(provider, map(request, range(20)), tmp_path)) == 20
+    assert provider.asked.index(0, 1) <= 4
+
+
 def test_an_interruption_ends_the_wait_of_those_that_are_aside(tmp_path: Path) -> None:
     going = True
 
@@ -218,10 +229,13 @@ def test_a_fault_of_our_own_in_one_call_does_not_cost_the_others_their_answers(t
         await asyncio.sleep(0.05)
 
     provider = Provider(reply)
-    taken: list[Response] = []
-    with pytest.raises(OverflowError):
-        drive(provider, map(request, range(100)), tmp_path, taken=taken)
-    assert {"key-0", "key-1"} <= {response.key for response in taken}
+    responses = {response.key: response for response in drive(provider, map(request, range(100)), tmp_path)}
+    assert len(responses) == 100
+    failed = responses.pop("key-2")
+    assert failed.error is not None
+    assert (failed.status, failed.attempts, failed.error.code) == ("failed", 3, "unforeseen")
+    assert "OverflowError: date value out of range" in failed.error.message
+    assert {response.status for response in responses.values()} == {"ok"}
 
 
 def test_a_long_wait_for_one_request_alone_does_not_end_the_run(tmp_path: Path) -> None:

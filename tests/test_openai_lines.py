@@ -16,6 +16,7 @@ from vlures.backends.openai.batch import read_batch, read_result_line, write_lin
 from vlures.backends.openai.bodies import ENDPOINTS, make_bodies
 from vlures.backends.openai.chat import build_completion, read_completion
 from vlures.backends.openai.pictures import Picture
+from vlures.backends.outcomes import is_blank
 from vlures.config import RunConfig
 from vlures.records import Cell, Failure, Image, Prompt, Request, Response, Usage
 
@@ -152,12 +153,11 @@ def completion(finish_reason: str | None, **message: Any) -> dict[str, Any]:
         pytest.param(completion("stop"), "failed", None, "empty answer", id="stopped without a word"),
         pytest.param(completion("stop", content=""), "failed", None, "empty answer", id="an empty text"),
         pytest.param(completion(None), "failed", None, "empty answer", id="nothing at all"),
-        pytest.param(completion("something new", content="x"), "truncated", "x", "unknown end", id="unknown reason"),
+        pytest.param(completion("something new", content="x"), "ok", "x", None, id="unknown reason"),
         pytest.param(completion("STOP", content="x"), "ok", "x", None, id="another case"),
         pytest.param(completion("eos_token", content="x"), "ok", "x", None, id="another server's word"),
         pytest.param(COMPLETION | {"choices": []}, "failed", None, "empty answer", id="no choices"),
         pytest.param(COMPLETION | {"choices": None}, "failed", None, "empty answer", id="choices are null"),
-        pytest.param({}, "failed", None, "empty answer", id="an empty body"),
     ],
 )
 def test_what_is_no_full_answer_is_a_status_and_never_a_text(
@@ -166,7 +166,25 @@ def test_what_is_no_full_answer_is_a_status_and_never_a_text(
     for response in (read(changed(LINE, ("response.body", body))), read_completion(KEY, body)):
         assert (response.status, response.text) == (status, text)
         assert (response.error.code if response.error else None) == error
-        assert response.usage == (HEARD.usage if body else None), "what was paid is counted all the same"
+        assert response.usage == HEARD.usage, "what was paid is counted all the same"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {},
+        {"response": None, "error": None},
+        {"response": {"status_code": 200, "body": {}}},
+        {"response": {"status_code": 200, "body": None}, "error": None},
+        {"response": "a text"},
+        {"method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}},
+    ],
+)
+def test_a_line_that_says_nothing_of_its_request_is_blank(rest: dict[str, Any]) -> None:
+    response = read({"custom_id": KEY} | rest)
+    assert is_blank(response)
+    assert response.error
+    assert response.error.transient
 
 
 @pytest.mark.parametrize(
@@ -225,7 +243,6 @@ def never_ran(error: Any) -> dict[str, Any]:
         (never_ran({"code": "batch_cancelled", "message": "x"}), Failure("batch_cancelled", "x", transient=True)),
         (never_ran({"code": "insufficient_quota", "message": "x"}), Failure("insufficient_quota", "x", False)),
         (never_ran("a sentence"), Failure("no code", "a sentence", transient=True)),
-        (never_ran(None), Failure("no code", "no reason was given", transient=True)),
         (
             api_error(400, "x")
             | {"response": {"status_code": 400, "body": None}, "error": {"code": "c", "message": "m"}},

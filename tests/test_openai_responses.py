@@ -167,8 +167,9 @@ def test_an_answer_is_read_with_all_that_came_with_it() -> None:
         pytest.param(ANSWER | {"output": [message()]}, "failed", None, "empty answer", id="an empty message"),
         pytest.param(ANSWER | {"output": [message(text(""))]}, "failed", None, "empty answer", id="an empty text"),
         pytest.param(ANSWER | {"output": None}, "failed", None, "empty answer", id="output is null"),
-        pytest.param(incomplete("something new", message(text("x"))), "failed", None, "empty answer", id="new reason"),
-        pytest.param(incomplete(None, message(text("x"))), "failed", None, "empty answer", id="no reason"),
+        pytest.param(incomplete("something new", message(text("x"))), "truncated", "x", None, id="new reason"),
+        pytest.param(incomplete("something new"), "failed", None, "empty answer", id="new reason without text"),
+        pytest.param(incomplete(None, message(text("x"))), "truncated", "x", None, id="no reason"),
         pytest.param(ANSWER | {"status": "cancelled"}, "failed", None, "empty answer", id="cancelled"),
         pytest.param(failed("server_error"), "failed", None, "server_error", id="the server failed"),
         pytest.param(failed(None, None), "failed", None, "failed", id="an error without words"),
@@ -281,7 +282,7 @@ def test_an_answer_is_read_as_what_it_is_whatever_is_asked_today(
 @pytest.mark.parametrize(
     ("body", "status_code", "status", "code"),
     [
-        ({}, 200, "failed", "empty answer"),
+        ({}, 200, "failed", "blank result"),
         ({"error": {"code": "invalid_prompt", "message": "m"}}, 400, "refused", "400 invalid_prompt"),
         ({"error": {"code": "invalid_image", "message": "m"}}, 400, "failed", "400 invalid_image"),
         (failed("server_error"), 200, "failed", "200 server_error"),

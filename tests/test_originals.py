@@ -18,6 +18,8 @@ from vlures.originals import foresee_originals, read_original, take_originals
 from vlures.records import Cell, Failure, Response, Setting, request_key
 from vlures.store import CheckpointStore
 
+pytestmark = pytest.mark.warm
+
 CELL = Cell("Ur", 2)
 NAME = "checkpoint_task2_Ur.json"
 SETTING = Setting()
@@ -240,7 +242,7 @@ def test_another_encoding_stops_the_run_before_its_answers_are_paid_for_again(
         take(tmp_path, path.parent)
     path.unlink()
     path.mkdir()
-    with pytest.raises(VluresError, match="cannot be read"):
+    with pytest.raises(VluresError, match="is a folder, not a file"):
         take(tmp_path, path.parent)
 
 

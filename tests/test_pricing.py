@@ -14,13 +14,11 @@ from hypothesis import strategies as st
 
 from vlures.errors import UsageError
 from vlures.pricing import (
-    CostBrake,
     Estimate,
     Price,
     TextCounter,
     Totals,
     calibrate,
-    check_limit,
     cost,
     cost_range,
     describe_calibration,
@@ -536,64 +534,3 @@ def test_put_right_a_range_is_still_a_range_and_its_high_end_held(
     assert corrected.input_most >= totals.input_most
     real = sum(cost(Usage(*usage), PRICE) for usage in usages)
     assert cost_range(corrected, PRICE).high >= real * (1 - 1e-3)
-
-
-# The brake
-
-usd = st.floats(min_value=0, max_value=50, allow_nan=False)
-
-
-@given(
-    limit=usd,
-    spent=usd,
-    steps=st.lists(st.tuples(st.integers(0, 9), usd, st.floats(0, 1), st.booleans()), max_size=60),
-)
-def test_spent_and_in_flight_never_pass_the_limit(
-    limit: float, spent: float, steps: list[tuple[int, float, float, bool]]
-) -> None:
-    """So long as nothing costs more than the high end of its estimate, in whatever order answers come."""
-    brake = CostBrake(limit, min(spent, limit / 2))
-    flying: dict[str, float] = {}
-    for number, high, share, ends in steps:
-        key = str(number)
-        if ends and key in flying:
-            brake.settle(key, flying.pop(key) * share)
-        elif key not in flying and brake.try_reserve(key, high):
-            flying[key] = high
-        assert brake.spent + brake.in_flight <= limit + 1e-9
-        assert brake.in_flight == pytest.approx(sum(flying.values()), abs=1e-7)
-    for key, high in flying.items():
-        brake.settle(key, high)
-    assert brake.spent <= limit + 1e-9
-    assert brake.in_flight == 0
-
-
-@given(usd, usd, usd)
-def test_the_brake_lets_go_what_fits_and_nothing_else(limit: float, spent: float, next_cost: float) -> None:
-    fits = spent + next_cost <= limit - 1e-8
-    passes = spent + next_cost > limit + 1e-8
-    let_go = CostBrake(limit, spent).try_reserve("a", next_cost)
-    assert let_go if fits else not (let_go and passes)
-    assert (check_limit(limit, spent, next_cost) is None) == let_go
-
-
-def test_what_is_in_flight_from_before_counts_and_may_stop_everything() -> None:
-    brake = CostBrake(1.0, 0.4)
-    brake.reserve("job-1", 0.7)
-    assert brake.left == pytest.approx(-0.1)
-    assert not brake.try_reserve("next", 0.000001)
-    brake.settle("job-1", 0.2)
-    assert brake.try_reserve("next", 0.4)
-    brake.settle("never seen", 0.1)
-    assert brake.spent == pytest.approx(0.7)
-
-
-def test_a_limit_below_one_request_is_said_with_what_would_do() -> None:
-    assert check_limit(1, 0, 0.012) is None
-    assert check_limit(0.01, 0, 0.012) == (
-        "--max-cost 0.01 does not reach for one request, which may cost $0.012 by the high end of its estimate; "
-        "raise it to $0.02 or more, or lower max_output_tokens."
-    )
-    again = check_limit(2, 1.995, 0.012)
-    assert again is not None
-    assert "and $2.00 is spent; raise it to $2.01 or more" in again

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlures.backends.batch import Reconciler
+from vlures.backends.batch_results import Reconciler
 from vlures.records import FINAL_STATUSES, STATUSES, Failure, Response
 
 EXPECTED = {f"key-{number}": f"digest-{number}" for number in range(4)}

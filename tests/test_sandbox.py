@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 import json
 import os
@@ -703,7 +704,7 @@ def test_unknown_paths_and_ids_are_refused_in_each_providers_shape(sandbox: Sand
 
 def test_the_ledger_has_each_charged_answer_once() -> None:
     with running() as sandbox:
-        sandbox.openai.chat.completions.create(**chat_body("Question k0"))
+        answer = sandbox.openai.chat.completions.create(**chat_body("Question k0"))
         ask_gemini(sandbox.gemini)
         with pytest.raises(openai.BadRequestError):
             sandbox.openai.chat.completions.create(**chat_body(temperature=0.5))
@@ -712,6 +713,10 @@ def test_the_ledger_has_each_charged_answer_once() -> None:
         assert (chat["mode"], chat["provider"], chat["id"], chat["batch"]) == ("live", "openai", None, None)
         assert (generate["provider"], generate["model"]) == ("gemini", "gemini-3.8-flash")
         assert (first["mode"], first["id"], first["batch"]) == ("batch", "k0", batch.id)
+        assert chat["said"] == hashlib.sha256((answer.choices[0].message.content or "").encode()).hexdigest()
+        assert answer.usage is not None
+        usage = (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+        assert (chat["input_tokens"], chat["output_tokens"]) == usage
         assert first["digest"] == chat["digest"]  # the same question, asked live and in a batch
         assert len({chat["digest"], generate["digest"], second["digest"]}) == 3
         run_batch(sandbox, 2)
@@ -1159,6 +1164,82 @@ def test_only_loopback_is_served() -> None:
             asyncio.run(serve(SandboxSettings(host=host), print))
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:1", "127.9.8.7:80", "localhost", "LocalHost:8080", "[::1]", "[::1]:99"]
+)
+def test_a_caller_by_a_name_of_loopback_is_served(sandbox: Sandbox, host: str) -> None:
+    assert sandbox.send("GET", "/sandbox/stats", Host=host)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", " "),
+        *("127.0.0.1@evil.example", "0.0.0.0", "[::2]", "[::ffff:10.0.0.1]", "169.254.169.254", "127.0.0.1:80:80"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/sandbox/stats", "/openai/v1/models", "/gemini/v1beta/models", "/plain/v1/models"])
+def test_a_caller_by_another_name_is_refused(sandbox: Sandbox, host: str, path: str) -> None:
+    status, body, _ = sandbox.send("GET", path, Host=host)
+    assert status == 421
+    assert "this machine only" in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "https://127.0.0.1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/sandbox/ledger"),
+        ("POST", "/sandbox/faults"),
+        ("DELETE", "/sandbox/faults"),
+        ("OPTIONS", "/sandbox/faults"),
+        ("POST", "/plain/v1/chat/completions"),
+        ("POST", "/openai/v1/batches"),
+        ("DELETE", "/openai/v1/files/file-1"),
+        ("POST", "/gemini/v1beta/models/gemini-3.8-flash:batchGenerateContent"),
+    ],
+)
+def test_a_web_page_of_another_site_is_refused(
+    sandbox: Sandbox, method: str, path: str, headers: dict[str, str]
+) -> None:
+    status, body, replied = sandbox.send(method, path, b'["429@chat"]' if method == "POST" else b"", **headers)
+    assert status == 403
+    assert "another site" in json.loads(body)["error"]
+    assert not any(name.startswith("access-control") for name in replied)
+    assert sandbox.get("/sandbox/faults") == []
+
+
+def test_an_address_that_a_person_typed_is_served(sandbox: Sandbox) -> None:
+    own = {"Origin": sandbox.base, "Sec_Fetch_Site": "same-origin"}
+    assert sandbox.send("POST", "/sandbox/faults", b"[]", **own)[0] == 200
+    assert sandbox.send("GET", "/sandbox/stats", Sec_Fetch_Site="none")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /sandbox/stats HTTP/1.0\r\n\r\n",
+        "GET /sandbox/stats HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
+        "GET http://evil.example/sandbox/stats HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ],
+)
+def test_every_name_of_the_host_counts(sandbox: Sandbox, head: str) -> None:
+    host, port = sandbox.base.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as client:
+        client.sendall(head.encode())
+        assert client.recv(4096).split()[1] in (b"400", b"421")
+
+
 def test_serve_ends_when_cancelled_and_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -1211,7 +1292,7 @@ def test_the_faults_are_listed() -> None:
 
 def test_a_client_that_is_killed_leaves_no_trace(sandbox: Sandbox) -> None:
     host, port = sandbox.base.removeprefix("http://").split(":")
-    head = b"POST /openai/v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 99999\r\n"
+    head = b"POST /openai/v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer k\r\nContent-Length: 99999\r\n"
     with socket.create_connection((host, int(port))) as client:
         client.sendall(head + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n" + b"a" * 5000)
     assert upload(sandbox, GOOD)

@@ -658,6 +658,28 @@ def test_no_window_lets_more_through_than_the_limit() -> None:
     assert book.admit("responses", 0.0) is None
 
 
+def moments_let_through(fault: str, moments: list[float]) -> list[float]:
+    book = FaultBook((parse_fault(fault),), 0)
+    said = [(moment, book.admit("chat", moment)) for moment in moments]
+    return [moment for moment, allowance in said if allowance and allowance.admitted]
+
+
+def test_a_limit_is_counted_over_any_window_or_each_by_the_clock_and_with_its_refusals_or_without() -> None:
+    moments = [8.0, 9.0, 9.5, 10.5, 11.0, 18.5, 19.5]
+    assert moments_let_through("limit@chat:per_minute=12,window=10", moments) == [8.0, 9.0, 18.5, 19.5]
+    assert moments_let_through("limit@chat:per_minute=12,window=10,fixed=1", moments) == [8.0, 9.0, 10.5, 11.0]
+    assert moments_let_through("limit@chat:per_minute=12,window=10,strict=1", moments) == [8.0, 9.0]
+    assert moments_let_through("limit@chat:per_second=1,window=2", moments) == [8.0, 9.0, 10.5, 11.0, 18.5, 19.5]
+
+
+def test_a_limit_by_the_clock_says_when_the_next_window_opens() -> None:
+    book = FaultBook((parse_fault("limit@chat:per_minute=6,window=10,fixed=1"),), 0)
+    assert book.admit("chat", 8.0)
+    allowance = book.admit("chat", 8.5)
+    assert allowance is not None
+    assert (allowance.admitted, allowance.wait_s, allowance.reset_s) == (False, 1.5, 1.5)
+
+
 def test_durations_are_written_as_openai_does() -> None:
     written = [format_duration(seconds) for seconds in (0, 0.1199, 1, 7.66, 59.9999, 90, 360)]
     assert written == ["0ms", "120ms", "1s", "7.66s", "1m0s", "1m30s", "6m0s"]

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vlures.disk import CANCELLED, write_whole
 from vlures.errors import VluresError
 from vlures.records import STATUSES, Cell, Failure, Job, Response, Setting, Usage, request_key
-from vlures.store import CheckpointStore, write_whole
+from vlures.store import CheckpointStore
 
 CELL = Cell("Sw", 3)
 SETTING = Setting()
@@ -58,6 +59,14 @@ def path(tmp_path: Path) -> Path:
         for number in (1, 2, 3):
             store.append(response(number, text=f"Jibu {number} – جواب\u2028答え"))
         return store.checkpoint_path(CELL)
+
+
+def test_half_a_line_that_its_writer_gave_up_is_passed_over(tmp_path: Path, path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + CANCELLED + whole)
+    with opened(tmp_path) as store:
+        assert sorted(texts(store)) == [1, 2, 3]
+    assert path.read_bytes() == whole[:-40] + CANCELLED + whole
 
 
 # Files
@@ -228,8 +237,8 @@ def test_tokens_are_counted_for_every_answer_that_was_paid(tmp_path: Path) -> No
 def test_tokens_that_a_line_does_not_know_or_counts_otherwise_are_none(tmp_path: Path, path: Path) -> None:
     usage = b'{"input_tokens":7,"output_tokens":null,"audio_tokens":3}'
     with path.open("ab") as file:
-        file.write(b'{"key":"Sw-t3-1shot-rationales-4","status":"ok","usage":' + usage + b',"job":"tag"}\n')
-        file.write(b'{"key":"Sw-t3-1shot-rationales-5","status":"ok","usage":null}\n')
+        file.write(b'{"key":"Sw-t3-1shot-rationales-4","status":"ok","text":"t","usage":' + usage + b',"job":"tag"}\n')
+        file.write(b'{"key":"Sw-t3-1shot-rationales-5","status":"ok","text":"t","usage":null}\n')
     with opened(tmp_path) as store:
         assert sorted(store.entries(CELL)) == [1, 2, 3, 4, 5]
         totals = store.totals(CELL, "batch")
@@ -341,6 +350,22 @@ def test_a_torn_last_line_is_cut_off_said_and_kept_aside(tmp_path: Path, path: P
     assert aside.name in sentence
     with opened(tmp_path, say=said.append):
         assert len(said) == 1, "what was mended is not said again"
+
+
+def test_an_answer_whose_line_break_a_power_cut_has_made_nul_is_kept(tmp_path: Path, path: Path) -> None:
+    whole = path.read_bytes()
+    with opened(tmp_path) as store:
+        answers = texts(store)
+    path.write_bytes(whole[:-1] + b"\0" * 4096)
+    said: list[str] = []
+    with opened(tmp_path, writable=False, say=said.append) as store:
+        assert texts(store) == answers
+    assert path.read_bytes() == whole[:-1] + b"\0" * 4096
+    with opened(tmp_path, say=said.append) as store:
+        assert texts(store) == answers
+    assert path.read_bytes() == whole
+    assert "the next run mends it" in said[0]
+    assert "it is whole again" in said[1]
 
 
 def test_two_torn_lines_at_the_same_place_are_both_kept(tmp_path: Path, path: Path) -> None:
@@ -552,7 +577,7 @@ def test_a_job_is_remembered_as_far_as_it_came(tmp_path: Path, steps: int) -> No
 def test_a_job_is_open_until_it_is_collected_or_dropped(tmp_path: Path, state: Any) -> None:
     with opened(tmp_path) as store:
         for tag in ("a", "b", "c"):
-            store.begin_job(Job(tag, "OpenAI", state, {}, "t", file_id="file-9"))
+            store.begin_job(Job(tag, "OpenAI", state, {}, "2026-11-21T10:00:00+00:00", file_id="file-9"))
         store.update_job("a", "dropped", note="no batch came of it")
         store.update_job("b", "collected")
     with opened(tmp_path) as store:
@@ -612,7 +637,7 @@ OVERFILL = """
 import resource, sys
 from pathlib import Path
 from vlures.errors import VluresError
-from vlures.store import write_whole
+from vlures.disk import write_whole
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     write_whole(Path(sys.argv[1]), "x" * 5000)

@@ -10,12 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from vlures.config import RunConfig
-from vlures.costs import Prices, prices_of
+from vlures.costs import Prices, cost_of_answer, prices_of
 from vlures.dataset import Reading, load_reading
 from vlures.errors import UsageError, VluresError
 from vlures.export import COLUMNS as EXPORTED_COLUMNS
-from vlures.export import Row, Standing, read_standing
-from vlures.pricing import cost
+from vlures.export import Row, Standing, read_standing, write_path
 from vlures.records import Dataset, Sample
 
 Output = str | os.PathLike[str] | RunConfig
@@ -90,13 +89,11 @@ def read_answers(folders: Iterable[Path], say: Callable[[str], None], sample_id:
 
 def _make_row(folder: Path, standing: Standing, prices: Prices) -> Row:
     response, sample = standing.response, standing.sample
-    price = prices.of("batch" if response.job else "live")
-    usage = response.usage
     return {
         "run": folder.as_posix(),
         **standing.row,
-        "article_path": sample.text_path.as_posix() if sample and sample.text_path else None,
-        "cost_usd": cost(usage, price, usage.cache_write_tokens) if usage and price else None,
+        "article_path": write_path(sample.text_path) if sample and sample.text_path else None,
+        "cost_usd": cost_of_answer(response, prices),
     }
 
 

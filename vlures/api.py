@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlures.config import RunConfig, check_key, load_config
 from vlures.errors import UsageError, VluresError
+from vlures.loop import RunningTimeLoop
 from vlures.session import Outcome, carry_out
 from vlures.stopper import Stopper
 
@@ -123,7 +124,7 @@ class _Work:
 
     def _watch(self, work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> None:
         # asyncio.run would be another's where nest_asyncio2 has been applied.
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=RunningTimeLoop) as runner:
             runner.run(self._stopper.watch(work, say))
 
 
@@ -213,11 +214,13 @@ def load(output: Outputs) -> pandas.DataFrame:
     # Types that know an empty place, so that a number of tokens stays a whole one.
     types: dict[type, Any] = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
     table = pandas.DataFrame({name: pandas.Series(columns[name], dtype=types[kind]) for name, kind in COLUMNS.items()})
-    table["time"] = pandas.to_datetime(table["time"], utc=True, format="ISO8601")
+    # What is no time, as somebody's editor may leave it, is an empty place.
+    table["time"] = pandas.to_datetime(table["time"], utc=True, format="ISO8601", errors="coerce")
     return table
 
 
 def _say(sentence: str) -> None:
     from vlures.progress import find_screen, find_stream
+    from vlures.screen import as_line
 
-    print(sentence, file=find_stream(find_screen()), flush=True)
+    print(as_line(sentence), file=find_stream(find_screen()), flush=True)

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import vlures
+from vlures.allowances import describe_allowances
 from vlures.config import RunConfig
 from vlures.dataset import Reading, Selection, find_reading, load_reading
 from vlures.dataset.languages import find_folder_language
 from vlures.errors import UsageError, VluresError
+from vlures.pricing import describe_refusal
 from vlures.prompts import CellPrompt, build_cell_prompt, load_pack
 from vlures.records import (
     TASKS,
     Cell,
     Dataset,
+    Image,
     Language,
     Parameters,
     Request,
@@ -49,8 +52,23 @@ class Benchmark:
         return samples[: self.config.limit]
 
     def left_out(self, cell: Cell) -> int:
-        """Samples without the text that the cell's task needs."""
-        return sum(sample.text is None for sample in self.samples(cell.language)) if TASKS[cell.task].needs_text else 0
+        """Samples without the text that the cell's task needs, or with an image that is refused and skipped."""
+        return sum(not self._is_asked(sample, cell.task) for sample in self.samples(cell.language))
+
+    def refusals(self) -> dict[Image, str]:
+        """Images that the model is known to refuse, without a charge, each with a sentence on why."""
+        samples = (sample for codes in self._languages_by_dataset() for sample in self.samples(codes[0]))
+        said = {sample.image: self._why_refused(sample.image) for sample in samples}
+        return {image: why for image, why in said.items() if why is not None}
+
+    def _why_refused(self, image: Image) -> str | None:
+        config = self.config
+        return describe_refusal(config.backend, config.run_model, image.width, image.height, self._parameters)
+
+    def _is_asked(self, sample: Sample, task: int) -> bool:
+        if sample.text is None and TASKS[task].needs_text:
+            return False
+        return not (self.config.skip_problems and self._why_refused(sample.image))
 
     def questions(self) -> Iterator[tuple[Cell, Sample]]:
         """What may be asked, sample by sample and mixed over cells, so that a picture's requests stand together."""
@@ -58,7 +76,7 @@ class Benchmark:
             for sample in self.samples(codes[0]):
                 for code in codes:
                     for task in self.config.tasks:
-                        if sample.text is not None or not TASKS[task].needs_text:
+                        if self._is_asked(sample, task):
                             yield Cell(code, task), sample
 
     def requests(self) -> Iterator[Request]:
@@ -130,7 +148,8 @@ def find_language_reading(config: RunConfig, language: Language, selection: Sele
     """How the dataset of a language is to be read."""
     folder = config.dataset_folder(language)
     texts = config.text_language_of(language)
-    return find_reading(folder, config.text_encoding, texts, tuple(config.columns.items()), selection)
+    columns = tuple(config.columns.items())
+    return find_reading(folder, config.text_encoding, texts, columns, selection, follow_links=config.follow_links)
 
 
 def find_text_languages(config: RunConfig, datasets: Mapping[str, Dataset]) -> dict[str, str]:
@@ -190,6 +209,7 @@ def describe_run(benchmark: Benchmark, store: CheckpointStore) -> dict[str, Any]
         "data_digests": {_part(code, dataset): digest_data(dataset) for code, dataset in benchmark.datasets.items()},
         "data_sources": {code: dataset.fetched for code, dataset in benchmark.datasets.items() if dataset.fetched},
         "planned": planned,
+        "allowances": describe_allowances(config, store.read_json("run.json")),
     }
 
 

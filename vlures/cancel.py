@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,8 +10,10 @@ from typing import Protocol
 import msgspec
 
 from vlures.backends import BatchBackend, Observer
+from vlures.budget import LedgerJournal, Spending
 from vlures.config import RunConfig
 from vlures.errors import VluresError
+from vlures.keeping import Keeper
 from vlures.records import Response
 from vlures.store import CheckpointStore
 
@@ -22,6 +23,7 @@ TODAYS = (
     "retry_budget_s",
     "first_contact_s",
     "doubt_patience_s",
+    "result_patience_s",
     "stall_after_s",
     "forget_lost",
     "delete_remote_files",
@@ -54,22 +56,16 @@ def config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
     return replace(config, mode="batch", **said)
 
 
-async def cancel(store: CheckpointStore, backend: BatchBackend, observer: CancelObserver, stored: Counter[str]) -> None:
+async def cancel(
+    store: CheckpointStore, backend: BatchBackend, observer: CancelObserver, stored: Counter[str], spending: Spending
+) -> None:
     """End every open job, store its answers as they come, and count them by status."""
-    syncing = asyncio.create_task(_keep_syncing(store))
-    try:
-        async with aclosing(backend.cancel(store)) as responses:
-            async for response in responses:
-                if store.append(response):
-                    stored[response.status] += 1
-                    observer.answered(response)
-    finally:
-        syncing.cancel()
-        await asyncio.wait([syncing])
-        store.sync()
-
-
-async def _keep_syncing(store: CheckpointStore) -> None:
-    while True:
-        await asyncio.sleep(1)
-        await asyncio.to_thread(store.sync)
+    keeper = Keeper(store, spending, observer.say, lambda: True)
+    async with keeper.watching(), aclosing(backend.cancel(LedgerJournal(store, spending))) as responses:
+        async for heard in responses:
+            response = spending.price(heard)
+            is_new = store.append(response)
+            spending.settle(response, stored=is_new)
+            if is_new:
+                stored[response.status] += 1
+                observer.answered(response)

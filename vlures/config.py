@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -20,6 +20,8 @@ import msgspec
 from dotenv import dotenv_values
 
 from vlures.errors import UsageError
+from vlures.folder_names import name_after_model, refuse_name
+from vlures.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml
 from vlures.records import COLUMN_ROLES, LANGUAGES, TASKS, Cell, Language, Setting, find_language
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -36,7 +38,6 @@ DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
 """The cheapest vision models of each provider that were alive on 2026-11-21."""
 
 SAMPLE_DATASETS = {code: f"data/Sample{code}" for code in LANGUAGES}
-LONGEST_NAME = 100
 PARAMETER_KEYS = (
     "temperature",
     "top_p",
@@ -101,6 +102,7 @@ class RunConfig:
     samples: tuple[int, ...] = _option("Take only the samples with these IDs.", ())
     text_encoding: Literal["utf-8", "latin-1"] = _option("How the articles are encoded.", "utf-8")
     skip_problems: bool = _option("Go on without the files that `vlures check` finds wrong.", False)
+    follow_links: bool = _option("Follow links in a dataset that lead out of its folder.", False)
 
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = _option("Sampling temperature.", group="Model")
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = _option("Nucleus sampling.", group="Model")
@@ -124,6 +126,9 @@ class RunConfig:
     )
     thinking_summary: bool = _option(
         "Ask for a summary of the thinking, and store it; changes no answer.", False, group="Model"
+    )
+    keep_think_tags: bool = _option(
+        "Leave thinking that a server puts into the text, as in <think>…</think>, there.", False, group="Model"
     )
 
     output: str = _option("The folder that holds the runs' folders.", "outputs", "What is stored")
@@ -164,7 +169,7 @@ class RunConfig:
         "Who answers",
     )
     timeout_s: PositiveFloat | None = _option(
-        "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900.",
+        "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900. Calls about batches take 60, or less if this is.",
         None,
         "Live requests",
     )
@@ -175,17 +180,24 @@ class RunConfig:
         "How long a run tries to reach the provider for the first time, in seconds.", 15.0, "Running"
     )
     doubt_patience_s: PositiveFloat = _option(
-        "How long a batch whose creation is in doubt is looked for, in seconds.", 30.0, "Batches"
+        "How long a batch whose creation is in doubt is looked for before it is created again, in seconds.",
+        300.0,
+        "Batches",
+    )
+    result_patience_s: PositiveFloat = _option(
+        "How long an ended batch is looked at again whose results are not all there, in seconds.", 600.0, "Batches"
     )
     forget_lost: bool = _option(
-        "Ask (and pay) again for what was in batches that the provider no longer knows.", False, "What is asked again"
+        "Ask (and pay) again for what was in batches that the provider no longer knows or has no results of.",
+        False,
+        "What is asked again",
     )
     canary: bool = _option(
         "Send the first request live before the first batch, to see that all is in order.", True, "Batches"
     )
     wait: bool = _option("Batch: wait for the answers; without, send and leave them for a later run.", True, "Batches")
     finish_live: str | None = _option(
-        "Answer the last failed or expired requests of a batch run live, if they are at most so many: 2%.",
+        "Answer live what batches leave without an answer, once all have ended, if it is at most so much: 2%.",
         None,
         "Batches",
     )
@@ -197,7 +209,8 @@ class RunConfig:
     )
 
     max_cost: Annotated[float, msgspec.Meta(gt=0, le=1_000_000_000)] | None = _option(
-        "Send nothing more once what was spent and what is in flight could pass so many USD.", group="Money"
+        "A cap in USD on all that the output folder ever spends; what is in flight counts at its highest cost.",
+        group="Money",
     )
     price_input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = _option(
         "USD for a million tokens of input, as charged in the run's mode.", group="Money"
@@ -231,7 +244,9 @@ class RunConfig:
 
     @property
     def run_name(self) -> str:
-        name = self.name or re.sub(r"[^\w.-]+", "-", self.run_model).lstrip(".")[:LONGEST_NAME]
+        name = self.name or name_after_model(self.run_model)
+        if name is None:
+            raise UsageError(f"The model {self.run_model!r} gives its folder no name; give it one with --name.")
         return f"sandbox-{name}" if self.sandbox else name
 
     @property
@@ -273,6 +288,10 @@ class RunConfig:
         return Path(self.dataset[texts if texts in self.dataset else language.code])
 
 
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 200
+"""Shows a value in a sentence, however long and deep it is."""
+
 FIELDS = {config_field.name: config_field for config_field in fields(RunConfig)}
 
 
@@ -304,13 +323,14 @@ def _flag(key: str) -> str:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        with file.open("rb") as opened:  # a pipe too: --config <(…)
+            content = parse_toml(opened.read(LARGEST_TOML_BYTES + 1))
     except OSError as error:
         raise UsageError(
             f"The configuration {file} cannot be read ({error.strerror}); name another with --config."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not a readable TOML file: {error}.") from error
+    except UnusableFile as error:
+        raise UsageError(f"{file} {error}.") from error
     for key in content:
         check_key(key, f"{file}: `{key}`")
     return content
@@ -361,8 +381,11 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
     for key, value in values.items():
         try:
             msgspec.convert({key: value}, RunConfig, strict=True)
+            msgspec.json.encode(value, enc_hook=str)  # as run.json will hold it
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{place(key)} is {_shown.repr(value)}: it is not UTF-8; give it another name.") from error
         except msgspec.ValidationError as error:
-            raise UsageError(f"{place(key)} is {value!r}: {_reason(key, error)}.") from error
+            raise UsageError(f"{place(key)} is {_shown.repr(value)}: {_reason(key, error)}.") from error
     config = msgspec.convert(values, RunConfig)
     if isinstance(config.dataset, dict):
         for language in config.run_languages:
@@ -380,12 +403,12 @@ def _resolve(values: dict[str, Any], where: Mapping[str, str]) -> RunConfig:
         raise UsageError(
             f"{place('name')} is {config.name!r}: names that begin with sandbox- are for rehearsals; take another."
         )
+    if config.base_url is not None:
+        check_address(config.base_url, place("base_url"))
     if config.fault and not config.sandbox:
         raise UsageError("--fault is for the sandbox; add --sandbox.")
-    if config.name is not None and not re.fullmatch(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}", config.name):
-        raise UsageError(
-            f"{place('name')} is {config.name!r}: a name begins with a letter or digit, goes on with letters, digits, '.', '_' and '-', and has at most {LONGEST_NAME} of them."
-        )
+    if config.name is not None and (reason := refuse_name(config.name)):
+        raise UsageError(f"{place('name')} is {_shown.repr(config.name)}: {reason}.")
     return config
 
 
@@ -447,8 +470,8 @@ def _numbers(value: Any, place: str) -> list[int]:
             raise UsageError(f"{place}: the range {part} runs backwards; write {last}-{first}.")
         if last - first > 1_000_000:
             raise UsageError(f"{place}: the range {part} is too long.")
-        numbers += [number for number in range(first, last + 1) if number not in numbers]
-    return numbers
+        numbers += range(first, last + 1)
+    return list(dict.fromkeys(numbers))
 
 
 def _dataset(value: Any, place: str) -> str | dict[str, str]:
@@ -540,10 +563,41 @@ def find_address(config: RunConfig, environment: Mapping[str, str], name: str) -
     Raises UsageError if it is no address.
     """
     address = config.base_url or environment.get(name) or None
-    if address is not None and not _is_address(address):
-        shown = re.sub(r"//[^/]*@", "//…@", address)  # what stands before an @ may be a password
-        raise UsageError(f"The base URL {shown!r} is no address; write it as http://host:port/path.")
+    if address is not None:
+        check_address(address, "The base URL" if config.base_url else name)
     return address
+
+
+def check_address(address: str, place: str) -> None:
+    """Raises UsageError, which shows no secret, for what is no address, or has a password or a key in it: it would be written
+    into run.json, logs and errors."""
+    if not _is_address(address):
+        raise UsageError(f"The base URL {hide_secrets(address)!r} is no address; write it as http://host:port/path.")
+    parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise UsageError(
+            f"{place} has a user name or a password in it; leave them out, and put the server's key into .env or the environment "
+            "(OPENAI_API_KEY, GOOGLE_API_KEY, HF_TOKEN)."
+        )
+    if "?" in address or "#" in address:
+        raise UsageError(
+            f"{place} has a query in it (what follows the {'?' if '?' in address else '#'}); leave it out, and put a key into .env or "
+            "the environment (OPENAI_API_KEY, GOOGLE_API_KEY, HF_TOKEN)."
+        )
+
+
+def hide_secrets(address: str) -> str:
+    """What is to be an address, without what stands before an @ and behind its path, which may be a password or a key."""
+    return re.sub(r"[?#].*", "?…", re.sub(r"^(\w+://)?.*@", r"\1…@", address, flags=re.DOTALL), flags=re.DOTALL)
+
+
+PROVIDER_HOSTS = (".openai.com", ".googleapis.com")
+
+
+def find_other_host(address: str | None) -> str | None:
+    """The host of an address that is not a provider's own."""
+    host = urlsplit(address or "").hostname
+    return None if host is None or f".{host}".endswith(PROVIDER_HOSTS) else host
 
 
 def _is_address(text: str) -> bool:

@@ -1,65 +1,86 @@
-"""What a run costs: its prices, what was spent, and the brake of `--max-cost`."""
+"""What a run costs: its prices, and the account of what was spent, which all lines that name money are read from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from vlures.config import Mode, RunConfig
 from vlures.errors import UsageError
-from vlures.pricing import (
-    CALIBRATE_AFTER,
-    Calibration,
-    CostBrake,
-    Estimate,
-    Price,
-    TextCounter,
-    calibrate,
-    check_limit,
-    cost,
-    describe_calibration,
-    estimate_request,
-    find_price,
-    format_usd,
-    highest_cost,
-    require_price,
-)
-from vlures.records import FINAL_STATUSES, Cell, Request, Response, Usage
+from vlures.models import is_same_model
+from vlures.pricing import NANO, Ledger, Price, cost, find_price, to_nano
+from vlures.records import FINAL_STATUSES, SETTINGS, Cell, Response
+from vlures.spending import SpendingFile
 from vlures.store import CellTotals, CheckpointStore
 
 PRICED = frozenset({"openai", "gemini"})
+LIVE_FOR_BATCH = 2.0
+"""A live call costs twice what it costs in a batch, at both providers: a price of the user's own is that of the run's mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Of a run's model, by the mode in which it answers; None where nobody we know lists it."""
+    """Of a run's model, by the mode in which it answers; None where no table lists it. own: the user gave them."""
 
     batch: Price | None
     live: Price | None
+    backend: str = ""
+    model: str = ""
+    service_tier: str | None = None
+    own: bool = False
 
     def of(self, mode: Mode) -> Price | None:
         return self.batch if mode == "batch" else self.live
+
+    def of_answer(self, model: str | None, mode: Mode) -> Price | None:
+        """Of an answer of this run, by the model that gave it."""
+        if self.own or model is None or is_same_model(self.model, model):
+            return self.of(mode)
+        return self._listed(model, mode, self.service_tier) or self.of(mode)
+
+    def of_old_answer(self, model: str | None, mode: Mode) -> Price | None:
+        """Of an answer of an earlier run that did not note its cost: it may have asked another model, in another tier."""
+        if model is None or is_same_model(self.model, model):
+            return self.of(mode)
+        return self._listed(model, mode, None) or (self.of(mode) if self.own else None)
+
+    def _listed(self, model: str, mode: Mode, service_tier: str | None) -> Price | None:
+        return find_price(self.backend, model, mode, service_tier, datetime.now(UTC)) if self.backend else None
 
 
 UNKNOWN = Prices(None, None)
 
 
 def find_prices(config: RunConfig) -> Prices:
-    """Today's. A server of one's own has the prices that the configuration gives it, and no others.
+    """Today's. A model that a table lists has the listed price at whatever address it is asked, unless the user gives another.
 
     Raises UsageError for a price of one's own that does not do alone.
     """
-    own = {"price_input": config.price_input, "price_output": config.price_output}
-    if config.backend not in PRICED or (config.base_url and None in own.values()):
+    if config.backend not in PRICED:
         return UNKNOWN
     now = datetime.now(UTC)
-    batch = find_price(config.backend, config.run_model, "batch", None, now, **own)
-    return Prices(batch, find_price(config.backend, config.run_model, "live", config.service_tier, now, **own))
+
+    def find(mode: Mode, times: float) -> Price | None:
+        own = {"price_input": config.price_input, "price_output": config.price_output}
+        own = {name: None if price is None else price * times for name, price in own.items()}
+        return find_price(
+            config.backend, config.run_model, mode, config.service_tier if mode == "live" else None, now, **own
+        )
+
+    return Prices(
+        batch=find("batch", 1.0),
+        live=find("live", LIVE_FOR_BATCH if config.run_mode == "batch" else 1.0),
+        backend=config.backend,
+        model=config.run_model,
+        service_tier=config.service_tier,
+        own=config.price_input is not None or config.price_output is not None,
+    )
 
 
 def prices_of(run: Mapping[str, Any]) -> Prices:
@@ -70,34 +91,91 @@ def prices_of(run: Mapping[str, Any]) -> Prices:
         return UNKNOWN
 
 
-def spent_on(store: CheckpointStore, cell: Cell, prices: Prices) -> float | None:
-    """USD that a cell's answers cost, by the usage in them and today's prices; None if a price is not known."""
-    total = 0.0
-    for mode in ("batch", "live"):
-        totals, price = store.totals(cell, mode), prices.of(mode)
-        if not totals.input_tokens and not totals.output_tokens:
-            continue
-        if price is None:
+def cost_of_answer(response: Response, prices: Prices) -> float | None:
+    """USD that a stored answer cost: what its line says, else by its usage and today's price of the model that gave it."""
+    if response.nano_usd is not None:
+        return response.nano_usd / NANO
+    price = prices.of_old_answer(response.model, "batch" if response.job else "live")
+    usage = response.usage
+    return cost(usage, price, usage.cache_write_tokens) if usage and price else None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was spent on one setting of a run, in USD: what its lines say, today's prices for lines that say nothing, and what the
+    ledger of its folder adds: replies that were lost, calls in flight at a kill, answers without usage. None: not known."""
+
+    store: CheckpointStore
+    prices: Prices
+    ledger: Ledger
+
+    @classmethod
+    def read(
+        cls, store: CheckpointStore, prices: Prices | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> Account:
+        """As it stands on the disk."""
+        ledger = SpendingFile(store.folder.parent, writable=False, say=say).ledger
+        return cls(store, prices_of(store.read_json("run.json")) if prices is None else prices, ledger)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Those with answers, or with money in the ledger alone."""
+        suffix = f"-{self.store.setting.key}"
+        groups = [group.removesuffix(suffix) for group in self.ledger.charged if group.endswith(suffix)]
+        named = (group.partition("-t") for group in groups)
+        charged = {Cell(code, int(task)) for code, _, task in named if task.isdecimal()}
+        return tuple(sorted({*self.store.cells, *charged}))
+
+    def spent_on(self, cell: Cell) -> float | None:
+        """On a cell."""
+        nano = self.nano_on(cell)
+        return None if nano is None else nano / NANO
+
+    def nano_on(self, cell: Cell) -> int | None:
+        money, group = self.store.money(cell), self.group(cell)
+        total = money.nano_usd + self.ledger.charged.get(group, 0)
+        if money.untold > self.ledger.untold.get(group, 0):
             return None
-        total += cost(totals, price, totals.cache_write_tokens)
-    return total
+        for (mode, model), tokens in money.unpriced.items():
+            price = self.prices.of_old_answer(model, mode)
+            if price is None:
+                return None
+            total += to_nano(cost(tokens, price, tokens.cache_write_tokens))
+        return total
+
+    def in_all(self) -> float | None:
+        """On the whole setting."""
+        return add_up(self.spent_on(cell) for cell in self.cells)
+
+    def reserved(self) -> float:
+        """For requests of the setting that are, or may be, under way."""
+        suffix = f"-{self.store.setting.key}-"
+        held = (item for holdings in self.ledger.standing.values() for item in holdings.items())
+        return sum(nano for key, nano in held if suffix in key) / NANO
+
+    def group(self, cell: Cell) -> str:
+        return f"{cell.language}-t{cell.task}-{self.store.setting.key}"
 
 
-def spent_in_all(store: CheckpointStore, prices: Prices) -> float | None:
-    """USD that all stored answers cost."""
-    return add_up(spent_on(store, cell, prices) for cell in store.cells)
+def read_accounts(
+    output_folder: Path, prices: Prices, say: Callable[[str], None] = lambda _: None
+) -> tuple[Account, ...]:
+    """Those of all settings of a folder: they share one limit."""
+    ledger = SpendingFile(output_folder, writable=False, say=say).ledger
+    there = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
+    stores = [CheckpointStore(output_folder, setting, writable=False, say=say) for setting in there]
+    return tuple(Account(store, prices, ledger) for store in stores)
 
 
-def rerun_costs(
-    store: CheckpointStore, due: Mapping[Cell, int], prices: Prices, mode: Mode
-) -> dict[Cell, float | None]:
+def rerun_costs(account: Account, due: Mapping[Cell, int], mode: Mode) -> dict[Cell, float | None]:
     """USD that due requests should cost, by what the answers of their cells have taken so far, or those of the whole run where a
     cell has none. None if the price is not known, or nothing was ever answered."""
+    store = account.store
     paid = {cell: _count_paid(store, cell) for cell in store.cells}
     used = CellTotals()
     for cell in paid:
         used.add(store.totals(cell))
-    all_paid, price = sum(paid.values()), prices.of(mode)
+    all_paid, price = sum(paid.values()), account.prices.of(mode)
 
     def expect(cell: Cell, requests: int) -> float | None:
         totals, answers = (store.totals(cell), paid[cell]) if paid.get(cell) else (used, all_paid)
@@ -122,88 +200,3 @@ def add_up(amounts: Iterable[float | None]) -> float | None:
             return None
         known.append(amount)
     return math.fsum(known)
-
-
-class Spending:
-    """A run's money as it goes: may the next request go, and do the estimates hold."""
-
-    def __init__(self, config: RunConfig, prices: Prices, store: CheckpointStore) -> None:
-        """Raises UsageError where a limit cannot be kept: no price, or no room for one request."""
-        self._config = config
-        self._prices = prices
-        self._counter = TextCounter(config.backend, config.run_model) if config.backend in PRICED else None
-        self._estimates: dict[str, Estimate] = {}
-        self._under_way: set[str] = set()
-        self._compared: list[tuple[Estimate, Usage | None]] = []
-        self._calibration: Calibration | None = None
-        self._calibrated = self._counter is None
-        self._brake: CostBrake | None = None
-        self.stopped = False
-        if config.max_cost is not None:
-            self._price = require_price(prices.of(config.run_mode), config.run_model)
-            self._brake = CostBrake(config.max_cost, spent_in_all(store, prices) or 0.0)
-
-    def expect(self, request: Request) -> None:
-        """Count a request that is in flight anyway, in a batch of an earlier run."""
-        if self._brake is not None:
-            self._under_way.add(request.key)
-            self._brake.reserve(request.key, self._highest(self._estimate(request)))
-
-    def may_ask(self, request: Request) -> bool:
-        """Whether the request may leave; from then on it is in flight. False for good once one may not."""
-        if self._brake is None:
-            if not self._calibrated:
-                self._estimates[request.key] = self._estimate(request)
-            return True
-        if request.key in self._under_way:
-            return True
-        estimate = self._estimate(request)
-        if self.stopped or not self._brake.try_reserve(request.key, self._highest(estimate)):
-            self.stopped = True
-            return False
-        self._estimates[request.key] = estimate
-        return True
-
-    def check_first(self, request: Request) -> None:
-        """Raises UsageError if the limit leaves no room for even this request, the first of a run."""
-        if self._brake is not None and self._config.max_cost is not None:
-            sentence = check_limit(self._config.max_cost, self._brake.spent, self._highest(self._estimate(request)))
-            if sentence:
-                raise UsageError(sentence)
-
-    def take(self, response: Response) -> str | None:
-        """Count what a response cost. A sentence, once, when the first answers show that the estimates are off."""
-        estimate = self._estimates.pop(response.key, None)
-        if self._brake is not None:
-            price = self._prices.of("batch" if response.job else "live") or self._price
-            written = response.usage.cache_write_tokens if response.usage else None
-            self._brake.settle(response.key, cost(response.usage, price, written))
-        if self._calibrated or estimate is None or response.usage is None:
-            return None
-        self._compared.append((estimate, response.usage))
-        if len(self._compared) < CALIBRATE_AFTER:
-            return None
-        self._calibrated = True
-        self._calibration = calibrate(self._compared)
-        self._compared.clear()
-        if self._brake is None:
-            self._estimates.clear()
-        return describe_calibration(self._calibration) if self._calibration else None
-
-    def describe_stop(self) -> str:
-        """Why nothing more was sent."""
-        assert self._brake is not None
-        return (
-            f"--max-cost {self._config.max_cost:g} lets nothing more go: {format_usd(self._brake.spent)} is spent and up to "
-            f"{format_usd(self._brake.in_flight)} in flight, by estimate. Run again with a higher limit to go on."
-        )
-
-    def _estimate(self, request: Request) -> Estimate:
-        assert self._counter is not None
-        return estimate_request(request, self._config.backend, self._config.setting, self._counter)
-
-    def _highest(self, estimate: Estimate) -> float:
-        over = 1.0
-        if self._calibration is not None:
-            over = max(self._calibration.input_over, self._calibration.output_over)
-        return highest_cost(estimate, self._price) * over

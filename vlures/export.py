@@ -12,6 +12,7 @@ import csv
 import heapq
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -75,6 +76,10 @@ COLUMNS: dict[str, type] = {
 }
 """Every table has these columns, in this order, whether or not anything stands in them."""
 
+_FORMULA = re.compile(r"""[\s"'“”‘’`\u200b-\u200f\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]""")
+"""What a spreadsheet takes for a formula, also behind blanks and quotation marks, and in full width."""
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?%?", re.IGNORECASE)
+
 PIECE_ROWS = 10_000
 PIECE_BYTES = 32_000_000
 """A row group of a Parquet file holds no more than this, in about."""
@@ -132,10 +137,11 @@ def export_run(
     with_images: bool,
     force: bool,
     say: Callable[[str], None],
+    raw_cells: bool = False,
 ) -> Exported:
     """Write the table of all settings of a run to a file, whole or not at all, or to one that is open.
 
-    force: replace a file that is there. say: called with a sentence about what stays empty. Raises VluresError if the
+    force: replace a file that is there. raw_cells: in CSV, leave texts that a spreadsheet would run as they are. say: called with a sentence about what stays empty. Raises VluresError if the
     folder holds no run, if the file is there or cannot be written, if a stored line cannot be read, or if an image is
     wanted that is gone or is not what was asked about.
     """
@@ -147,7 +153,7 @@ def export_run(
         if form == "jsonl":
             _write_jsonl(rows, file)
         elif form == "csv":
-            _write_csv(rows, file)
+            _write_csv(rows, file, raw_cells)
         else:
             _write_parquet(rows, file, with_images)
         file.flush()
@@ -308,7 +314,7 @@ def _rows(
             "imported": response.imported,
             "time": response.time,
             "digest": response.digest,
-            "image": sample.image.path.as_posix() if sample else None,
+            "image": write_path(sample.image.path) if sample else None,
             "article": sample.text if sample else None,
         }
         if images_for == "parquet":
@@ -469,13 +475,26 @@ def _write_jsonl(rows: Iterable[Row], file: BinaryIO) -> None:
         file.write(encoder.encode(row) + b"\n")
 
 
-def _write_csv(rows: Iterable[Row], file: BinaryIO) -> None:
+def write_path(path: Path) -> str:
+    """A file's path as a text; bytes of its name that are not UTF-8, as old archives bring them, become a mark."""
+    return path.as_posix().encode(errors="surrogateescape").decode(errors="replace")
+
+
+def as_cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula (https://owasp.org/www-community/attacks/CSV_Injection) with a ' before
+    it; all other values as they are. A number in words runs nothing."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def _write_csv(rows: Iterable[Row], file: BinaryIO, raw_cells: bool) -> None:
     """RFC 4180 in UTF-8: a header, CRLF between rows, line breaks inside answers as they are, nothing for None."""
     writer = csv.writer(codecs.getwriter("utf-8")(file))
     writer.writerow(COLUMNS)
     for row in rows:
         row["rationales"] = "true" if row["rationales"] else "false"  # polars knows no True
-        writer.writerow(row.values())
+        writer.writerow(row.values() if raw_cells else map(as_cell, row.values()))
 
 
 def _write_parquet(rows: Iterable[Row], file: BinaryIO, with_images: bool) -> None:

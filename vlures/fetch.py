@@ -20,9 +20,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from vlures.config import check_address, hide_secrets
 from vlures.dataset import FETCHED_FILE, Fetched, read_fetched
+from vlures.disk import write_whole
 from vlures.errors import Incomplete, UsageError, VluresError
-from vlures.store import now, write_whole
+from vlures.store import now
 
 PUBLISHED = "atamiles/VLURes"
 """Where the dataset of the paper is published (arXiv 2510.12845)."""
@@ -74,7 +76,8 @@ def find_hub(environment: Mapping[str, str]) -> Hub:
     endpoint = environment.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in endpoint:
-        raise UsageError(f"HF_ENDPOINT is {endpoint!r}, which is no address; write it as https://host.")
+        raise UsageError(f"HF_ENDPOINT is {hide_secrets(endpoint)!r}, which is no address; write it as https://host.")
+    check_address(endpoint, "HF_ENDPOINT")
     token = environment.get("HF_TOKEN", "").strip() or None
     if token and not re.fullmatch(r"[!-~]+", token):
         raise UsageError("HF_TOKEN cannot be a token: it has blanks or letters beyond ASCII. Copy it again.")

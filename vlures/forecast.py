@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from tabulate import tabulate
 
 from vlures.config import RunConfig
-from vlures.costs import Prices
+from vlures.costs import Account, Prices, add_up
 from vlures.plan import CellPlan, Plan
 from vlures.pricing import (
     Price,
@@ -60,10 +60,11 @@ def _describe_range(tokens: Totals, price: Price | None) -> str:
     return f"≤{format_usd(costs.high)}" if costs.expected is None else format_usd(costs.expected)
 
 
-def describe_costs(config: RunConfig, plan: Plan, prices: Prices) -> Iterator[str]:
-    """What stands behind the money of a plan."""
+def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str | None = None) -> Iterator[str]:
+    """What stands behind the money of a plan. elsewhere: the address that is asked, if it is not the provider's own."""
 
     price = prices.of(config.run_mode)
+    yield from plan.refused
     if not plan.tokens.requests:
         return
     if price is None:
@@ -74,6 +75,10 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices) -> Iterator[st
             f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.run_mode} mode, at {price.input:g} and "
             f"{price.output:g} USD for a million tokens of input and output ({price.source})."
         )
+        if not prices.own and elsewhere:
+            yield (
+                f"These are the listed prices, and {elsewhere} may have others; say them with --price-input and --price-output."
+            )
     yield from describe_gaps(plan.tokens, config.run_model)
     if plan.calibration and (learned := describe_calibration(plan.calibration)):
         yield learned
@@ -81,6 +86,19 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices) -> Iterator[st
         config.backend, config.run_model, config.run_mode, config.service_tier, datetime.now(UTC)
     ):
         yield change
+
+
+def describe_account(config: RunConfig, accounts: Iterable[Account]) -> str | None:
+    """What earlier runs of the folder have spent, by the account that `--max-cost` counts with."""
+    accounts = list(accounts)
+    spent = add_up(account.in_all() for account in accounts)
+    reserved = sum(account.reserved() for account in accounts)
+    if not spent and not reserved and config.max_cost is None:
+        return None
+    said = "What was spent before is not known" if spent is None else f"{format_usd(spent)} was spent before"
+    held = f", up to {format_usd(reserved)} more is reserved for requests that are under way" if reserved else ""
+    limit = f", of --max-cost {config.max_cost:g}" if config.max_cost is not None else ""
+    return f"{said}{held}{limit}."
 
 
 def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:

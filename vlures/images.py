@@ -5,24 +5,44 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import struct
 import warnings
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 
 from vlures.errors import VluresError
+from vlures.image_headers import UnusableImage, plain_header
+from vlures.reading import UnusableFile, read_file
 from vlures.records import Image
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "EncodedImages",
+    "UnusableImage",
+    "encoded_length",
+    "read_bytes",
+    "read_image",
+]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MIME_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """An MPO is a JPEG that carries a preview or a gain map behind its picture, as many cameras and phones write it. What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
 
+KNOWN_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "JPEG2000", "TGA", "PSD")
+"""What a file is told to be. Pillow knows dozens more, which no picture of a dataset needs to be tried for."""
+LARGEST_IMAGE_BYTES = 100_000_000
+"""Gemini's limit on a whole request (changelog of 2026-01-08)."""
+
+_DAMAGES: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, SyntaxError, LookupError, ArithmeticError, TypeError, AttributeError, AssertionError),
+    *(EOFError, MemoryError, RecursionError, NotImplementedError, struct.error, zlib.error),
+)
+"""What Pillow's readers raise for damaged files of one kind or another."""
+
 ENCODED_BUDGET_BYTES = 32_000_000
 PICTURES_HELD = 4
 """Requests are sent sample by sample, so that those of one picture stand together; a body in flight has its own copy."""
-
-
-class UnusableImage(VluresError):
-    """The file is empty, unreadable or not a picture that the providers take."""
 
 
 def read_image(path: Path) -> Image:
@@ -30,29 +50,36 @@ def read_image(path: Path) -> Image:
 
     Raises UnusableImage with the reason.
     """
-    # Loaded on use: Pillow takes a while, and `vlures --help` has no pictures.
-    from PIL import Image as pillow  # noqa: N813
-    from PIL import UnidentifiedImageError
-
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnusableImage(f"cannot be read ({error.strerror})") from error
+        data = read_file(path, LARGEST_IMAGE_BYTES)
+    except UnusableFile as error:
+        raise UnusableImage(str(error)) from error
     if not data:
         raise UnusableImage("is empty (0 bytes)")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
-            with pillow.open(io.BytesIO(data)) as picture:
-                kind, (width, height) = picture.format or "unknown", picture.size
-                animated = kind != "MPO" and bool(getattr(picture, "is_animated", False))
-    except (UnidentifiedImageError, pillow.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise UnusableImage("is not a picture that can be opened") from error
+    kind, (width, height), animated = _read_header(data)
     if kind not in MIME_TYPES:
         raise UnusableImage(f"is really a {kind} file, which the providers do not take; convert it to PNG or JPEG")
     if animated:
         raise UnusableImage("is an animation; the providers take still pictures only")
     return Image(path, MIME_TYPES[kind], len(data), width, height, hashlib.sha256(data).hexdigest())
+
+
+def _read_header(data: bytes) -> tuple[str, tuple[int, int], bool]:
+    """Kind, width and height, and whether it moves. Raises UnusableImage."""
+    # Loaded on use: Pillow takes a while, and `vlures --help` has no pictures.
+    from PIL import Image as pillow  # noqa: N813
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+            with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as picture:
+                kind = picture.format or "unknown"
+                is_still = kind == "MPO" or kind not in MIME_TYPES  # of others only the kind is wanted
+                return kind, picture.size, not is_still and bool(getattr(picture, "is_animated", False))
+    except pillow.DecompressionBombError as error:
+        raise UnusableImage("declares more pixels than any provider takes; scale it down") from error
+    except _DAMAGES as error:
+        raise UnusableImage("is not a picture that can be opened") from error
 
 
 def read_bytes(image: Image) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 
 from vlures.dataset import numeric_id
 from vlures.errors import VluresError
+from vlures.reading import UnusableFile, read_file
 from vlures.records import FINAL_STATUSES, TASKS, Cell, Response, find_language, request_key
 from vlures.store import CheckpointStore
 
@@ -27,6 +28,8 @@ _KEY = re.compile(r"[0-9]+|[0-9]\S*\.[A-Za-z]+|[^-\u22120-9].*", re.DOTALL)
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _CLOSING = {"{": "}", "[": "]"}
 _TEXT_FIELDS = ("text", "answer", "response")
+LARGEST_BYTES = 500_000_000
+"""Of a checkpoint: a million answers of 500 characters."""
 _NAMED = 5
 """So many entries of a kind are named in a sentence."""
 
@@ -158,9 +161,9 @@ def _find_checkpoints(folder: Path, say: Callable[[str], None]) -> Iterator[tupl
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise VluresError(f"{path} cannot be read ({error.strerror}); mend that, or move it elsewhere.") from error
+        return read_file(path, LARGEST_BYTES)
+    except UnusableFile as error:
+        raise VluresError(f"{path} {error}; mend that, or move it elsewhere.") from error
 
 
 def _decode(path: Path, data: bytes) -> tuple[bytes, str]:

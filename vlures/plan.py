@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlures.allowances import is_answer_to, is_only_raised, same_question
 from vlures.benchmark import Benchmark, what_changed
+from vlures.budget import Spending
 from vlures.config import RunConfig, read_environment
-from vlures.costs import PRICED, Prices, Spending
+from vlures.costs import PRICED, Prices
 from vlures.errors import UsageError, VluresError
 from vlures.images import encoded_length
 from vlures.pricing import (
@@ -30,13 +33,14 @@ REDO_FILE = "redo.json"
 
 @dataclass(slots=True)
 class CellPlan:
-    """Counts of one cell's requests. imported: of those that are answered. bytes, tokens: what the due ones would send and
+    """Counts of one cell's requests. imported, usable: of those that are answered, the latter by this run. bytes, tokens: what the due ones would send and
     get, by estimate."""
 
     cell: Cell
     due: int = 0
     answered: int = 0
     imported: int = 0
+    usable: int = 0
     in_flight: int = 0
     left_out: int = 0
     bytes: int = 0
@@ -47,7 +51,8 @@ class CellPlan:
 class Plan:
     """What a run would do.
 
-    stale: how many stored answers are to a question that has changed since. asked_again: answered requests that are due
+    refused: what is known of images that the model refuses, as sentences; their requests are due and cost nothing. stale: how
+    many stored answers are to a question that has changed since. asked_again: answered requests that are due
     all the same, with the reason. changed_in_flight: how many requests in batches are to a question that has changed.
     picture_bytes: what goes up once for all requests, where pictures are uploaded as files; not what is there already.
     saved_bytes: how much less all that is than with pictures inline. calibration: what earlier answers of this run tell of the
@@ -62,6 +67,7 @@ class Plan:
     picture_bytes: int = 0
     saved_bytes: int = 0
     calibration: Calibration | None = None
+    refused: tuple[str, ...] = ()
 
     @property
     def tokens(self) -> Totals:
@@ -102,23 +108,27 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
     cells = {cell: CellPlan(cell, left_out=benchmark.left_out(cell)) for cell in config.cells}
     in_flight = _in_flight(store)
     redo_from = store.read_json(REDO_FILE).get("sizes", {})
+    allowances = same_question(config, store.read_json("run.json"))
     asked_again = []
     stale = changed_in_flight = shards = lines = size = inline_bytes = 0
     pictures: dict[str, Image] = {}
+    refusals = benchmark.refusals()
+    refused: Counter[Image] = Counter()
     counter = TextCounter(config.backend, config.run_model) if config.backend in PRICED else None
     answered: list[tuple[Estimate, Usage | None]] = []
     for request in benchmark.requests():
         counts = cells[request.cell]
         entry = store.entry(request.cell, request.sample_id)
         again = None
-        if entry and is_stale(entry, request.digest):
-            stale += 1
-            again = "stale" if config.stale == "redo" else None
+        changed = is_stale(entry, request.digest)
         if entry and not is_due(entry) and (wish := _redo_wish(config, entry)):
             # A cell that had nothing when the redo began has been asked since.
             size_then = redo_from.get(store.checkpoint_path(request.cell).name, 0) if redo_from else None
-            if size_then is None or entry.offset < size_then:
+            if size_then is None or entry.offset < size_then or changed:
                 again = f"redo {wish}"
+        if entry and changed and again is None and not _is_whole(config, request, entry, allowances):
+            stale += 1
+            again = "stale" if config.stale == "redo" else None
         if again:
             asked_again.append((request.cell, request.sample_id, again))
         if request.key in in_flight:
@@ -127,6 +137,7 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
         elif not is_due(entry) and not again:
             counts.answered += 1
             counts.imported += entry is not None and entry.imported
+            counts.usable += entry is not None and entry.status == "ok" and not entry.imported
             if counter and entry and not entry.imported and len(answered) < CALIBRATE_AFTER:
                 estimate = estimate_request(request, config.backend, config.setting, counter)
                 answered.append((estimate, store.usage(request.cell, entry)))
@@ -136,7 +147,9 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
             if config.image_transport == "inline":
                 request_bytes += encoded_length(request.image)
             counts.bytes += request_bytes
-            if counter:
+            if request.image in refusals:
+                refused[request.image] += 1
+            elif counter:
                 counts.tokens.add(estimate_request(request, config.backend, config.setting, counter))
             pictures.setdefault(request.image.digest, request.image)
             inline_bytes += encoded_length(request.image)
@@ -146,7 +159,32 @@ def make_plan(benchmark: Benchmark, store: CheckpointStore) -> Plan:
     files = _bytes_to_upload(config, store, pictures.values()) if config.image_transport == "file" else 0
     saved = 0 if config.image_transport == "inline" else inline_bytes - files
     calibration = calibrate(answered) if len(answered) == CALIBRATE_AFTER else None
-    return Plan(tuple(cells.values()), shards, stale, tuple(asked_again), changed_in_flight, files, saved, calibration)
+    return Plan(
+        tuple(cells.values()),
+        shards,
+        stale,
+        tuple(asked_again),
+        changed_in_flight,
+        files,
+        saved,
+        calibration,
+        tuple(_describe_refusals(config, refusals, refused)),
+    )
+
+
+def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Mapping[Image, int]) -> Iterator[str]:
+    """What becomes of the images that the model refuses."""
+    if not refusals:
+        return
+    first = next(iter(refusals))
+    more = f" and {len(refusals) - 1:,} more" if len(refusals) > 1 else ""
+    if config.skip_problems:
+        yield f"Left out: {first.path}{more}. {refusals[first]}"
+    elif due:
+        yield (
+            f"{sum(due.values()):,} due request(s) will fail, without a charge, because {config.run_model} refuses their images "
+            f"({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
+        )
 
 
 def _bytes_to_upload(config: RunConfig, store: CheckpointStore, pictures: Iterable[Image]) -> int:
@@ -157,6 +195,11 @@ def _bytes_to_upload(config: RunConfig, store: CheckpointStore, pictures: Iterab
 
     is_placed = find_placed(config, read_environment(), store)
     return sum(image.size_bytes for image in pictures if not is_placed(image))
+
+
+def _is_whole(config: RunConfig, request: Request, entry: Entry, allowances: Collection[int]) -> bool:
+    """Whether an answer that was not cut is one to the request, under a smaller allowance of tokens."""
+    return entry.status != "truncated" and is_answer_to(request, config.backend, entry.digest, allowances)
 
 
 def _redo_wish(config: RunConfig, entry: Entry) -> str | None:
@@ -193,38 +236,34 @@ def check_plan(benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> None
             )
     if plan.stale and config.stale == "stop":
         why = " and ".join(what_changed(benchmark, store)) or "the model, its parameters, the prompts or the data"
+        hint = ""
+        if is_only_raised(config, store.read_json("run.json")) and "truncated" not in config.redo:
+            hint = "Add --redo truncated to ask only those again that were cut short and keep the others, "
         raise VluresError(
-            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. Add --stale keep to "
-            "keep them, --stale redo to ask again (and pay again), or give this run another --name."
+            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. {hint}{'or' if hint else 'Add'} --stale keep "
+            "to keep them, --stale redo to ask again (and pay again), or give this run another --name."
         )
 
 
-def prepare_spending(benchmark: Benchmark, store: CheckpointStore, prices: Prices) -> Spending:
-    """The run's money, with what is in flight already.
+def prepare_spending(
+    benchmark: Benchmark, store: CheckpointStore, prices: Prices, say: Callable[[str], None] = lambda _: None
+) -> Spending:
+    """The run's money, with all that earlier runs have spent and what is in flight already.
 
     Raises UsageError where --max-cost cannot be kept, or leaves no room for even one request.
     """
-    spending = Spending(benchmark.config, prices, store)
-    if benchmark.config.max_cost is None:
-        return spending
-    in_flight = _in_flight(store)
-    first = None
-    for request in benchmark.requests():
-        if request.key in in_flight:
-            spending.expect(request)
-        elif first is None and is_due(store.entry(request.cell, request.sample_id)):
-            first = request
-    if first is not None and not in_flight:
-        spending.check_first(first)
+    spending = Spending(benchmark.config, prices, store, say)
+    spending.open(benchmark.requests)
+    due = (request for request in benchmark.requests() if is_due(store.entry(request.cell, request.sample_id)))
+    spending.check_first(due)
     return spending
 
 
 def needs_canary(config: RunConfig, store: CheckpointStore, plan: Plan) -> bool:
     """Whether one request goes first, live: batches take hours to tell that a key, a model or a parameter is wrong, and
-    nothing that was ever answered or is under way shows that they are right."""
+    no answer that can be used, and nothing that is under way, shows that they are right."""
     bulk = plan.total("due") > 1 and config.run_mode == "batch"
-    ever_answered = plan.total("answered") > plan.total("imported")
-    return config.canary and bulk and not ever_answered and not store.open_jobs()
+    return config.canary and bulk and not plan.total("usable") and not store.open_jobs()
 
 
 def check_addresses(benchmark: Benchmark) -> None:

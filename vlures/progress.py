@@ -15,6 +15,7 @@ from typing import Any, Literal, TextIO
 from tqdm import tqdm
 
 from vlures.records import Response
+from vlures.screen import as_line
 
 PLAIN_LINE_EVERY_S = 5.0
 SHAPE = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
@@ -84,6 +85,7 @@ class Progress:
             )
 
     def say(self, sentence: str) -> None:
+        sentence = as_line(sentence)
         if self._bar is None or self._screen == "widgets":
             print(sentence, file=self._stream, flush=True)
         else:
@@ -106,7 +108,7 @@ class Progress:
         self._show()
 
     def job_changed(self, tag: str, state: str, done: int, total: int) -> None:
-        self._jobs[tag] = _JobLook(state, done, total)
+        self._jobs[tag] = _JobLook(as_line(state), done, total)
         self._show()
 
     def job_ended(self, tag: str) -> None:

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from vlures.config import DEFAULT_MODELS, FIELDS, GROUPS, RunConfig, find_address
+from vlures.screen import as_line
 
 KEYS = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
 ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
@@ -163,10 +164,10 @@ def _show(value: Any) -> str:
         case int():
             return f"{value:,}"
         case dict():
-            return "\n".join(f"{key} = {_show(inner)}" for key, inner in value.items())
+            return "\n".join(as_line(f"{key} = {_show(inner)}") for key, inner in value.items())
         case tuple() | list():
-            return ", ".join(str(item) for item in value)
-    return str(value)
+            return as_line(", ".join(str(item) for item in value))
+    return as_line(value)
 
 
 def _are_numbers(value: Any) -> bool:

@@ -186,13 +186,31 @@ class Failure:
     transient: bool = False
 
 
+MOST_COUNTED = 2**53
+"""Tokens, or anything else that is counted: beyond it a number in JSON is not exact, and is taken for none at all
+(https://datatracker.ietf.org/doc/html/rfc8259#section-6)."""
+
+Note = Literal["think tags", "unknown end"]
+"""think tags: thinking stood in the text, and was taken out of it. unknown end: nothing is known of the finish reason, and the text
+is kept as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A request, by its key, that a backend leaves to another one."""
+
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What came of one request. text is there only if the model spoke (status `ok` or `truncated`, or a refusal in words).
 
-    reasoning: what the model gave of its reasoning, or a summary. model: the one that answered. latency_s: of the call
+    reasoning: what the model gave of its reasoning, or a summary, also where that is all it gave. notes: what had to be decided to
+    read the answer. model: the one that answered. latency_s: of the call
     that was answered, in seconds. imported: the file of the original scripts that it was taken over from; then nobody
-    knows the digest of what was asked.
+    knows the digest of what was asked. nano_usd: what it is taken to have cost, in billionths of a dollar, by the price of its day; None
+    where no price was known.
     """
 
     key: str
@@ -200,6 +218,7 @@ class Response:
     digest: str = ""
     text: str | None = None
     reasoning: str | None = None
+    notes: tuple[Note, ...] | None = None
     finish_reason: str | None = None
     model: str | None = None
     usage: Usage | None = None
@@ -210,6 +229,7 @@ class Response:
     latency_s: float | None = None
     time: str | None = None
     imported: str | None = None
+    nano_usd: int | None = None
 
 
 JobState = Literal["intended", "uploaded", "creating", "created", "collected", "dropped"]
@@ -242,6 +262,8 @@ class Job:
     tag: ours, in the batch's metadata. requests: key → digest of what was asked. time: of the intent, ISO 8601, UTC;
     changed: of the last event. weight: what it takes of the provider's queue. trial: it is the one line that goes first.
     deadline: when the provider gives it up. input_until: when its input file expires.
+    account: of the provider under which it is created, in words that hold no key; only that one's lists show it.
+    doubted: when the reply to its creation was lost first; there may be a second batch of its tag.
     """
 
     tag: str
@@ -258,6 +280,8 @@ class Job:
     trial: bool = False
     deadline: str | None = None
     input_until: str | None = None
+    account: str | None = None
+    doubted: str | None = None
     seen: Sighting | None = None
 
 

@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vlures.costs import UNKNOWN, Prices, add_up, rerun_costs, spent_in_all, spent_on
+from vlures.costs import UNKNOWN, Account, Prices, add_up, rerun_costs
+from vlures.disk import write_whole
+from vlures.errors import NotWritable
 from vlures.plan import count_left
 from vlures.records import LANGUAGES, STATUSES, Cell, Setting
-from vlures.store import CheckpointStore, write_whole
+from vlures.store import CheckpointStore
 
 
 def results_folder(output_folder: Path, setting: Setting) -> Path:
@@ -27,8 +29,18 @@ def results_path(output_folder: Path, name: str, setting: Setting, cell: Cell) -
 def write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
     """Write every cell's answers ({"<id>": "<text>"}, by numeric ID) and the summary; returns the summary.
 
-    Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary.
+    Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary. Raises
+    NotWritable; before anything is written the answers are brought to the disk.
     """
+    store.guard()
+    store.sync()
+    try:
+        return _write_results(output_folder, name, store, prices)
+    except NotWritable as fault:
+        raise NotWritable(fault.path, fault.cause, "The answers are safe in the checkpoints. ") from fault
+
+
+def _write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices) -> dict[str, Any]:
     for cell in store.cells:
         answers = {
             str(sample_id): response["text"]
@@ -50,9 +62,10 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
     cells = {}
     everything: Counter[str] = Counter()
     all_imported = 0
-    due = {cell: left.due for cell, left in count_left(store).items()}
-    rerun = rerun_costs(store, due, prices, store.read_json("run.json").get("mode", "batch"))
-    for cell in store.cells:
+    account = Account.read(store, prices)
+    due = dict.fromkeys(account.cells, 0) | {cell: left.due for cell, left in count_left(store).items()}
+    rerun = rerun_costs(account, due, store.read_json("run.json").get("mode", "batch"))
+    for cell in account.cells:
         counts = count_statuses(store, cell)
         everything.update(counts)
         imported = count_imported(store, cell)
@@ -67,7 +80,7 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
                 "cached_tokens": totals.cached_tokens,
                 "thinking_tokens": totals.thinking_tokens,
             },
-            "cost_usd": _round(spent_on(store, cell, prices)),
+            "cost_usd": _round(account.spent_on(cell)),
             "due": due[cell],
             "rerun_usd": _round(rerun[cell]),
         }
@@ -76,7 +89,7 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
         "setting": store.setting.label,
         "status": {status: everything[status] for status in STATUSES if everything[status]},
         **({"imported": all_imported} if all_imported else {}),
-        "cost_usd": _round(spent_in_all(store, prices)),
+        "cost_usd": _round(account.in_all()),
         "due": sum(due.values()),
         "rerun_usd": _round(add_up(rerun.values())),
         "cells": cells,

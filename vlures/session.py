@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from vlures.asking import RunObserver, Tally, run, send_canary
-from vlures.backends import Backend, Setup, connect, find_backend
+from vlures.backends import MOST_CONNECTIONS, Backend, Setup, connect, find_backend
 from vlures.benchmark import Benchmark, describe_run, load_benchmark
+from vlures.budget import Spending
 from vlures.config import RunConfig, read_environment
-from vlures.costs import Prices, Spending, find_prices
-from vlures.errors import UsageError
+from vlures.costs import Prices, find_prices
+from vlures.descriptors import RESERVE, count_open, fit, raise_limit
+from vlures.errors import LockLost, NotWritable, UsageError
 from vlures.forecast import describe_plan
+from vlures.keeping import Keeper
+from vlures.key_file import describe_open_keys
 from vlures.lock import hold_folder
 from vlures.models import check_model
 from vlures.originals import take_originals
@@ -39,10 +43,15 @@ from vlures.plan import (
 )
 from vlures.progress import Progress
 from vlures.rehearsal import check_rehearsal
+from vlures.remarks import UNUSABLE, describe_unusable
+from vlures.rescue import take_rescued
 from vlures.results import results_folder, write_results
 from vlures.stopper import Stopper
 from vlures.store import CheckpointStore
 from vlures.text_languages import check_text_languages, describe_crossing, remember_text_languages
+
+BATCH_CONNECTIONS = 64
+"""That a batch run should have room for: looks, downloads and two uploads at a time."""
 
 Watch = Callable[[Coroutine[Any, Any, None], Callable[[str], None]], None]
 """Runs some work to its end. It is also given a way to say something beside the progress bar."""
@@ -54,7 +63,7 @@ class Outcome:
 
     output: the run's folder. results: the folder of its results files. counts: samples by status. failures: of this process,
     by reason. jobs: open batches by their state. cost_usd: all that was ever spent on the run, by today's prices, where they
-    are known. complete: nothing is due or in flight.
+    are known. complete: nothing is due or in flight, and at least one answer can be used.
     """
 
     output: Path
@@ -93,8 +102,20 @@ class Session:
         config, store = self.config, self.store
         with ExitStack() as stack:
             sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
-            setup = Setup(config, read_environment(), sandbox_url, store, observer, stopper.keep_going)
-            live_setup = replace(setup, config=replace(config, mode="live"))
+            config, connections = self._fit_connections()
+            keeper = Keeper(store, self.spending, observer.say, stopper.keep_going)
+            setup = Setup(
+                config,
+                read_environment(),
+                sandbox_url,
+                store,
+                observer,
+                keeper.keep_going,
+                self.spending.budget(config.run_mode),
+                keeper.may_send,
+                connections,
+            )
+            live_setup = replace(setup, config=replace(config, mode="live"), budget=self.spending.budget("live"))
             backend = connect(setup)
             remember_text_languages(self.benchmark, store)
             store.write_json("run.json", describe_run(self.benchmark, store))
@@ -106,16 +127,34 @@ class Session:
 
             async def work() -> None:
                 if needs_canary(config, store, self.plan):
-                    await send_canary(self.benchmark, store, connect_live(), observer, self.tally, self.spending)
+                    live = connect_live()
+                    await send_canary(self.benchmark, store, live, observer, self.tally, self.spending, keeper)
                     stopper.live = config.run_mode == "live"
                     if not stopper.keep_going():
                         return
                 finish = connect_live if config.live_share is not None else None
-                await run(
-                    self.benchmark, store, backend, observer, self.tally, self.spending, stopper.keep_going, finish
-                )
+                await run(self.benchmark, store, backend, observer, self.tally, self.spending, keeper, finish)
 
             yield work
+
+    def _fit_connections(self) -> tuple[RunConfig, int]:
+        """Open the checkpoints of all that will be asked, so that no answer is paid for that finds no file to go to, and see
+        how many connections may be open besides. Returns the configuration with as many, and how many a batch backend may
+        have. Raises NotWritable where the checkpoints cannot be opened."""
+        config, live = self.config, self.config.run_mode == "live"
+        cells = [plan.cell for plan in self.plan.cells if plan.due or plan.in_flight]
+        wanted = config.concurrency if live else max(config.concurrency, BATCH_CONNECTIONS)
+        files = 1 if live else 2  # what is downloaded is also written
+        limit = raise_limit(count_open() + len(cells) + (wanted if live else 2 * MOST_CONNECTIONS) + 2 * RESERVE)
+        self.store.open_checkpoints(cells)
+        room = fit(files * wanted, limit, count_open()) // files or 1
+        if room < wanted:
+            self.say(
+                f"At most {room} connection(s) are open at a time, not {wanted}: this process may open {limit} files (`ulimit -n`), and "
+                f"{len(cells)} are checkpoints."
+            )
+        concurrency = min(config.concurrency, room)
+        return replace(config, concurrency=concurrency), fit(2 * MOST_CONNECTIONS, limit, count_open()) // 2 or 1
 
     def end(self) -> Outcome:
         """Write the results, and say where the run stands."""
@@ -128,9 +167,24 @@ class Session:
             config.output_folder, folder, summary["status"], self.tally.failures, jobs, summary["cost_usd"], complete
         )
 
-    def settle(self) -> bool:
-        """After everything was answered: whether nothing is left to decide about what was answered."""
-        end_redo(self.store)
+    def describe_unusable(self) -> str | None:
+        """Why the run is no success though nothing is left to ask: not one of its answers can be used."""
+        statuses: Counter[str] = Counter()
+        for cell, sample in self.benchmark.questions():
+            entry = self.store.entry(cell, sample.id)
+            if entry is not None and entry.status == "ok":
+                return None
+            statuses[entry.status if entry is not None else "due"] += 1
+        is_over = any(statuses[status] for status in UNUSABLE) and not self.store.open_jobs()
+        return describe_unusable(statuses) if is_over else None
+
+    def settle(self, *, interrupted: bool) -> bool:
+        """After everything was answered: whether nothing is left to decide about what was answered.
+
+        A redo is over before anybody is told so; one that was interrupted is not, because the same command is to follow.
+        """
+        if not interrupted:
+            end_redo(self.store)
         if not self.plan.changed_in_flight or self.config.stale != "stop":
             return True
         if not make_plan(self.benchmark, self.store).stale:
@@ -148,14 +202,17 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
     Raises UsageError and VluresError for whatever can be known to be wrong before anything is sent.
     """
     _check(config, say)
+    if not config.sandbox and (advice := describe_open_keys()):
+        say(advice)
     with ExitStack() as stack:
         benchmark = load_benchmark(config)
         check_addresses(benchmark)
-        stack.enter_context(hold_folder(config.output_folder))
-        store = CheckpointStore(config.output_folder, config.setting, say=say)
+        held = stack.enter_context(hold_folder(config.output_folder, say=say))
+        store = CheckpointStore(config.output_folder, config.setting, say=say, guard=held.check)
         stack.callback(store.close)
         if rehearsal := check_rehearsal(config, read_environment(), store):
             say(rehearsal)
+        take_rescued(store, say)
         check_text_languages(benchmark, store)
         if crossing := describe_crossing(benchmark):
             say(crossing)
@@ -165,7 +222,12 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         check_plan(benchmark, store, plan)
         drop_unbegun(config, store)
         say(describe_plan(config, plan, prices))
-        spending = prepare_spending(benchmark, store, prices)
+        for refusal in plan.refused:
+            say(refusal)
+        spending = prepare_spending(benchmark, store, prices, say)
+        stack.callback(spending.close)
+        if money := spending.describe():
+            say(money)
         yield Session(config, benchmark, store, plan, prices, spending, say)
 
 
@@ -190,15 +252,20 @@ def carry_out(
             ):
                 try:
                     watch(work(), progress.say)
-                finally:
+                except BaseException as reason:
                     progress.close()
-                    outcome = session.end()
-                    tell(outcome)
-        else:
-            outcome = session.end()
-            tell(outcome)
-        settled = outcome.complete and session.settle()  # also when it was interrupted just before its end
-        return replace(outcome, complete=settled and not stopper.interrupted)
+                    try:
+                        tell(session.end())
+                    except (NotWritable, LockLost) as fault:  # what ended the work is more to the point
+                        if str(fault) != str(reason):
+                            say(str(fault))
+                    raise
+        outcome = session.end()
+        settled = outcome.complete and session.settle(interrupted=stopper.interrupted)
+        tell(outcome)
+        if unusable := session.describe_unusable():
+            say(unusable)
+        return replace(outcome, complete=settled and not unusable and not stopper.interrupted)
 
 
 def _import_originals(benchmark: Benchmark, store: CheckpointStore, say: Callable[[str], None]) -> None:

@@ -17,7 +17,11 @@ from vlures.answers import Answer, Outputs, find_runs, read_answers
 from vlures.config import load_config
 from vlures.errors import UsageError, VluresError
 from vlures.export import Row
+from vlures.image_headers import UnusableImage, plain_header
+from vlures.images import LARGEST_IMAGE_BYTES
+from vlures.reading import UnusableFile, read_file
 from vlures.records import LANGUAGES, TASKS, Image
+from vlures.screen import as_line, as_text
 
 LANGUAGE_TAGS = {"En": "en", "Jp": "ja", "Sw": "sw", "Ur": "ur"}
 RIGHT_TO_LEFT = frozenset({"Ur"})
@@ -155,7 +159,7 @@ def _exhibit(number: int, exhibit: _Exhibit, heads: _Heads) -> str:
 def _picture(number: int, image: Image | None) -> str:
     if image is None:
         return f'<p style="{FAINT}">Sample {number}: its picture and article are not there, or have changed since.</p>'
-    name = escape(image.path.as_posix())
+    name = escape(as_line(image.path.as_posix()))
     caption = f'<div style="{FAINT}">Sample {number}: {name}, {image.width} × {image.height}</div>'
     thumbnail = _thumbnail(image.path)
     if thumbnail is None:
@@ -178,7 +182,7 @@ def _card(row: Row, heads: _Heads) -> str:
     thought = ""
     if row["reasoning"]:
         thought = f"<details><summary>reasoning</summary>{_text(row['reasoning'], None, 'auto')}</details>"
-    return f'<div style="{FRAME}"><b>{escape(" · ".join(parts))}</b>{_status(row)}{said}{thought}{_footer(row)}</div>'
+    return f'<div style="{FRAME}"><b>{escape(as_line(" · ".join(parts)))}</b>{_status(row)}{said}{thought}{_footer(row)}</div>'
 
 
 def _status(row: Row) -> str:
@@ -187,7 +191,7 @@ def _status(row: Row) -> str:
         return ""
     why = [row["finish_reason"], row["error_code"], row["error_message"]]
     reason = ": ".join([row["status"], *(part for part in why if part)])
-    return f'<div style="color:#c0392b">{escape(reason)}</div>'
+    return f'<div style="color:#c0392b">{escape(as_line(reason))}</div>'
 
 
 def _footer(row: Row) -> str:
@@ -196,13 +200,13 @@ def _footer(row: Row) -> str:
         facts.append(f"{row['output_tokens']:,} tokens")
     if row["imported"]:
         facts.append("imported")
-    return f'<div style="{FAINT}">{escape(" · ".join(fact for fact in facts if fact))}</div>'
+    return f'<div style="{FAINT}">{escape(as_line(" · ".join(fact for fact in facts if fact)))}</div>'
 
 
 def _text(text: str, tag: str | None, direction: str) -> str:
     lang = f' lang="{tag}"' if tag else ""
     style = f"{TEXT};{NASTALIQ}" if tag == "ur" else TEXT
-    return f'<div dir="{direction}"{lang} style="{style}">{escape(text)}</div>'
+    return f'<div dir="{direction}"{lang} style="{style}">{escape(as_text(text))}</div>'
 
 
 def _tag_of(text: str) -> str | None:
@@ -222,12 +226,12 @@ def _thumbnail(path: Path) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
-            with pillow.open(path) as picture:
+            with pillow.open(io.BytesIO(plain_header(read_file(path, LARGEST_IMAGE_BYTES)))) as picture:
                 picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
                 small: Any = ImageOps.exif_transpose(picture)
                 small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
                 small = small.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, UnusableFile, UnusableImage):
         return None
     paper = pillow.new("RGB", small.size, "white")
     paper.paste(small, mask=small.getchannel("A"))

@@ -10,14 +10,15 @@ from typing import Any
 from tabulate import tabulate
 
 from vlures.config import RunConfig
-from vlures.costs import add_up, prices_of, rerun_costs, spent_in_all, spent_on
+from vlures.costs import Account, add_up, rerun_costs
 from vlures.errors import VluresError
 from vlures.originals import find_waiting
-from vlures.plan import count_left
+from vlures.plan import Left, count_left
 from vlures.pricing import format_usd
 from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Job
 from vlures.rehearsal import is_rehearsal
 from vlures.results import count_imported, count_statuses
+from vlures.screen import as_line
 from vlures.store import CheckpointStore
 
 
@@ -46,22 +47,26 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
         raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
     for setting in found:
         store = CheckpointStore(output_folder, setting, writable=False, say=say)
-        yield "\n".join([_headline(output_folder, store), _cells(store), *_imported(store), *_jobs(store)])
+        account = Account.read(store)
+        yield "\n".join([_headline(output_folder, account), _cells(account), *_imported(store), *_jobs(store)])
 
 
-def _headline(output_folder: Path, store: CheckpointStore) -> str:
+def _headline(output_folder: Path, account: Account) -> str:
+    store = account.store
     run = store.read_json("run.json")
     who = f"{run['provider']} {run['mode']}, {run['model']}, " if run else ""
     since = f", last run {run['time']}" if run else ""
     answers = ", a rehearsal: a sandbox has answered" if is_rehearsal(store) else ""
-    return f"{output_folder}: {who}{store.setting.label}{since}{answers}"
+    reserved = account.reserved()
+    held = f", up to {format_usd(reserved)} reserved for requests under way" if reserved else ""
+    return as_line(f"{output_folder}: {who}{store.setting.label}{since}{answers}{held}")
 
 
-def _cells(store: CheckpointStore) -> str:
+def _cells(account: Account) -> str:
+    store = account.store
     run = store.read_json("run.json")
-    prices = prices_of(run)
-    left = count_left(store)
-    rerun = rerun_costs(store, {cell: count.due for cell, count in left.items()}, prices, run.get("mode", "batch"))
+    left = {cell: Left(0, 0) for cell in account.cells} | count_left(store)
+    rerun = rerun_costs(account, {cell: count.due for cell, count in left.items()}, run.get("mode", "batch"))
     rows: list[list[Any]] = []
     for cell in sorted(left, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
         counts, totals = count_statuses(store, cell), store.totals(cell)
@@ -74,13 +79,13 @@ def _cells(store: CheckpointStore) -> str:
                 left[cell].due,
                 totals.input_tokens,
                 totals.output_tokens,
-                _money(spent_on(store, cell, prices)),
+                _money(account.spent_on(cell)),
                 _money(rerun[cell]),
             ]
         )
     if rows:
         sums = [sum(column) for column in list(zip(*rows, strict=True))[1:-2]]
-        rows.append(["all", *sums, _money(spent_in_all(store, prices)), _money(add_up(rerun.values()))])
+        rows.append(["all", *sums, _money(account.in_all()), _money(add_up(rerun.values()))])
     headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out", "spent", "rerun, about"]
     return tabulate(rows, headers, tablefmt="simple", colalign=["left"] + ["right"] * (len(headers) - 1))
 
@@ -108,9 +113,9 @@ def _jobs(store: CheckpointStore) -> list[str]:
     today = datetime.now(UTC)
     rows = [
         [
-            job.batch_id or "–",
+            as_line(job.batch_id or "–"),
             len(job.requests),
-            _state(job),
+            as_line(_state(job)),
             f"{job.seen.done}/{len(job.requests)}" if job.seen else "–",
             _hours(today - datetime.fromisoformat(job.time)),
             _time_left(job, today),
@@ -130,11 +135,14 @@ def _jobs(store: CheckpointStore) -> list[str]:
         "results kept until",
     ]
     texts = [tabulate(rows, headers, tablefmt="simple", disable_numparse=True)]
-    if lost := [job.batch_id or job.tag for job in jobs if job.seen and job.seen.lost]:
-        texts.append(
-            f"{len(lost)} batch(es) not known to the provider when last looked for (another key or project?): {', '.join(lost)}"
-        )
+    if lost := [_name_lost(job) for job in jobs if job.seen and job.seen.lost]:
+        texts.append(f"{len(lost)} batch(es) not known to the provider when last looked for: {', '.join(lost)}")
     return texts
+
+
+def _name_lost(job: Job) -> str:
+    whose = job.account or "another key or project?"
+    return f"{job.batch_id or job.tag} ({whose})"
 
 
 def _state(job: Job) -> str:

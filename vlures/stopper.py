@@ -47,13 +47,19 @@ class Stopper:
 
     def stop(self) -> None:
         """Interrupt. To be called in the loop's own thread, as from its signal handlers."""
+        again, self.interrupted = self.interrupted, True
         if self._say is None or self._task is None:
-            pass
-        elif self.live and not self.interrupted:
+            return
+        if self.live and not again:
             self._say(f"Stopping: waiting for the answers in flight, which are paid. {self._how} again to leave them.")
         else:
             self._task.cancel()
-        self.interrupted = True
+
+    def stop_once(self) -> None:
+        """Interrupt, unless that was done already. A terminal that closes tells its processes so more than once, and means
+        no haste by it."""
+        if not self.interrupted:
+            self.stop()
 
     def stop_from_outside(self) -> None:
         """Interrupt from another thread, also one in which no work has begun yet."""

@@ -7,20 +7,22 @@ moved aside, any other unreadable line stops the run.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
-from vlures.errors import VluresError
+from vlures.disk import CANCELLED, AppendOnlyFile, cut_off, finish_line, move_tail, sync_folders, write_whole
+from vlures.errors import NotWritable, VluresError
+from vlures.reading import UnusableFile, open_file
 from vlures.records import (
     FINAL_STATUSES,
     OPEN_JOB_STATES,
@@ -30,9 +32,22 @@ from vlures.records import (
     Response,
     Setting,
     Sighting,
-    Status,
     Usage,
     request_key,
+)
+from vlures.stored_lines import (
+    LONGEST_ID,
+    LONGEST_LINE_BYTES,
+    StoredLine,
+    StoredUsage,
+    UnreadableLine,
+    is_torn,
+    misplaced,
+    read_answer,
+    read_event,
+    read_line,
+    read_lines,
+    read_small_file,
 )
 
 LEAST_FREE_BYTES = 32_000_000
@@ -42,36 +57,31 @@ SYNCED_IN_TURN = 4
 SYNCS_AT_ONCE = 16
 """What is brought to the disk at the same time goes there together: 32 files took 19 ms one after another, and 4 ms so."""
 
-READ_BYTES = 1_000_000
-"""Of a checkpoint at a time."""
+READ_BYTES = 64_000
+"""Of a checkpoint at a time: as much as stays in a processor's cache until its lines are read."""
 
-JOB_FACTS = ("state", "file_id", "batch_id", "status", "note", "weight", "trial", "deadline", "input_until")
+JOB_FACTS = (
+    "state",
+    "file_id",
+    "batch_id",
+    "status",
+    "note",
+    "weight",
+    "trial",
+    "deadline",
+    "input_until",
+    "account",
+    "doubted",
+)
+_SIGHTED = tuple(fact.name for fact in fields(Sighting))
+
+MOST_COUNTED = 10_000_000
+"""Tokens of one answer; older versions stored any number that a server told."""
+
 _CHECKPOINT_NAME = re.compile(r"checkpoint_task(\d+)_(\w+)\.jsonl")
 
 
 # What there is a million of is a Struct without garbage collection: made in a fraction of a dataclass's time.
-
-
-class _StoredUsage(msgspec.Struct, frozen=True, gc=False):
-    """Usage, as a line has it."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    thinking_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _StoredLine(msgspec.Struct, frozen=True, gc=False):
-    """What the store keeps in mind of a response; the text stays on the disk."""
-
-    key: str
-    status: Status | Literal["due"]
-    digest: str = ""
-    error: dict[str, Any] | None = None
-    usage: _StoredUsage | None = None
-    job: str | None = None
-    imported: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -95,7 +105,7 @@ class CellTotals:
     thinking_tokens: int = 0
     cache_write_tokens: int = 0
 
-    def add(self, usage: Usage | _StoredUsage | CellTotals) -> None:
+    def add(self, usage: Usage | StoredUsage | CellTotals) -> None:
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
         self.cached_tokens += usage.cached_tokens or 0
@@ -103,10 +113,44 @@ class CellTotals:
         self.cache_write_tokens += usage.cache_write_tokens or 0
 
 
+@dataclass(slots=True)
+class CellMoney:
+    """What a cell's lines tell of their cost.
+
+    nano_usd: the sum of those that say it. unpriced: tokens of the others, by mode and by the model that answered. untold: how many
+    answers tell neither.
+    """
+
+    nano_usd: int = 0
+    unpriced: dict[tuple[Literal["batch", "live"], str | None], CellTotals] = field(default_factory=dict)
+    untold: int = 0
+
+    def add(self, line: Response | StoredLine) -> None:
+        """Count a line of an answer that was not imported."""
+        if line.nano_usd is not None:
+            self.nano_usd += max(0, line.nano_usd)
+        elif line.usage is not None and _is_sound(line.usage):
+            answered: tuple[Literal["batch", "live"], str | None] = ("batch" if line.job else "live", line.model)
+            totals = self.unpriced.get(answered)
+            if totals is None:
+                totals = self.unpriced[answered] = CellTotals()
+            totals.add(line.usage)
+        elif line.status in FINAL_STATUSES and line.error is None:
+            self.untold += 1
+
+
+def _is_sound(usage: Usage | StoredUsage) -> bool:
+    asked, answered = usage.input_tokens, usage.output_tokens
+    if asked is None or answered is None:
+        return False
+    return 0 <= asked <= MOST_COUNTED and 0 <= answered <= MOST_COUNTED
+
+
 class CheckpointStore:
     """The checkpoint folder of one output folder in one setting.
 
-    writable=False reads only and mends nothing. say: called with a sentence about anything that was mended.
+    writable=False reads only and mends nothing. say: called with a sentence about anything that was mended. guard: raises an
+    exception where the folder is no longer this process's; asked before each event of a job, and by whoever appends.
     Raises VluresError for a line that cannot be read, naming file and line.
     """
 
@@ -117,18 +161,21 @@ class CheckpointStore:
         *,
         writable: bool = True,
         say: Callable[[str], None] = lambda _: None,
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
+        self.guard = guard
         self.folder = output_folder / f"checkpoints_{setting.label}"
         self.setting = setting
         self._writable = writable
         self._say = say
-        self._files: dict[Path, int] = {}
+        self._files: dict[Path, AppendOnlyFile] = {}
         self._dirty: set[Path] = set()
         self._has_new_names = True
         # Files of earlier processes: one that was killed may have left its last answers in the system's hands only.
         self._found: set[Path] = set()
         self._entries: dict[Cell, dict[int, Entry]] = {}
         self._totals: dict[tuple[Cell, Literal["batch", "live"]], CellTotals] = {}
+        self._money: dict[Cell, CellMoney] = {}
         self._jobs: dict[str, Job] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         if writable:
@@ -149,6 +196,16 @@ class CheckpointStore:
         """Jobs whose answers may still come."""
         return tuple(job for job in self._jobs.values() if job.state in OPEN_JOB_STATES)
 
+    def left_by_batches(self) -> frozenset[str]:
+        """Keys of requests without an answer that were in a batch which is over."""
+        over = [job for job in self._jobs.values() if job.batch_id and job.state not in OPEN_JOB_STATES]
+        keys = {key for job in over for key in job.requests}
+        return frozenset(key for key in keys if not self._is_answered(key))
+
+    def _is_answered(self, key: str) -> bool:
+        entry = self.entry(*parse_key(key, self.setting))
+        return entry is not None and entry.status in FINAL_STATUSES
+
     def entries(self, cell: Cell) -> Mapping[int, Entry]:
         return self._entries.get(cell, {})
 
@@ -164,6 +221,10 @@ class CheckpointStore:
         both.add(self.totals(cell, "live"))
         return both
 
+    def money(self, cell: Cell) -> CellMoney:
+        """What the lines of a cell tell of their cost."""
+        return self._money.get(cell, CellMoney())
+
     def responses(self, cell: Cell, only: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
         """The standing response of every sample of the cell, or of one, by ascending ID, read back from the disk."""
         entries = self._entries.get(cell, {})
@@ -173,15 +234,23 @@ class CheckpointStore:
             return
         with self.checkpoint_path(cell).open("rb") as file:
             for sample_id in sorted(entries):
-                file.seek(entries[sample_id].offset)
-                yield sample_id, msgspec.json.decode(file.readline())
+                yield sample_id, self._read_at(file, entries[sample_id].offset)
 
     def usage(self, cell: Cell, entry: Entry) -> Usage | None:
         """What the answer used, read back from the disk."""
         with self.checkpoint_path(cell).open("rb") as file:
-            file.seek(entry.offset)
-            used = msgspec.json.decode(file.readline()).get("usage")
+            used = self._read_at(file, entry.offset).get("usage")
         return msgspec.convert(used, Usage) if used else None
+
+    def _read_at(self, file: BinaryIO, offset: int) -> dict[str, Any]:
+        """Raises VluresError for what is no longer as it was when the store was opened."""
+        file.seek(offset)
+        try:
+            return read_answer(file.readline().rstrip(b"\0"))
+        except UnreadableLine as error:
+            raise VluresError(
+                f"{file.name}, at byte {offset:,}, cannot be read any more ({error}). {error.advice}"
+            ) from error
 
     def checkpoint_path(self, cell: Cell) -> Path:
         return self.folder / f"checkpoint_task{cell.task}_{cell.language}.jsonl"
@@ -191,6 +260,12 @@ class CheckpointStore:
         return self.folder / "jobs.jsonl"
 
     # Writing
+
+    def open_checkpoints(self, cells: Iterable[Cell]) -> None:
+        """Open the files that answers will go to, before any of them is paid for. Raises NotWritable."""
+        for cell in cells:
+            self._file(self.checkpoint_path(cell))
+        self._file(self.jobs_path)
 
     def append(self, response: Response) -> bool:
         """Store a response. False if the same question has its answer already, or if this is the very answer that stands,
@@ -208,12 +283,53 @@ class CheckpointStore:
             return False
         if response.time is None:
             response = replace(response, time=now())
-        offset = self._write(self.checkpoint_path(cell), _without_nones(msgspec.to_builtins(response)))
+        offset = self._append(self.checkpoint_path(cell), encode_line(response))
         entry = Entry(response.status, response.digest, offset, imported=response.imported is not None)
         _fold(self._entries.setdefault(cell, {}), sample_id, entry)
         if response.usage:
             self._paid(cell, "batch" if response.job else "live").add(response.usage)
+        if response.imported is None:
+            self._money.setdefault(cell, CellMoney()).add(response)
         return True
+
+    def holds(self, response: Response) -> bool:
+        """Whether the standing answer is this very one, collected once more."""
+        cell, sample_id = parse_key(response.key, self.setting)
+        standing = self.entry(cell, sample_id)
+        return standing is not None and self._stands(response, cell, standing)
+
+    def take_in(self, line: bytes) -> bool:
+        """Take in a line of a checkpoint that an earlier process has written elsewhere, unless it is here too. Returns whether it
+        brought an answer. Raises UnreadableLine or ValueError for what is no line of this setting."""
+        stored = read_line(line)
+        cell, sample_id = parse_key(stored.key, self.setting)
+        standing = self.entry(cell, sample_id)
+        if standing is not None and self._has_line(cell, standing, line):
+            return False
+        if stored.status != "due":
+            return self.append(msgspec.json.decode(line, type=Response))
+        if standing is not None and not standing.due and self._is_older(cell, standing, stored.time):
+            self._append(self.checkpoint_path(cell), line)
+            self._entries[cell][sample_id] = msgspec.structs.replace(standing, due=True)
+        return False
+
+    def _has_line(self, cell: Cell, standing: Entry, line: bytes) -> bool:
+        with self.checkpoint_path(cell).open("rb") as file:
+            file.seek(standing.offset)
+            if file.readline() == line:
+                return True
+            file.seek(0)
+            return line in file
+
+    def _is_older(self, cell: Cell, standing: Entry, time: str | None) -> bool:
+        """Whether the standing answer came before that time, so that the wish to ask again was not fulfilled by it."""
+        with self.checkpoint_path(cell).open("rb") as file:
+            came = self._read_at(file, standing.offset).get("time")
+        return time is not None and (came is None or came < time)
+
+    def unsynced(self) -> list[bytes]:
+        """Lines of checkpoints of which it is not certain that they are on the disk."""
+        return [line for path, file in self._files.items() if path != self.jobs_path for line in file.unsynced]
 
     def foresee(self, cell: Cell, sample_id: int) -> None:
         """Count an answer as imported in this object's mind only: for the plan of a run that will import it."""
@@ -224,8 +340,7 @@ class CheckpointStore:
         if response.job is None or response.status == "failed":
             return False
         with self.checkpoint_path(cell).open("rb") as file:
-            file.seek(standing.offset)
-            return bool(msgspec.json.decode(file.readline()).get("job") == response.job)
+            return bool(self._read_at(file, standing.offset).get("job") == response.job)
 
     def ask_again(self, cell: Cell, sample_id: int, why: str) -> None:
         """Make an answered request due; its old answer stays in the file, and stands until a new one comes."""
@@ -243,11 +358,11 @@ class CheckpointStore:
             "time": job.time,
             "requests": job.requests,
         }
-        facts = {name: getattr(job, name) for name in ("file_id", "input_until", "weight", "trial")}
+        facts = {name: getattr(job, name) for name in JOB_FACTS if name not in event}
         self._record_event(event | {name: fact for name, fact in facts.items() if fact})
 
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None:
-        """What has become of a job: file_id, input_until, batch_id, deadline, status, note. Answers stored so far are on
+        """What has become of a job: file_id, input_until, batch_id, deadline, status, note, doubted. Answers stored so far are on
         the disk first."""
         if state == "collected":
             self.sync_all()
@@ -266,8 +381,8 @@ class CheckpointStore:
     def remember(self, name: str, facts: Mapping[str, Any]) -> None:
         """A fact that a later run is spared to find out again. On the disk within a second."""
         event = {"fact": name, "facts": dict(facts), "time": now()}
-        self._write(self.jobs_path, event)
         self._fold_event(event)
+        self._write(self.jobs_path, event)
 
     def write_json(self, name: str, content: Any) -> None:
         """Replace a small file of the checkpoint folder, whole or not at all."""
@@ -276,14 +391,7 @@ class CheckpointStore:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A small file of the checkpoint folder; empty if it is not there."""
-        path = self.folder / name
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise VluresError(f"{path} cannot be read ({error}); move it aside and run again.") from error
-        return content if isinstance(content, dict) else {}
+        return read_small_file(self.folder / name)
 
     def sync(self) -> None:
         """Everything written so far is on the disk when this returns."""
@@ -309,10 +417,12 @@ class CheckpointStore:
         return usage.f_bavail * usage.f_frsize < LEAST_FREE_BYTES
 
     def close(self) -> None:
-        self.sync()
-        for descriptor in self._files.values():
-            os.close(descriptor)
-        self._files.clear()
+        try:
+            self.sync()
+        finally:
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
 
     def _make_folder(self) -> None:
         try:
@@ -324,30 +434,24 @@ class CheckpointStore:
 
     def _write(self, path: Path, line: dict[str, Any]) -> int:
         """Append one line; returns its offset in bytes. A line that does not fit is taken back whole."""
-        offset = -1
-        try:
-            descriptor = self._descriptor(path)
-            offset = os.lseek(descriptor, 0, os.SEEK_END)
-            data = msgspec.json.encode(line) + b"\n"
-            written = os.write(descriptor, data)
-            while written < len(data):
-                written += os.write(descriptor, data[written:])
-        except OSError as error:
-            if offset >= 0:
-                os.ftruncate(descriptor, offset)
-            raise VluresError(
-                f"{path} cannot be written ({error.strerror}); what it held is safe. Make room or mend its rights, and run again."
-            ) from error
+        return self._append(path, msgspec.json.encode(line) + b"\n")
+
+    def _append(self, path: Path, line: bytes) -> int:
+        offset = self._file(path).append(line)
         self._dirty.add(path)
         return offset
 
-    def _descriptor(self, path: Path) -> int:
-        if path not in self._files:
+    def _file(self, path: Path) -> AppendOnlyFile:
+        """The file, open: it is there from now on."""
+        if (file := self._files.get(path)) is None:
             self._has_new_names = self._has_new_names or not path.exists()
-            self._files[path] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        return self._files[path]
+            file = AppendOnlyFile(path)
+            file.open()
+            self._files[path] = file
+        return file
 
     def _record_event(self, event: dict[str, Any]) -> None:
+        self.guard()
         self._write(self.jobs_path, _without_nones(event))
         self._bring_to_disk(self.jobs_path)
         self._fold_event(event)
@@ -355,31 +459,22 @@ class CheckpointStore:
     def _bring_to_disk(self, path: Path) -> None:
         self._dirty.discard(path)
         try:
-            os.fsync(self._descriptor(path))
+            self._file(path).sync()
             self._bring_names_to_disk()
-        except OSError as error:
+        except NotWritable:
             self._dirty.add(path)
-            raise VluresError(f"{path} cannot be brought to the disk ({error.strerror}); look at the disk.") from error
+            raise
 
     def _bring_names_to_disk(self) -> None:
-        """The names of new files, and of the folders that were made for them, stand in the folders above. On some file
-        systems a file that was synced is lost with its name: https://man7.org/linux/man-pages/man2/fsync.2.html#DESCRIPTION"""
+        """Those of new files, and of the folders that were made for them."""
         if not self._has_new_names:
             return
         self._has_new_names = False  # before, because another thread may make a file meanwhile
-        for folder in (self.folder, *self.folder.parents[:2]):
-            try:
-                descriptor = os.open(folder, os.O_RDONLY)
-            except OSError:
-                return  # not every system lets a folder be opened
-            try:
-                os.fsync(descriptor)
-            except OSError as error:
-                if error.errno not in (errno.EBADF, errno.EINVAL):  # nor be synced
-                    self._has_new_names = True
-                    raise
-            finally:
-                os.close(descriptor)
+        try:
+            sync_folders((self.folder, *self.folder.parents[:2]))
+        except NotWritable:
+            self._has_new_names = True
+            raise
 
     # Folding lines into what stands
 
@@ -393,28 +488,45 @@ class CheckpointStore:
             self._found.add(path)
             self._load_cell(path, Cell(match[2], int(match[1])))
         if self.jobs_path.is_file():
-            for number, _, line in self._lines(self.jobs_path):
+            for number, line in enumerate(chain.from_iterable(self._lines(self.jobs_path)), start=1):
                 try:
-                    self._fold_event(msgspec.json.decode(line))
-                except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-                    raise _unreadable(self.jobs_path, number, error) from error
+                    self._fold_event(read_event(line, self._jobs))
+                except UnreadableLine as error:
+                    if line.endswith(CANCELLED):
+                        continue
+                    raise error.at(self.jobs_path, number) from error
 
     def _load_cell(self, path: Path, cell: Cell) -> None:
-        """Everything that costs a million times is looked up before the lines are gone through."""
-        decode = msgspec.json.Decoder(_StoredLine).decode
+        """What is done a million times is looked up before, or done for many lines at once, and calls no function that it can do
+        without."""
         prefix = request_key(cell, self.setting, 0)[:-1]
         entries = self._entries.get(cell, {})
         batch, live = self._paid(cell, "batch"), self._paid(cell, "live")
-        for number, offset, line in self._lines(path):
-            try:
-                stored = decode(line)
-                sample_id = _sample_id(stored.key, prefix)
-            except (msgspec.DecodeError, ValueError) as error:
-                raise _unreadable(path, number, error) from error
-            imported = stored.imported is not None
-            _fold(entries, sample_id, Entry(stored.status, stored.digest, offset, imported=imported))
-            if stored.usage is not None:
-                (batch if stored.job else live).add(stored.usage)
+        money = self._money.setdefault(cell, CellMoney())
+        number = offset = 0
+        for lines in self._lines(path):
+            for line, stored in zip(lines, read_lines(lines) or _read_each(lines, path, number), strict=True):
+                if stored is not None:
+                    key = stored.key
+                    digits = key[len(prefix) :]
+                    if not (
+                        key.startswith(prefix) and digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_ID
+                    ):
+                        raise misplaced(key).at(path, number + 1 + lines.index(line))
+                    sample = int(digits)
+                    if sample in entries or stored.status == "due" or stored.imported is not None:
+                        imported = stored.imported is not None
+                        _fold(entries, sample, Entry(stored.status, stored.digest, offset, False, imported))
+                    else:
+                        entries[sample] = Entry(stored.status, stored.digest, offset)
+                    if stored.usage is not None:
+                        (batch if stored.job else live).add(stored.usage)
+                    if stored.nano_usd is not None:
+                        money.nano_usd += stored.nano_usd
+                    elif stored.imported is None:
+                        money.add(stored)
+                offset += len(line)
+            number += len(lines)
         if entries:
             self._entries[cell] = entries
 
@@ -428,7 +540,8 @@ class CheckpointStore:
             return
         if "seen" in event:
             tag = event.pop("seen")
-            self._jobs[tag] = replace(self._jobs[tag], seen=Sighting(**event))
+            known = {name: event[name] for name in _SIGHTED if name in event}
+            self._jobs[tag] = replace(self._jobs[tag], seen=Sighting(**known))
             return
         tag = event["job"]
         facts = {key: event[key] for key in JOB_FACTS if event.get(key)}
@@ -439,38 +552,74 @@ class CheckpointStore:
             job = Job(tag, event["provider"], event["state"], event["requests"], event["time"])
             self._jobs[tag] = replace(job, **facts)
 
-    def _lines(self, path: Path) -> Iterator[tuple[int, int, bytes]]:
-        """(line number from 1, offset in bytes, line) of each whole line; a torn last line is mended first."""
-        self._mend_tail(path)
-        offset = 0
-        with path.open("rb", buffering=READ_BYTES) as file:
-            for number, line in enumerate(file, start=1):
-                if line.endswith(b"\n"):
-                    yield number, offset, line
-                offset += len(line)
+    def _lines(self, path: Path) -> Iterator[list[bytes]]:
+        """All whole or cancelled lines, some at a time.
 
-    def _mend_tail(self, path: Path) -> None:
-        """A process that was killed may have left half a line at the end. Keep it aside; complete it if only
-        its line break is missing."""
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            torn = _tail_after_last_break(file, size)
-        if not torn:
-            return
+        Once all of them are read, and so believed, what a process that was killed has left at the end is mended.
+        """
+        tail = b""
+        before = 0
+        with _open(path) as file:
+            if os.fstat(file.fileno()).st_size < LONGEST_LINE_BYTES:
+                some = iter(partial(file.readlines, READ_BYTES), [])
+            else:
+                some = ([line] for line in iter(partial(file.readline, LONGEST_LINE_BYTES), b""))
+            for lines in some:
+                if not lines[-1].endswith(b"\n"):
+                    tail = lines.pop()
+                    if len(tail) >= LONGEST_LINE_BYTES:
+                        raise _too_long().at(path, before + len(lines) + 1)
+                yield lines
+                before += len(lines)
+        if tail:
+            try:
+                torn = is_torn(tail)
+            except UnreadableLine as error:
+                raise error.at(path, before + 1) from error
+            if not torn:
+                yield [tail.rstrip(b"\0") + b"\n"]
+            self._mend_tail(path, tail, torn=torn)
+
+    def _mend_tail(self, path: Path, tail: bytes, *, torn: bool) -> None:
+        """Keep half a line aside; complete one that lacks only its line break, without the NULs behind it."""
         if not self._writable:
-            self._say(f"The last line of {path} is torn; the next run mends it.")
-            return
-        try:
-            msgspec.json.decode(torn)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            aside = _free_name(path.with_name(f"{path.name}.torn-{size - len(torn)}"))
-            aside.write_bytes(torn)
-            os.truncate(path, size - len(torn))
-            self._say(f"The last line of {path} was torn ({len(torn)} bytes); it was cut off and kept in {aside.name}.")
+            what = "is torn" if torn else "has lost its line break"
+            self._say(f"The last line of {path} {what}; the next run mends it.")
+        elif torn:
+            aside = _free_name(path.with_name(f"{path.name}.torn-{path.stat().st_size - len(tail)}"))
+            move_tail(path, tail, aside)
+            self._say(f"The last line of {path} was torn ({len(tail)} bytes); it was cut off and kept in {aside.name}.")
         else:
-            with path.open("ab") as file:
-                file.write(b"\n")
+            whole = tail.rstrip(b"\0")
+            cut_off(path, len(tail) - len(whole))
+            finish_line(path)
             self._say(f"The last line of {path} had lost its line break; it is whole again.")
+
+
+def _open(path: Path) -> BinaryIO:
+    """Raises VluresError if it is no file that can be read."""
+    try:
+        return open_file(path, READ_BYTES)
+    except UnusableFile as error:
+        raise VluresError(
+            f"{path} {error}; move it aside or give yourself the right to read it, then run again."
+        ) from error
+
+
+def _read_each(lines: list[bytes], path: Path, before: int) -> Iterator[StoredLine | None]:
+    """Lines of a checkpoint, before which so many stand; None for one that was cancelled. Raises VluresError, naming the line."""
+    for number, line in enumerate(lines, start=before + 1):
+        try:
+            stored = read_line(line)
+        except UnreadableLine as error:
+            if not line.endswith(CANCELLED):
+                raise error.at(path, number) from error
+            stored = None
+        yield stored
+
+
+def _too_long() -> UnreadableLine:
+    return UnreadableLine(f"it has more than {LONGEST_LINE_BYTES:,} bytes")
 
 
 def _fold(entries: dict[int, Entry], sample_id: int, entry: Entry) -> None:
@@ -483,14 +632,6 @@ def _fold(entries: dict[int, Entry], sample_id: int, entry: Entry) -> None:
         entries[sample_id] = entry
 
 
-def _sample_id(key: str, prefix: str) -> int:
-    """Of a key that begins with the prefix. Raises ValueError for any other, and for what is no number."""
-    number = key.removeprefix(prefix)
-    if not (len(number) < len(key) and number.isascii() and number.isdigit()):
-        raise ValueError(f"the key {key!r} does not belong here")
-    return int(number)
-
-
 def parse_key(key: str, setting: Setting) -> tuple[Cell, int]:
     """The cell and the sample's ID of a request's key. Raises ValueError if it is no key of this setting."""
     match = re.fullmatch(rf"([A-Za-z]+)-t([0-9]+)-{setting.key}-([0-9]+)", key)
@@ -499,22 +640,9 @@ def parse_key(key: str, setting: Setting) -> tuple[Cell, int]:
     return Cell(match[1], int(match[2])), int(match[3])
 
 
-def write_whole(path: Path, content: str) -> None:
-    """Replace a file so that a reader, or a crash, sees the old one or the new one. Makes its folder."""
-    scratch = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise VluresError(
-            f"{path} cannot be written ({error.strerror}); the answers are safe in the checkpoints. Make room and run again."
-        ) from error
+def encode_line(response: Response) -> bytes:
+    """A response as its line in a checkpoint file."""
+    return msgspec.json.encode(_without_nones(msgspec.to_builtins(response))) + b"\n"
 
 
 def now() -> str:
@@ -531,24 +659,7 @@ def _free_name(path: Path) -> Path:
     return free
 
 
-def _tail_after_last_break(file: Any, size: int) -> bytes:
-    tail = b""
-    position = size
-    while position > 0 and b"\n" not in tail:
-        step = min(65_536, position)
-        position -= step
-        file.seek(position)
-        tail = file.read(step) + tail
-    return tail[tail.rfind(b"\n") + 1 :]
-
-
 def _without_nones(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nones(inner) for key, inner in value.items() if inner is not None}
     return value
-
-
-def _unreadable(path: Path, number: int, error: Exception) -> VluresError:
-    return VluresError(
-        f"{path}, line {number}, cannot be read ({error}); nothing was changed. Mend or remove that line, then run again."
-    )

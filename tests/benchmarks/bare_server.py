@@ -29,7 +29,8 @@ LONGEST_START_BYTES = 200
 BUFFER_BYTES = 1 << 20
 ANSWER = "An answer of the benchmark's server, which has not looked at the image. " * 20
 SETTLED_AFTER_S = 30.0
-"""What is refused later than this after the first request is counted apart: by then a client should know the limit."""
+"""What comes later than this after the first request, or than `settled_s`, is counted apart: by then a client should know
+the limit."""
 
 
 # What it is asked to do
@@ -38,15 +39,20 @@ SETTLED_AFTER_S = 30.0
 @dataclass(frozen=True)
 class Behaviour:
     """latencies_s: from a request's last byte to its answer, in order of arrival, from the start again at the end.
-    per_minute: requests let pass in any 60 s. per_second: a bucket that fills so fast and holds `burst`. 0: no limit.
-    tells: whether headers say what is left and when to come back. refused_count: whether refusals use up the limit."""
+    per_minute: requests let pass in any 60 s. most: in any `window_s`, or (fixed) in each of them. per_second: a bucket that fills so fast and holds `burst`. 0: no limit.
+    tells: whether headers say what is left and when to come back. refused_count: whether refusals use up the limit. settled_s: what
+    comes later is counted apart, too."""
 
     latencies_s: tuple[float, ...] = (0.0,)
     per_minute: int = 0
+    most: int = 0
+    window_s: float = 60.0
+    fixed: bool = False
     per_second: int = 0
     burst: int = 10
     tells: bool = False
     refused_count: bool = False
+    settled_s: float = SETTLED_AFTER_S
 
 
 def draw_latencies(count: int, lowest_s: float, highest_s: float, seed: int = 3) -> tuple[float, ...]:
@@ -63,7 +69,7 @@ def draw_latencies(count: int, lowest_s: float, highest_s: float, seed: int = 3)
 
 @dataclass
 class SlidingWindow:
-    """So many requests in any 60 s."""
+    """So many requests in any window."""
 
     most: int
     refused_count: bool
@@ -93,6 +99,30 @@ class SlidingWindow:
 
 
 @dataclass
+class FixedWindow:
+    """So many requests in each window of a clock. It is in the middle of one when the first request comes."""
+
+    most: int
+    window_s: float
+    opened_s: float | None = None
+    used: int = 0
+
+    def admit(self, now_s: float) -> bool:
+        if self.opened_s is None:
+            self.opened_s = now_s - self.window_s / 2
+        if now_s >= self.opened_s + self.window_s:
+            self.opened_s += (now_s - self.opened_s) // self.window_s * self.window_s
+            self.used = 0
+        admitted = self.used < self.most
+        self.used += admitted
+        return admitted
+
+    def describe(self, now_s: float) -> dict[str, str]:
+        assert self.opened_s is not None
+        return {"retry-after-ms": str(int((self.opened_s + self.window_s - now_s) * 1000) + 1)}
+
+
+@dataclass
 class Bucket:
     """So many requests a second, and a few at once."""
 
@@ -112,7 +142,11 @@ class Bucket:
         return {"retry-after-ms": str(int((1 - self.level) / self.per_second * 1000) + 1)}
 
 
-def make_limit(behaviour: Behaviour) -> SlidingWindow | Bucket | None:
+def make_limit(behaviour: Behaviour) -> SlidingWindow | FixedWindow | Bucket | None:
+    if behaviour.most and behaviour.fixed:
+        return FixedWindow(behaviour.most, behaviour.window_s)
+    if behaviour.most:
+        return SlidingWindow(behaviour.most, behaviour.refused_count, behaviour.window_s)
     if behaviour.per_minute:
         return SlidingWindow(behaviour.per_minute, behaviour.refused_count)
     if behaviour.per_second:
@@ -125,8 +159,11 @@ def make_limit(behaviour: Behaviour) -> SlidingWindow | Bucket | None:
 
 @dataclass
 class Seen:
-    """Times are the server's own, monotonic, in seconds. A late one came when SETTLED_AFTER_S were over."""
+    """Times are the server's own, monotonic, in seconds. A late one came when settled_s were over; the last of them at
+    last_received_s."""
 
+    settled_s: float = SETTLED_AFTER_S
+    last_received_s: float = 0.0
     first_received_s: float = 0.0
     last_sent_s: float = 0.0
     requests: int = 0
@@ -142,6 +179,7 @@ class Seen:
 
     def begin(self) -> None:
         self.first_received_s = self.first_received_s or time.monotonic()
+        self.last_received_s = time.monotonic()
         self.requests += 1
         self.late_requests += self._is_late()
         self.in_flight += 1
@@ -156,7 +194,7 @@ class Seen:
         self.late_refused += self._is_late()
 
     def _is_late(self) -> bool:
-        return time.monotonic() - self.first_received_s > SETTLED_AFTER_S
+        return time.monotonic() - self.first_received_s > self.settled_s
 
 
 # What it answers
@@ -225,7 +263,7 @@ class Site:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
-        self.seen = Seen()
+        self.seen = Seen(behaviour.settled_s)
         self.files: dict[str, list[str]] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.buffer = memoryview(bytearray(BUFFER_BYTES))

@@ -38,6 +38,7 @@ def make_response(cell: Cell, setting: Setting, sample_id: int, text_bytes: int 
         usage=Usage(2_431, 512, 1_024, 128),
         response_id=f"chatcmpl-{key}",
         job="0123456789abcdef0123456789abcdef",
+        nano_usd=1_234_500,
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bare_loop import MOST_TRIES
-from bare_server import Behaviour
+from bare_server import Behaviour, draw_latencies
 from contenders import Run, ask_by_loop, ask_by_vlures
 from measure import Table, against, make_dataset, run_script
 
@@ -153,7 +154,119 @@ def measure_second(folder: Path, quick: bool) -> list[Table]:
     ]
 
 
-# Both
+# Limits over several windows, untold
+
+
+@dataclass(frozen=True)
+class Untold:
+    """A limit that is not told, and who asks. It is asked for `windows` windows, of which the first two are to learn in."""
+
+    name: str
+    a_second: int
+    behaviour: Behaviour
+    concurrency: int
+    windows: int
+
+    @property
+    def requests(self) -> int:
+        return round(self.a_second * self.behaviour.window_s * self.windows)
+
+
+def _untold(name: str, a_second: int, window_s: float, windows: int, concurrency: int, **kind: Any) -> Untold:
+    most = 0 if "per_second" in kind else round(a_second * window_s)
+    latencies_s = draw_latencies(200, 0.1, 1.0)
+    behaviour = Behaviour(latencies_s, most=most, window_s=window_s, settled_s=2 * window_s, **kind)
+    return Untold(name, a_second, behaviour, concurrency, windows)
+
+
+UNTOLD = {
+    1.0: (
+        _untold("50 in any 1 s", 50, 1.0, 40, 100),
+        _untold("50 in each 1 s", 50, 1.0, 40, 100, fixed=True),
+        _untold("a bucket of 50, 50 a second", 50, 1.0, 40, 100, per_second=50, burst=50),
+    ),
+    10.0: (
+        _untold("100 in any 10 s", 10, 10.0, 8, 50),
+        _untold("the same, refusals count", 10, 10.0, 8, 50, refused_count=True),
+        _untold("100 in each 10 s", 10, 10.0, 8, 50, fixed=True),
+        _untold("a bucket of 100, 10 a second", 10, 10.0, 8, 50, per_second=10, burst=100),
+    ),
+    60.0: (
+        _untold("600 in any 60 s", 10, 60.0, 6, 50),
+        _untold("600 in each 60 s", 10, 60.0, 6, 50, fixed=True),
+    ),
+}
+"""By the length of their window in seconds."""
+UNTOLD_USED_GOAL = 0.9
+UNTOLD_REFUSED_GOAL = 0.05
+
+
+def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple(UNTOLD)) -> list[Table]:
+    """Limits of ten requests a second all at the same time, as they are no work; each for as long as its windows last."""
+    rows: list[list[object]] = []
+    goals: list[list[object]] = []
+    for window_s in windows_s:
+        limits = UNTOLD[window_s]
+        dataset, questions = _prepare(folder / f"window{window_s:g}", max(limit.requests for limit in limits))
+        asks: dict[tuple[Untold, str], Ask] = {}
+        for limit in limits:
+            asks[limit, "vlures"] = _vlures(dataset, limit.concurrency, "--limit", str(limit.requests))
+        for limit in limits:
+            asks[limit, "aiohttp"] = _loop("aiohttp", questions, limit.concurrency, limit.requests)
+        with ThreadPoolExecutor(len(limits) if window_s >= 10 else 1) as pool:
+            begun = {
+                (limit, who): pool.submit(
+                    _run, folder / f"window{window_s:g}-{number}", ask, limit.behaviour, limit.requests
+                )
+                for number, ((limit, who), ask) in enumerate(asks.items())
+            }
+        for (limit, who), future in begun.items():
+            outcome = future.result()
+            used = _late_used(limit, outcome)
+            rows.append(
+                [
+                    limit.name,
+                    who,
+                    f"{used:.0%}",
+                    f"{outcome.late_share:.1%}",
+                    outcome.seen["late_requests"],
+                    outcome.lost,
+                ]
+            )
+            if who == "vlures":
+                goals += [
+                    [
+                        f"{limit.name}: used",
+                        f"{used:.3f}",
+                        f"≥ {UNTOLD_USED_GOAL}",
+                        against(-used, -UNTOLD_USED_GOAL),
+                    ],
+                    _goal(f"{limit.name}: part of 429", outcome.late_share, UNTOLD_REFUSED_GOAL),
+                    _goal(f"{limit.name}: lost", outcome.lost, 0),
+                ]
+        if quick:
+            break
+    notes = [
+        f"{IMAGE_BYTES / 1e3:.0f} KB each, answers after 0.1 to 1 s (log-normal), a bare 429 beyond the limit. Used and refused: of what came after "
+        "the first two windows. Each has a server of its own; windows of 10 s and more are tried at the same time. "
+        f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.",
+        f"The loop tries again up to {MOST_TRIES - 1} times, after twice as long each time; what it has no answer to then is lost.",
+    ]
+    headers = ["limit", "who", "used", "429", "requests", "lost"]
+    return [
+        Table("Limits that are not told", headers, rows, notes),
+        Table("Limits that are not told, goals", ["what", "measured", "goal", "reached"], goals),
+    ]
+
+
+def _late_used(limit: Untold, outcome: Outcome) -> float:
+    """Of what the limit let pass from the end of the second window until the last request came."""
+    seen = outcome.seen
+    span_s = seen["last_received_s"] - seen["first_received_s"] - limit.behaviour.settled_s
+    return float((seen["late_requests"] - seen["late_refused"]) / max(1.0, span_s) / limit.a_second)
+
+
+# All
 
 
 def _prepare(folder: Path, requests: int) -> tuple[Path, Path]:
@@ -168,8 +281,8 @@ def _vlures(dataset: Path, concurrency: int, *options: str) -> Ask:
     return lambda folder, behaviour: ask_by_vlures(folder, "openai", behaviour, concurrency, command, complete=False)
 
 
-def _loop(client: str, questions: Path, concurrency: int) -> Ask:
-    return lambda folder, behaviour: ask_by_loop(folder, client, questions, behaviour, concurrency)
+def _loop(client: str, questions: Path, concurrency: int, limit: int = 0) -> Ask:
+    return lambda folder, behaviour: ask_by_loop(folder, client, questions, behaviour, concurrency, limit)
 
 
 def _run(folder: Path, ask: Ask, behaviour: Behaviour, requests: int) -> Outcome:

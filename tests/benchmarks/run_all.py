@@ -1,7 +1,7 @@
 """How fast it is: `python tests/benchmarks/run_all.py [--only NAME] [--quick]`. Prints tables, asserts nothing.
 
 Everything happens on this machine and in a temporary folder (about 4 GB at its fullest) that is removed at the end. All of
-it takes a good twenty minutes.
+it takes half an hour.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import checkpoints
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "live": live.measure,
     "limit-per-second": limits.measure_second,
     "limit-per-minute": limits.measure_minute,
+    "limits-untold": limits.measure_untold,
     "checkpoints": checkpoints.measure,
     "shards": shards.measure,
     "metadata": metadata.measure,
@@ -39,7 +41,10 @@ def main() -> None:
     parser.add_argument("--only", choices=BENCHMARKS, help="one of them")
     parser.add_argument("--quick", action="store_true", help="about a tenth of the work, to see that all runs")
     parser.add_argument("--folder", type=Path, help="where to make the temporary folder")
+    parser.add_argument("--window", type=float, choices=limits.UNTOLD, help="of limits-untold: one length, in seconds")
     options = parser.parse_args()
+    if options.window is not None:
+        BENCHMARKS["limits-untold"] = partial(limits.measure_untold, windows_s=(options.window,))
     print(conditions() + (", quick" if options.quick else ""))
     for name in [options.only] if options.only else BENCHMARKS:
         began = time.monotonic()

@@ -16,10 +16,13 @@ WRITES = os.environ.get("VLURES_WRITE_DOCS") == "1"
 
 PROVIDERS = ("OpenAI", "Gemini")
 WRONG, KILLED, LIVE = "what goes wrong", "kill -9 in batch mode", "kill -9 in live mode"
+LIVE_WRONG, MONEY = "what goes wrong in live mode", "a limit of cost (`--max-cost`)"
 HEADERS = {
     WRONG: "What goes wrong | Requests | Batches | After the first command | Commands needed | Answered | Paid again | Lost",
     KILLED: "Killed | Requests | Batches | Commands needed | Answered | Paid again | Lost",
+    LIVE_WRONG: "What goes wrong | Requests | In flight | After the first command | Commands needed | Answered | Paid again | Lost",
     LIVE: "Killed | Requests | Stored | In flight | Commands needed | Answered | Paid again | Lost",
+    MONEY: "What is against it | Requests | Passed by | Then, with a higher limit: answered | Paid again | Lost",
 }
 
 Table = tuple[str, str]
@@ -32,9 +35,10 @@ INTRODUCTION = """\
 # What a run costs when something goes wrong
 
 Every request ends as answered, as failed with a reason, or as due again, and the same command again asks for what is left. No answer
-that was paid and handed over is lost, and no line of a batch is paid twice. A live call cannot be looked up later: `kill -9` costs at
-most those that were in flight. In batch mode that is the
-canary, which `--no-canary` goes without, and what `--finish-live` asks at the end.
+that was paid and handed over is lost, and no line of a batch is paid twice, with one exception: the reply to a creation is lost, and the
+provider's list hides the batch for longer than `--doubt-patience-s` (300 s). A live call cannot be looked up later: `kill -9` costs at
+most those that were in flight. In batch mode that is the canary, which `--no-canary` goes without, and what `--finish-live` asks at the
+end.
 """
 
 READING = """\
@@ -45,6 +49,10 @@ of which nobody knows yet whether it was created.
 """
 
 CLOSING = """\
+A *limit of cost* is compared with what the sandbox charged, at the listed prices, after each command. Killed live calls, and replies
+that a fault takes after they were charged, are paid again; those are the only numbers other than 0 in the tables of live mode, and there
+are never more of them than calls in flight, or replies taken.
+
 ## How this was measured
 
 `tests/e2e/test_reliability.py` gives the real command a dataset of six images, five of them with a text: two tasks, 11 requests (10 where
@@ -55,6 +63,11 @@ the first table are lifted after the first command.
 For the kills, the sandbox holds one connection: *before* means that it has read the request and does nothing, *after* that it has acted
 and the reply is still to come. The test waits for that, kills the process with SIGKILL and gives the same command again. For the kill in the
 middle of a line the system itself ends the process, at the byte at which its file may not grow further; half a line is left.
+
+`make contract` also lets the disk fail at any of its calls under runs of both providers in both modes (`tests/e2e/test_disk_faults.py`: 480
+faults), kills runs with random options and faults at random moments (`tests/e2e/test_campaign.py`: 300 kills, and as many other signals as
+come with them), and tries 2,000 sequences of a model of the protocol, which is shown to find faults that are planted in the code
+(`tests/test_planted_faults.py`). It prints their seeds and counts.
 
 To measure again and compare with this page:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -221,7 +222,9 @@ def test_a_batch_that_another_key_cannot_see_is_left_alone(
     for _ in range(2):
         result = vlures(*RUN)
         assert result.code == 3, result
-        assert "another key or project" in result.err
+        assert "does not know the batch" in result.err
+        assert "of this run any more." in result.err
+        assert "another key" not in result.err
         assert "1 batch(es) live on" in result.err
         assert sandbox.stats["batches_created"] == 1
     sandbox.show()
@@ -234,12 +237,14 @@ def test_a_batch_that_is_gone_for_good_is_given_up_only_when_asked(
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "not_found@content")
     vlures.use(sandbox)
-    lost = vlures(*RUN)
+    at_once = ("--result-patience-s", "0.001")
+    lost = vlures(*RUN, *at_once)
     assert lost.code == 3, lost
     assert "--forget-lost" in lost.err
+    assert "another key" not in lost.err
     assert vlures.answers(OUTPUT) == {}
     sandbox.show("not_found@content:times=1")
-    result = vlures(*RUN, "--forget-lost")
+    result = vlures(*RUN, *at_once, "--forget-lost")
     assert result.code == 0, result
     assert len(vlures.answers(OUTPUT)) == REQUESTS
     assert sandbox.stats["batches_created"] == 2
@@ -345,8 +350,9 @@ def test_a_wrong_address_is_one_sentence(vlures: Command, start_sandbox: Callabl
 def test_a_redo_goes_on_where_it_was_interrupted(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "refusal")
     vlures.use(sandbox)
-    assert vlures(*RUN).code == 0
-    assert vlures(*RUN, "--redo", "refused", "--samples", "1").code == 0
+    # Nothing but refusals is no success: each run exits 3.
+    assert vlures(*RUN).code == 3
+    assert vlures(*RUN, "--redo", "refused", "--samples", "1").code == 3
     assert len(sandbox.ledger) == REQUESTS + 4
 
     planned = vlures("plan", *RUN[1:], "--redo", "refused")
@@ -355,8 +361,29 @@ def test_a_redo_goes_on_where_it_was_interrupted(vlures: Command, start_sandbox:
     vlures.wait_for_journal(OUTPUT, '"created"', process, times=4)
     process.kill()
     process.communicate()
-    assert vlures(*RUN, "--redo", "refused", "--batch-size", "6", "--doubt-patience-s", "2").code == 0
+    assert vlures(*RUN, "--redo", "refused", "--batch-size", "6", "--doubt-patience-s", "2").code == 3
     assert len(sandbox.ledger) == 2 * REQUESTS + 4
+
+
+def test_a_redo_that_is_killed_between_its_last_answer_and_its_end_asks_nothing_again(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "refusal@line:times=4")
+    vlures.use(sandbox)
+    assert vlures(*RUN).code == 0
+    summary = vlures.folder / "outputs" / OUTPUT / "results_1shot_rationales" / "summary.json"
+    barrier = summary.with_name(".summary.json.new")
+    os.mkfifo(barrier)  # the results are about to be written, and that takes forever
+    process = vlures.start(*RUN, "--redo", "refused")
+    wait_until(process, lambda: len(vlures.checkpoint_lines(OUTPUT)) == REQUESTS + 8)
+    vlures.wait_for_journal(OUTPUT, '"collected"', process, times=2)
+    process.kill()
+    process.communicate()
+    barrier.unlink()
+    paid = len(sandbox.ledger)
+    assert vlures(*RUN, "--redo", "refused").code == 0
+    assert len(sandbox.ledger) == paid
+    assert not (vlures.folder / "outputs" / OUTPUT / "checkpoints_1shot_rationales" / "redo.json").exists()
 
 
 def test_a_redo_does_not_ask_again_what_it_was_the_first_to_ask(vlures: Command, shared_sandbox: Sandbox) -> None:

@@ -369,7 +369,9 @@ def test_a_batch_that_another_key_cannot_see_is_left_alone(
     for _ in range(2):
         result = vlures(*RUN)
         assert result.code == 3, result
-        assert "another key or project" in result.err
+        assert "does not know the batch" in result.err
+        assert "of this run any more." in result.err
+        assert "another key" not in result.err
         assert "1 batch(es) live on" in result.err
         assert sandbox.stats["batches_created"] == 1
     sandbox.show()
@@ -382,12 +384,14 @@ def test_a_batch_that_is_gone_for_good_is_given_up_only_when_asked(
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "not_found@gemini_content")
     vlures.use(sandbox)
-    lost = vlures(*RUN)
+    at_once = ("--result-patience-s", "0.001")
+    lost = vlures(*RUN, *at_once)
     assert lost.code == 3, lost
     assert "--forget-lost" in lost.err
+    assert "another key" not in lost.err
     assert vlures.answers(OUTPUT) == {}
     sandbox.show("not_found@gemini_content:times=1")
-    result = vlures(*RUN, "--forget-lost")
+    result = vlures(*RUN, *at_once, "--forget-lost")
     assert result.code == 0, result
     assert len(vlures.answers(OUTPUT)) == REQUESTS
     assert sandbox.stats["batches_created"] == 2

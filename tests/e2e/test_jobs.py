@@ -241,13 +241,17 @@ def test_cancel_leaves_what_another_key_created(vlures: Command, start_sandbox: 
     vlures.use(sandbox)
     assert vlures(*run_of("openai"), "--no-wait").code == 3
     sandbox.show("not_found@status")
+    vlures.environment["OPENAI_PROJECT_ID"] = "proj-other"
     lost = vlures("cancel", FOLDER)
     assert lost.code == 3, lost
-    assert "another key or project" in lost.err
+    assert re.search(r"it belongs to \S+ \(key \w{8}\), and this is \S+ \(project proj-other, key \w{8}\)", lost.err), (
+        lost
+    )
     status = vlures("status", FOLDER)
     assert "not known to the provider" in status.out
     assert f"{LOTS} batch(es) not known to the provider when last looked for" in status.out.splitlines()[-1]
     sandbox.show()
+    del vlures.environment["OPENAI_PROJECT_ID"]
     assert vlures("cancel", FOLDER, "--poll-s", "0.2").code == 0
 
 

@@ -33,6 +33,8 @@ import pytest
 
 from tests.conftest import REPOSITORY, Command, Result, make_dataset
 
+pytestmark = pytest.mark.warm
+
 CELLS = ("--dataset", "data", "--languages", "En,Ur", "--tasks", "1,7")
 REQUESTS = 2 * (6 + 5)
 

@@ -142,6 +142,22 @@ def test_a_plan_counts_only_the_pictures_that_are_still_to_upload(
     assert planned() == pytest.approx(size[6], abs=0.2)
 
 
+def test_a_plan_and_a_run_say_which_images_the_model_refuses(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    Image.new("L", (6000, 6000)).save(vlures.folder / "data/image1.png")
+    vlures.use(start_sandbox("--batch-seconds", "0.2"))
+    ask = ("--backend", "openai", "--model", "gpt-6-astra", "--dataset", "data", "--tasks", "1", "--limit", "2")
+    refused = "2 due request(s) will fail, without a charge, because gpt-6-astra refuses their images (data/image1.png)"
+    for door in ("plan", "run"):
+        result = vlures(door, *ask, "--languages", "En,Ur", *(("--max-cost", "1") if door == "run" else ()))
+        assert refused in result.out + result.err, result
+        assert "A picture of 6000 × 6000 pixels has 35,344 patches" in result.out + result.err, result
+    left_out = vlures("plan", *ask, "--languages", "En,Ur", "--skip-problems")
+    assert "Left out: data/image1.png." in left_out.out, left_out
+    assert "due request(s) will fail" not in left_out.out
+
+
 def first_pictures(vlures: Command, count: int) -> list[Path]:
     return [vlures.folder / f"data/image{number}.png" for number in range(1, count + 1)]
 
@@ -238,6 +254,47 @@ def test_a_kill_in_the_live_tail_costs_at_most_what_was_in_flight(
     assert vlures(*run).code == 0
     assert len(vlures.answers(OUTPUT)) == REQUESTS
     assert REQUESTS <= len(sandbox.ledger) <= REQUESTS + 2
+
+
+def count_modes(sandbox: Sandbox) -> tuple[int, int]:
+    """How many answers came live, and in batches."""
+    modes = [entry["mode"] for entry in sandbox.ledger]
+    return modes.count("live"), modes.count("batch")
+
+
+@pytest.mark.parametrize(
+    "options", [("--batch-size", "4"), ("--max-attempts", "1"), ("--batch-size", "4", "--max-attempts", "1")]
+)
+@pytest.mark.parametrize("fault", ["line_error:times=8,status=500", "expire:keep=0.5", "cancelled:keep=0.5,times=1"])
+def test_all_that_batches_leave_goes_live_where_all_of_it_may(
+    vlures: Command, start_sandbox: Callable[..., Sandbox], options: tuple[str, ...], fault: str
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", fault)
+    vlures.use(sandbox)
+    result = vlures(*BATCH, "--no-canary", "--finish-live", "100%", *options)
+    assert result.code == 0, result
+    live, batch = count_modes(sandbox)
+    assert live > 0
+    assert live + batch == len(vlures.answers(OUTPUT)) == REQUESTS
+    assert set(sandbox.paid.values()) == {1}
+    lots = -(-REQUESTS // 4) if "--batch-size" in options else 1
+    assert sandbox.stats["batches_created"] == lots
+
+
+def test_what_an_earlier_process_left_goes_live_and_what_no_batch_has_seen_does_not(
+    vlures: Command, start_sandbox: Callable[..., Sandbox]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "line_error:times=3,status=500")
+    vlures.use(sandbox)
+    few = ("--limit", "3")
+    assert vlures(*BATCH, "--no-canary", *few, "--max-attempts", "1").code == 3
+    sent = count_modes(sandbox)[1]
+    result = vlures(*BATCH, "--no-canary", "--finish-live", "100%")
+    assert result.code == 0, result
+    assert count_modes(sandbox) == (3, REQUESTS - 3)
+    assert 0 < sent < REQUESTS - 3
+    assert sandbox.stats["batches_created"] == 2
+    assert set(sandbox.paid.values()) == {1}
 
 
 def test_many_that_failed_go_into_another_batch(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from tests.conftest import Command, Result, Sandbox, make_dataset, wait_until
 
+pytestmark = pytest.mark.warm
+
 BACKEND = ("run", "--backend", "openai", "--mode", "live", "--dataset", "data")
 LUNA = (*BACKEND, "--model", "gpt-6-luna")
 RUN = (*LUNA, "--languages", "Jp", "--tasks", "2,8")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Command, Result, Sandbox
+
+pytestmark = pytest.mark.warm
 
 OPENAI = (
     "run",
@@ -121,7 +124,7 @@ def test_a_dataset_with_problems(vlures: Command, arguments: tuple[str, ...]) ->
         (("--dataset", "nowhere"), ("--dataset", "En=data")),
         (("--output", "data/image1.png"), ("data/image1.png",)),
         (("--config", "nowhere.toml"), ("nowhere.toml",)),
-        (("--backend", "local", "--model", "x"), ("--mode batch",)),
+        (("--backend", "local", "--model", "x"), ("--mode batch", "--base-url http://")),
         (("--model", "gpt-4-turbo"), ("gpt-4-turbo", "2026-10-23", "gpt-6-sol")),
         (("--temperature", "0.5"), ("gpt-6-luna", "temperature")),
         (("--thinking-level", "low"), ("thinking_level", "reasoning_effort")),
@@ -130,6 +133,8 @@ def test_a_dataset_with_problems(vlures: Command, arguments: tuple[str, ...]) ->
         (("--service-tier", "flex"), ("live",)),
         (("--batch-bytes", "500000000"), ("200,000,000",)),
         (("--fault", "429"), ("--sandbox",)),
+        (("--model", "a\udcff"), ("--model", "not UTF-8")),
+        (("--output", "a\udcff"), ("--output", "not UTF-8")),
     ],
 )
 def test_options_that_make_no_sense(vlures: Command, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
@@ -154,8 +159,8 @@ def test_a_number_that_is_one_of_few_can_be_a_flag(vlures: Command) -> None:
     assert_refused(vlures("prompt", "--shots", "2"), vlures, 2, "--shots", "0, 1")
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure(vlures: Command) -> None:
-    process = vlures.start("run", "--help")
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    process = Command(tmp_path).start("run", "--help")
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(timeout=60) == 0

@@ -6,17 +6,25 @@ Each test measures one row and compares it with the committed page. VLURES_WRITE
 from __future__ import annotations
 
 import json
+import resource
+import signal
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Result, Sandbox, make_dataset, wait_until
+from tests.disk_faults import DiskFault, FailingDisk
+from tests.e2e.account import charged_usd
 from tests.e2e.reliability_page import (
     KILLED,
     LIVE,
+    LIVE_WRONG,
+    MONEY,
     PAGE,
     TABLES,
     WRITES,
@@ -42,7 +50,8 @@ MODELS = {"OpenAI": ("openai", "gpt-6-luna"), "Gemini": ("gemini", "gemini-3.8-f
 
 @dataclass(frozen=True)
 class Wrong:
-    """Faults, as the sandbox reads them, that are in force until the first command has ended. says: what that tells on stderr."""
+    """Faults, as the sandbox reads them, that are in force until the first command has ended. says: what that tells on stderr.
+    paid_again: payments that nobody could avoid."""
 
     words: str
     faults: tuple[str, ...]
@@ -50,6 +59,7 @@ class Wrong:
     lots_of: int = 6
     options: tuple[str, ...] = ()
     says: str = ""
+    paid_again: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,71 @@ HALF_BEGUN = ("stuck:times=1", "queued:seconds=60,after=1")
 DELETING = ("--delete-remote-files",)
 IMPATIENT = ("--retry-budget-s", "1")
 
+SHORT = ("--result-patience-s", "2")
+PREFIX = {"OpenAI": "", "Gemini": "gemini_"}
+MALFORMED = ("two_lengths", "long_header", "not_gzip", "no_http")
+
+
+def results_that_are_not_there_yet(provider: str) -> tuple[Wrong, ...]:
+    """What is counted and cannot be read is looked for again, and never paid again."""
+    p = PREFIX[provider]
+    expired = "expire:keep=0.5,times=2" if provider == "OpenAI" else "partial:keep=0.5,times=2"
+    return (
+        Wrong("For one look the ended batches name no results", ("results_late:times=2",)),
+        Wrong("The same, for longer than the run has patience", ("results_late:looks=8,times=2",), 2, options=SHORT, says=OPEN),
+        Wrong("Half answered at their end, and for one look they name no results", (expired, "results_late:times=2")),
+        Wrong(
+            "Cancelled elsewhere, half answered, and for one look they name no results",
+            ("cancelled:keep=0.5,times=2", "results_late:times=2"),
+            commands=2,
+        ),
+        Wrong(
+            "For two looks the ended batches count half of what they answered, and half of it comes at first",
+            ("counts_late:looks=2,times=2", f"half_lines@{p}content:times=2"),
+        ),
+        Wrong("A download brings the page of a network's portal", (f"portal@{p}content:times=1",)),
+        Wrong("Three downloads in a row bring nothing", (f"empty_body@{p}content:times=3",)),
+        Wrong("Three downloads in a row bring half of the lines", (f"half_lines@{p}content:times=3",)),
+        Wrong("Three downloads in a row name the requests and say nothing of them", (f"names_only@{p}content:times=3",)),
+        Wrong(
+            "Downloads bring a portal's page for longer than the run has patience",
+            (f"portal@{p}content",),
+            commands=2,
+            options=SHORT,
+            says=OPEN,
+        ),
+        Wrong(
+            "Downloads bring half of the lines for longer than the run has patience",
+            (f"half_lines@{p}content",),
+            commands=2,
+            options=SHORT,
+            says=OPEN,
+        ),
+        Wrong("The batches are for a while in a state that no client knows", ("new_state:seconds=1",), says="does not know"),
+        Wrong("The batches do not say how many of their requests are done", ("uncounted",)),
+        Wrong(
+            "The reply to a creation is lost, and the list shows the batch a little later",
+            (f"drop_after@{p}create:times=1", "list_late:seconds=0.6,times=1"),
+            lots_of=50,
+        ),
+        Wrong(
+            "The same, later than the run has patience: two batches of one tag",
+            (f"drop_after@{p}create:times=1", "list_late:seconds=4,times=1"),
+            lots_of=50,
+            paid_again=REQUESTS,
+        ),
+        Wrong(
+            "Replies to an upload, a creation, a poll and a download are no HTTP",
+            tuple(
+                f"malformed@{p}{place}:how={how},times=1"
+                for place, how in zip(("upload", "create", "status", "content"), MALFORMED, strict=True)
+            ),
+            lots_of=50,
+        ),
+    )  # fmt: skip
+
+
+OPEN = "stays open"
 WRONGS: dict[str, tuple[Wrong, ...]] = {
     "OpenAI": (
         Wrong("Both batches expire, half of their lines answered", ("expire:keep=0.5,times=2",)),
@@ -114,6 +189,7 @@ WRONGS: dict[str, tuple[Wrong, ...]] = {
         Wrong(
             "The deletion of files is refused", ("error@delete:status=403",), options=DELETING, says="keeps the file"
         ),
+        *results_that_are_not_there_yet("OpenAI"),
     ),
     "Gemini": (
         Wrong("Both batches expire; they have no results and are not charged", ("expire:times=2",)),
@@ -151,9 +227,12 @@ WRONGS: dict[str, tuple[Wrong, ...]] = {
             options=DELETING,
             says="keeps the file",
         ),
+        *results_that_are_not_there_yet("Gemini"),
+        Wrong("The answers stand in the batches themselves", ("inline",)),
     ),
 }
 CANCELLED = "Cancelled with `vlures cancel`, one batch answered, one not begun"
+OTHER_KEY = "Killed while the creation was under way; the next run has another account's key, the third the first's"
 
 KILLS: dict[str, tuple[Kill, ...]] = {
     "OpenAI": (
@@ -191,6 +270,40 @@ MOMENTS_LIVE = {
     "before": "before the server answers those in flight",
     "after": "after it has answered and charged them",
 }
+FEW_FILES = {64: 60, 256: 250}
+"""How many files may be open at once → calls at a time."""
+DISK_BACK = "The disk is full for the fifth and the sixth write"
+DISK_GONE = "The disk is full from the fifth write on, until the run is interrupted"
+ASLEEP = "Stopped (SIGSTOP) for twice the time-out while calls are in flight"
+HUNG_UP = "Its terminal is closed (SIGHUP) while calls are in flight"
+UNLOCKED = "Its .lock is deleted, and the same command given again beside it"
+LIVE_FAULTS = {
+    "Three replies in a row are no HTTP, after they were charged": ("malformed@{l}:how=two_lengths,times=3", 3),
+    "A header of 9 KB, a wrong gzip header, no HTTP at all": (
+        "malformed@{l}:how=long_header,times=1 malformed@{l}:how=not_gzip,times=1 malformed@{l}:how=no_http,times=1",
+        3,
+    ),
+    "A reply never ends: it drips": ("endless@{l}:how=drip,times=1", 1),
+    "A reply never ends: it is huge": ("endless@{l}:how=huge,times=1", 1),
+    "A reply is unpacked to more than a machine holds": ("endless@{l}:how=bomb,times=1", 1),
+    "Two calls are led to another address": ("redirect@{l}:to=http://127.0.0.1:9/,times=2", 0),
+}
+"""What goes wrong → the faults, and how many answers they take that were charged."""
+LIMITS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "Batches whose answers tell no usage": ("batch", (), ("usage@line:tell=nothing",)),
+    "Batches whose answers tell a negative usage": ("batch", (), ("usage@line:tell=negative",)),
+    "A canary before the batches": ("batch", ("--canary",), ()),
+    "Half of a batch fails and is finished live": (
+        "batch", ("--finish-live", "100%"), ("line_error:every=2,status=500",),
+    ),
+    "Live calls whose answers tell no usage": ("live", (), ("usage@{l}:tell=nothing",)),
+    "Live calls whose replies are lost after they were charged": ("live", (), ("drop_after@{l}:every=2,times=1",)),
+    "Killed three times in live mode": ("live", (), ("latency@{l}:seconds=0.3",)),
+    "Another setting in the same folder": ("live", (), ()),
+}  # fmt: skip
+"""What is against a limit of cost → mode, options and faults."""
+LIMIT_SHARE = 0.3
+"""Of what all requests are thought to cost."""
 AT_CANCEL = "the cancellation of a batch (`vlures cancel`)"
 HALF_STORED = "between received and stored: one batch of two is stored"
 TORN = "between received and stored: in the middle of the last of six lines"
@@ -204,11 +317,20 @@ def names_of(table: Table) -> list[str]:
     """The first cells of a table's rows."""
     provider, what = table
     if what == WRONG:
-        return [*(wrong.words for wrong in WRONGS[provider]), CANCELLED]
+        return [*(wrong.words for wrong in WRONGS[provider]), OTHER_KEY, CANCELLED]
     if what == LIVE:
         return list(MOMENTS_LIVE.values())
+    if what == MONEY:
+        return list(LIMITS)
+    if what == LIVE_WRONG:
+        files = [few_files_words(most) for most in FEW_FILES]
+        return [*files, DISK_BACK, DISK_GONE, ASLEEP, HUNG_UP, UNLOCKED, *LIVE_FAULTS]
     places = [*(kill.words for kill in KILLS[provider]), AT_CANCEL]
     return [*(kill_words(place, moment) for place in places for moment in MOMENTS), HALF_STORED, TORN]
+
+
+def few_files_words(most: int) -> str:
+    return f"No more than {most} files may be open (`ulimit -n {most}`), with --concurrency {FEW_FILES[most]}"
 
 
 NAMES = {table: names_of(table) for table in TABLES}
@@ -235,7 +357,10 @@ class Measured:
 @pytest.fixture
 def vlures(tmp_path: Path) -> WarmCommand:
     """The command, run in a folder that has a dataset of six samples, five of them with a text, in `data/`."""
-    return WarmCommand(make_dataset(tmp_path / "work/data", samples=6, texts=5).parent)
+    command = WarmCommand(make_dataset(tmp_path / "work/data", samples=6, texts=5).parent)
+    (tmp_path / "tmp").mkdir()
+    command.environment |= {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "tmp")}
+    return command
 
 
 def run_of(
@@ -326,8 +451,9 @@ def test_whatever_goes_wrong_every_request_is_answered_and_none_paid_twice(
     assert wrong.says in first.err, first
     then = fates(vlures, REQUESTS)
     shared_sandbox.show()
-    measured = finish(vlures, shared_sandbox, arguments, 1 if first.code else 0)
-    assert measured == Measured(wrong.commands, REQUESTS), first
+    patient = (*arguments, "--result-patience-s", "60") if wrong.options == SHORT else arguments
+    measured = finish(vlures, shared_sandbox, patient, 1 if first.code else 0)
+    assert measured == Measured(wrong.commands, REQUESTS, wrong.paid_again), first
     batches = batches_of(REQUESTS, wrong.lots_of)
     publish(Row((provider, WRONG), (wrong.words, REQUESTS, batches, then, *measured.cells)), NAMES)
 
@@ -381,6 +507,25 @@ def test_kill_between_two_batches_costs_nothing(vlures: WarmCommand, shared_sand
     measured = finish(vlures, shared_sandbox, arguments, 1)
     assert measured == Measured(2, REQUESTS)
     publish(Row((provider, KILLED), (HALF_STORED, REQUESTS, 2, *measured.cells)), NAMES)
+
+
+@pytest.mark.parametrize("provider", KILLS)
+def test_another_account_never_takes_a_batch_in_doubt_for_one_that_is_not_there(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str
+) -> None:
+    """The sandbox has one account, so it hides the batch from its list until that account's run is over."""
+    arguments = batch_run_of(provider, 50)
+    hidden = ("list_late:seconds=12,times=1",)
+    kill_at(vlures, shared_sandbox, arguments, (f"hang_after@{PREFIX[provider]}create:times=1", *hidden))
+    vlures.use(shared_sandbox, key="another-key")
+    other = vlures(*arguments)
+    assert other.code == 3, other
+    assert "can tell" in other.err, other
+    then = fates(vlures, REQUESTS)
+    vlures.use(shared_sandbox)
+    measured = finish(vlures, shared_sandbox, (*arguments, "--doubt-patience-s", "60"), 2)
+    assert measured == Measured(3, REQUESTS)
+    publish(Row((provider, WRONG), (OTHER_KEY, REQUESTS, 1, then, *measured.cells)), NAMES)
 
 
 @pytest.mark.parametrize("killed", ["never", *MOMENTS])
@@ -454,6 +599,206 @@ def test_kill_in_live_mode_costs_what_was_in_flight_at_most(
     measured = finish(vlures, shared_sandbox, arguments, 1)
     assert measured == Measured(2, REQUESTS, paid_again=IN_FLIGHT if moment == "after" else 0)
     publish(Row((provider, LIVE), (MOMENTS_LIVE[moment], REQUESTS, stored, IN_FLIGHT, *measured.cells)), NAMES)
+
+
+# Live mode: what is in flight is paid, so it is waited for and has a place to go
+
+
+def live_run_of(provider: str, *options: str) -> tuple[str, ...]:
+    return run_of(provider, "--concurrency", str(IN_FLIGHT), *options, mode="live")
+
+
+def publish_live(
+    provider: str, words: str, in_flight: int, then: str, measured: Measured, requests: int = REQUESTS
+) -> None:
+    publish(Row((provider, LIVE_WRONG), (words, requests, in_flight, then, *measured.cells)), NAMES)
+
+
+@pytest.mark.parametrize("most", FEW_FILES)
+@pytest.mark.parametrize("provider", MODELS)
+def test_a_run_that_may_open_few_files_completes(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str, most: int
+) -> None:
+    vlures.use(shared_sandbox)
+    few = replace(vlures, limits={resource.RLIMIT_NOFILE: most})
+    every = ("--languages", "En,Jp,Sw,Ur", "--tasks", "1,2,3,4,5,6,7,8")
+    arguments = (*run_of(provider, "--concurrency", str(FEW_FILES[most]), mode="live"), *every)
+    first = few(*arguments)
+    requests = len(vlures.answers(NAME))
+    then = fates(vlures, requests)
+    measured = finish(few, shared_sandbox, arguments, 1 if first.code else 0)
+    assert measured == Measured(1, requests), first
+    publish_live(provider, few_files_words(most), FEW_FILES[most], then, measured, requests)
+
+
+@pytest.mark.parametrize(("words", "times"), [(DISK_BACK, 2), (DISK_GONE, None)])
+@pytest.mark.parametrize("provider", MODELS)
+def test_answers_that_the_disk_does_not_take_wait_for_it(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str, words: str, times: int | None
+) -> None:
+    vlures.use(shared_sandbox)
+    arguments = live_run_of(provider)
+    checkpoints = vlures.folder / FOLDER / "checkpoints_1shot_rationales"
+    disk = FailingDisk((checkpoints,), DiskFault("write", 5, "ENOSPC", times), vlures.folder / "calls")
+    process = replace(vlures, disk=disk).start(*arguments)
+    if times is None:
+        said = process.err
+        wait_until(process, lambda: "cannot be written" in said.read_text(encoding="utf-8"))  # type: ignore[arg-type]
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert disk.strikes(), (out, err)
+    then = fates(vlures, REQUESTS)
+    measured = finish(vlures, shared_sandbox, arguments, 1 if process.returncode else 0)
+    assert measured == Measured(1 if times else 2, REQUESTS), (out, err)
+    publish_live(provider, words, IN_FLIGHT, then if times else "interrupted", measured)
+
+
+@pytest.mark.parametrize(("words", "number"), [(ASLEEP, signal.SIGSTOP), (HUNG_UP, signal.SIGHUP)])
+@pytest.mark.parametrize("provider", MODELS)
+def test_a_signal_costs_nothing_that_is_in_flight(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str, words: str, number: signal.Signals
+) -> None:
+    place, timeout_s = LIVE_PLACES[provider], 2.0
+    vlures.use(shared_sandbox)
+    shared_sandbox.show(f"latency@{place}:seconds=0.5")
+    arguments = live_run_of(provider, "--timeout-s", str(timeout_s))
+    asked = requests_of(shared_sandbox, place)
+    process = vlures.start(*arguments)
+    wait_until(process, lambda: requests_of(shared_sandbox, place) >= asked + IN_FLIGHT)  # type: ignore[arg-type]
+    process.send_signal(number)
+    if number == signal.SIGSTOP:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=2 * timeout_s)
+        process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == (0 if number == signal.SIGSTOP else 130), (out, err)
+    shared_sandbox.show()
+    measured = finish(vlures, shared_sandbox, arguments, 1 if process.returncode else 0)
+    assert measured == Measured(1 if number == signal.SIGSTOP else 2, REQUESTS), (out, err)
+    publish_live(provider, words, IN_FLIGHT, "all answered" if measured.commands == 1 else "interrupted", measured)
+
+
+def requests_of(sandbox: Sandbox, place: str) -> int:
+    """How many calls of a live place have come in so far."""
+    found: int = sandbox.stats["requests"].get("chat" if place == "chat" else "generateContent", 0)
+    return found
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_two_runs_in_one_folder_notice_each_other_without_a_lock_too(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str
+) -> None:
+    place = LIVE_PLACES[provider]
+    vlures.use(shared_sandbox)
+    shared_sandbox.show(f"latency@{place}:seconds=0.4")
+    arguments = live_run_of(provider)
+    asked = requests_of(shared_sandbox, place)
+    first = vlures.start(*arguments)
+    wait_until(first, lambda: requests_of(shared_sandbox, place) >= asked + IN_FLIGHT)  # type: ignore[arg-type]
+    (vlures.folder / FOLDER / ".lock").unlink()
+    second = vlures.start(*arguments)
+    ends = sorted(process.communicate(timeout=60) and process.returncode for process in (first, second))
+    shared_sandbox.show()
+    measured = finish(vlures, shared_sandbox, arguments, 2)
+    assert measured.answered == REQUESTS
+    assert measured.paid_again <= IN_FLIGHT
+    assert ends[-1] == 1, ends
+    cells = (
+        UNLOCKED,
+        REQUESTS,
+        IN_FLIGHT,
+        "one of the two stops",
+        measured.commands,
+        REQUESTS,
+        f"≤ {2 * IN_FLIGHT}",
+        0,
+    )
+    publish(Row((provider, LIVE_WRONG), cells), NAMES)
+
+
+@pytest.mark.parametrize("words", LIVE_FAULTS)
+@pytest.mark.parametrize("provider", MODELS)
+def test_a_reply_that_is_none_costs_its_own_call_and_nothing_else(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str, words: str
+) -> None:
+    faults, taken = LIVE_FAULTS[words]
+    vlures.use(shared_sandbox)
+    shared_sandbox.show(*faults.format(l=LIVE_PLACES[provider]).split())
+    arguments = live_run_of(provider, "--timeout-s", "3")
+    first = vlures(*arguments)
+    assert all(fault["struck"] for fault in shared_sandbox.stats["faults"])
+    then = "stopped" if first.code else fates(vlures, REQUESTS)
+    shared_sandbox.show()
+    measured = finish(vlures, shared_sandbox, arguments, 1 if first.code else 0)
+    assert measured.answered == REQUESTS
+    assert measured.paid_again <= taken, first
+    publish_live(provider, words, IN_FLIGHT, then, measured)
+
+
+# A limit of cost
+
+
+@pytest.mark.parametrize("words", LIMITS)
+@pytest.mark.parametrize("provider", MODELS)
+def test_a_limit_of_cost_is_never_passed(
+    vlures: WarmCommand, shared_sandbox: Sandbox, provider: str, words: str
+) -> None:
+    mode, options, faults = LIMITS[words]
+    vlures.use(shared_sandbox)
+    shared_sandbox.show(*(fault.format(l=LIVE_PLACES[provider]) for fault in faults))
+    sized = ("--batch-size", "2", "--poll-s", "0.2") if mode == "batch" else ("--concurrency", str(IN_FLIGHT))
+    more = (*sized, "--max-output-tokens", "300", *options)
+    arguments = run_of(provider, *more, mode=mode, canary="--canary" in options)
+    limit = LIMIT_SHARE * price_of_all(vlures, arguments)
+    limited = (*arguments, "--max-cost", f"{limit:.6f}")
+    may_repeat = 0
+    if words.startswith("Killed"):
+        for kills in range(1, 4):
+            process = vlures.start(*limited)
+            with suppress(AssertionError, pytest.fail.Exception):  # it may come to its end before
+                wait_until(process, lambda least=2 * kills: len(shared_sandbox.ledger) >= least)  # type: ignore[misc, arg-type]
+            process.kill()
+            process.communicate()
+            may_repeat += IN_FLIGHT
+            assert charged_usd(shared_sandbox.ledger) <= limit
+    elif words.startswith("Another"):
+        other = vlures(*limited, "--shots", "0")
+        assert other.code in (0, 3), other
+    last = vlures(*limited)
+    assert last.code == 3, last
+    assert "--max-cost" in last.err, last
+    assert charged_usd(shared_sandbox.ledger) <= limit, last
+    may_repeat += sum(fault["struck"] for fault in shared_sandbox.stats["faults"] if "drop_after" in fault["fault"])
+    shared_sandbox.show()
+    other_setting = sum(answers_of_setting(vlures, "0shot_rationales").values())
+    measured = finish(vlures, shared_sandbox, (*arguments, "--max-cost", "5"), 1)
+    assert measured.answered == REQUESTS
+    assert measured.lost == other_setting
+    assert measured.paid_again <= may_repeat
+    cells = (
+        words,
+        REQUESTS,
+        "$0",
+        measured.answered,
+        f"≤ {may_repeat}" if "Killed" in words else measured.paid_again,
+        0,
+    )
+    publish(Row((provider, MONEY), cells), NAMES)
+
+
+def answers_of_setting(vlures: WarmCommand, setting: str) -> Counter[str]:
+    """How many answers each checkpoint file of another setting has."""
+    paths = (vlures.folder / FOLDER).glob(f"checkpoints_{setting}/checkpoint_*.jsonl")
+    return Counter({path.name: path.read_bytes().count(b'"status":"ok"') for path in paths})
+
+
+def price_of_all(vlures: WarmCommand, arguments: tuple[str, ...]) -> float:
+    """What `plan` thinks that the run costs in its mode."""
+    planned = vlures("plan", *arguments[1:])
+    assert planned.code == 0, planned
+    row = next(line for line in planned.out.splitlines() if line.startswith("all ")).split()
+    batch, live = (float(word.lstrip("≤$")) for word in row[-3:-1])
+    return live if "live" in arguments else batch
 
 
 @pytest.mark.skipif(WRITES, reason="the page is being written")

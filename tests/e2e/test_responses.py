@@ -310,7 +310,7 @@ def test_files_where_there_are_none(vlures: Command, shared_sandbox: Sandbox) ->
             ),
             0,
         ),
-        (("expire:keep=0.5,times=2,after=1", "missing:times=2", "empty@line:times=1"), 3),
+        (("expire:keep=0.5,times=2,after=1", "missing:times=2,after=1", "empty@line:times=1"), 3),
         (
             (
                 *("429@upload:times=1,retry_after=1", "bad_json@upload:times=1,after=3", "503@status:times=1"),

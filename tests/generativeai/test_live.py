@@ -3,7 +3,12 @@ those of one fault each in two runs."""
 
 from __future__ import annotations
 
-from tests.conftest import Command, Sandbox
+import resource
+from pathlib import Path
+
+from tests.conftest import Command, Sandbox, make_dataset
+from tests.e2e.test_broken_replies import LIVE, QUESTIONS
+from tests.e2e.test_failing_disk import NO_ROOM_BYTES, SAMPLES, arguments
 from tests.e2e.test_live import (
     OUTPUT,
     REQUESTS,
@@ -12,6 +17,7 @@ from tests.e2e.test_live import (
     test_one_semaphore_stands_over_all_cells,
     test_the_days_quota_ends_the_run_with_the_time_of_its_renewal,
 )
+from vlures.sandbox.faults import HOWS
 
 __all__ = [
     "test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting",
@@ -51,3 +57,45 @@ def test_a_lost_answer_is_asked_for_again(vlures: Command, shared_sandbox: Sandb
     assert result.code == 0, result
     assert len(vlures.answers(OUTPUT)) == REQUESTS
     assert sum(shared_sandbox.paid.values()) <= REQUESTS + 2 * (len(ANSWERED_IN_VAIN) + 1)
+
+
+def test_a_reply_that_is_no_http_or_has_no_end_is_a_failed_call(vlures: Command, shared_sandbox: Sandbox) -> None:
+    vlures.use(shared_sandbox)
+    # More questions than faults in each run: a request that meets five of them is given up, and rightly.
+    for fault, hows in HOWS.items():
+        assert len(hows) <= QUESTIONS
+        shared_sandbox.show(*(f"{fault}@gemini:how={how},times=1" for how in hows))
+        result = vlures(*LIVE["gemini"], "--name", fault, "--timeout-s", "3", "--concurrency", "40")
+        assert result.code == 0, result
+        assert len(vlures.answers(fault)) == QUESTIONS
+
+
+def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in(
+    vlures: Command, shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    make_dataset(vlures.folder / "data", samples=SAMPLES)
+    (tmp_path / "tmp").mkdir()
+    vlures.use(shared_sandbox)
+    vlures.environment |= {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "home")}
+    process = vlures.start(*arguments("gemini"))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (NO_ROOM_BYTES, resource.RLIM_INFINITY))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert "cannot be written (File too large), so nothing more is sent." in err
+    assert "the next run over this folder takes them in by itself" in err
+    result = vlures(*arguments("gemini"))
+    assert result.code == 0, result
+    assert len(vlures.answers("run")) == SAMPLES
+    assert list(shared_sandbox.paid.values()) == [1] * SAMPLES
+    assert not list((tmp_path / "tmp").glob("vlures-rescued-*"))
+
+
+def test_no_redirect_is_followed(vlures: Command, shared_sandbox: Sandbox) -> None:
+    vlures.use(shared_sandbox)
+    before = shared_sandbox.stats["requests"].get("generateContent", 0)
+    path = "/gemini/v1beta/models/gemini-3.8-flash:generateContent"
+    shared_sandbox.show(f"redirect@gemini:times=1,to={shared_sandbox.url.replace('127.0.0.1', 'localhost')}{path}")
+    result = vlures(*RUN, "--concurrency", "1")
+    assert result.code == 1, result
+    assert "redirects to http://localhost:" in result.err
+    assert shared_sandbox.stats["requests"]["generateContent"] - before == 1

@@ -1,10 +1,10 @@
-"""One process of `vlures run` in batch mode: the real plan, driver and store, with everything around them virtual."""
+"""One process of `vlures run` in batch mode: the real plan, drivers and store, with everything around them virtual."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,22 +12,42 @@ from typing import Any, Literal
 
 from tests.protocol_model.clock import StepLoop
 from tests.protocol_model.disk import Disk
-from tests.protocol_model.provider import NAME, Client, Provider
-from vlures.asking import Tally, run
-from vlures.backends.batch import BatchDriver, BatchPolicy
+from tests.protocol_model.live import LiveClient
+from tests.protocol_model.provider import MODEL, NAME, Client, Provider
+from vlures.asking import Tally, run, send_canary
+from vlures.backends.batch import BatchDriver
+from vlures.backends.batch_client import BatchPolicy
+from vlures.backends.live import LiveDriver, LivePolicy
 from vlures.backends.patience import Patience
 from vlures.benchmark import Benchmark
+from vlures.budget import Spending
 from vlures.cancel import cancel
 from vlures.config import RunConfig, load_config
-from vlures.costs import UNKNOWN
+from vlures.costs import find_prices
 from vlures.errors import Incomplete, VluresError
-from vlures.plan import check_plan, count_due, is_due, make_plan, mark_asked_again, prepare_spending
+from vlures.keeping import Keeper
+from vlures.plan import (
+    check_plan,
+    count_due,
+    end_redo,
+    is_due,
+    make_plan,
+    mark_asked_again,
+    needs_canary,
+    prepare_spending,
+)
 from vlures.prompts import CellPrompt
 from vlures.records import Dataset, Image, Response, Sample, Setting, request_key
+from vlures.rescue import take_rescued
 from vlures.store import CheckpointStore, parse_key
 
 SETTING = Setting()
 DOUBT_PATIENCE_S = 10.0
+CONCURRENCY = 2
+PRICE = 100.0
+"""USD for a million tokens of a batch."""
+LIVE_TIMES = 2
+"""So many times the price of a batch is that of a live call."""
 MOST_STEPS = 60_000
 """More than that, and a process is taken to go round in circles."""
 LONGEST_S = 40_000.0
@@ -37,7 +57,10 @@ CommandName = Literal["run", "run --no-wait", "run --forget-lost", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a user asks for. version: of the question; a later one has other digests. command: what they call."""
+    """What a user asks for. version: of the question; a later one has other digests. command: what they call. account: with
+    whose key. finish: how much of what batches leave is asked live. redo: whether truncated and refused answers are asked again. cap: of cost,
+    in USD.
+    """
 
     samples: int
     lot: int
@@ -46,6 +69,11 @@ class Question:
     trial: bool = False
     delete: bool = False
     command: CommandName = "run"
+    account: str = "a"
+    canary: bool = False
+    finish: str | None = None
+    redo: bool = False
+    cap: float | None = None
 
 
 @cache
@@ -55,7 +83,15 @@ def config_of(question: Question, folder: Path) -> RunConfig:
         "name": "run",
         "backend": NAME,
         "mode": "batch",
-        "model": "none",
+        "model": MODEL,
+        "price_input": PRICE,
+        "price_output": PRICE,
+        "max_output_tokens": 60,
+        "max_cost": question.cap,
+        "canary": question.canary,
+        "finish_live": question.finish,
+        "redo": ("truncated", "refused") if question.redo else (),
+        "concurrency": CONCURRENCY,
         "languages": ("En", "Sw"),
         "tasks": (1,),
         "batch_size": question.lot,
@@ -70,6 +106,7 @@ def config_of(question: Question, folder: Path) -> RunConfig:
         "retry_budget_s": 60.0,
         "first_contact_s": 5.0,
         "doubt_patience_s": DOUBT_PATIENCE_S,
+        "result_patience_s": 30.0,
     }
     return load_config(None, flags)
 
@@ -105,7 +142,7 @@ class Listener:
 class Process:
     """A process that does what `vlures run` does, one step at a time."""
 
-    def __init__(self, question: Question, provider: Provider, disk: Disk) -> None:
+    def __init__(self, question: Question, provider: Provider, disk: Disk, number: int = 0) -> None:
         self.question = question
         self.benchmark = benchmark_of(question, disk.folder)
         self.listener = Listener()
@@ -114,9 +151,15 @@ class Process:
         self.forgotten: list[str] = []
         self.store: CheckpointStore | None = None
         self.client: Client | None = None
+        self.spending: Spending | None = None
         self.complete = False
         self.killed = False
         self.interrupted = False
+        self.live = False
+        """Whether live calls are under way, so that an interruption waits for them."""
+        self.number = number
+        self._keeper: Keeper | None = None
+        self._going = True
         self._provider = provider
         self._disk = disk
         disk.begin_process()
@@ -126,26 +169,62 @@ class Process:
 
     async def _command(self) -> None:
         config, say = self.benchmark.config, self.listener.say
-        with closing(CheckpointStore(config.output_folder, SETTING, say=say)) as store:
-            self.store = store
+        with ExitStack() as stack:
+            self.store = store = stack.enter_context(closing(CheckpointStore(config.output_folder, SETTING, say=say)))
+            take_rescued(store, say)
             question = self.question
             self.client = client = Client(
-                self._provider, store, self._keeps, trial=question.trial, forgetful=config.forget_lost
+                self._provider,
+                store,
+                self._keeps,
+                trial=question.trial,
+                forgetful=config.forget_lost,
+                account=question.account,
             )
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
-            driver = BatchDriver(client, BatchPolicy.of(config, 100, 1_000_000), patience, self.listener)
+            policy, prices = BatchPolicy.of(config, 100, 1_000_000, 10), find_prices(config)
             if self.question.command == "cancel":
-                await cancel(store, driver, self.listener, self.tally.statuses)
+                spending = prepare_spending(self.benchmark, store, prices)
+                stack.callback(spending.close)
+                driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
+                await cancel(store, driver, self.listener, self.tally.statuses, spending)
                 return
             plan = make_plan(self.benchmark, store)
             check_plan(self.benchmark, store, plan)
-            spending = prepare_spending(self.benchmark, store, UNKNOWN)
+            self.spending = spending = prepare_spending(self.benchmark, store, prices)
+            stack.callback(spending.close)
+            driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
             if plan.total("due") or store.open_jobs():
                 mark_asked_again(store, plan)
-                await run(self.benchmark, store, driver, self.listener, self.tally, spending)
+                keeper = self._keeper = Keeper(store, spending, say, self._is_going)
+                if needs_canary(config, store, plan):
+                    live = self._connect_live()
+                    await send_canary(self.benchmark, store, live, self.listener, self.tally, spending, keeper)
+                    self.live = False
+                if self._going:
+                    finish = self._connect_live if config.live_share is not None else None
+                    await run(self.benchmark, store, driver, self.listener, self.tally, spending, keeper, finish)
             self.complete = not count_due(self.benchmark, store) and not store.open_jobs()
-            if config.wait and not config.forget_lost:
+            if self.complete and not self.interrupted:
+                end_redo(store)
+            if config.wait and not config.forget_lost and not self.interrupted:
                 self.forgotten = list(_forgotten(self.benchmark, store))
+
+    def _connect_live(self) -> LiveDriver:
+        self.live = True
+        config, say = self.benchmark.config, self.listener.say
+        patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
+        client = LiveClient(self._provider, self.number)
+        assert self.spending is not None
+        budget = self.spending.budget("live")
+        assert self._keeper is not None
+        keeper = self._keeper
+        return LiveDriver(
+            client, LivePolicy.of(config), patience, self.listener, keeper.keep_going, budget, keeper.may_send
+        )
+
+    def _is_going(self) -> bool:
+        return self._going
 
     def _keeps(self, key: str) -> bool:
         """Whether a request is not to be asked any more, as the store has it."""
@@ -180,9 +259,11 @@ class Process:
         return moved
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Ctrl-C, which lets live calls that are under way come to their end."""
         self.interrupted = True
-        self._main.cancel()
+        self._going = False
+        if not self.live:
+            self._main.cancel()
 
     def kill(self) -> None:
         """The process dies here. What its coroutines do on the way out reaches neither disk nor provider."""
@@ -220,6 +301,8 @@ def why_wrong(process: Process, faults: int) -> str | None:
         return None
     if not isinstance(error, VluresError):
         return f"it ended with {error!r}"
+    if process.question.cap is not None and "--max-cost" in str(error):
+        return None
     if not faults and (isinstance(error, Incomplete) or not process.tally.is_hopeless(1)):
         return f"it ended without a reason: {error}"
     return None

@@ -63,6 +63,8 @@ class Disk:
     def reset(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
+        for path in self.rescued():
+            path.unlink()
         self._safe.clear()
         self._open.clear()
         self._nameless.clear()
@@ -87,7 +89,7 @@ class Disk:
         """What the machine finds when it is up again."""
         for path in self._nameless:
             if not cut.names:
-                path.unlink()
+                path.unlink(missing_ok=True)
         self._nameless.clear()
         for path in sorted(self.folder.rglob("*.jsonl")):
             size, safe = path.stat().st_size, self.safe_bytes(path)
@@ -118,7 +120,7 @@ class Disk:
             os.write(descriptor, data[:part])
             self.changes += 1
             self._die()
-        if self.room is not None:
+        if self.room is not None and self._holds(descriptor):
             data = data[: self.room]
             self.room -= len(data)
             if not data:
@@ -132,7 +134,7 @@ class Disk:
 
     def fsync(self, descriptor: int) -> None:
         self._boundary()
-        if self.failing_syncs:
+        if self.failing_syncs and self._holds(descriptor):
             self.failing_syncs -= 1
             self.faults_shown += 1
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -154,11 +156,31 @@ class Disk:
         os.truncate(path, size)
         self._cut(path, size)
 
+    def replace(self, path: Path, target: Path) -> None:
+        self._boundary()
+        is_new = not Path(target).exists()
+        Path(path).replace(target)
+        self._nameless.discard(Path(path))
+        if is_new:
+            self._nameless.add(Path(target))
+        self._safe[Path(target)] = self._safe.pop(Path(path), 0)
+        self.changes += 1
+        self._boundary()
+
     def statvfs(self, path: Path) -> Any:
         if self.room is None:
             return os.statvfs(path)
         self.faults_shown += 1
         return _NoRoom()
+
+    def _holds(self, descriptor: int) -> bool:
+        """Whether a file is on this disk; what is elsewhere never fails."""
+        path = self._open.get(descriptor)
+        return path is None or path.is_relative_to(self.folder)
+
+    def rescued(self) -> list[Path]:
+        """Files elsewhere that keep what this disk did not take."""
+        return list(self.folder.parent.glob("vlures-rescued-*.jsonl"))
 
     def _cut(self, path: Path, size: int) -> None:
         self._safe[path] = min(self._safe.get(path, 0), size)

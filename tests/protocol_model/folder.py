@@ -17,10 +17,11 @@ Asked = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """answers: the texts that are stored for each request. open_tags: of jobs whose answers may still come. created: every
+    """answers: the texts that are stored for each request, with how the last of them stands. open_tags: of jobs whose answers may still come. created: every
     batch id that the journal has."""
 
     answers: dict[Asked, list[str]]
+    statuses: dict[Asked, str]
     open_tags: frozenset[str]
     created: frozenset[str]
 
@@ -50,6 +51,7 @@ class Folder:
     def view(self, *, answers_safe: bool = False, journal_safe: bool = False) -> View:
         """safe: only what a power cut would leave for certain."""
         answers: dict[Asked, list[str]] = {}
+        statuses: dict[Asked, str] = {}
         states: dict[str, str] = {}
         created: set[str] = set()
         for name, lines in self._lines.items():
@@ -62,12 +64,15 @@ class Folder:
                 if not journal:
                     if line["status"] in FINAL_STATUSES:
                         answers.setdefault((line["key"], line["digest"]), []).append(line["text"])
+                        statuses[line["key"], line["digest"]] = line["status"]
                 elif "job" in line:
                     states[line["job"]] = line["state"]
                     if "batch_id" in line:
                         created.add(line["batch_id"])
         over = ("collected", "dropped")
-        return View(answers, frozenset(tag for tag, state in states.items() if state not in over), frozenset(created))
+        return View(
+            answers, statuses, frozenset(tag for tag, state in states.items() if state not in over), frozenset(created)
+        )
 
     def _read_lines(self, name: str) -> None:
         lines = self._lines.setdefault(name, [])

@@ -14,27 +14,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tests.protocol_model.clock import Clock
 from vlures.backends import Journal
-from vlures.backends.batch import NEVER_BEGUN, BatchState, JobProblem, Lifetimes
+from vlures.backends.batch_client import NEVER_BEGUN, BatchState, JobProblem, Lifetimes
 from vlures.backends.shards import Line, ShardFile
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
-from vlures.records import Failure, Request, Response
+from vlures.records import Failure, Request, Response, Usage
+
+if TYPE_CHECKING:
+    from tests.protocol_model.live import LiveCall
 
 T = TypeVar("T")
 
-NAME = "local"
-"""The backend whose batches these are taken for: one without prices."""
+NAME = "openai"
+"""The backend whose batches these are taken for: one with prices."""
+MODEL = "gpt-5.4-mini"
 ON_THE_WAY_S = 0.05
-MOST_CUTS = 3
-"""A result file that comes cut short so often in a row cannot be told from one that is short."""
 
-CallName = Literal["upload", "create", "find", "status", "cancel", "download", "delete"]
+CallName = Literal["upload", "create", "find", "status", "cancel", "download", "delete", "live"]
 Trouble = Literal[
     "lost before", "lost after", "late", "slow", "retry", "retry later", "unreachable", "not found", "refused",
-    "full", "cut", "cut at a line", "empty",
+    "full", "cut", "cut at a line", "empty", "a page", "another's", "truncated", "lasting",
+    "tells nothing", "tells nonsense",
 ]  # fmt: skip
 TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
     ("upload", "lost before"), ("upload", "lost after"), ("upload", "slow"), ("upload", "retry"),
@@ -51,8 +54,8 @@ TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
     ("download", "refused"),
 )  # fmt: skip
 
-CUTS: tuple[Trouble, ...] = ("cut", "cut at a line", "empty")
-"""How a result file may come that does not come whole."""
+CUTS: tuple[Trouble, ...] = ("cut", "cut at a line", "empty", "a page", "another's")
+"""What may come in the place of a whole result file."""
 
 MOST_NEVER_BEGUN = 4
 """Fewer than a run takes before it gives a batch up whose file stays invisible."""
@@ -67,7 +70,29 @@ Treatment = Literal[
     "ok", "truncated", "refused", "transient", "lasting", "missing", "garbage", "doubled", "failed, then ok"
 ]
 """What becomes of a line. missing, garbage: it is charged, and never handed over."""
+FAILED: frozenset[Treatment] = frozenset({"transient", "lasting"})
 CHARGED: frozenset[Treatment] = frozenset({"ok", "truncated", "refused", "doubled", "failed, then ok"})
+
+Told = Literal["true", "nothing", "negative", "absurd"]
+
+
+def usage_of(asked: tuple[str, str]) -> tuple[int, int]:
+    """Tokens of input and of output that an answer takes, within what a user allows."""
+    return 5, 10 + sum(asked[0].encode()) % 50
+
+
+def tell_usage(asked: tuple[str, str], told: Told) -> list[int] | None:
+    """The same as a reply has it."""
+    match told:
+        case "true":
+            return list(usage_of(asked))
+        case "nothing":
+            return None
+        case "negative":
+            return [-1_000_000, -1_000_000]
+        case "absurd":
+            return [10**15, 10**15]
+
 
 End = Literal["completed", "expired", "cancelled", "refused", "queue full", "file not visible", "file gone"]
 PROBLEMS: dict[End, JobProblem] = {
@@ -83,16 +108,21 @@ class Fate:
     """What a batch comes to. reached: how many of its lines are worked on before it ends (all, if it completes); the n-th
     is treated as the n-th of lines says, round and round. files: which result files there are. lasts_s: until it ends.
     list_lag_s, status_lag_s: how long after its creation the list, and the call for its state, know nothing of it.
+    results_lag_s: how long after its end it names no results. counts: whether the provider counts what it has done. tells: what
+    its answers say of their usage.
     """
 
     end: End = "completed"
     reached: int = 99
     lines: tuple[Treatment, ...] = ("ok",)
     oddities: tuple[str, ...] = ()
-    files: Literal["two", "one", "none"] = "two"
+    files: Literal["two", "one", "inline", "none"] = "two"
     lasts_s: float = 3.0
     list_lag_s: float = 0.0
     status_lag_s: float = 0.0
+    results_lag_s: float = 0.0
+    counts: bool = True
+    tells: Told = "true"
 
 
 CLEAN = Fate()
@@ -100,19 +130,18 @@ CLEAN = Fate()
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """A batch at the provider. heard_s: when somebody last waited for the reply to its creation, or got it. cuts: how
-    often a result file came cut short in a row. deleted: of its result files. given_up: the user was told that it is not
-    known, and wanted it asked again. told: which clients were told its id when it was made, or looked for by its tag.
+    """A batch at the provider. account: whose it is. heard_s: when somebody last waited for the reply to its creation, or got
+    it. deleted: of its result files. given_up: it, or a result of it, was not shown to a user who wanted it asked again then. told: which clients were told its id when it was made, or looked for by its tag.
     unwanted: what it asks although it has an answer that the user wants to keep."""
 
     number: int
+    account: str
     tag: str
     lines: list[tuple[str, str]]
     fate: Fate
     made_s: float
     heard_s: float
     cursed: frozenset[str]
-    cuts: Counter[str] = field(default_factory=Counter)
     deleted: set[str] = field(default_factory=set)
     given_up: bool = False
     told: set[Client] = field(default_factory=set)
@@ -127,8 +156,19 @@ class Batch:
         return self.made_s + self.fate.lasts_s
 
     @property
-    def looked_short(self) -> bool:
-        return any(count >= MOST_CUTS for count in self.cuts.values())
+    def is_exhaustive(self) -> bool:
+        """Whether its end says that all of its requests were worked on."""
+        return self.fate.end == "completed" or (self.fate.end == "expired" and not self.fate.counts)
+
+    @property
+    def never_shows_all(self) -> bool:
+        """Whether it must have results that nobody will ever read."""
+        treatments = {self.treatment(position) for position in range(self.reached)}
+        if not self.fate.counts or not treatments - {"missing"}:
+            return (
+                bool(treatments & {"garbage", "missing"}) or self.fate.files == "none" or self.fate.end != "completed"
+            )
+        return "garbage" in treatments or (self.fate.files == "none" and self.reached > 0)
 
     @property
     def reached(self) -> int:
@@ -152,17 +192,20 @@ class Batch:
         """Its result files by id, once it has ended."""
         if self.fate.end in PROBLEMS or self.fate.files == "none":
             return {}
+        if not self.fate.counts and not self.reached:
+            return {}
         answers, failures = [], []
         for position in range(self.reached):
             key, digest = self.lines[position]
-            answer = json.dumps({"key": key, "status": "ok", "text": f"answer to {digest}"})
+            told = {"text": f"answer to {digest}", "usage": tell_usage((key, digest), self.fate.tells)}
+            answer = json.dumps({"key": key, "status": "ok", **told})
             match self.treatment(position):
                 case "ok":
                     answers.append(answer)
                 case "doubled":
                     answers += [answer, json.dumps({"key": key, "status": "ok", "text": "another"})]
                 case "truncated" | "refused" as status:
-                    answers.append(json.dumps({"key": key, "status": status, "text": f"answer to {digest}"}))
+                    answers.append(json.dumps({"key": key, "status": status, **told}))
                 case "transient" | "lasting" as kind:
                     failures.append(_failed(key, kind))
                 case "failed, then ok":
@@ -194,6 +237,7 @@ def _as_file(lines: list[str]) -> bytes:
 class _Create:
     """A creation on its way to the provider. acts_s: when it arrives; orphan: nobody waits for it any more."""
 
+    account: str
     file_id: str
     tag: str
     acts_s: float
@@ -204,7 +248,7 @@ class _Create:
 @dataclass(slots=True)
 class Provider:
     """troubles: what the next calls of a name meet, one after the other (None: nothing). fates: of the next batches. usual: of
-    all after those. queue: most batches under way at once. refuses_files: lines of the form `file` fail."""
+    all after those. given_up_tags: looked for in vain by a user who wanted such asked again. queue: most batches under way at once. refuses_files: lines of the form `file` fail."""
 
     clock: Clock
     troubles: dict[str, deque[Trouble | None]] = field(default_factory=lambda: defaultdict(deque))
@@ -214,9 +258,11 @@ class Provider:
     refuses_files: bool = False
     cursed: set[str] = field(default_factory=set)
     batches: list[Batch] = field(default_factory=list)
+    live: list[LiveCall] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     shown: Counter[str] = field(default_factory=Counter)
+    given_up_tags: set[str] = field(default_factory=set)
     _coming: list[_Create] = field(default_factory=list)
 
     def calm_down(self) -> None:
@@ -229,7 +275,8 @@ class Provider:
         self.fates = deque(replace(self.usual, end=fate.end) for fate in never_begun[:MOST_NEVER_BEGUN])
         self.queue = 1 if self.queue else None
         for batch in self.batches:
-            batch.fate = replace(batch.fate, status_lag_s=min(SHORT_LAG_S, batch.fate.status_lag_s))
+            lags = {name: min(SHORT_LAG_S, getattr(batch.fate, name)) for name in ("status_lag_s", "results_lag_s")}
+            batch.fate = replace(batch.fate, **lags)
 
     def next_trouble(self, name: CallName) -> Trouble | None:
         waiting = self.troubles.get(name)
@@ -246,8 +293,8 @@ class Provider:
         for creation in sorted(due, key=lambda creation: creation.acts_s):
             self.create(creation)
 
-    def expect(self, file_id: str, tag: str, acts_s: float) -> _Create:
-        creation = _Create(file_id, tag, acts_s, acts_s)
+    def expect(self, account: str, file_id: str, tag: str, acts_s: float) -> _Create:
+        creation = _Create(account, file_id, tag, acts_s, acts_s)
         self._coming.append(creation)
         return creation
 
@@ -269,7 +316,9 @@ class Provider:
         if self.refuses_files and any(line["form"] == "file" for line in content):
             fate = replace(fate, end="completed", lines=("lasting",))
         number = len(self.batches) + 1
-        batch = Batch(number, creation.tag, lines, fate, now, creation.heard_s, frozenset(self.cursed))
+        batch = Batch(
+            number, creation.account, creation.tag, lines, fate, now, creation.heard_s, frozenset(self.cursed)
+        )
         self.batches.append(batch)
         return batch
 
@@ -277,15 +326,22 @@ class Provider:
         under_way = sum(batch.ends_s > self.clock.wall_s for batch in self.batches)
         return self.queue is not None and under_way >= self.queue
 
-    def find(self, tag: str) -> BatchState | None:
-        for batch in self.batches:
-            if batch.tag == tag and batch.made_s + batch.fate.list_lag_s <= self.clock.wall_s:
-                return self.state(batch)
-        return None
+    def find(self, tag: str, account: str) -> tuple[BatchState, ...]:
+        return tuple(
+            self.state(batch)
+            for batch in self.batches
+            if batch.tag == tag
+            and batch.account == account
+            and batch.made_s + batch.fate.list_lag_s <= self.clock.wall_s
+        )
 
-    def batch(self, batch_id: str) -> Batch:
+    def batch(self, batch_id: str, account: str) -> Batch:
         for batch in self.batches:
-            if batch.id == batch_id and batch.made_s + batch.fate.status_lag_s <= self.clock.wall_s:
+            if (
+                batch.id == batch_id
+                and batch.account == account
+                and batch.made_s + batch.fate.status_lag_s <= self.clock.wall_s
+            ):
                 return batch
         raise NotFound(f"no batch {batch_id}")
 
@@ -315,15 +371,27 @@ class Provider:
             return BatchState(batch.id, "in_progress", ended=False, total=total)
         if problem := PROBLEMS.get(batch.fate.end):
             return BatchState(batch.id, "failed", ended=True, problem=problem, reason="Not begun.")
-        files = batch.result_files()
-        done = sum(line.strip() != b"" for content in files.values() for line in content.splitlines())
+        answered = failed = 0
+        if batch.fate.counts:
+            treatments = [batch.treatment(position) for position in range(batch.reached)]
+            answered = sum(treatment in CHARGED or treatment == "garbage" for treatment in treatments)
+            failed = sum(treatment in FAILED for treatment in treatments)
+        files = batch.result_files() if batch.ends_s + batch.fate.results_lag_s <= self.clock.wall_s else {}
+        inline: tuple[bytes, ...] = ()
+        if batch.fate.files == "inline":
+            files, inline = {}, tuple(b"".join(files.values()).splitlines(keepends=True))
         return BatchState(
             batch.id,
             batch.fate.end,
             ended=True,
-            done=min(done, total),
-            total=total,
+            done=answered + failed,
+            answered=answered,
+            total=total if batch.fate.counts else 0,
+            is_exhaustive=batch.is_exhaustive,
+            is_uncounted=batch.reached > 0 and not batch.fate.counts,
             result_files=tuple(files),
+            failures_file=f"{batch.id}-err" if f"{batch.id}-err" in files else None,
+            inline_lines=inline,
             resubmit=batch.fate.end != "cancelled",
         )
 
@@ -332,6 +400,14 @@ class Provider:
         if file_id in batch.deleted:
             raise NotFound(f"no file {file_id}")
         return batch, batch.result_files()[file_id]
+
+    def lines_of_another(self, batch: Batch) -> bytes:
+        """What the first result file of another batch with other requests holds."""
+        keys = {key for key, _ in batch.lines}
+        for other in self.batches:
+            if keys.isdisjoint(key for key, _ in other.lines):
+                return next(iter(other.result_files().values()), b"")
+        return b""
 
 
 class Client:
@@ -348,7 +424,9 @@ class Client:
         *,
         trial: bool,
         forgetful: bool,
+        account: str,
     ) -> None:
+        self.account = account
         self._provider = provider
         self._has_answer = has_answer
         self._forgetful = forgetful
@@ -402,7 +480,7 @@ class Client:
                 return BatchState("", "refused", ended=True, problem="queue full", reason="Full.")
             raise _error(trouble, creating=True)
         way_s = SLOW_S if trouble == "slow" else LATE_S if trouble == "late" else ON_THE_WAY_S
-        creation = provider.expect(file_id, tag, clock.wall_s + way_s)
+        creation = provider.expect(self.account, file_id, tag, clock.wall_s + way_s)
         batch: Batch | None = None
         try:
             await asyncio.sleep(ON_THE_WAY_S if trouble == "late" else way_s)
@@ -422,18 +500,25 @@ class Client:
             if batch is not None:
                 batch.heard_s = clock.wall_s
 
-    async def find(self, tag: str) -> BatchState | None:
-        found = await self._call("find", lambda: self._provider.find(tag))
-        if found is not None:
-            self._provider.batch_of(found.batch_id).told.add(self)
+    async def find(self, tag: str) -> tuple[BatchState, ...]:
+        found = await self._call("find", lambda: self._provider.find(tag, self.account))
+        if self._forgetful and not found:
+            self._provider.given_up_tags.add(tag)
+        for state in found:
+            self._provider.batch_of(state.batch_id).told.add(self)
         return found
 
     async def status(self, batch_id: str) -> BatchState:
         with self._giving_up(batch_id):
-            return await self._call("status", lambda: self._provider.state(self._provider.batch(batch_id)))
+            return await self._call("status", lambda: self._show(self._provider.batch(batch_id, self.account)))
+
+    def _show(self, batch: Batch) -> BatchState:
+        state = self._provider.state(batch)
+        batch.given_up |= self._forgetful and state.ended and not (state.result_files or state.inline_lines)
+        return state
 
     async def cancel(self, batch_id: str) -> None:
-        await self._call("cancel", lambda: self._provider.cancel(self._provider.batch(batch_id)))
+        await self._call("cancel", lambda: self._provider.cancel(self._provider.batch(batch_id, self.account)))
 
     async def delete(self, file_id: str) -> None:
         """What is sent counts as done: nobody calls it back by dying."""
@@ -442,24 +527,25 @@ class Client:
             self._provider.delete(file_id)
         await self._call("delete", lambda: None, trouble)
 
-    async def download(self, file_id: str, path: Path) -> None:
+    async def download(self, file_id: str, path: Path, most_bytes: int) -> None:
         def act() -> tuple[Batch, bytes]:
             return self._provider.result_file(file_id)
 
         trouble = self._provider.next_trouble("download")
         with self._giving_up(file_id):
             batch, content = await self._call("download", act, trouble)
-        whole = len(content)
+        whole = content
         if trouble == "cut":
-            content = content[: whole * 2 // 3]
+            content = content[: len(whole) * 2 // 3]
         elif trouble == "cut at a line":
             content = b"".join(content.splitlines(keepends=True)[:-1])
         elif trouble == "empty":
             content = b""
-        if len(content) < whole:
-            batch.cuts[file_id] += 1
-        elif batch.cuts[file_id] < MOST_CUTS:
-            batch.cuts[file_id] = 0
+        elif trouble == "a page":
+            content = b"<html>\n<body>Sign in</body>\n</html>\n"
+        elif trouble == "another's":
+            content = self._provider.lines_of_another(batch)
+        batch.given_up |= self._forgetful and content != whole
         path.write_bytes(content)
 
     @contextmanager
@@ -498,7 +584,8 @@ class Client:
         if content["status"] == "failed":
             transient = content["kind"] == "transient"
             return Response(key, "failed", error=Failure(content["kind"], "No.", transient))
-        return Response(key, content["status"], text=content["text"])
+        usage = Usage(*content["usage"]) if content.get("usage") else None
+        return Response(key, content["status"], text=content["text"], model=MODEL, usage=usage)
 
     async def close(self) -> None:
         await asyncio.sleep(0)

@@ -1,45 +1,70 @@
-"""How many live requests may be in flight, and how fast they may leave: additive increase, multiplicative decrease.
+"""How many live requests may be in flight, and how fast they may leave, found out from what a provider answers alone.
 
-Two limits, found out from what a provider answers, since none tells them reliably:
+- The *window*, how many are in flight: halved when the provider is overloaded or times out, grown by one each time that
+  a whole window was answered, up to the user's `--concurrency`.
+- The *rate*, how many leave in a second, evenly: unlimited until a request is refused with a 429. Whatever a provider
+  counts over (a second, a minute, any minute or each by the clock, a bucket that fills), requests that leave evenly at
+  its limit are hardly ever refused. So only that rate has to be found, and be found again when it changes:
 
-- the *window*, how many requests are in flight: it shrinks when the provider is overloaded, times out or refuses, and
-  grows by one each time that a whole window was answered, up to the user's `--concurrency`.
-- the *rate*, how many leave in a second: unlimited until a request is refused with a 429. A refusal lowers it, answers
-  let it grow again: fast up to about where it was refused last, then slowly, and faster again when nothing is refused
-  for long. It is never long below what the provider took on average in the last minute.
+  1. *Refused*: requests leave at half the rate, from the second refusal on one by one after growing gaps (a quarter of
+     the time since the first), so that to find the end of a minute that is used up costs a dozen refusals, not hundreds.
+     One that is not refused by the time that refusals take to come counts as admitted: answers may take half a minute.
+  2. *Admitted again*: from there to the end of the last such block is a round. Where the block was a good part of its
+     round, a window was used up too soon: what the round admitted, by its length, is the limit. Otherwise the rate was
+     a little too high, and is cut by a twentieth; by more each time if it was refused again at once, but not far below
+     what the last window admitted.
+  3. *Then* the rate grows, by 3 % of itself over the next period and four times as much over each that follows without a
+     refusal. A period is a window's requests (a limit tells only after a whole window that it was passed), or 50 for
+     each refusal of the last block, so that about 2 % of all requests are refused, or as many as make a pause that the
+     provider asks for a twentieth of the time.
 
-The window alone would not do: of a server that lets 100 a second pass and answers in 0.2 s, a window of 20 uses all,
-one of 19 wastes a twentieth, one of 21 is refused once in four answers. No clock and no network in here: moments, in
-seconds of one clock, come in as arguments.
+Growth counts requests that the rate held back, not seconds: neither a process that was stopped nor one that waits for
+answers speeds up. No clock and no network in here: moments, in seconds of one clock, come in as arguments.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from bisect import bisect_left, bisect_right
 
-GROWTH_A_SECOND = 0.02
-FAST_GROWTH_A_SECOND = 0.7
-GROWTH_OF_A_MINUTES_LIMIT = 0.001
-"""A limit that is counted over a minute or more tells only after that time that it was passed."""
-NEAR = 0.9
-"""From this share of the rate that was refused last on, growth is slow."""
-LONG_S = 10.0
-"""After so long without a refusal growth is twice as fast, after twice as long three times as fast, and so on."""
-CUT_AFTER_ANSWERS = 0.9
-"""When others were answered since the last cut, the limit is near."""
-CUT_BEFORE_ANSWERS = 0.5
-WINDOW_CUT_BY_REFUSAL = 0.8
-WINDOW_CUT_BY_OVERLOAD = 0.5
+CUT = 0.95
+GROWTH = 0.03
+FASTER_EACH_PERIOD = 4.0
+FASTEST = 32.0
+REQUESTS_FOR_A_REFUSAL = 50
+PAUSES_FOR_A_PAUSE = 20
+"""The time to the next refusal, in pauses such as the last one brought."""
+
+GAP = 0.25
+RATE_IN_DOUBT = 0.5
+"""Of the rate: how fast requests go on after one refusal, until it is known whether the next was admitted."""
+LONGER_THAN_REFUSALS = 1.5
+FIRST_GAP_S = 0.05
+START_S = 0.001
+"""The shortest round."""
+LONGEST_GAP_S = 5.0
 SLOWEST = 0.2
 """Requests a second. A provider that refuses everything is asked every five seconds."""
-LONG_HINT_S = 10.0
-"""A provider that asks for a longer pause counts over a minute or more, and what it took before was all there was."""
-LEAST_TAKEN = 5
-AVERAGE_OVER_S = 60.0
-BURST_S = 0.1
-LATE_S = 0.005
+
+LONG_BLOCK = 0.2
+"""From this share of its round on, a block says that a window was used up."""
+LEAST_OF_PROBES, LEAST_OF_PAUSE = 0.25, 0.7
+"""What a long block may leave of the rate: less where requests found out its length than where a provider's word did."""
+MOST_OF_ROUND = 0.8
+LEAST_OF_AVERAGE, MOST_OF_AVERAGE = 0.8, 1.25
+"""What a short block may leave of the rate, by what was admitted lately."""
+AVERAGE_OF = 20
+"""Requests, and seconds, that an average is taken over at least."""
+AVERAGE_S = 1.0
+SOON = 12
+"""Requests. Refused again after so few, or so small a part of a window, the rate is far too high."""
+SOON_IN_WINDOW = 0.3
+
+LONGEST_WINDOW_S = 120.0
+KEPT_S = 2 * LONGEST_WINDOW_S
+LATE_S = 0.02
 """A start that came so much too late does not put off the next: timers are not exact."""
+WINDOW_CUT = 0.5
 
 
 class Flow:
@@ -49,118 +74,185 @@ class Flow:
         self.window = float(concurrency)
         self.rate: float | None = None
         self._concurrency = concurrency
+        self._latency_s = 0.1
+        self._window_cut_at = -math.inf
         self._resume_at = -math.inf
         self._next_start = -math.inf
-        self._starts: deque[float] = deque(maxlen=64)
-        self._answers = _Average()
-        self._latency_s = 0.1
-        self._rate_cut_at = self._window_cut_at = -math.inf
-        self._answered_since_cut = False
-        self._ceiling = math.inf
-        self._counts_long = False
-        self._grown_at = 0.0
-        self._period_began: float | None = None
-        self._period_taken = 0
+        self._admitted: list[float] = []
+        """When those left that were not refused, or not yet."""
+        self._round_began: float | None = None
+        self._span_s = 0.0
+        """The longest round that ended in a long block, or longest short block: as far as is known, the limit's window."""
+        self._mean_rate = 0.0
+        """Of the last quarter of a window: where the rate grows quickly, it was lower when the window filled."""
+        self._cuts_in_a_row = 0
+        self._period_requests = float(REQUESTS_FOR_A_REFUSAL)
+        self._periods = 0.0
+        """That have passed since the last block."""
+        self._block = _Block()
+        self._refusal_s = 0.02
+        """How long refusals take to come, at most."""
 
     def wait_s(self, now: float, in_flight: int) -> float:
         """Seconds until the next request may leave; infinite while one that is in flight must come back first."""
         if in_flight >= max(1, int(self.window)):
             return math.inf
-        return max(0.0, self._resume_at - now, self._next_start - now)
+        self._look_at_probe(now)
+        block, at = self._block, self._next_start
+        if block.probe is not None and (block.probes or not self.rate):
+            at = self._admitted_at(block.probe)
+        return max(0.0, self._resume_at - now, at - now)
 
     @property
     def resume_at(self) -> float:
-        """Nobody leaves before, because the provider asked for a pause."""
+        """Nothing leaves before, because the provider asked for a pause."""
         return self._resume_at
 
     def started(self, now: float) -> None:
-        if self._period_began is None:
-            self._period_began = now
-        self._starts.append(now)
-        self._period_taken += 1
-        if self.rate:
+        """A request leaves."""
+        self._look_at_probe(now)
+        if self._round_began is None:
+            self._round_began = now
+        if self._admitted and self._admitted[0] < now - 2 * KEPT_S:
+            del self._admitted[: bisect_left(self._admitted, now - KEPT_S)]
+        self._admitted.append(now)
+        block = self._block
+        if block.began is not None:
+            block.probe = now if block.probe is None else block.probe  # others follow a first probe
+            if self.rate:
+                self._next_start = max(self._next_start, now - LATE_S) + 1 / (RATE_IN_DOUBT * self.rate)
+        elif self.rate:
+            held_back = now <= self._next_start + LATE_S
             self._next_start = max(self._next_start, now - LATE_S) + 1 / self.rate
+            if held_back:
+                self._grow(self.rate)
 
     def answered(self, now: float, sent: float) -> None:
         """A request that was sent at `sent` has its answer."""
-        self._answers.add(now)
         self._latency_s += 0.1 * (now - sent - self._latency_s)
-        self._answered_since_cut = self._answered_since_cut or sent >= self._rate_cut_at
-        if self.rate:
-            self.rate = max(self._grown(self.rate, now), CUT_AFTER_ANSWERS * self._answers.a_second(now))
-            self._grown_at = now
+        if self._block.probe is not None and sent >= self._block.heard:
+            self._end_block(self._block.probe)
         self.window = min(self._concurrency, self.window + 1 / self.window)
 
     def refused(self, now: float, sent: float, after_s: float | None) -> None:
         """A request that was sent at `sent` was one too many for a limit. after_s: what the provider asks to wait."""
         self.pause(now, after_s or 0.0)
-        if sent < self._rate_cut_at:
+        place = bisect_right(self._admitted, sent) - 1
+        if place >= 0:
+            del self._admitted[place]
+        self._refusal_s = max(0.9 * self._refusal_s, min(now - sent, LONGEST_GAP_S))
+        block = self._block
+        block.refusals += 1
+        block.asked_s = max(block.asked_s, after_s or 0.0)
+        if sent < block.heard:
             return  # it left before the last refusal was heard of
-        self._period_taken -= 1
-        counts_long = after_s is not None and after_s > LONG_HINT_S
-        if counts_long and self._period_taken < LEAST_TAKEN:
-            return  # the limit was used up by others, or before this run: nothing is known of it yet
-        rate = self.rate or self._rate_of_starts()
-        if counts_long and after_s is not None:
-            self._counts_long = True
-            since = self._period_began if self._period_began is not None else now
-            rate = self._ceiling = min(rate, self._period_taken / max(now + after_s - since, 0.1))
-            self._period_began, self._period_taken = now + after_s, 0
+        if block.began is None:
+            block.began = sent
         else:
-            if self.rate:  # before the first refusal they left as they could, which tells little
-                self._ceiling = rate
-            rate *= CUT_AFTER_ANSWERS if self._answered_since_cut else CUT_BEFORE_ANSWERS
-        self.rate = max(SLOWEST, rate)
-        self._rate_cut_at = self._grown_at = now
-        self._answered_since_cut = False
-        self._next_start = now + 1 / self.rate
-        self._cut_window(now, WINDOW_CUT_BY_REFUSAL)
+            block.probes += 1
+        block.last_refused, block.heard, block.probe = sent, now, None
+        gap_s = max(2 / self.rate if self.rate else FIRST_GAP_S, GAP * (now - block.began))
+        self._next_start = now + min(gap_s, LONGEST_GAP_S)
 
     def overloaded(self, now: float, pause_s: float) -> None:
-        """The provider cannot bear so much; nobody leaves for so many seconds."""
+        """The provider cannot bear so much; nothing leaves for so many seconds. The window is halved once for all that
+        was in flight together."""
         self.pause(now, pause_s)
-        self._cut_window(now, WINDOW_CUT_BY_OVERLOAD)
-
-    def pause(self, now: float, pause_s: float) -> None:
-        self._resume_at = max(self._resume_at, now + pause_s)
-
-    def _grown(self, rate: float, now: float) -> float:
-        """The rate after the time since it grew last."""
-        passed_s = now - self._grown_at
-        if rate < NEAR * self._ceiling:
-            return min(rate * math.exp(FAST_GROWTH_A_SECOND * passed_s), NEAR * self._ceiling)
-        growth = GROWTH_A_SECOND * (1 + (now - self._rate_cut_at) / LONG_S)
-        return rate * math.exp((GROWTH_OF_A_MINUTES_LIMIT if self._counts_long else growth) * passed_s)
-
-    def _cut_window(self, now: float, factor: float) -> None:
-        """Once for all that was in flight together."""
         if now - self._window_cut_at >= self._latency_s:
-            self.window = max(1.0, self.window * factor)
+            self.window = max(1.0, self.window * WINDOW_CUT)
             self._window_cut_at = now
 
-    def _rate_of_starts(self) -> float:
-        """How fast requests left lately: on average, or in a burst."""
-        last = self._starts[-1] if self._starts else 0.0
-        burst = sum(start > last - BURST_S for start in self._starts) / BURST_S
-        average = (len(self._starts) - 1) / max(last - self._starts[0], BURST_S) if len(self._starts) > 1 else 0.0
-        return max(1.0, burst, average)
+    def pause(self, now: float, pause_s: float) -> None:
+        """Nothing leaves for so many seconds."""
+        self._resume_at = max(self._resume_at, now + pause_s)
+
+    # The end of a block
+
+    def _admitted_at(self, probe: float) -> float:
+        """When a request that has not been refused counts as admitted."""
+        return probe + LONGER_THAN_REFUSALS * self._refusal_s + 0.01
+
+    def _look_at_probe(self, now: float) -> None:
+        if self._block.probe is not None and now >= self._admitted_at(self._block.probe):
+            self._end_block(self._block.probe)
+
+    def _end_block(self, probe: float) -> None:
+        """The request that left at `probe` was admitted: the rate from now on."""
+        block = self._block
+        assert self._round_began is not None
+        assert block.began is not None
+        round_s, block_s = min(KEPT_S, probe - self._round_began), probe - block.began
+        taken = self._count(probe - round_s, probe)
+        if self.rate is None and not taken:  # others had used up the window, or an earlier run: nothing is known yet
+            self._round_began, self._next_start, self._block = probe, -math.inf, _Block(heard=block.heard)
+            return
+        is_long = block_s >= LONG_BLOCK * round_s and round_s >= self._span_s / 2
+        if is_long and (self.rate is None or block.refusals > 2):
+            rate = self._rate_of_round(taken, round_s, probe)
+            self._span_s = min(LONGEST_WINDOW_S, max(self._span_s, round_s))
+            self._cuts_in_a_row = 0
+            self._period_requests = min(
+                REQUESTS_FOR_A_REFUSAL, 5 * max(1, taken)
+            )  # of a few, an average is far from exact
+        else:
+            soon = round_s < SOON_IN_WINDOW * self._span_s or taken < SOON
+            self._cuts_in_a_row = self._cuts_in_a_row + 1 if soon else 0
+            self._span_s = min(LONGEST_WINDOW_S, max(self._span_s, block_s))
+            rate = CUT * self._average(block.began) if self.rate is None else self._cut(block.began)
+            of_refusals = REQUESTS_FOR_A_REFUSAL * (block.refusals if self.rate else 1)
+            self._period_requests = max(of_refusals, PAUSES_FOR_A_PAUSE * block.asked_s * rate)
+        self.rate = self._mean_rate = max(SLOWEST, rate)
+        self._periods = 0.0
+        self._round_began = probe
+        self._next_start = probe + 1 / self.rate
+        self._block = _Block(heard=block.heard)
+
+    def _rate_of_round(self, taken: int, round_s: float, probe: float) -> float:
+        """The limit by one round. Where requests found out its end, it came at some moment since the last refusal: at
+        the earliest is assumed, as a rate that is too high is found out soon."""
+        block = self._block
+        least = self._mean_rate * (LEAST_OF_PROBES if block.probes else LEAST_OF_PAUSE)
+        if block.probes:
+            round_s = max(round_s - (probe - block.last_refused), MOST_OF_ROUND * round_s)
+        return max(least, CUT * max(1, taken) / max(round_s, START_S))
+
+    def _cut(self, refused: float) -> float:
+        """The rate after a short block that began at `refused`."""
+        rate: float = self._mean_rate * CUT ** (2 ** min(8, self._cuts_in_a_row))
+        average = self._average(refused)
+        rate = max(rate, LEAST_OF_AVERAGE * average)
+        return rate if len(self._admitted) <= AVERAGE_OF else min(rate, MOST_OF_AVERAGE * average)
+
+    def _average(self, now: float) -> float:
+        """Admitted a second, over the last window."""
+        until = bisect_left(self._admitted, now)
+        since = bisect_left(self._admitted, now - max(AVERAGE_S, self._span_s))
+        since = min(since, max(0, until - AVERAGE_OF))
+        return (until - since) / max(FIRST_GAP_S, now - self._admitted[since]) if until else SLOWEST
+
+    def _count(self, since: float, until: float) -> int:
+        return bisect_left(self._admitted, until) - bisect_left(self._admitted, since)
+
+    def _grow(self, rate: float) -> None:
+        """One more request left as soon as the rate let it."""
+        in_window = rate * self._span_s
+        self._mean_rate += (rate - self._mean_rate) * min(1.0, 4 / max(in_window, 1.0))
+        periods = 1 / max(self._period_requests, in_window)
+        self.rate = rate * (1 + GROWTH * min(FASTEST, FASTER_EACH_PERIOD**self._periods) * periods)
+        self._periods += periods
 
 
-class _Average:
-    """Answers a second over the last minute, or since the first one."""
+class _Block:
+    """From the first refusal until a request is admitted again. began: when the first that was refused had left.
+    heard: when the last refusal came, also of an earlier block. probe: when the request left that tries now. refusals:
+    all since the last block ended; probes: of those that tried. asked_s: the longest pause that was asked for."""
 
-    def __init__(self) -> None:
-        self._moments: deque[float] = deque()
-        self._began: float | None = None
+    __slots__ = ("asked_s", "began", "heard", "last_refused", "probe", "probes", "refusals")
 
-    def add(self, now: float) -> None:
-        if self._began is None:
-            self._began = now
-        self._moments.append(now)
-
-    def a_second(self, now: float) -> float:
-        """0 if the first one came less than a second ago."""
-        while self._moments and self._moments[0] < now - AVERAGE_OVER_S:
-            self._moments.popleft()
-        span_s = min(AVERAGE_OVER_S, now - (self._began if self._began is not None else now))
-        return len(self._moments) / span_s if span_s > 1 else 0.0
+    def __init__(self, heard: float = -math.inf) -> None:
+        self.began: float | None = None
+        self.heard = heard
+        self.last_refused = 0.0
+        self.probe: float | None = None
+        self.refusals = self.probes = 0
+        self.asked_s = 0.0

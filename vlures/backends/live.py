@@ -20,14 +20,23 @@ from typing import Protocol
 
 from aiolimiter import AsyncLimiter
 
-from vlures.backends import Journal, Observer
+from vlures.backends import BOUNDLESS, Budget, Journal, Observer
 from vlures.backends.flow import Flow
 from vlures.backends.patience import Patience, wait_s
+from vlures.backends.replies import is_ours, name_mishap
 from vlures.config import RunConfig
+from vlures.descriptors import is_shortage
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Request, Response
 
 LONGEST_NAP_S = 0.5
+SHORTAGE_PAUSE_S = 0.5
+SHORTAGE_PATIENCE_S = 60.0
+LAST_LOOK_S = 0.05
+"""After a call's time is over: what waits in its socket is read before the call is given up."""
+UNFORESEEN_RETRIES = 2
+MONEY_NAP_S = 0.02
+"""An answer's money comes free when it is stored, a moment after it has come."""
 LOOP_TURNS_BETWEEN_CALLS = 3
 """To build a body takes milliseconds, and it leaves only when the loop has turned a few times. Where many calls begin
 in one turn, all their bodies leave together after the last is built, and from then on all calls run in lockstep. So
@@ -95,13 +104,18 @@ class LiveDriver:
         patience: Patience,
         observer: Observer,
         keep_going: Callable[[], bool],
+        budget: Budget = BOUNDLESS,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
-        """keep_going: once it is False, what waits to be sent again is left alone; what is under way is waited for."""
+        """keep_going: once it is False, what waits to be sent again is left alone; what is under way is waited for.
+        may_send: while it is False, nothing is sent."""
         self._client = client
         self._policy = policy
         self._patience = patience
         self._observer = observer
         self._keep_going = keep_going
+        self._budget = budget
+        self._may_send = may_send
         self._flow = Flow(policy.concurrency)
         self._allowance = _Allowance(policy)
         self._aside: list[tuple[float, int, _Question]] = []
@@ -109,6 +123,7 @@ class LiveDriver:
         self._in_flight = 0
         self._last_answer = 0.0
         self._stopped: Exception | None = None
+        self._told_of_shortage = False
         self._bell = asyncio.Event()
         """Rings when a call has ended: there is room, or a question to ask again."""
 
@@ -121,6 +136,12 @@ class LiveDriver:
             while not isinstance(item := await queue.get(), _End):
                 yield item
             await task
+        except asyncio.CancelledError:  # what has arrived is handed over all the same
+            task.cancel()
+            while not queue.empty():
+                if not isinstance(item := queue.get_nowait(), _End):
+                    yield item
+            raise
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError, VluresError):
@@ -154,21 +175,52 @@ class LiveDriver:
             if self._aside and self._aside[0][0] <= self._now() and not stopping:
                 return heapq.heappop(self._aside)[2]
             full = len(self._aside) >= max(MOST_ASIDE, self._policy.concurrency)
-            if not full and (new := next(source, None)) is not None:
+            if not full and (new := self._next_new(source)) is not None:
                 return _Question(new)
+            if self._stopped is not None:
+                break
             if not self._in_flight and (stopping or not self._aside):
                 return None
             await self._nap(self._aside[0][0] - self._now() if self._aside and not stopping else LONGEST_NAP_S)
         return None
 
+    def _next_new(self, source: Iterator[Request]) -> Request | None:
+        """The next request, if there is one. One that cannot be made must not cost those in flight their answers."""
+        try:
+            return next(source, None)
+        except Exception as error:  # noqa: BLE001 (raised once the answers in flight are in)
+            self._stopped = error
+            return None
+
     async def _may_leave(self, question: _Question) -> bool:
         """Wait until the limits let another call begin. False if the run is to stop before that."""
         while not self._is_stopping():
-            wait = self._flow.wait_s(self._now(), self._in_flight)
+            wait = self._flow.wait_s(self._now(), self._in_flight) if self._may_send() else LONGEST_NAP_S
             if wait <= 0:
-                return await self._allowance.take(question.request, self._is_stopping)
+                return await self._can_pay(question.request) and await self._is_allowed(question.request)
             await self._nap(wait)
         return False
+
+    async def _can_pay(self, request: Request) -> bool:
+        """Wait until the answers in flight have left enough money for another call. False if they cannot."""
+        while not self._budget.reserve(request):
+            if self._is_stopping():
+                return False
+            if not self._may_send():  # it is the disk that does not take the reservation
+                await self._nap(LONGEST_NAP_S)
+                continue
+            if not self._budget.awaits_money:
+                self._budget.forgo(request)
+                return False
+            await self._nap(MONEY_NAP_S)
+        return True
+
+    async def _is_allowed(self, request: Request) -> bool:
+        """Wait for what the user allows in requests and tokens a minute."""
+        allowed = await self._allowance.take(request, self._is_stopping)
+        if not allowed:
+            self._budget.release(request)
+        return allowed
 
     async def _nap(self, longest_s: float) -> None:
         """Wait for the bell, or so long; in short steps, so as to notice that the run is to stop."""
@@ -194,31 +246,48 @@ class LiveDriver:
         sent = self._now()
         question.attempt += 1
         question.began = question.began or sent
-        response = None
+        response: Response | None = None
+        lost: Exception | None = None
         try:
             response = await self._call(question.request)
         except Retry as failure:
+            lost = failure
             try:
                 response = self._take_failure(question, failure, sent)
             except VluresError as error:
                 self._stopped = self._stopped or error
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost the others their answers)
-            self._stopped = self._stopped or error
+            lost = error
+            if not is_shortage(error) or not self._wait_for_room(question, error):
+                self._stopped = self._stopped or error
         else:
             response = self._take_answer(question, response, sent)
         finally:
+            if response is None:
+                self._budget.lose(question.request, lost)
             self._count_in_flight(-1)
             self._bell.set()
         if response is not None:
             await queue.put(response)
 
     async def _call(self, request: Request) -> Response:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._policy.timeout_s):
-                return await self._client.answer(request)
+            async with asyncio.timeout(None) as limit:
+                alarm = loop.call_later(self._policy.timeout_s, lambda: limit.reschedule(loop.time() + LAST_LOOK_S))
+                try:
+                    return await self._client.answer(request)
+                finally:
+                    alarm.cancel()
         except TimeoutError as error:
             reason = f"no answer within {self._policy.timeout_s:g} s"
             raise Retry(reason, code="timeout", signal="overload") from error
+        except Exception as error:
+            if is_ours(error):
+                raise
+            # Whatever it is, it is this one call's: it must not cost the others their answers.
+            reason = f"the call failed in a way that is not foreseen ({type(error).__name__}: {name_mishap(error)})"
+            raise Retry(reason, code="unforeseen", limit=UNFORESEEN_RETRIES) from error
 
     def _take_answer(self, question: _Question, response: Response, sent: float) -> Response:
         now = self._now()
@@ -234,20 +303,46 @@ class LiveDriver:
 
         Raises Incomplete when nobody has been answered for the whole budget of time.
         """
-        if self._is_stopping():
+        if is_shortage(failure):
+            if self._wait_for_room(question, failure):
+                return None
+            raise Incomplete(
+                f"This machine had no room for a connection for {SHORTAGE_PATIENCE_S:.0f} s ({failure.reason}). End what holds so many "
+                "files open, or raise the limit of open files (`ulimit -n`), then run again."
+            )
+        stopping = self._is_stopping()
+        if stopping and failure.heard is None:
             return None
         now = self._now()
-        wait = wait_s(question.attempt, failure.after_s)
+        wait = _wait_s(question.attempt, failure)
         question.reasons[failure.code] += 1
-        self._check_silence(failure, now - self._last_answer)
-        used_up = failure.limit is not None and question.reasons[failure.code] > failure.limit
+        if not stopping:
+            self._check_silence(failure, now - self._last_answer)
+        used_up = stopping or (failure.limit is not None and question.reasons[failure.code] > failure.limit)
         if used_up or not self._patience.lasts(failure, now - question.began, failure.after_s):
             error = Failure(failure.code, failure.reason, transient=True)
             request = question.request
-            return Response(request.key, "failed", request.digest, error=error, attempts=question.attempt)
+            heard = failure.heard or Response(request.key, "failed")
+            return replace(heard, digest=request.digest, error=error, attempts=question.attempt)
         self._slow_down(failure, now, sent, wait)
         heapq.heappush(self._aside, (now + wait, next(self._order), question))
         return None
+
+    def _wait_for_room(self, question: _Question, error: Exception) -> bool:
+        """This machine has no room for one more connection: fewer at a time will do. The provider has not seen the call.
+        False when there has been no room for so long that a first contact would have been given up."""
+        now = self._now()
+        if self._is_stopping():
+            return True
+        if not self._told_of_shortage:
+            self._told_of_shortage = True
+            self._observer.say(
+                f"This machine has no room for more connections ({name_mishap(error)}); fewer are open at a time."
+            )
+        self._flow.overloaded(now, SHORTAGE_PAUSE_S)
+        question.attempt -= 1
+        heapq.heappush(self._aside, (now + SHORTAGE_PAUSE_S, next(self._order), question))
+        return now - max(self._last_answer, question.began) < SHORTAGE_PATIENCE_S
 
     def _slow_down(self, failure: Retry, now: float, sent: float, wait: float) -> None:
         """What a failure says of the provider as a whole. Others wait too when it says for how long, or is overloaded."""
@@ -268,12 +363,20 @@ class LiveDriver:
             again = f"{datetime.now(UTC) + timedelta(seconds=asked_s):%Y-%m-%d %H:%M} UTC"
             raise Incomplete(
                 f"{self._client.provider} asks for a pause of {asked_s / 60:.0f} min, longer than this run's patience: "
-                f"{failure.reason} Everything received is stored; run the same command again from {again} on."
+                f"{failure.reason} Run the same command again from {again} on; it goes on from here."
             )
         raise Incomplete(
             f"{self._client.provider} has answered nobody for {silent_for_s:.0f} s ({failure.reason}), and the run's patience ends. "
-            "Everything received is stored; run the same command again later."
+            "Run the same command again later; it goes on from here."
         )
+
+
+def _wait_s(attempt: int, failure: Retry) -> float:
+    """Seconds until a question is asked again. One that a limit refused goes first when the limit is tried again: the
+    flow holds it back, and at the end of a run nothing else would be left to wait for."""
+    if failure.signal != "rate":
+        return wait_s(attempt, failure.after_s)
+    return wait_s(attempt - 1, failure.after_s) if attempt > 1 else failure.after_s or 0.0
 
 
 class _Allowance:

@@ -72,7 +72,7 @@ class Patience:
                 if not self.lasts(failure, loop.time() - since, failure.after_s):
                     raise Incomplete(
                         f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s{_asked(failure)} "
-                        f"({failure.reason}). Everything received is stored; run the same command again later."
+                        f"({failure.reason}). Run the same command again later; it goes on from here."
                     ) from failure
                 if attempt == SAY_AFTER_ATTEMPTS:
                     self._say(f"{self._provider} does not answer as it should ({failure.reason}); still trying.")

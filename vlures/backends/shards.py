@@ -102,6 +102,8 @@ class ShardFile(io.IOBase):
         self._shard = shard
         self._images = EncodedImages(IMAGES_HELD_BYTES)
         self._position = 0
+        self.bytes_read = 0
+        """In all, however often it was begun anew."""
         self._left = b""
         self._pieces = self._write()
 
@@ -143,6 +145,7 @@ class ShardFile(io.IOBase):
         else:
             self._left = b""
         self._position += len(data)
+        self.bytes_read += len(data)
         return data
 
     def _write(self) -> Iterator[bytes]:

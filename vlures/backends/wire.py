@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from vlures.records import MOST_COUNTED
+
 A_MONTH_S = 30 * 86_400.0
 LONGEST_NUMBER = 20
 """Digits of 64 bits. Python refuses to read a number of thousands."""
@@ -28,10 +30,11 @@ def decode_object(data: bytes | str) -> dict[str, Any] | None:
 
 
 def _decode_leniently(data: bytes | str) -> Any:
-    """What Python's own reader makes of it, which takes NaN and halves of characters; a broken byte becomes a mark."""
+    """What Python's own reader makes of it, which takes NaN and halves of characters; a broken byte becomes a mark. A mark of the
+    byte order, which some servers and proxies put before a text, is no part of it."""
     try:
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
-        return _mend_texts(json.loads(text))
+        return _mend_texts(json.loads(text.removeprefix("\ufeff")))
     except (ValueError, RecursionError):
         return None
 
@@ -65,10 +68,12 @@ def as_speech(text: str) -> str | None:
 
 
 def as_count(value: Any) -> int | None:
-    """A whole number, also one that is written as a text."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_NUMBER:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A whole number from 0 to 2^53, also one that is written as a text or as 5.0. None for what cannot be a count."""
+    is_written = isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_NUMBER
+    if is_written or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole and 0 <= value <= MOST_COUNTED else None
 
 
 def as_seconds(value: str) -> float | None:

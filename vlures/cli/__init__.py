@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import traceback
+from collections.abc import Mapping
+from typing import TextIO, cast
 
 import click
 
@@ -20,44 +24,72 @@ from vlures.cli.export import export
 from vlures.cli.fetch import fetch
 from vlures.cli.import_ import import_
 from vlures.cli.init import init
-from vlures.cli.options import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
+from vlures.cli.options import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, say, tell
 from vlures.cli.plan import plan
 from vlures.cli.prompt import prompt
 from vlures.cli.prompts import prompts
 from vlures.cli.run import run
 from vlures.cli.sandbox import sandbox
 from vlures.cli.status import status
+from vlures.cli.streams import enduring, silence
+from vlures.config import read_environment
 from vlures.errors import Incomplete, UsageError, VluresError
+from vlures.redaction import BlottedStream, find_secrets, make_blot
 
 
 def main(argv: list[str] | None = None) -> None:
     """The `vlures` command. Ends the process with an exit code."""
-    sys.exit(call(sys.argv[1:] if argv is None else argv))
+    try:
+        code = call(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # one more, while the command was ending
+        code = EXIT_INTERRUPTED
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # all is said and done: another one ends the process without a traceback
+    sys.exit(code)
 
 
 def call(argv: list[str]) -> int:
     """Run a command line; returns its exit code. One sentence on stderr for anything foreseen."""
     debug = "--debug" in argv
-    for stream in (sys.stdout, sys.stderr):
+    before = sys.stdout, sys.stderr
+    for stream in before:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show Urdu shows its code points
             stream.reconfigure(errors="backslashreplace")
+    blot = make_blot(find_secrets(_environment()))
+    sys.stdout, sys.stderr = (cast("TextIO", BlottedStream(stream, blot)) for stream in before)
+    try:
+        with enduring("stderr"):
+            return _call(argv, debug)
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _environment() -> Mapping[str, str]:
+    try:
+        return read_environment()
+    except UsageError:  # of a .env that cannot be read: whoever needs it says so
+        return os.environ
+
+
+def _call(argv: list[str], debug: bool) -> int:
     try:
         code = commands.main(argv, prog_name="vlures", standalone_mode=False)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        tell(said.getvalue().rstrip("\n"), err=True)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has heard enough (to that click answers by exiting); let nothing try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     except VluresError as error:
-        if debug:
-            raise
-        click.echo(f"vlures: {error}", err=True)
+        _tell_error(str(error), debug)
         return (
             EXIT_USAGE
             if isinstance(error, UsageError)
@@ -65,12 +97,17 @@ def call(argv: list[str]) -> int:
             if isinstance(error, Incomplete)
             else EXIT_CANNOT
         )
-    except Exception as error:
-        if debug:
-            raise
-        click.echo(f"vlures: {_describe_fault(error)}", err=True)
+    except Exception as error:  # noqa: BLE001 (the last who can say it in a sentence)
+        _tell_error(_describe_fault(error), debug)
         return EXIT_CANNOT
     return code if isinstance(code, int) else 0
+
+
+def _tell_error(sentence: str, debug: bool) -> None:
+    if debug:
+        tell(traceback.format_exc(), err=True)
+    else:
+        say(f"vlures: {sentence}")
 
 
 def _describe_fault(error: BaseException) -> str:
@@ -79,7 +116,7 @@ def _describe_fault(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename} cannot be used ({error.strerror}); mend that and run again."
     return (
-        f"A fault of vlures itself ({type(error).__name__}: {error}); everything received is stored. Run again; if it comes "
+        f"A fault of vlures itself ({type(error).__name__}: {error}). Run again, which goes on from here; if it comes "
         "again, --debug shows where."
     )
 

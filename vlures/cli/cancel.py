@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, only_run, say
-from vlures.cli.stopper import heed_signals
+from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, only_run, say, tell
+from vlures.cli.stopper import run_heeding_signals
+from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
 from vlures.config import RunConfig, read_environment
-from vlures.errors import VluresError
+from vlures.errors import LockLost, NotWritable, VluresError
 
 if TYPE_CHECKING:
     from vlures.store import CheckpointStore
+
+ADVICE = "end that first (Ctrl-C leaves its batches alive), then cancel them"
 
 
 @click.command(cls=GroupedCommand, groups=("Who answers", "What is stored", "Running"))
@@ -40,19 +43,20 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
     if not settings:
         raise VluresError(f"{folder} holds no run; see the runs with `vlures status`.")
     codes = []
-    with hold_folder(folder, "end that first (Ctrl-C leaves its batches alive), then cancel them"):
+    with enduring("stdout"), hold_folder(folder, ADVICE, say) as held:
         for setting in settings:
-            with closing(CheckpointStore(folder, setting, say=say)) as store:
+            with closing(CheckpointStore(folder, setting, say=say, guard=held.check)) as store:
                 codes.append(_cancel_jobs(config, folder, store))
     return max(codes)
 
 
 def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     """Cancel the jobs of one setting, say what has come of them, return the exit code."""
-    import asyncio
     from collections import Counter
+    from dataclasses import replace
 
     from vlures.backends import Setup, connect_batch
+    from vlures.budget import Spending
     from vlures.cancel import cancel as cancel_jobs
     from vlures.cancel import config_of_run
     from vlures.costs import find_prices
@@ -63,23 +67,33 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
 
     jobs = store.open_jobs()
     if not jobs:
-        click.echo(f"{store.folder} has no batch under way.")
+        tell(f"{store.folder} has no batch under way.")
         return 0
     config = config_of_run(store, today)
     stopper = Stopper(config)
     with ExitStack() as stack:
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
+        prices = find_prices(config)
+        spending = stack.enter_context(closing(Spending(replace(config, max_cost=None), prices, store, say)))
+        spending.open(lambda: ())
         backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
         stored: Counter[str] = Counter()
+        failed = True
         try:
-            asyncio.run(heed_signals(stopper, cancel_jobs(store, backend, progress, stored), progress.say))
+            run_heeding_signals(stopper, cancel_jobs(store, backend, progress, stored, spending), progress.say)
+            failed = False
         finally:
             progress.close()
-            write_results(folder, config.run_name, store, find_prices(config))
+            try:
+                write_results(folder, config.run_name, store, prices)
+            except (LockLost, NotWritable) as fault:
+                if not failed:
+                    raise
+                say(str(fault))  # what ended the work is more to the point
             tags = {job.tag for job in jobs}
             left = sum(job.tag in tags for job in store.open_jobs())
-            click.echo(
+            tell(
                 f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} answer(s) of theirs stored; what "
                 "they left unanswered is due. Nothing was sent."
             )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options
+from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options, tell
 from vlures.config import RunConfig
+from vlures.screen import as_line
 
 if TYPE_CHECKING:
     from vlures.records import Dataset, Problem
@@ -39,9 +40,11 @@ def check(config: RunConfig) -> int:
         with_text = sum(sample.text is not None for sample in dataset.samples)
         samples = len(dataset.samples)
         layout = dataset.layout + (f" ({dataset.selection})" if dataset.selection else "")
-        rows.append([str(dataset.folder), layout, " ".join(codes), samples, with_text, samples - with_text, errors])
+        rows.append(
+            [as_line(dataset.folder), as_line(layout), " ".join(codes), samples, with_text, samples - with_text, errors]
+        )
     headers = ["folder", "layout", "languages", "samples", "with text", "only tasks 1-5", "errors"]
-    click.echo(tabulate(rows, headers, tablefmt="simple"))
+    tell(tabulate(rows, headers, tablefmt="simple"))
     for folder, problem in problems:
-        click.echo(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}")
+        tell(as_line(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}"))
     return EXIT_CANNOT if any(dataset.errors for _, dataset in datasets.values()) else 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import GroupedCommand, config_options
+from vlures.cli.options import GroupedCommand, config_options, tell
 from vlures.config import FIELDS, RunConfig, find_origins, read_environment
+from vlures.screen import as_toml
 
 
 @click.group()
@@ -38,7 +39,7 @@ def show(config: RunConfig, form: str) -> int:
     flags = {name: value for name, value in given.items() if name in FIELDS and value not in (None, ())}
     origins = find_origins(given["config_file"], flags)
     if form == "toml":
-        click.echo(write_toml(config, origins).encode(), nl=False)
+        click.echo(as_toml(write_toml(config, origins)).encode(), nl=False)
     else:
-        click.echo(tabulate_config(config, origins, read_environment()))
+        tell(tabulate_config(config, origins, read_environment()))
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say
+from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say, tell
 from vlures.cli.suggestions import suggest_runs
 from vlures.config import load_config
 
@@ -28,6 +28,9 @@ from vlures.config import load_config
 )
 @click.option("--with-images", is_flag=True, help="Put the pictures themselves into the table.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option(
+    "--raw-cells", is_flag=True, help="In CSV, leave texts that a spreadsheet would run as formulas as they are."
+)
 @config_file_option("The run's own.")
 @config_option("name")
 @config_option("model")
@@ -40,6 +43,7 @@ def export(
     out: Path | None,
     with_images: bool,
     force: bool,
+    raw_cells: bool,
     config_file: Path | None,
     **flags: Any,
 ) -> int:
@@ -60,8 +64,8 @@ def export(
     folder = folder or only_run(load_config(config_file, flags))
     path = out or folder / f"{folder.resolve().name}.{form}"
     to = sys.stdout.buffer if to_stdout else path
-    exported = export_run(folder, form, to, with_images=with_images, force=force, say=say)
+    exported = export_run(folder, form, to, with_images=with_images, force=force, say=say, raw_cells=raw_cells)
     rows = ", ".join(f"{count:,} {status}" for status, count in exported.statuses.items()) or "no rows"
     due = f"{exported.due:,} request(s) still due" if exported.due else "nothing is due"
-    click.echo(f"Wrote {'standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
+    tell(f"Wrote {'standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import debug_option, say
+from vlures.cli.options import debug_option, say, tell
 from vlures.errors import UsageError
 
 
@@ -34,8 +34,8 @@ def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> 
     folder = to or Path("data") / repository.rpartition("/")[2]
     offer = find_offer(repository, revision, folder, find_hub(read_environment()))
     size = f"{len(offer.files):,} files, {offer.size_bytes / 1e6:,.1f} MB"
-    click.echo(f"{repository}, revision {offer.revision}: {size}, into {folder}")
-    click.echo(describe_licence(offer))
+    tell(f"{repository}, revision {offer.revision}: {size}, into {folder}")
+    tell(describe_licence(offer))
     if offer.newest != offer.revision and revision is None:
         say(f"There is a newer revision, {offer.newest}; fetch it with --revision {offer.newest} --to another folder.")
     if not yes and not is_confirmed(offer, folder):
@@ -43,6 +43,6 @@ def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> 
             raise UsageError("The licence has to be agreed to once: add --yes if you do.")
         click.confirm("Do you agree, and is it to be fetched?", abort=True)
     fetched = fetch_offer(offer, folder, say, show_progress=sys.stderr.isatty())
-    click.echo(f"{folder} has all {fetched.files:,} files, each with the checksum that was published.")
-    click.echo(f"Look at it with `vlures check --dataset {folder}`.")
+    tell(f"{folder} has all {fetched.files:,} files, each with the checksum that was published.")
+    tell(f"Look at it with `vlures check --dataset {folder}`.")
     return 0

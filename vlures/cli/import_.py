@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, config_file_option, config_option, debug_option, say
+from vlures.cli.options import EXIT_INCOMPLETE, config_file_option, config_option, debug_option, say, tell
 from vlures.config import load_config
 from vlures.errors import VluresError
 
@@ -63,5 +63,5 @@ def import_(
         if taken.answers:
             write_results(output, config.run_name, store, find_prices(config))
         before = f"; {taken.files - taken.new} file(s) had been taken over before" if taken.files > taken.new else ""
-        click.echo(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
+        tell(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
     return 0 if taken.whole else EXIT_INCOMPLETE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import debug_option, say
+from vlures.cli.options import debug_option, say, tell
 from vlures.cli.suggestions import suggest_folders
 
 
@@ -29,13 +29,13 @@ def init(folder: Path) -> int:
     for path in done.kept:
         say(f"{folder / path} was there already, with another content, and is left as it is.")
     there = f", {len(done.there_already)} were there already" if done.there_already else ""
-    click.echo(f"{folder.resolve()}: {len(done.written)} files written{there}. It has")
-    click.echo("  configs/      ready-made runs, to be edited")
-    click.echo("  data/Sample*  seven pictures per language, six of them with an article")
-    click.echo("  outputs/      what runs will leave")
+    tell(f"{folder.resolve()}: {len(done.written)} files written{there}. It has")
+    tell("  configs/      ready-made runs, to be edited")
+    tell("  data/Sample*  seven pictures per language, six of them with an article")
+    tell("  outputs/      what runs will leave")
     to_it = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    click.echo(f"Rehearse, without a key and at no cost: {to_it}vlures run --sandbox")
-    click.echo(
+    tell(f"Rehearse, without a key and at no cost: {to_it}vlures run --sandbox")
+    tell(
         "For real, put OPENAI_API_KEY=… or GOOGLE_API_KEY=… into a file .env there, then vlures plan -c configs/openai.toml"
     )
     return 0

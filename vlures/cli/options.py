@@ -12,12 +12,19 @@ import click
 from vlures.cli.suggestions import SUGGESTIONS, suggest_configs, suggest_from, suggest_list_of
 from vlures.config import FIELDS, GROUPS, Group, RunConfig, find_choices, load_config
 from vlures.errors import UsageError, VluresError
+from vlures.screen import as_line, as_text
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 def say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    """A sentence on stderr."""
+    click.echo(as_line(sentence), err=True)
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """What a command was asked for, which may have several lines, on stdout."""
+    click.echo(as_text(text), err=err)
 
 
 def _click_type(hint: Any) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import GroupedCommand, config_options
+from vlures.cli.options import GroupedCommand, config_options, tell
 from vlures.cli.suggestions import suggest_from
 from vlures.config import RunConfig
 from vlures.errors import VluresError
 from vlures.records import LANGUAGES
+from vlures.screen import as_line
 
 
 @click.command(cls=GroupedCommand, groups=("Who answers", "What is asked", "Model"))
@@ -35,12 +36,12 @@ def prompt(config: RunConfig, one_language: str | None, one_task: int | None, on
         cell = config.cells[0]
         raise VluresError(f"{cell} has nothing to ask: no sample selected has the text that the task needs.")
     image = request.image
-    click.echo(f"── {request.key} ── {request.model}")
+    tell(as_line(f"── {request.key} ── {request.model}"))
     for name, value in request.parameters.items():
-        click.echo(f"{name} = {value}")
-    click.echo(f"── system ──\n{request.prompt.system}")
-    click.echo(f"── user: text ──\n{request.prompt.user}")
-    click.echo(
-        f"── user: image ──\n{image.path} ({image.mime_type}, {image.width} × {image.height} pixels, {image.size_bytes:,} bytes)"
+        tell(as_line(f"{name} = {value}"))
+    tell(f"── system ──\n{request.prompt.system}")
+    tell(f"── user: text ──\n{request.prompt.user}")
+    tell(
+        f"── user: image ──\n{as_line(image.path)} ({image.mime_type}, {image.width} × {image.height} pixels, {image.size_bytes:,} bytes)"
     )
     return 0

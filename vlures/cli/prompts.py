@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, debug_option, say
+from vlures.cli.options import EXIT_CANNOT, debug_option, say, tell
+from vlures.screen import as_line, as_text
 
 if TYPE_CHECKING:
     from vlures.prompts.importing import Imported
@@ -64,7 +65,7 @@ def _say_what_came(imported: Imported, script: Path, out: Path, replaced: list[s
         tasks = _ranges(pack.tasks) or "none whole"
         example = f"; of an example: {', '.join(pack.example)}" if pack.example else ""
         was = " (replaced)" if pack.file_name in replaced else ""
-        click.echo(f"{out / pack.file_name}{was}: tasks {tasks}; {imported.setting.label}{example}")
+        tell(f"{out / pack.file_name}{was}: tasks {tasks}; {imported.setting.label}{example}")
         if pack.refusal:
             say(f"error: a run refuses {out / pack.file_name} as it is: {pack.refusal}")
     for language in imported.absent:
@@ -77,7 +78,7 @@ def _say_what_came(imported: Imported, script: Path, out: Path, replaced: list[s
     shots, rationales = imported.setting.shots, "" if imported.setting.rationales else "no-"
     run = f"vlures run --prompts {out} --shots {shots} --{rationales}rationales"
     if imported.is_whole:
-        click.echo(f"The prompts are the script's, letter by letter, as far as can be seen without running it: {run}")
+        tell(f"The prompts are the script's, letter by letter, as far as can be seen without running it: {run}")
     else:
         say(f"Not everything is as in the script; the lines above say what. When that is right: {run}")
 
@@ -120,14 +121,12 @@ def check(folder: str) -> int:
         rows.append(
             [one.language.name, _ranges(has.tasks), ", ".join(has.settings), ", ".join(has.example), one.pack.direction]
         )
-    click.echo(tabulate(rows, ["language", "tasks", "settings", "of an example", "direction"], tablefmt="simple"))
+    tell(tabulate(rows, ["language", "tasks", "settings", "of an example", "direction"], tablefmt="simple"))
     for one in looked:
         if one.refusal:
-            click.echo(f"error: {one.refusal}")
+            tell(f"error: {one.refusal}")
     for name in name_strangers(folder):
-        click.echo(
-            f"note: {Path(folder) / name} is read by nobody: a pack is called as its language, as in English.toml."
-        )
+        tell(f"note: {Path(folder) / name} is read by nobody: a pack is called as its language, as in English.toml.")
     return EXIT_CANNOT if any(one.refusal for one in looked) else 0
 
 
@@ -151,8 +150,8 @@ def diff(before: str, after: str) -> int:
         count += 1
         only = before if difference.after is None else after if difference.before is None else ""
         head = f"── {difference.language.name}: {difference.key}" + (f" (only in {only})" if only else "")
-        click.secho(head, bold=True)
+        click.secho(as_line(head), bold=True)
         for line in difference.lines():
-            click.secho(line, fg=_COLOURS.get(line[:1]))
-    click.echo(f"{count} texts differ." if count else "The packs are the same.")
+            click.secho(as_text(line), fg=_COLOURS.get(line[:1]))
+    tell(f"{count} texts differ." if count else "The packs are the same.")
     return 0

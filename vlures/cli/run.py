@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say
-from vlures.cli.stopper import heed_signals
+from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say, tell
+from vlures.cli.stopper import run_heeding_signals
+from vlures.cli.streams import enduring
 from vlures.config import RunConfig
 
 if TYPE_CHECKING:
@@ -26,15 +27,14 @@ def run(config: RunConfig) -> int:
     Example:
       vlures run -c configs/openai.toml --languages En,Sw --limit 10
     """
-    import asyncio
-
     from vlures.session import carry_out
     from vlures.stopper import Stopper
 
     stopper = Stopper(config)
-    outcome = carry_out(
-        config, stopper, lambda work, aside: asyncio.run(heed_signals(stopper, work, aside)), say, _print_outcome
-    )
+    with enduring("stdout"):
+        outcome = carry_out(
+            config, stopper, lambda work, aside: run_heeding_signals(stopper, work, aside), say, _print_outcome
+        )
     if stopper.interrupted:
         return EXIT_INTERRUPTED
     return 0 if outcome.complete else EXIT_INCOMPLETE
@@ -50,5 +50,5 @@ def _print_outcome(outcome: Outcome) -> None:
     if creating := outcome.jobs["creating"]:
         say(f"{creating} batch(es) may have been created; run the same command again to find out.")
     counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items()) or "no answers yet"
-    money = f" {format_usd(outcome.cost_usd)} spent in all, by today's prices." if outcome.cost_usd else ""
-    click.echo(f"Results in {outcome.results}: {counts}.{money}")
+    money = f" {format_usd(outcome.cost_usd)} spent in all." if outcome.cost_usd else ""
+    tell(f"Results in {outcome.results}: {counts}.{money}")

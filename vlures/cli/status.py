@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import GroupedCommand, config_options, say
+from vlures.cli.options import GroupedCommand, config_options, say, tell
 from vlures.cli.suggestions import suggest_runs
 from vlures.config import RunConfig
 from vlures.errors import VluresError
@@ -31,5 +31,5 @@ def status(config: RunConfig, folder: Path | None) -> int:
         raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
     for number, output_folder in enumerate(folders):
         for text in report(output_folder, say):
-            click.echo(("\n" if number else "") + text)
+            tell(("\n" if number else "") + text)
     return 0

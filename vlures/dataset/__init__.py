@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vlures.dataset.bounds import Bounds
 from vlures.dataset.columns import ChosenColumns
 from vlures.dataset.fetched import FETCHED_FILE, Fetched, find_fetched, read_fetched
 from vlures.dataset.layouts import Layout, find_layout, list_folder, table_name
@@ -17,7 +18,7 @@ from vlures.dataset.pairs import load_pairs, numeric_id
 from vlures.dataset.strays import refuse_texts_beside
 from vlures.dataset.tables import EVERYTHING, Selection, Table, load_table, open_table
 from vlures.errors import VluresError
-from vlures.records import Dataset, Language
+from vlures.records import Dataset, Language, Problem
 
 __all__ = [
     "EVERYTHING",
@@ -70,15 +71,18 @@ def find_reading(
     language: Language | None = None,
     columns: ChosenColumns = (),
     selection: Selection = EVERYTHING,
+    *,
+    follow_links: bool = False,
 ) -> Reading:
     """Find out how a dataset is laid out. Reads the names in it, and the beginning of its table.
 
     folder: the dataset's, or the table itself. text_encoding: `utf-8` (with or without byte order mark) or `latin-1`.
     language: the samples of which language, where the dataset says which have which; None: all of them.
     columns: for those of a table whose name does not tell. selection: of a table, read only these; of files, all are read.
+    follow_links: also links that lead out of the folder; otherwise each is one of the dataset's problems.
     Raises VluresError if there is no dataset, or it cannot be told how it is laid out (UsageError for columns).
     """
-    layout = find_layout(folder, language)
+    layout = find_layout(folder, language, follow_links=follow_links)
     if layout.table is None:
         return Reading(layout, text_encoding)
     table = open_table(layout.table, text_encoding, columns)
@@ -92,6 +96,12 @@ def load_reading(reading: Reading) -> Dataset:
     problems.
     """
     layout = reading.layout
+    if layout.outside is not None:
+        name, reason = layout.outside
+        problem = Problem("error", (name,), reason)
+        code = layout.language.code if layout.language else None
+        return Dataset(layout.folder, (), (problem,), layout="a link that is not followed", language=code)
+    bounds = layout.bounds or Bounds(layout.folder)
     fetched = find_fetched(layout.folder)
     if fetched is not None and not fetched.complete:
         raise VluresError(
@@ -101,11 +111,11 @@ def load_reading(reading: Reading) -> Dataset:
         if not layout.is_chosen:
             refuse_texts_beside(reading.table.path)
         dataset = load_table(
-            reading.table, layout.folder, reading.language, reading.selection, is_chosen=layout.is_chosen
+            reading.table, layout.folder, reading.language, reading.selection, bounds, is_chosen=layout.is_chosen
         )
         way = table_name(reading.table.path, layout.folder)
     else:
-        dataset = load_pairs(layout.folder, list_folder(layout.folder), reading.text_encoding)
+        dataset = load_pairs(layout.folder, list_folder(layout.folder), reading.text_encoding, bounds)
         way = "image and text files"
     if layout.language is not None:
         way = f"folder {layout.folder.name}: {way}"

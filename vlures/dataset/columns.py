@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def find_columns(table: Path, names: Sequence[str], choices: ChosenColumns) -> C
     Raises UsageError with the columns there are, where a file name or text has none or several that it could be.
     """
     chosen = dict(choices)
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = {name for name, times in Counter(names).items() if times > 1}
     found: dict[str, str | None] = {}
     for role in COLUMN_ROLES:
         if role in chosen:
@@ -115,5 +116,5 @@ def _ask(role: str, names: Sequence[str]) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:20])
+    shown = ", ".join(repr(name[:100]) for name in names[:20])
     return f"the columns {shown}{' …' if len(names) > 20 else ''}" if names else "no columns"

@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 
 from vlures.errors import VluresError
+from vlures.reading import UnusableFile, read_file
 
 FETCHED_FILE = "vlures-fetch.json"
+LARGEST_BYTES = 100_000
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,14 +41,14 @@ def read_fetched(folder: Path) -> Fetched | None:
     """
     path = folder / FETCHED_FILE
     try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise VluresError(f"{path} cannot be read ({error.strerror}); mend its rights.") from error
+        if not path.exists():
+            return None
+        data = read_file(path, LARGEST_BYTES)
+    except (OSError, UnusableFile) as error:
+        raise VluresError(f"{path} {error}; remove it and fetch again, which keeps what is there.") from error
     try:
         return msgspec.json.decode(data, type=Fetched)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise VluresError(
             f"{path} is not what `vlures fetch` wrote there ({error}); remove it and fetch again, which keeps what is there."
         ) from error

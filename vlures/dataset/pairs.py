@@ -11,21 +11,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from vlures.dataset.bounds import Bounds
 from vlures.errors import VluresError
 from vlures.images import IMAGE_SUFFIXES, UnusableImage, read_image
+from vlures.reading import UnusableFile, read_file
 from vlures.records import Dataset, Problem, Sample
 
 TEXT_SUFFIXES = frozenset({".txt", ".text"})
 LONGEST_ID = 15
+LARGEST_TEXT = 16_000_000
+"""Characters of an article in a table, bytes of one that is a file; the longest of the published data have 30,000."""
 
 
-def load_pairs(folder: Path, paths: Sequence[Path], text_encoding: str) -> Dataset:
-    """The samples of a folder with these files and folders in it.
+def load_pairs(folder: Path, paths: Sequence[Path], text_encoding: str, bounds: Bounds) -> Dataset:
+    """The samples of a folder with these files and folders in it. bounds: what they must lie in.
 
     Raises VluresError if none of them could be part of a sample; what is wrong is in the Dataset's problems.
     """
     problems: list[Problem] = []
-    images, texts = _settle(*_collect(paths, problems), problems)
+    images, texts = _settle(*_collect(paths, bounds, problems), problems)
 
     samples = []
     for number, path in sorted(images.items()):
@@ -80,7 +84,7 @@ def _describe_absence(folder: Path, paths: Sequence[Path]) -> str:
 Candidates = dict[int, list[Path]]
 
 
-def _collect(paths: Iterable[Path], problems: list[Problem]) -> tuple[Candidates, Candidates]:
+def _collect(paths: Iterable[Path], bounds: Bounds, problems: list[Problem]) -> tuple[Candidates, Candidates]:
     images: Candidates = defaultdict(list)
     texts: Candidates = defaultdict(list)
     for path in paths:
@@ -91,6 +95,7 @@ def _collect(paths: Iterable[Path], problems: list[Problem]) -> tuple[Candidates
         try:
             if not path.is_file():
                 raise VluresError("not a file, or a link that leads nowhere")
+            bounds.check(path)
             kind[numeric_id(path.stem)].append(path)
         except VluresError as error:
             problems.append(Problem("error", (path.name,), str(error)))
@@ -135,9 +140,9 @@ def _choose(paths: Iterable[Path], shared_stems: set[str]) -> Path | None:
 
 def _read_text(path: Path, encoding: str) -> str:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise VluresError(f"the text cannot be read ({error.strerror})") from error
+        data = read_file(path, LARGEST_TEXT)
+    except UnusableFile as error:
+        raise VluresError(f"the text {error}") from error
     try:
         text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:

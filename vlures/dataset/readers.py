@@ -9,15 +9,19 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
+from io import TextIOWrapper
 from itertools import islice
 from os import SEEK_END
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from vlures.dataset.memory import within_memory
 from vlures.errors import VluresError
+from vlures.reading import UnusableFile, open_file
 
+Line = TypeVar("Line", bytes, str)
 Row = tuple[int, tuple[Any, ...]]
 Complain = Callable[[int, str], None]
 """Told a row's number and what is wrong with it."""
@@ -32,6 +36,14 @@ ROWS_AT_ONCE = 16_384
 WANTED_ROWS_AT_ONCE = 512
 """Of a Parquet file: rows are all read for their names, which are short, and chosen ones for their texts, which are not."""
 READ_AHEAD_BYTES = 1_000_000
+LONGEST_LINE = 64_000_000
+"""Bytes of a line of JSON, characters of one of CSV. A row with an article has some thousands."""
+MOST_COLUMNS = 10_000
+FEWEST_ROWS_TO_DOUBT = 100_000
+"""A Parquet file of more rows than bytes is doubted from here on. Each row names a file of its own, which takes more than a byte
+however well it is packed; the same value a billion times takes some bytes in all."""
+MOST_BATCH_BYTES = 700_000_000
+"""What some hundred rows may take in memory. Honest ones take some megabytes."""
 
 
 def row_place(table: Path, number: int) -> str:
@@ -48,6 +60,7 @@ def read_columns(table: Path, encoding: str) -> list[str]:
     columns: dict[str, None] = {}
     for _, record in islice(_read_jsonl(table, encoding, None, _ignore), LINES_FOR_COLUMNS):
         columns.update(dict.fromkeys(record))
+        _check_columns(table, len(columns))
     if not columns:
         raise VluresError(f"{table} holds no JSON objects, one a line; mend it or remove it.")
     return list(columns)
@@ -98,12 +111,46 @@ def _open_parquet(table: Path) -> Any:
     from pyarrow import ArrowException  # type: ignore[import-untyped]
 
     try:
+        open_file(table).close()
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}; get it again or remove it.") from error
+    try:
         # Without these two a whole row group is brought into memory, and by default a file is one of a million rows.
-        return ParquetFile(table, pre_buffer=False, buffer_size=READ_AHEAD_BYTES)
+        with within_memory(MOST_BATCH_BYTES):
+            file = ParquetFile(table, pre_buffer=False, buffer_size=READ_AHEAD_BYTES)
+    except MemoryError as error:
+        raise _too_large(table, "its list of columns") from error
     except (ArrowException, OSError) as error:
         raise VluresError(
             f"{table} is not a readable Parquet file ({_first_line(error)}); get it again or remove it."
         ) from error
+    _check_shape(table, file.metadata.num_rows, file.metadata.num_columns)
+    return file
+
+
+def _check_shape(table: Path, rows: int, columns: int) -> None:
+    """Raises VluresError for a file that declares what no table of images holds."""
+    size = table.stat().st_size
+    _check_columns(table, columns)
+    if rows > FEWEST_ROWS_TO_DOUBT and rows > size:
+        raise VluresError(
+            f"{table} declares {rows:,} rows in {size:,} bytes, so they cannot each name an image; write it anew with a row per image."
+        )
+
+
+def _check_columns(table: Path, columns: int) -> None:
+    """Raises VluresError for so many that looking through them for names would take minutes."""
+    if columns > MOST_COLUMNS:
+        raise VluresError(
+            f"{table} has {columns:,} columns, and no more than {MOST_COLUMNS:,} are read; keep those that you need."
+        )
+
+
+def _too_large(table: Path, what: str) -> VluresError:
+    return VluresError(
+        f"{table} cannot be read: {what} would take more than {MOST_BATCH_BYTES:,} bytes of memory; write it anew without "
+        "such values."
+    )
 
 
 def _parquet_columns(table: Path) -> list[str]:
@@ -131,12 +178,20 @@ def _parquet_rows(table: Path, columns: Sequence[str | None], wanted: bytearray 
                 if not _are_any_wanted(wanted, number, end):
                     number = end
                     continue
-                for batch in file.iter_batches(batch_rows, row_groups=[group], columns=names, use_threads=False):
-                    yield from _batch_rows(batch, number, columns, wanted)
+                batches = file.iter_batches(batch_rows, row_groups=[group], columns=names, use_threads=False)
+                while True:
+                    with within_memory(MOST_BATCH_BYTES):
+                        batch = next(batches, None)
+                        rows = list(_batch_rows(batch, number, columns, wanted)) if batch is not None else []
+                    if batch is None:
+                        break
+                    yield from rows
                     number += batch.num_rows
                     if not _are_any_wanted(wanted, number, end):
                         break
                 number = end
+        except MemoryError as error:
+            raise _too_large(table, f"the rows after {number:,}") from error
         except (ArrowException, OSError, UnicodeDecodeError) as error:
             raise VluresError(
                 f"{table} cannot be read on after row {number:,} ({_first_line(error)}); get it again or remove it."
@@ -172,8 +227,9 @@ def _read_jsonl(
     table: Path, encoding: str, wanted: bytearray | None, complain: Complain
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        with table.open("rb") as file:
-            for number, line in enumerate(file if wanted is None else islice(file, len(wanted)), 1):
+        with open_file(table, READ_AHEAD_BYTES) as file:
+            lines = _lines(table, file.readline)
+            for number, line in enumerate(lines if wanted is None else islice(lines, len(wanted)), 1):
                 if not _is_wanted(number, wanted):
                     continue
                 data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -189,8 +245,22 @@ def _read_jsonl(
                     yield number, record
                 else:
                     complain(number, "JSON, but not an object with columns")
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}; mend that or remove it.") from error
     except OSError as error:
         raise VluresError(f"{table} cannot be read ({error.strerror}); mend that or remove it.") from error
+
+
+def _lines(table: Path, read_line: Callable[[int], Line]) -> Iterator[Line]:
+    """Lines with their ends. Raises VluresError at one that is too long to be a row: nothing tells where it ends."""
+    number = 0
+    while line := read_line(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise VluresError(
+                f"{table}, line {number:,}, has more than {LONGEST_LINE:,} bytes, so it is no row; mend that or remove the table."
+            )
+        yield line
 
 
 # CSV
@@ -198,11 +268,12 @@ def _read_jsonl(
 
 def _csv_columns(table: Path, encoding: str) -> list[str]:
     for _, header in _read_csv(table, encoding, _ignore):
+        _check_columns(table, len(header))
         if _has_undecoded(header):
             raise VluresError(f"{table} {NOT_UTF_8}")
         if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
             raise VluresError(
-                f"{table} does not part its columns by commas (its first line is {header[0]!r}); write it anew with commas."
+                f"{table} does not part its columns by commas (its first line is {header[0][:200]!r}); write it anew with commas."
             )
         return header
     raise VluresError(f"{table} has no first line that names its columns; write it anew.")
@@ -235,8 +306,8 @@ def _read_csv(table: Path, encoding: str, complain: Complain) -> Iterator[tuple[
     try:
         is_whole = _ends_a_line(table)
         codec = "utf-8-sig" if encoding == "utf-8" else encoding
-        with table.open(encoding=codec, errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
+        with TextIOWrapper(open_file(table), encoding=codec, errors="surrogateescape", newline="") as file:
+            reader = csv.reader(_lines(table, file.readline), strict=True)
             last: tuple[int, list[str]] | None = None
             try:
                 for fields in reader:
@@ -252,6 +323,8 @@ def _read_csv(table: Path, encoding: str, complain: Complain) -> Iterator[tuple[
                 yield last
             elif last is not None:
                 complain(last[0], "no line break after it, so it may be cut off; add one if it is whole")
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}; mend that or remove it.") from error
     except OSError as error:
         raise VluresError(f"{table} cannot be read ({error.strerror}); mend that or remove it.") from error
 
@@ -262,7 +335,7 @@ def _has_undecoded(fields: Sequence[str]) -> bool:
 
 
 def _ends_a_line(table: Path) -> bool:
-    with table.open("rb") as file:
+    with open_file(table) as file:
         size = file.seek(0, SEEK_END)
         file.seek(max(size - 1, 0))
         return file.read(1) in (b"\n", b"\r")

@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zlib import crc32
 
+from vlures.dataset.bounds import Bounds
 from vlures.dataset.columns import ChosenColumns, Columns, find_columns
 from vlures.dataset.complaints import Complaints
 from vlures.dataset.languages import find_spoken_language
-from vlures.dataset.pairs import LONGEST_ID, numeric_id, tidy_text
+from vlures.dataset.pairs import LARGEST_TEXT, LONGEST_ID, numeric_id, tidy_text
 from vlures.dataset.readers import read_columns, read_rows, row_place
 from vlures.dataset.strays import IMAGE_FOLDERS, find_unnamed_images, name_key
 from vlures.errors import UsageError, VluresError
@@ -23,6 +24,8 @@ from vlures.images import UnusableImage, read_image
 from vlures.records import LANGUAGES, Dataset, Language, Problem, Sample
 
 ROWS_TO_JUDGE = 20
+COLUMNS_TO_JUDGE = 50
+"""Of those that are not named like what they may be; each takes a look of its own."""
 LONGEST_WORD, MOST_WORDS = 60, 1_000
 NEGATIVE = re.compile(r"\s*[-\u2212]\s*[0-9]")
 
@@ -101,11 +104,17 @@ def open_table(path: Path, encoding: str, choices: ChosenColumns) -> Table:
 
 
 def load_table(
-    table: Table, folder: Path, language: Language | None, selection: Selection, *, is_chosen: bool = False
+    table: Table,
+    folder: Path,
+    language: Language | None,
+    selection: Selection,
+    bounds: Bounds,
+    *,
+    is_chosen: bool = False,
 ) -> Dataset:
     """The samples that a table names, in one language if it has a column of languages.
 
-    is_chosen: the user named the table itself, so images that it does not name are told as a note, not as an error.
+    bounds: what the images must lie in. is_chosen: the user named the table itself, so images that it does not name are told as a note, not as an error.
 
     Raises VluresError if it cannot be read, or has no row in the language.
     """
@@ -113,7 +122,7 @@ def load_table(
     scan = _scan(table, language, complaints)
     if language is not None:
         _check_languages(table, scan, language, complaints)
-    samples = _take(table, scan, selection, complaints)
+    samples = _take(table, scan, selection, bounds, complaints)
     if not scan.rows and not complaints:
         raise VluresError(f"{table.path} names no images; name another dataset with --dataset.")
     own = language.code if language is not None else None
@@ -207,7 +216,8 @@ def _look_for_languages(table: Table, names: Sequence[str]) -> None:
     """Raises UsageError if a column that nobody called one of languages holds our languages in half of its rows or more."""
     columns = table.columns
     taken = (columns.file, columns.text, columns.id)
-    others = [name for name in names if name not in taken and names.count(name) == 1]
+    counts = Counter(names)
+    others = [name for name in names if name not in taken and counts[name] == 1][:COLUMNS_TO_JUDGE]
     values: dict[str, list[Any]] = {name: [] for name in others}
     for name in others:
         wanted = bytearray(b"\1" * (ROWS_TO_JUDGE + 2))
@@ -263,32 +273,40 @@ def _describe(table: Table, scan: _Scan) -> str:
 # Second reading: texts and images
 
 
-def _take(table: Table, scan: _Scan, selection: Selection, complaints: Complaints) -> list[Sample]:
+def _take(table: Table, scan: _Scan, selection: Selection, bounds: Bounds, complaints: Complaints) -> list[Sample]:
     order = sorted(range(len(scan.ids)), key=scan.ids.__getitem__)
     doubled = _find_doubled(table, scan, order, complaints)
     due = [at for at in order if at not in doubled and (not selection.ids or scan.ids[at] in selection.ids)]
     if selection.limit is None:
-        return sorted(_read_samples(table, scan, due, complaints), key=lambda sample: sample.id)
+        return sorted(_read_samples(table, scan, due, bounds, complaints), key=lambda sample: sample.id)
     samples: list[Sample] = []
     step = selection.limit
     while due and len(samples) < selection.limit:
         part, due = due[:step], due[step:]
-        samples += sorted(_read_samples(table, scan, part, complaints), key=lambda sample: sample.id)
+        samples += sorted(_read_samples(table, scan, part, bounds, complaints), key=lambda sample: sample.id)
         step *= 2  # one that cannot be used is made up for, without a reading of the table for each
     return samples[: selection.limit]
 
 
-def _read_samples(table: Table, scan: _Scan, due: Sequence[int], complaints: Complaints) -> Iterator[Sample]:
+def _read_samples(
+    table: Table, scan: _Scan, due: Sequence[int], bounds: Bounds, complaints: Complaints
+) -> Iterator[Sample]:
     for number, (file, own_id, text) in table.texts(_mark(scan.rows[at] for at in due)):
         try:
-            image = read_image(_find_image(table.path.parent, file))
+            path = _find_image(table.path.parent, file)
+            bounds.check(path)
+            image = read_image(path)
         except UnusableImage as error:
             complaints.add("image", (table.place(number), file), f"the image {error}")
             continue
         except VluresError as error:
             complaints.add("image", (table.place(number), file), str(error))
             continue
-        if isinstance(text, str) or text is None:
+        if isinstance(text, str) and len(text) > LARGEST_TEXT:
+            article = None
+            reason = f"its text has {len(text):,} characters, and no more than {LARGEST_TEXT:,} are read"
+            complaints.add("text", (table.place(number), file), reason)
+        elif isinstance(text, str) or text is None:
             article = tidy_text(text or "") or None
             if article is None and table.columns.text is not None:
                 complaints.add("no text", (file,), "without a text, so for tasks 1-5 only", severity="note")

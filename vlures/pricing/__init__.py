@@ -8,11 +8,12 @@ Nothing here sends anything: text in, figures out. How it goes together:
     price = find_price(provider, model, "batch", None, when)       None: nobody we know lists it
     cost_range(totals, price)                                      low, expected, high in USD
     calibration = calibrate(pairs of estimate and usage)           after the first answers
-    CostBrake(limit).try_reserve(key, highest_cost(estimate, price))
+    charge_of(usage, price, reservation)                           billionths of a dollar; None if nothing sound was told
+    Ledger().apply(event)                                          what is reserved and what was charged (vlures/spending.py)
 """
 
-from vlures.pricing.brake import CostBrake, check_limit
 from vlures.pricing.calibration import CALIBRATE_AFTER, Calibration, calibrate, describe_calibration, recalibrate
+from vlures.pricing.charges import charge_of, may_be_charged, may_cost
 from vlures.pricing.estimates import (
     CostRange,
     Estimate,
@@ -23,22 +24,27 @@ from vlures.pricing.estimates import (
     highest_cost,
 )
 from vlures.pricing.images import describe_refusal, image_tokens, most_image_tokens
+from vlures.pricing.ledger import LIVE, NANO, Event, Ledger, cap_to_nano, group_of, to_nano
 from vlures.pricing.outputs import OutputRange, expect_output
 from vlures.pricing.prices import Price, cost, describe_change, find_price, format_usd, require_price
 from vlures.pricing.texts import TextCounter
 
 __all__ = [
     "CALIBRATE_AFTER",
+    "LIVE",
+    "NANO",
     "Calibration",
-    "CostBrake",
     "CostRange",
     "Estimate",
+    "Event",
+    "Ledger",
     "OutputRange",
     "Price",
     "TextCounter",
     "Totals",
     "calibrate",
-    "check_limit",
+    "cap_to_nano",
+    "charge_of",
     "cost",
     "cost_range",
     "describe_calibration",
@@ -49,9 +55,13 @@ __all__ = [
     "expect_output",
     "find_price",
     "format_usd",
+    "group_of",
     "highest_cost",
     "image_tokens",
+    "may_be_charged",
+    "may_cost",
     "most_image_tokens",
     "recalibrate",
     "require_price",
+    "to_nano",
 ]

@@ -116,7 +116,7 @@ def most_image_tokens(provider: str, model: str, width: int, height: int, parame
     without one its patches as they are, times the largest multiplier that was ever listed (OpenAI), or the largest
     resolution there is (Gemini)."""
     known = image_tokens(provider, model, width, height, parameters)
-    if known is not None:
+    if known:  # what should be refused, and is not, takes all that a picture can
         return ceil(known * MARGIN)
     if provider == "gemini":
         return LARGEST_RESOLUTION

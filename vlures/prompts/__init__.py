@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vlures.errors import VluresError
 from vlures.prompts.packs import Pack, read_pack
+from vlures.reading import LARGEST_TOML_BYTES, UnusableFile, read_file
 from vlures.records import LANGUAGES, SETTINGS, Language, Prompt, Setting, Task
 
 __all__ = ["SETTINGS", "CellPrompt", "Pack", "build_cell_prompt", "load_pack", "read_pack"]
@@ -29,9 +30,10 @@ def load_pack(language: Language, directory: Path | None = None) -> Pack:
         path = directory / name
         if path.is_file():
             try:
-                return read_pack(path.read_bytes(), str(path), language)
-            except OSError as error:
-                raise VluresError(f"The pack {path} cannot be read ({error.strerror}); mend its rights.") from error
+                data = read_file(path, LARGEST_TOML_BYTES)
+            except UnusableFile as error:
+                raise VluresError(f"The pack {path} {error}.") from error
+            return read_pack(data, str(path), language)
         if not any((directory / f"{other.name}.toml").is_file() for other in LANGUAGES.values()):
             raise VluresError(f"The prompts folder {directory} holds no pack; a pack is a file such as {name}.")
     return read_pack((resources.files(__name__) / name).read_bytes(), f"vlures/prompts/{name}", language)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -13,6 +12,7 @@ from typing import Any
 from vlures.errors import VluresError
 from vlures.prompts import load_pack
 from vlures.prompts.packs import Pack
+from vlures.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml, read_file
 from vlures.records import LANGUAGES, Language
 
 OWN = "own"
@@ -105,15 +105,12 @@ def _texts(folder: str, language: Language) -> dict[str, str]:
         if directory is None:
             data = (resources.files("vlures.prompts") / name).read_bytes()
         else:
-            data = (directory / name).read_bytes()
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise VluresError(f"The pack {directory}/{name} cannot be read ({error.strerror}); mend its rights.") from error
-    try:
-        return dict(_flat(tomllib.loads(data.decode("utf-8-sig")), ()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VluresError(f"{folder}/{name} is not a readable TOML file: {error}.") from error
+            if not (directory / name).exists():
+                return {}
+            data = read_file(directory / name, LARGEST_TOML_BYTES)
+        return dict(_flat(parse_toml(data), ()))
+    except UnusableFile as error:
+        raise VluresError(f"The pack {folder}/{name} {error}.") from error
 
 
 def _flat(table: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, str]]:

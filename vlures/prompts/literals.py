@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlures.errors import VluresError
+from vlures.reading import UnusableFile, read_file
 
 Key = str | int
 
+LARGEST_SCRIPT_BYTES = 5_000_000
 MOST_DEPTH = 50
 """How deep values may refer to one another; real scripts come to three."""
 
@@ -103,9 +105,9 @@ def read_script(path: Path) -> Script:
     Raises VluresError naming the line that Python itself would refuse.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise VluresError(f"The script {path} cannot be read ({error.strerror}); name another one.") from error
+        data = read_file(path, LARGEST_SCRIPT_BYTES)
+    except UnusableFile as error:
+        raise VluresError(f"The script {path} {error}; name another one.") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unknown escape such as "\d" is the script's affair

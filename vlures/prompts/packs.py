@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import string
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from vlures.errors import VluresError
+from vlures.reading import UnusableFile, parse_toml
 from vlures.records import SETTINGS, TASKS, Language, Setting
 
 EXAMPLE_KEYS = ("question", "rationale", "answer")
@@ -62,9 +62,9 @@ class Pack:
 def read_pack(data: bytes, source: str, language: Language) -> Pack:
     """Check and take apart the bytes of a pack; source is how messages call it."""
     try:
-        content = tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VluresError(f"{source} is not a readable TOML file: {error}.") from error
+        content = parse_toml(data)
+    except UnusableFile as error:
+        raise VluresError(f"{source} {error}.") from error
     reader = _PackReader(source, content)
     declared = reader.text("language")
     if declared != language.name:

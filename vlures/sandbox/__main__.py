@@ -7,9 +7,11 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 from vlures.errors import VluresError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
+from vlures.screen import as_line
 
 
 def main(argv: list[str] | None = None, name: str = "python -m vlures.sandbox") -> int:
@@ -37,18 +39,34 @@ def main(argv: list[str] | None = None, name: str = "python -m vlures.sandbox") 
         )
         asyncio.run(_serve_until_told(settings, until_stdin_closes=options.until_stdin_closes))
     except VluresError as error:
-        print(error, file=sys.stderr)
+        print(as_line(error), file=sys.stderr)
         return 2
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(as_line(message))
+
+
+def _port(text: str) -> int:
+    """Raises ValueError, of which argparse makes a sentence."""
+    port = int(text)
+    if not 0 <= port < 1 << 16:
+        raise ValueError
+    return port
+
+
+_port.__name__ = "port"  # as that sentence calls it
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=name,
         description="Serve OpenAI's and Gemini's protocols on this machine, with synthetic answers and faults on request.",
         epilog=f"Example: {name} --port 8080 --fault 429@gemini:rate=0.1",
     )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: any free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (0: any free one)")
     parser.add_argument("--state", type=Path, help="folder that keeps files, batches and ledger over restarts")
     parser.add_argument("--fault", action="append", default=[], metavar="KIND[@PLACE][:key=value,...]")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that a live answer takes")

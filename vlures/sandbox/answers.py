@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from vlures.sandbox.faults import Fault
+from vlures.sandbox.faults import THINKING_FORMS, Fault
 from vlures.sandbox.phrases import PHRASES, Phrases
 from vlures.sandbox.pictures import Picture
 from vlures.sandbox.questions import Question
@@ -22,17 +22,35 @@ _QUOTED_WORDS = 7
 _QUOTED_CHARS = 16
 _SHORTEST_WORD = 4
 _THOUGHT_TOKENS = 128
+_ALTERED = ("finish", "think_tags", "reasoning_only", "thinking_apart", "usage")
+THOUGHTS = "[sandbox] Synthetic thoughts: looked at the sizes and colours, then counted words."
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the sandbox says to one question; tokens are estimates."""
+    """What the sandbox says to one question; tokens are estimates.
+
+    reason: the word for its end, where a fault names one. trouble: what a gateway says of it. thoughts: words that come as
+    reasoning. apart: usage counts the thinking beside the output. told: how the usage is falsified. bare: the answer itself,
+    where thinking stands around it in the text.
+    """
 
     text: str
     finish: Finish
     text_tokens: int
     output_tokens: int
     thought_tokens: int = 0
+    reason: str = ""
+    trouble: str = ""
+    thoughts: str = ""
+    apart: bool = False
+    told: str = ""
+    bare: str | None = None
+
+    @property
+    def said(self) -> str:
+        """The words that are the answer."""
+        return self.text if self.bare is None else self.bare
 
     @property
     def charged(self) -> bool:
@@ -61,6 +79,8 @@ def answer_question(
     prompt_tokens = count_tokens(question.system) + count_tokens(question.text) + 8
     if fault is not None and fault.kind == "other_model":
         fault = None
+    if fault is not None and fault.kind in _ALTERED:
+        return _altered(compose(question, seed), prompt_tokens, thought_tokens, fault)
     if fault is not None and fault.kind != "max_tokens":
         return _withheld(question, fault, prompt_tokens)
     text = compose(question, seed)
@@ -82,6 +102,36 @@ def _withheld(question: Question, fault: Fault, prompt_tokens: int) -> Answer:
         return Answer("", "length", prompt_tokens, 0, _THOUGHT_TOKENS)
     finish: Finish = {"safety": "safety", "blocked_prompt": "blocked"}.get(fault.kind, "stop")  # type: ignore[assignment]
     return Answer("", finish, prompt_tokens, 0)
+
+
+def _altered(text: str, prompt_tokens: int, thought_tokens: int, fault: Fault) -> Answer:
+    """A whole answer that comes in another way than it should."""
+    reason, trouble, thoughts = fault.word("reason", ""), fault.word("message", ""), ""
+    apart, bare = fault.kind == "thinking_apart", None
+    if fault.kind == "think_tags":
+        bare = text
+        form = THINKING_FORMS[fault.word("form", "think")]
+        text = form.format(thoughts=THOUGHTS, text=text)
+    elif fault.kind == "reasoning_only":
+        text, thoughts = "", THOUGHTS
+    elif apart:
+        thought_tokens = int(fault.number("tokens", 2_800))
+    elif fault.number("empty", 0):
+        text = ""
+    tokens = count_tokens(text or thoughts)
+    told = fault.word("tell", "nothing") if fault.kind == "usage" else ""
+    return Answer(text, "stop", prompt_tokens, tokens, thought_tokens, reason, trouble, thoughts, apart, told, bare)
+
+
+def tell_usage(usage: dict[str, object], told: str) -> dict[str, object] | None:
+    """The usage as a reply has it, where a fault hides or falsifies it."""
+    if told in ("", "nothing"):
+        return None if told else usage
+    counts = [name for name, count in usage.items() if isinstance(count, int)]
+    if told == "half":
+        return {name: usage[name] for name in counts[:1]}
+    false: dict[str, object] = {"negative": -1_000_000, "absurd": 10**15, "text": "many", "broken": 1.5}
+    return usage | dict.fromkeys(counts, false[told])
 
 
 def compose(question: Question, seed: int) -> str:

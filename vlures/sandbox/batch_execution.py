@@ -2,7 +2,6 @@
 
 import random
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,7 +13,7 @@ import msgspec
 from vlures.sandbox.batch_validation import read_line
 from vlures.sandbox.batches import Batch, Usage
 from vlures.sandbox.files import StoredFile
-from vlures.sandbox.ledger import Entry
+from vlures.sandbox.ledger import Entry, charge
 from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
 from vlures.sandbox.openai_errors import OpenAIError, line_error
 from vlures.sandbox.openai_pictures import PictureSource
@@ -147,9 +146,18 @@ def _answer_body(world: World, batch: Batch, request: dict[str, object], outcome
         outcome.usage.reasoning_tokens + answered.answer.thought_tokens,
         outcome.usage.cached_tokens + answered.cached_tokens,
     )
-    question = answered.request.question
-    digest, now = question.digest(), time.time()
-    outcome.entries.append(Entry("batch", "openai", custom_id, digest, batch.id, question.model, now, question.images))
+    asked = answered.request
+    outcome.entries.append(
+        charge(
+            "openai",
+            asked.question,
+            answered.answer,
+            asked.image_tokens,
+            answered.cached_tokens,
+            line_id=custom_id,
+            batch_id=batch.id,
+        )
+    )
     return document
 
 

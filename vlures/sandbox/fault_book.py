@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from vlures.sandbox.faults import Fault, Level
-from vlures.sandbox.rate_limits import Allowance, allow
+from vlures.sandbox.rate_limits import Allowance, allow, counts_refused
 
 
 @dataclass
@@ -61,7 +61,7 @@ class FaultBook:
     def admit(self, place: str, now: float) -> Allowance | None:
         """What the limits on the pace at this place say to a request at `now` (seconds of a clock that never goes back).
 
-        None if there is no limit. A request that one limit refuses counts for none of them.
+        None if there is no limit. A request that one limit refuses counts for none of them, but a strict one.
         """
         if not self._counts:
             return None
@@ -73,6 +73,8 @@ class FaultBook:
                 count.seen += 1
             for count, _ in refused:
                 count.struck += 1
+                if counts_refused(count.fault):
+                    count.admitted.append(now)
             if not refused:
                 for count in limits:
                     count.admitted.append(now)

@@ -23,6 +23,31 @@ HTTP_PLACES = (
 )
 ANSWER_PLACES = ("chat", "responses", "plain", "gemini", "line")
 LIVE_PLACES = ("chat", "responses", "plain", "gemini")
+MALFORMED = (
+    *("two_lengths", "length_and_chunks", "no_length", "long_header", "huge_header", "many_headers", "bad_header"),
+    *("not_gzip", "cut_gzip", "not_deflate", "cut_deflate", "not_brotli", "not_zstd", "bad_chunk", "wrong_chunk"),
+    *("bad_status", "no_http", "http09", "status_999", "status_099", "status_204", "status_101"),
+    *("charset", "short", "long", "deep", "closed"),
+)
+ENDLESS = ("drip", "drip_header", "informational", "huge", "bomb")
+HOWS = {"malformed": MALFORMED, "endless": ENDLESS}
+THINKING_FORMS: Mapping[str, str] = MappingProxyType(
+    {
+        "think": "<think>\n{thoughts}\n</think>\n\n{text}",
+        "thinking": "<thinking>{thoughts}</thinking>\n{text}",
+        "reasoning": "<reasoning>{thoughts}</reasoning>\n{text}",
+        "square": "[THINK]{thoughts}[/THINK]{text}",
+        "kimi": "◁think▷{thoughts}◁/think▷{text}",
+        "channels": "<|channel|>analysis<|message|>{thoughts}<|end|><|start|>assistant<|channel|>final<|message|>{text}",
+        "lone": "{thoughts}\n</think>\n\n{text}",
+        "loop": "<think></think>" * 20_000 + "<think>{thoughts}" + "=" * 200_000 + "</think>{text}",
+        "only": "<think>\n{thoughts}\n</think>\n",
+        "open": "<think>\n{thoughts}",
+    }
+)
+"""How servers without a parser leave thinking in the text. In `loop` a model has lost itself; the last two have
+no answer."""
+TOLD_USAGES = ("nothing", "negative", "absurd", "half", "text", "broken")
 COUNTING_OPTIONS = ("times", "every", "after", "rate")
 
 
@@ -38,6 +63,10 @@ class FaultKind:
 
 def _http(text: str, *options: str) -> FaultKind:
     return FaultKind("http", text, options, HTTP_PLACES)
+
+
+def _download(text: str) -> FaultKind:
+    return FaultKind("http", text, places=("content", "gemini_content"))
 
 
 def _answer(text: str, *options: str, places: tuple[str, ...] = ANSWER_PLACES) -> FaultKind:
@@ -69,11 +98,36 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "hang_after": _http("the server acts (and charges), then holds the connection for seconds=S (3600)", "seconds"),
         "truncate": _http("the server acts; half of the body arrives, then the connection closes"),
         "bad_json": _http("the server acts; status 200 with a body that is not JSON"),
+        "portal": _download("a download brings the page of some network's portal, with status 200"),
+        "empty_body": _download("a download brings nothing, with status 200"),
+        "half_lines": _download("a download brings the first half of the lines, whole ones, with status 200"),
+        "names_only": _download(
+            "a download brings lines that name the requests and say nothing of them, as the file that was sent, with status 200"
+        ),
+        "byte_order_mark": _download("a download begins with a byte order mark"),
         "html": _http("status 502 with an HTML page of some proxy"),
+        "malformed": _http(f"the server acts; a reply that is no HTTP: how={', '.join(MALFORMED)}", "how"),
+        "cut_at": _http(
+            "the server acts; the connection closes after bytes=N (100) of the reply, its head included", "bytes"
+        ),
+        "endless": _http(
+            f"the server acts; a reply without an end: how={', '.join(ENDLESS)}; a piece each seconds=S (0.1)",
+            "how",
+            "seconds",
+        ),
+        "redirect": _http("status=307 with Location to=URL; the server does not act", "status", "to"),
+        "echo_key": _http(
+            "an error of status=401 that repeats the caller's key in several forms; answer=1: the server acts, and the text of "
+            "a live answer does",
+            "status",
+            "answer",
+        ),
+        "escapes": _http("an error of status=400 whose message holds what a terminal would obey", "status"),
         "limit": FaultKind(
             "limit",
-            "a real limit: 429 beyond per_minute=600 (or per_second=N) answers; retry_after=SECONDS, silent=1: no hints",
-            ("per_minute", "per_second", "retry_after", "silent"),
+            "a real limit: 429 beyond per_minute=600 (or per_second=N) answers, counted over any window=SECONDS (60, or 1), or "
+            "fixed=1: each by the clock; strict=1: refusals count; retry_after=SECONDS, silent=1: no hints",
+            ("per_minute", "per_second", "window", "fixed", "strict", "retry_after", "silent"),
             LIVE_PLACES,
         ),
         "flex_busy": FaultKind(
@@ -92,6 +146,18 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "max_tokens": _answer("the text is cut: MAX_TOKENS, length"),
         "other_model": _answer("the reply names another model than the one asked: name=...", "name"),
         "max_tokens_empty": _answer("thinking ate the whole budget: MAX_TOKENS, length, no text"),
+        "finish": _answer(
+            "any other end: reason=WORD, message=what a gateway says of it, empty=1: without text",
+            *("reason", "message", "empty"),
+        ),
+        "think_tags": _answer(
+            f"thinking stands in the text: form={'|'.join(THINKING_FORMS)}, reason=WORD for its end", "form", "reason"
+        ),
+        "reasoning_only": _answer("all words come as reasoning, none as text; reason=WORD for its end", "reason"),
+        "usage": _answer(
+            f"an answer is charged, and its usage is hidden or false: tell={'|'.join(TOLD_USAGES)}", "tell"
+        ),
+        "thinking_apart": _answer("usage counts thinking beside the output, as xAI does: tokens=2800 of it", "tokens"),
         "line_error": _line(
             "a batch line fails with response.status_code (Gemini: error.code): status=400,code=...,message=...",
             "status",
@@ -121,6 +187,18 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "token_limit": _batch("the batch fails with token_limit_exceeded (Gemini: its creation is refused with 429)"),
         "cannot_find_file": _batch("the batch fails at once: its file cannot be found"),
         "empty_ids": _batch('file ids that do not exist are "" instead of null'),
+        "results_late": _batch("the first looks=N (1) looks at the ended batch name no file of results", "looks"),
+        "counts_late": _batch("the first looks=N (1) looks at the ended batch count half of the answers", "looks"),
+        "list_late": _batch("lists show the batch only seconds=S (60) after its creation", "seconds"),
+        "new_state": _batch(
+            "the batch is for seconds=S (1) in a state that no client knows yet: name=...", "seconds", "name"
+        ),
+        "uncounted": _batch("the batch never says how many of its requests are done"),
+        "inline": _batch(
+            "the answers stand in the batch itself, not in a file; nameless=1: without their keys",
+            "nameless",
+            places=("gemini_create",),
+        ),
         "stuck": _batch("the batch never leaves in_progress"),
         "queued": _batch("the batch begins seconds=S (1) later", "seconds"),
         "paused": _batch("the batch is held for seconds=S (1), then goes on", "seconds", places=("gemini_create",)),
@@ -184,8 +262,15 @@ def parse_fault(text: str) -> Fault:
     for key in options:
         if key not in COUNTING_OPTIONS + fact.options:
             raise _complaint(text, f"{kind!r} has no option {key!r}", key, COUNTING_OPTIONS + fact.options)
+    if options.get("form", "think") not in THINKING_FORMS:
+        raise _complaint(text, f"there is no form {options['form']!r}", options["form"], tuple(THINKING_FORMS))
+    if options.get("tell", "nothing") not in TOLD_USAGES:
+        raise _complaint(text, f"there is no usage {options['tell']!r}", options["tell"], TOLD_USAGES)
     numbers = {key: _read_number(text, key, value) for key, value in options.items() if key not in TEXT_OPTIONS}
     _check_ranges(text, numbers)
+    how = options.get("how", "")
+    if how and how not in HOWS[kind]:
+        raise _complaint(text, f"{kind!r} needs how=, one of its own, not {how!r}", how, HOWS[kind])
     return Fault(
         text=text.strip(),
         kind=kind,
@@ -198,7 +283,7 @@ def parse_fault(text: str) -> Fault:
     )
 
 
-TEXT_OPTIONS = ("code", "message", "name")
+TEXT_OPTIONS = ("code", "message", "name", "how", "to", "reason", "form", "tell")
 
 
 def _read_options(text: str, tail: str) -> dict[str, str]:
@@ -225,7 +310,7 @@ def _read_number(text: str, key: str, value: str) -> float:
         raise UsageError(sentence) from None
 
 
-_LOWEST = {"every": 1.0, "status": 400.0}
+_LOWEST = {"every": 1.0, "status": 300.0}
 _HIGHEST = {"rate": 1.0, "keep": 1.0, "status": 599.0}
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 
-from vlures.sandbox.answers import Answer, answer_question, answering_model
+from vlures.sandbox.answers import Answer, answer_question, answering_model, tell_usage
 from vlures.sandbox.faults import Fault
 from vlures.sandbox.gemini_generate import GenerateRequest
 from vlures.sandbox.phrases import PHRASES
@@ -18,7 +18,7 @@ def generate_content(
     """Answer a checked request: the answer and Google's document of it."""
     answer = answer_question(request.question, seed, request.limit, fault, request.thinking.tokens)
     document: dict[str, object] = {
-        "usageMetadata": _usage(request, answer, cached_tokens),
+        "usageMetadata": tell_usage(_usage(request, answer, cached_tokens), answer.told),
         "modelVersion": answering_model(request.question.model, fault),
         "responseId": secrets.token_urlsafe(16),
     }
@@ -28,7 +28,9 @@ def generate_content(
 
 
 def _candidate(request: GenerateRequest, answer: Answer) -> dict[str, object]:
-    candidate: dict[str, object] = {"finishReason": FINISH_REASONS.get(answer.finish, "STOP"), "index": 0}
+    candidate: dict[str, object] = {"finishReason": _reason(answer), "index": 0}
+    if answer.trouble:
+        candidate["finishMessage"] = answer.trouble
     if answer.finish in WITHHELD:
         if answer.finish == "safety":
             rating = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True}
@@ -38,9 +40,16 @@ def _candidate(request: GenerateRequest, answer: Answer) -> dict[str, object]:
     if request.thinking.shown and answer.thought_tokens:
         mark = PHRASES[request.question.language()].mark
         parts.append({"text": f"**{mark}**\n\n{len(request.question.pictures)} × …", "thought": True})
+    if answer.thoughts:
+        parts.append({"text": answer.thoughts, "thought": True})
     if answer.text:
         parts.append({"text": answer.text})
     return {"content": {**({"parts": parts} if parts else {}), "role": "model"}, **candidate}
+
+
+def _reason(answer: Answer) -> str:
+    """`length` is how the faults call it for all providers."""
+    return FINISH_REASONS.get(answer.reason, answer.reason) or FINISH_REASONS.get(answer.finish, "STOP")
 
 
 def _usage(request: GenerateRequest, answer: Answer, cached_tokens: int) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from vlures.sandbox.batch_runner import BatchRunner
+from vlures.sandbox.batch_validation import read_line
 from vlures.sandbox.batches import FINAL, Batch
 from vlures.sandbox.files import StoredFile
 from vlures.sandbox.gemini_errors import (
@@ -111,7 +112,24 @@ def _check_quota(world: World, model: str, tokens: int) -> None:
 
 def show_batch(world: World, call: Call) -> Reply:
     """One batch as it is now."""
-    return json_reply(operation(_find(world, call), world.settings.batch_s))
+    batch = _find(world, call)
+    return json_reply(
+        operation(batch, world.settings.batch_s, **world.batches.tell(batch), inline=_inline_results(world, batch))
+    )
+
+
+def _inline_results(world: World, batch: Batch) -> list[dict[str, Any]] | None:
+    """The results of a batch under the fault `inline`, as they stand in it once it has ended."""
+    fault, file = batch.fault("inline"), world.gemini_files.find(batch.output_file_id or "")
+    if fault is None or file is None or batch.status not in FINAL:
+        return None
+    results: list[dict[str, Any]] = []
+    for line in world.gemini_files.lines(file):
+        content = read_line(line) or {}
+        key = content.pop("key", None)
+        nameless = key is None or fault.number("nameless", 0.0)
+        results.append(content if nameless else content | {"metadata": {"key": key}})
+    return results
 
 
 def _find(world: World, call: Call) -> Batch:
@@ -123,7 +141,8 @@ def _find(world: World, call: Call) -> Batch:
 
 def list_batches(world: World, call: Call) -> Reply:
     """The batches, the newest first, page by page."""
-    batches = [batch for batch in world.batches.newest_first("gemini") if not batch.deleted]
+    now = time.time()
+    batches = [batch for batch in world.batches.newest_first("gemini") if not batch.deleted and batch.is_listed(now)]
     operations = [operation(batch, world.settings.batch_s) for batch in batches]
     shown, following = page(operations, call.query, most=MOST_LISTED, default=DEFAULT_LISTED)
     return json_reply({**({"operations": shown} if shown else {}), **following})

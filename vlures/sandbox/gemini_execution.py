@@ -1,7 +1,6 @@
 """Answering a Gemini batch: each line of the input file becomes one line of the result file, or none."""
 
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -14,7 +13,7 @@ from vlures.sandbox.files import StoredFile
 from vlures.sandbox.gemini_answer import generate_content
 from vlures.sandbox.gemini_errors import CANCELLED_CODE, INTERNAL_CODE, GeminiError, struck_status
 from vlures.sandbox.gemini_generate import read_generate
-from vlures.sandbox.ledger import Entry
+from vlures.sandbox.ledger import Entry, charge
 from vlures.sandbox.prompt_cache import PromptCache
 from vlures.sandbox.world import World
 
@@ -122,8 +121,10 @@ def _respond(world: World, batch: Batch, asked: Line, outcome: _Outcome) -> Line
     fault = strikes[0] if strikes else None
     answer, document = generate_content(request, world.settings.seed, fault, cached_tokens)
     if answer.charged:
-        key, digest, now = asked.get("key"), question.digest(), time.time()
-        outcome.entries.append(Entry("batch", "gemini", key, digest, batch.id, question.model, now, question.images))
+        tokens, key = sum(request.image_tokens), asked.get("key")
+        outcome.entries.append(
+            charge("gemini", question, answer, tokens, cached_tokens, line_id=key, batch_id=batch.id)
+        )
     return document
 
 

@@ -25,11 +25,23 @@ STATES = {
 }
 
 
-def operation(batch: Batch, batch_s: float) -> dict[str, Any]:
-    """The operation; while the batch runs, the answered lines are counted by the clock."""
+def operation(
+    batch: Batch,
+    batch_s: float,
+    *,
+    names_results: bool = True,
+    counts_all: bool = True,
+    inline: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The operation; while the batch runs, the answered lines are counted by the clock. inline: results that stand in it, in the
+    place of a file."""
     name, now = f"batches/{batch.id}", time.time()
     ended = batch.status in FINAL
-    output = {"responsesFile": f"files/{batch.output_file_id}"} if ended and batch.output_file_id else None
+    output: dict[str, Any] | None = None
+    if ended and names_results and batch.output_file_id:
+        output = {"responsesFile": f"files/{batch.output_file_id}"}
+        if inline is not None:
+            output = {"inlinedResponses": {"inlinedResponses": inline}}
     metadata: dict[str, Any] = {
         "@type": TYPE + "GenerateContentBatch",
         "model": f"models/{batch.model}",
@@ -37,7 +49,7 @@ def operation(batch: Batch, batch_s: float) -> dict[str, Any]:
         "inputConfig": {"fileName": f"files/{batch.input_file_id}"},
         **({"output": output} if output else {}),
         **_times(batch),
-        "batchStats": _stats(batch, now, batch_s),
+        "batchStats": _stats(batch, now, batch_s, counts_all=counts_all),
         "state": _state(batch, now, batch_s),
         **({"priority": str(batch.priority)} if batch.priority else {}),
         "name": name,
@@ -52,6 +64,8 @@ def operation(batch: Batch, batch_s: float) -> dict[str, Any]:
 
 
 def _state(batch: Batch, now: float, batch_s: float) -> str:
+    if new := batch.new_state(now):
+        return f"JOB_STATE_{new.upper()}"
     if batch.status == "validating" and batch.is_queued(now):
         return "JOB_STATE_QUEUED"
     if batch.status == "in_progress" and batch.is_paused(now, batch_s):
@@ -71,8 +85,10 @@ def _times(batch: Batch) -> dict[str, str]:
     }
 
 
-def _stats(batch: Batch, now: float, batch_s: float) -> dict[str, str]:
-    completed = batch.completed
+def _stats(batch: Batch, now: float, batch_s: float, *, counts_all: bool) -> dict[str, str]:
+    if batch.fault("uncounted"):
+        return {}
+    completed = batch.completed if counts_all else batch.completed // 2
     if batch.status == "in_progress":
         completed = int(batch.total * batch.share_done(now, batch_s))
     counts = {

@@ -30,6 +30,7 @@ def show_stats(world: World) -> Reply:
             "batches_by_status": dict(Counter(batch.status for batch in batches)),
             "doubled_ids": doubled_ids,
             "doubled_digests": doubled_digests,
+            "live_now": counts.live_now,
             "live_peak": counts.live_peak,
             "held": counts.held,
             "bytes_received": counts.bytes_received,

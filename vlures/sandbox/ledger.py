@@ -1,7 +1,9 @@
 """The ledger: one line for each answer that a real provider would charge. Append-only, on disk before any reply."""
 
+import hashlib
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,18 +11,56 @@ from typing import Literal
 
 import msgspec
 
+from vlures.sandbox.answers import Answer
+from vlures.sandbox.questions import Question
+
+Provider = Literal["openai", "gemini", "plain"]
+
 
 class Entry(msgspec.Struct, frozen=True):
-    """One charged answer. `id` and `batch` are null for live answers; `images` are the SHA-256 of the pictures' bytes."""
+    """One charged answer. `id` and `batch` are null for live answers; `images` are the SHA-256 of the pictures' bytes, `said` of
+    the text. `input_tokens` include `cached_tokens`, `output_tokens` those of thoughts. Usage that a fault hides or falsifies
+    stands here as it was."""
 
     mode: Literal["batch", "live"]
-    provider: Literal["openai", "gemini", "plain"]
+    provider: Provider
     id: str | None
     digest: str
     batch: str | None
     model: str
     time: float
     images: tuple[str, ...] = ()
+    said: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+def charge(
+    provider: Provider,
+    question: Question,
+    answer: Answer,
+    image_tokens: int,
+    cached_tokens: int,
+    *,
+    line_id: str | None = None,
+    batch_id: str | None = None,
+) -> Entry:
+    """The entry of an answer that was just given: of a batch's line, or live."""
+    return Entry(
+        "batch" if batch_id else "live",
+        provider,
+        line_id,
+        question.digest(),
+        batch_id,
+        question.model,
+        time.time(),
+        question.images,
+        hashlib.sha256(answer.said.encode("utf-8", "surrogatepass")).hexdigest(),
+        answer.text_tokens + image_tokens,
+        answer.output_tokens + answer.thought_tokens,
+        cached_tokens,
+    )
 
 
 class Ledger:

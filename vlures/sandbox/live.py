@@ -1,18 +1,15 @@
 """The live answers of all providers: check, answer, book, and only then reply."""
 
 import secrets
-import time
-from typing import Literal
 
 import msgspec
 
 from vlures.sandbox import gemini_answer, gemini_errors, gemini_generate
-from vlures.sandbox.answers import Answer
-from vlures.sandbox.ledger import Entry
+from vlures.sandbox.ledger import Provider, charge
 from vlures.sandbox.openai_batches import read_body
 from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
+from vlures.sandbox.openai_request import Answered
 from vlures.sandbox.plain_chat import answer_plain
-from vlures.sandbox.questions import Question
 from vlures.sandbox.replies import Call, Reply, json_reply
 from vlures.sandbox.world import World
 
@@ -29,7 +26,7 @@ def answer_responses(world: World, call: Call) -> Reply:
 
 def _answer_openai(world: World, call: Call, endpoint: str, occasion: Occasion) -> Reply:
     answered, document = answer_request(world, ENDPOINTS[endpoint], read_body(call.body), occasion)
-    _book(world, "openai", answered.request.question, answered.answer)
+    _book(world, "openai", answered)
     headers = {"x-request-id": "req_" + secrets.token_hex(16), "openai-version": "2020-10-01"}
     return json_reply(document, headers=headers)
 
@@ -37,7 +34,7 @@ def _answer_openai(world: World, call: Call, endpoint: str, occasion: Occasion) 
 def answer_plain_chat(world: World, call: Call) -> Reply:
     """`POST /v1/chat/completions` of a server of one's own."""
     answered, document = answer_plain(world, call)
-    _book(world, "plain", answered.request.question, answered.answer)
+    _book(world, "plain", answered)
     return json_reply(document)
 
 
@@ -59,14 +56,16 @@ def answer_generate(world: World, call: Call) -> Reply:
     cached_tokens = world.prompt_cache.look(model, request.question.images, request.image_tokens)
     fault = strikes[0] if strikes else None
     answer, document = gemini_answer.generate_content(request, world.settings.seed, fault, cached_tokens)
-    _book(world, "gemini", request.question, answer)
+    if answer.charged:
+        tokens = sum(request.image_tokens)
+        world.ledger.book([charge("gemini", request.question, answer, tokens, cached_tokens)])
     return json_reply(document, headers={"x-gemini-service-tier": request.tier})
 
 
-def _book(world: World, provider: Literal["openai", "gemini", "plain"], question: Question, answer: Answer) -> None:
+def _book(world: World, provider: Provider, answered: Answered) -> None:
+    request, answer = answered.request, answered.answer
     if answer.charged:
-        now = time.time()
-        entry = Entry("live", provider, None, question.digest(), None, question.model, now, question.images)
+        entry = charge(provider, request.question, answer, request.image_tokens, answered.cached_tokens)
         world.ledger.book([entry])
 
 

@@ -128,7 +128,8 @@ def check_metadata(metadata: object) -> dict[str, str] | None:
 
 def show_batch(world: World, call: Call) -> Reply:
     """One batch as it is now."""
-    return json_reply(_find(world, call).document(world.settings.batch_s))
+    batch = _find(world, call)
+    return json_reply(batch.document(world.settings.batch_s, **world.batches.tell(batch)))
 
 
 def _find(world: World, call: Call) -> Batch:
@@ -140,7 +141,9 @@ def _find(world: World, call: Call) -> Batch:
 
 def list_batches(world: World, call: Call) -> Reply:
     """The batches, the newest first, page by page."""
-    documents = [batch.document(world.settings.batch_s) for batch in world.batches.newest_first("openai")]
+    now = time.time()
+    batches = [batch for batch in world.batches.newest_first("openai") if batch.is_listed(now)]
+    documents = [batch.document(world.settings.batch_s) for batch in batches]
     return json_reply(page(documents, call.query, most=MOST_LISTED, default=DEFAULT_LISTED))
 
 

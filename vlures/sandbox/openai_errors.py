@@ -145,7 +145,8 @@ def struck_error(fault: Fault, words: dict[str, str]) -> OpenAIError:
 
 def limited_error(allowance: Allowance) -> OpenAIError:
     """The 429 of a request that comes too soon."""
-    limit, what = allowance.limit, "min (RPM)" if allowance.window_s > 1 else "second"
+    limit, window_s = allowance.limit, allowance.window_s
+    what = {60.0: "min (RPM)", 1.0: "second"}.get(window_s, f"{window_s:g} s")
     hint = ""
     if allowance.tells:
         wait = format_duration(allowance.wait_s)

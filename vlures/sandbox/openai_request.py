@@ -50,8 +50,13 @@ class Answered:
 
     @property
     def written_tokens(self) -> int:
-        """All tokens that came out, the thoughts too."""
-        return self.answer.output_tokens + self.answer.thought_tokens
+        """All tokens that came out, the thoughts too, unless a fault has them counted beside the output."""
+        return self.answer.output_tokens + (0 if self.answer.apart else self.answer.thought_tokens)
+
+    @property
+    def total_tokens(self) -> int:
+        """All that went in and came out."""
+        return self.prompt_tokens + self.answer.output_tokens + self.answer.thought_tokens
 
     @property
     def tier(self) -> str:

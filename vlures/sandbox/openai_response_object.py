@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Any
 
-from vlures.sandbox.answers import Answer
+from vlures.sandbox.answers import Answer, tell_usage
 from vlures.sandbox.openai_request import Answered
 
 SUMMARY = "[sandbox] Synthetic summary: looked at the sizes and colours, then counted words."
@@ -17,22 +17,24 @@ def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, obj
     """OpenAI's response object; what the request set is repeated in it."""
     reasoning = body.get("reasoning") or {}
     text = body.get("text") or {}
-    reason = INCOMPLETE_REASONS.get(answered.answer.finish)
+    answer = answered.answer
+    reason = answer.reason or INCOMPLETE_REASONS.get(answer.finish)
+    status = "failed" if answer.trouble else "incomplete" if reason else "completed"
     now = int(time.time())
     return {
         "id": "resp_" + secrets.token_hex(24),
         "object": "response",
         "created_at": now,
-        "status": "incomplete" if reason else "completed",
-        "completed_at": None if reason else now,
+        "status": status,
+        "completed_at": now if status == "completed" else None,
         "background": False,
-        "error": None,
+        "error": {"code": "server_error", "message": answer.trouble} if answer.trouble else None,
         "incomplete_details": {"reason": reason} if reason else None,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "metadata": body.get("metadata") or {},
         "model": answered.model,
-        "output": _output(answered.answer, summarised=reasoning.get("summary") is not None),
+        "output": _output(answer, summarised=reasoning.get("summary") is not None),
         "parallel_tool_calls": True,
         "previous_response_id": None,
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
@@ -44,13 +46,16 @@ def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, obj
         "tools": [],
         "top_p": body.get("top_p", 1.0),
         "truncation": "disabled",
-        "usage": {
-            "input_tokens": answered.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": answered.cached_tokens},
-            "output_tokens": answered.written_tokens,
-            "output_tokens_details": {"reasoning_tokens": answered.answer.thought_tokens},
-            "total_tokens": answered.prompt_tokens + answered.written_tokens,
-        },
+        "usage": tell_usage(
+            {
+                "input_tokens": answered.prompt_tokens,
+                "input_tokens_details": {"cached_tokens": answered.cached_tokens},
+                "output_tokens": answered.written_tokens,
+                "output_tokens_details": {"reasoning_tokens": answer.thought_tokens},
+                "total_tokens": answered.total_tokens,
+            },
+            answer.told,
+        ),
         **{name: body[name] for name in REPEATED_IF_SET if body.get(name) is not None},
     }
 
@@ -61,7 +66,10 @@ def _output(answer: Answer, *, summarised: bool) -> list[dict[str, object]]:
     if summarised:
         thoughts = [{"type": "summary_text", "text": SUMMARY}] if answer.thought_tokens else []
         items.append({"id": "rs_" + secrets.token_hex(24), "type": "reasoning", "summary": thoughts})
-    if answer.finish == "length" and not answer.text:
+    if answer.thoughts:
+        thoughts = [{"type": "reasoning_text", "text": answer.thoughts}]
+        items.append({"id": "rs_" + secrets.token_hex(24), "type": "reasoning", "summary": [], "content": thoughts})
+    if answer.finish in ("length", "stop") and not answer.text and (answer.finish == "length" or answer.thoughts):
         return items
     cut = answer.finish in INCOMPLETE_REASONS
     content = [] if answer.finish == "safety" else [_part(answer)]

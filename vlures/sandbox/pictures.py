@@ -13,6 +13,8 @@ from typing import Literal
 
 from PIL import Image
 
+from vlures.image_headers import UnusableImage, plain_header
+
 Flaw = Literal["", "base64", "format", "broken", "animated"]
 
 MIME_OF_FORMAT = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -143,12 +145,12 @@ def inspect_picture(data: bytes) -> Picture:
         return Picture(digest, "format")
     try:
         return _describe(data, digest, mime)
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError, UnusableImage):
         return Picture(digest, "broken", mime)
 
 
 def _describe(data: bytes, digest: str, mime: str) -> Picture:
-    with Image.open(io.BytesIO(data), formats=tuple(MIME_OF_FORMAT)) as image:
+    with Image.open(io.BytesIO(plain_header(data)), formats=tuple(MIME_OF_FORMAT)) as image:
         width, height = image.size
         if mime == "image/gif" and getattr(image, "is_animated", False):
             return Picture(digest, "animated", mime, width, height)

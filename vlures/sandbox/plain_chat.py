@@ -4,9 +4,10 @@ import secrets
 import time
 from typing import Any
 
+from vlures.sandbox.answers import THOUGHTS
 from vlures.sandbox.openai_batches import read_body
 from vlures.sandbox.openai_chat import read_limit, read_messages
-from vlures.sandbox.openai_completion import FINISH_REASONS
+from vlures.sandbox.openai_completion import ending
 from vlures.sandbox.openai_endpoints import say
 from vlures.sandbox.openai_errors import OpenAIError
 from vlures.sandbox.openai_pictures import PictureSource, estimate_picture_tokens
@@ -14,7 +15,6 @@ from vlures.sandbox.openai_request import Answered, OpenAIRequest, check_model, 
 from vlures.sandbox.replies import Call, ProviderError
 from vlures.sandbox.world import World
 
-REASONING = "[sandbox] Synthetic thoughts: looked at the sizes and colours, then counted words."
 REASONING_TOKENS = 64
 KINDS = {400: "BadRequestError", 404: "NotFoundError"}
 
@@ -55,18 +55,20 @@ def _read(body: dict[str, Any], world: World) -> OpenAIRequest:
 def _document(answered: Answered, *, reasoning: bool) -> dict[str, object]:
     answer = answered.answer
     message = {"role": "assistant", "content": answer.text}
-    if reasoning:
-        message["reasoning_content"] = REASONING
-    finish = FINISH_REASONS.get(answer.finish, "stop")
+    if reasoning or answer.thoughts:
+        message["reasoning_content"] = answer.thoughts or THOUGHTS
+    usage: dict[str, object] = {
+        "prompt_tokens": answered.prompt_tokens,
+        "completion_tokens": answered.written_tokens,
+        "total_tokens": answered.total_tokens,
+    }
+    if answer.apart:
+        usage["completion_tokens_details"] = {"reasoning_tokens": answer.thought_tokens}
     return {
         "id": "chatcmpl-" + secrets.token_hex(12),
         "object": "chat.completion",
         "created": int(time.time()),
         "model": answered.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": {
-            "prompt_tokens": answered.prompt_tokens,
-            "completion_tokens": answered.written_tokens,
-            "total_tokens": answered.prompt_tokens + answered.written_tokens,
-        },
+        "choices": [{"index": 0, "message": message, **ending(answer)}],
+        "usage": usage,
     }

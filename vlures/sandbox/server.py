@@ -1,7 +1,9 @@
 """The edge of the sandbox: HTTP in, HTTP out, and what can go wrong between the two."""
 
 import asyncio
+import codecs
 import ipaddress
+import json
 import tempfile
 import time
 import warnings
@@ -15,6 +17,8 @@ from PIL import Image
 from vlures.errors import UsageError
 from vlures.sandbox import gemini_errors, gemini_files, openai_errors
 from vlures.sandbox.batch_runner import BatchRunner
+from vlures.sandbox.broken_replies import ESCAPES, caller_key, echo, put_in_answer, write_broken
+from vlures.sandbox.callers import Refusal, judge_caller
 from vlures.sandbox.faults import Fault
 from vlures.sandbox.rate_limits import Allowance
 from vlures.sandbox.replies import Call, FilePart, ProviderError, Reply, json_reply
@@ -26,7 +30,11 @@ LARGEST_BODY_BYTES = 512_000_000
 CHUNK_BYTES = 1 << 18
 SHUTDOWN_S = 0.2
 HANG_STEP_S = 0.2
-ACTING_FAULTS = frozenset(("drop_after", "hang_after", "truncate", "bad_json"))
+DOWNLOAD_FAULTS = frozenset(("portal", "empty_body", "half_lines", "names_only", "byte_order_mark"))
+ACTING_FAULTS = DOWNLOAD_FAULTS | {"drop_after", "hang_after", "truncate", "bad_json", "malformed", "cut_at", "endless"}
+PORTAL_PAGE = (
+    b"<html><head><title>Welcome</title></head>\n<body><h1>Please sign in to use this network</h1></body></html>\n"
+)
 HTML_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 
 
@@ -77,9 +85,12 @@ async def _serve_in(settings: SandboxSettings, folder: Path, ready: Callable[[st
 async def _bind(site_runner: web.AppRunner, settings: SandboxSettings) -> None:
     try:
         await web.TCPSite(site_runner, settings.host, settings.port, backlog=512).start()
+        addresses = [str(address[0]) for address in site_runner.addresses]
     except OSError as error:
         sentence = f"The sandbox cannot listen on {settings.host}:{settings.port} ({error.strerror})."
         raise UsageError(sentence) from error
+    for address in addresses:  # of `localhost`, which a hosts file may lead anywhere
+        _check_host(address)
 
 
 class _Cut(Exception):
@@ -96,6 +107,9 @@ class Edge:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one request."""
         arrived = time.monotonic()
+        refusal = judge_caller(request.headers.getall("Host", []), request.raw_path, request.headers)
+        if refusal is not None:
+            return _respond(_refuse(refusal))
         found = find_route(request.method, request.path)
         if found is None:
             await request.read()
@@ -128,10 +142,10 @@ class Edge:
         strike = next((fault for fault in faults if fault.kind != "latency"), None)
         if strike is not None and strike.kind == "drop_before":
             raise _Cut
-        store = strike is None or strike.kind in ACTING_FAULTS
-        call = await self._read(request, words, store=store, to_disk=route.place == "gemini_upload")
+        acts = strike is None or strike.kind in ACTING_FAULTS or strike.number("answer", 0) > 0
+        call = await self._read(request, words, store=acts, to_disk=route.place == "gemini_upload")
         try:
-            if strike is not None and strike.kind not in ACTING_FAULTS:
+            if strike is not None and not acts:
                 self._world.counts.held += strike.kind == "hang"
                 return _respond(await _struck_reply(request, route, call, strike))
             reply = await self._act(route, call)
@@ -144,7 +158,7 @@ class Edge:
             await asyncio.sleep(arrived + self._world.settings.latency_s - time.monotonic())
         if strike is not None:
             self._world.counts.held += strike.kind == "hang_after"
-            return await _broken(request, reply, strike)
+            return await _broken(request, call, reply, strike)
         return await _send_part(request, reply, reply.part) if reply.part else _respond(reply)
 
     async def _act(self, route: Route, call: Call) -> Reply:
@@ -183,6 +197,11 @@ class Edge:
         return replace(call, spooled=spooled)
 
 
+def _refuse(refusal: Refusal) -> Reply:
+    """The body of a refused request is not read; the connection ends with the reply."""
+    return json_reply({"error": refusal.reason}, refusal.status, {"Connection": "close"})
+
+
 def _unknown_path(method: str, path: str) -> Reply:
     provider = provider_of(path)
     if provider == "openai":
@@ -209,6 +228,10 @@ async def _struck_reply(request: web.Request, route: Route, call: Call, fault: F
         raise _Cut
     if fault.kind == "html":
         return Reply(502, HTML_PAGE, content_type="text/html")
+    if fault.kind == "redirect":
+        return Reply(int(fault.number("status", 307)), headers={"Location": fault.word("to", "http://localhost:9/")})
+    if fault.kind in ("echo_key", "escapes"):
+        fault = _as_error(fault, call)
     if route.provider == "gemini":
         return gemini_errors.struck_error(fault, call.words).reply()
     return openai_errors.struck_error(fault, call.words).reply()
@@ -222,7 +245,14 @@ async def _hold(request: web.Request, seconds: float) -> None:
         left_s -= HANG_STEP_S
 
 
-async def _broken(request: web.Request, reply: Reply, fault: Fault) -> web.StreamResponse:
+def _as_error(fault: Fault, call: Call) -> Fault:
+    """The plain error that a fault stands for whose message depends on the call."""
+    message = ESCAPES if fault.kind == "escapes" else echo(caller_key(call.headers))
+    status = fault.word("status", "400" if fault.kind == "escapes" else "401")
+    return replace(fault, kind="error", values=(("status", status), ("message", message)))
+
+
+async def _broken(request: web.Request, call: Call, reply: Reply, fault: Fault) -> web.StreamResponse:
     """What is left of a reply that a fault strikes after the server has acted."""
     if fault.kind == "hang_after":
         await _hold(request, fault.number("seconds", 3600.0))
@@ -230,6 +260,13 @@ async def _broken(request: web.Request, reply: Reply, fault: Fault) -> web.Strea
         raise _Cut
     if fault.kind == "bad_json":
         return _respond(Reply(200, b'{"this is": "not JSON", \n'))
+    if fault.kind == "echo_key":
+        return _respond(replace(reply, body=put_in_answer(reply.body, echo(caller_key(call.headers)))))
+    if fault.kind in ("malformed", "cut_at", "endless"):
+        await write_broken(request, reply, fault)
+        raise _Cut
+    if fault.kind in DOWNLOAD_FAULTS:
+        return _respond(_other_download(reply, fault))
     size = reply.part.size if reply.part else len(reply.body)
     response = web.StreamResponse(status=reply.status, headers={"Content-Length": str(size), **reply.headers})
     response.content_type = reply.content_type
@@ -239,6 +276,31 @@ async def _broken(request: web.Request, reply: Reply, fault: Fault) -> web.Strea
     else:
         await response.write(reply.body[: size // 2])
     raise _Cut
+
+
+def _other_download(reply: Reply, fault: Fault) -> Reply:
+    """What comes, with status 200, in the place of a file."""
+    if fault.kind == "portal":
+        return Reply(200, PORTAL_PAGE, content_type="text/html")
+    content = b""
+    if fault.kind != "empty_body" and reply.part is not None:
+        with reply.part.path.open("rb") as file:
+            file.seek(reply.part.start)
+            content = file.read(reply.part.size)
+    lines = content.splitlines(keepends=True)
+    if fault.kind == "half_lines":
+        content = b"".join(lines[: len(lines) // 2])
+    elif fault.kind == "names_only":
+        content = b"".join(map(_name_only, lines))
+    elif fault.kind == "byte_order_mark":
+        content = codecs.BOM_UTF8 + content
+    return Reply(200, content, content_type="application/octet-stream")
+
+
+def _name_only(line: bytes) -> bytes:
+    """A line of a result file without all but the name of its request."""
+    names = ("custom_id", "key")
+    return json.dumps({name: value for name, value in json.loads(line).items() if name in names}).encode() + b"\n"
 
 
 def _respond(reply: Reply) -> web.Response:

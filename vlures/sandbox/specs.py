@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -72,6 +73,7 @@ def shorten(value: object) -> object:
     return [shorten(inner) for inner in value] if isinstance(value, list) else value
 
 
+@cache
 def load_checker() -> SpecChecker:
     """Read the published documents; raises UsageError if a package is not installed."""
     try:

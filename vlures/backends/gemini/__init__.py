@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from vlures.backends import Backend, Setup
-from vlures.backends.batch import BatchDriver, BatchPolicy
+from vlures.backends.accounts import describe_account
+from vlures.backends.batch import BatchDriver
+from vlures.backends.batch_client import BatchPolicy
 from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import GeminiLive
 from vlures.backends.live import LiveClient, LiveDriver, LivePolicy
@@ -17,7 +19,9 @@ def connect_live(setup: Setup) -> Backend:
     config = setup.config
     client = _find_live_client(setup)
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
-    return LiveDriver(client, LivePolicy.of(config), patience, setup.observer, setup.keep_going)
+    return LiveDriver(
+        client, LivePolicy.of(config), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
+    )
 
 
 def connect_batch(setup: Setup) -> Backend:
@@ -26,9 +30,24 @@ def connect_batch(setup: Setup) -> Backend:
 
     config = setup.config
     key, address = _find_access(setup)
-    client = GeminiBatch(key, address, config.run_model, summary=config.thinking_summary)
+    client = GeminiBatch(
+        key,
+        address,
+        config.run_model,
+        account="the sandbox" if setup.sandbox_url else describe_account(address or "Google's address", {"key": key}),
+        summary=config.thinking_summary,
+        keep_think_tags=config.keep_think_tags,
+        timeout_s=config.timeout_s,
+        connections=setup.connections,
+    )
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
-    return BatchDriver(client, BatchPolicy.of(config, MOST_LINES, MOST_BYTES), patience, setup.observer)
+    return BatchDriver(
+        client,
+        BatchPolicy.of(config, MOST_LINES, MOST_BYTES, setup.connections),
+        patience,
+        setup.observer,
+        setup.budget,
+    )
 
 
 def _find_live_client(setup: Setup) -> LiveClient:
@@ -39,14 +58,23 @@ def _find_live_client(setup: Setup) -> LiveClient:
     config = setup.config
     key, address = _find_access(setup)
     if config.sdk == "google-genai":
-        return GeminiLive(key, address, config.concurrency, config.service_tier, summary=config.thinking_summary)
+        return GeminiLive(
+            key,
+            address,
+            config.concurrency,
+            config.service_tier,
+            summary=config.thinking_summary,
+            keep_think_tags=config.keep_think_tags,
+        )
     try:
         from vlures.backends.gemini.generativeai import SUPPORT_ENDED, GenerativeAILive
     except ImportError as error:
         raise VluresError(
             f"google-generativeai cannot be loaded ({error}); get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
         ) from error
-    client = GenerativeAILive(key, address, config.concurrency, config.run_timeout_s)
+    client = GenerativeAILive(
+        key, address, config.concurrency, config.run_timeout_s, keep_think_tags=config.keep_think_tags
+    )
     setup.observer.say(SUPPORT_ENDED)
     return client
 

@@ -1,7 +1,8 @@
 """Gemini's Batch API and the files it reads from: its calls as the batch driver needs them.
 
-Sources: google-genai 3.4 and the guide to the Batch API (2026-11). Everything goes through the SDK's synchronous client,
-in threads: calls are few, and its asynchronous one reads an upload's parts in the event loop.
+Sources: google-genai 3.6 and the guide to the Batch API (2026-11). Calls go through the SDK's asynchronous client, which can
+be stopped in the middle of one; uploads through its synchronous one, in threads: the other reads a file's parts in the event
+loop.
 """
 
 from __future__ import annotations
@@ -13,17 +14,29 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from google import genai
 from google.genai import types
 from google.genai.errors import APIError, ClientError
 
-from vlures.backends.batch import BatchState, Lifetimes
+from vlures.backends import MOST_CONNECTIONS
+from vlures.backends.batch_client import BatchState, Lifetimes
+from vlures.backends.clients import Bounded, BoundedAsync
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content, split_content
 from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import ADDRESS, VERSION
 from vlures.backends.gemini.results import read_batch, read_result_line
 from vlures.backends.gemini.versions import split_version
+from vlures.backends.replies import (
+    LONGEST_CALL_S,
+    LONGEST_CREATION_S,
+    MOST_OPERATION_BYTES,
+    PROGRESS_WINDOW_S,
+    Download,
+    while_moving,
+    within,
+)
 from vlures.backends.shards import Line, ShardFile
 from vlures.backends.threads import in_daemon_thread
 from vlures.backends.wire import as_text
@@ -37,12 +50,17 @@ MOST_BYTES = 1_900_000_000
 BATCHES_A_PAGE = 100
 """Without a page size the list has been seen empty: https://github.com/googleapis/python-genai/issues/1250"""
 
-WAITS_S = {"connect": 30.0, "write": 600.0, "read": 600.0, "pool": 600.0}
-"""How long a connection may stay silent. As a time-out of the SDK's own these would also go to the server, as the longest
-time that a call of any length may take it."""
+WAITS_S = {"connect": 30.0, "write": PROGRESS_WINDOW_S, "read": PROGRESS_WINDOW_S, "pool": PROGRESS_WINDOW_S}
+"""How long a connection may stay silent; how long a whole call may take is counted around it. As a time-out of the SDK's own
+these would also go to the server, as the longest time that a call of any length may take it."""
 
+KEPT_CONNECTIONS = 100
 LOST_UPLOAD = frozenset({400, 404, 409, 410, 416})
 """Said of a part that does not follow what the server has: the upload as a whole is to begin anew."""
+
+
+class _Client(BoundedAsync):
+    most_bytes = MOST_OPERATION_BYTES
 
 
 class Operation(types.Operation):
@@ -65,20 +83,41 @@ class GeminiBatch:
     lifetimes = Lifetimes(batch=timedelta(hours=48), input=timedelta(hours=48), results=timedelta(weeks=6))
     needs_trial = False
 
-    def __init__(self, key: str, base_url: str | None, model: str, *, summary: bool) -> None:
-        """summary: ask for one of the model's thinking."""
+    def __init__(
+        self,
+        key: str,
+        base_url: str | None,
+        model: str,
+        *,
+        account: str,
+        summary: bool,
+        keep_think_tags: bool = False,
+        timeout_s: float | None = None,
+        connections: int = MOST_CONNECTIONS,
+    ) -> None:
+        """account: how sentences and journals call whose batches these are. summary: ask for one of the model's thinking.
+        keep_think_tags: leave thinking that stands in the text there. timeout_s: of a call that moves no file, if it is to be
+        shorter than usual."""
+        self.account = account
         # The SDK warns of every state of a batch that is newer than itself.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
         host, version = split_version(base_url)
+        limits = httpx2.Limits(
+            max_connections=connections, max_keepalive_connections=min(connections, KEPT_CONNECTIONS)
+        )
         options = types.HttpOptions(
             base_url=host or ADDRESS,
             api_version=version or VERSION,
             retry_options=types.HttpRetryOptions(attempts=1),  # a retried creation would be a second paid batch
-            client_args={"event_hooks": {"request": [_limit_waits]}},
+            httpx_client=Bounded(limits=limits, event_hooks={"request": [_limit_waits]}),
+            httpx_async_client=_Client(limits=limits, event_hooks={"request": [_limit_waits_async]}),
         )
+        self._call_s = min(timeout_s or LONGEST_CALL_S, LONGEST_CALL_S)
+        self._creation_s = min(timeout_s or LONGEST_CREATION_S, LONGEST_CREATION_S)
         self._sdk = genai.Client(vertexai=False, api_key=key, http_options=options)
         self._model = model
         self._summary = summary
+        self._keep_think_tags = keep_think_tags
 
     # The form of a line
 
@@ -110,8 +149,8 @@ class GeminiBatch:
 
         with Errors():
             try:
-                uploaded = await in_daemon_thread(send)
-            except asyncio.CancelledError:
+                uploaded = await while_moving(lambda: file.bytes_read, in_daemon_thread(send))
+            except (asyncio.CancelledError, TimeoutError):
                 file.close()
                 raise
             except ClientError as error:
@@ -122,63 +161,56 @@ class GeminiBatch:
 
     async def create(self, file_id: str, tag: str) -> BatchState:
         """Create a batch. Where the provider refuses for a while, or has lost the file, the state says so and has no id."""
-
-        def ask() -> types.BatchJob:
-            return self._sdk.batches.create(
-                model=self._model, src=file_id, config=types.CreateBatchJobConfig(display_name=tag)
-            )
-
+        config = types.CreateBatchJobConfig(display_name=tag)
+        creation = self._sdk.aio.batches.create(model=self._model, src=file_id, config=config)
         with Errors(creating=True):
             try:
-                job = await in_daemon_thread(ask)
+                job = await within(self._creation_s, creation)
             except APIError as error:
                 if (refusal := read_refusal(error)) is None:
                     raise
                 return refusal
             return _begun(_read_name(job))
 
-    async def find(self, tag: str) -> BatchState | None:
-        with Errors():
-            return await in_daemon_thread(lambda: self._search(tag))
-
-    def _search(self, tag: str) -> BatchState | None:
+    async def find(self, tag: str) -> tuple[BatchState, ...]:
         """By hand through the pages: the SDK's own walk stops short at a page that is empty."""
-        pages = self._sdk.batches.list(config=types.ListBatchJobsConfig(page_size=BATCHES_A_PAGE))
-        while True:
-            for job in pages.page:
-                if job.display_name == tag:
-                    return _begun(_read_name(job))
-            try:
-                pages.next_page()
-            except IndexError:
-                return None
+        found: list[BatchState] = []
+        with Errors():
+            listing = self._sdk.aio.batches.list(config=types.ListBatchJobsConfig(page_size=BATCHES_A_PAGE))
+            pages = await within(self._call_s, listing)
+            while True:
+                found += [_begun(_read_name(job)) for job in pages.page if job.display_name == tag]
+                try:
+                    await within(self._call_s, pages.next_page())
+                except IndexError:
+                    return tuple(found)
 
     async def status(self, batch_id: str) -> BatchState:
         with Errors():
-            operation = await in_daemon_thread(lambda: self._sdk.operations.get(Operation(batch_id)))
+            operation = await within(self._call_s, self._sdk.aio.operations.get(Operation(batch_id)))
             return read_batch(batch_id, operation.content)
 
     async def cancel(self, batch_id: str) -> None:
         """One that has ended cannot be cancelled, says a 400."""
         with Errors():
             try:
-                await in_daemon_thread(lambda: self._sdk.batches.cancel(name=batch_id))
+                await within(self._call_s, self._sdk.aio.batches.cancel(name=batch_id))
             except ClientError as error:
                 if error.code not in (400, 409):
                     raise
 
-    async def download(self, file_id: str, path: Path) -> None:
-        with Errors():
-            await in_daemon_thread(lambda: self._sdk.files.download(file=file_id, destination=path))
+    async def download(self, file_id: str, path: Path, most_bytes: int) -> None:
+        with Errors(downloading=True), Download(path, most_bytes) as download:
+            await while_moving(download.tell, self._sdk.aio.files.download(file=file_id, destination=download))
 
     async def delete(self, file_id: str) -> None:
         """The names of result files are longer than those that can be deleted, so these stay for their six weeks:
         https://github.com/googleapis/python-genai/issues/1759"""
         with Errors():
-            await in_daemon_thread(lambda: self._sdk.files.delete(name=file_id))
+            await within(self._call_s, self._sdk.aio.files.delete(name=file_id))
 
     def read_line(self, line: bytes) -> Response | None:
-        return read_result_line(line)
+        return read_result_line(line, keep_think_tags=self._keep_think_tags)
 
     async def close(self) -> None:
         self._sdk.close()
@@ -187,6 +219,10 @@ class GeminiBatch:
 
 def _limit_waits(request: Any) -> None:
     request.extensions["timeout"] = WAITS_S
+
+
+async def _limit_waits_async(request: Any) -> None:
+    _limit_waits(request)
 
 
 def _begun(name: str) -> BatchState:

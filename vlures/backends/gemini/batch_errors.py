@@ -6,8 +6,9 @@ import re
 
 from google.genai.errors import APIError
 
-from vlures.backends.batch import BatchState, JobProblem
+from vlures.backends.batch_client import BatchState, JobProblem
 from vlures.backends.gemini.errors import read_error
+from vlures.backends.replies import Redirected, is_ours, name_mishap
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure
 
@@ -23,27 +24,35 @@ class UnreadableReply(ValueError):
 
 
 class Errors:
-    """Turns the exceptions of the SDK's synchronous client into what the driver knows.
+    """Turns whatever a call raises into what the driver knows: the SDK's exceptions by what they say, all others, of whatever
+    library, as a reply that could not be read.
 
-    creating: a lost reply, or a server error, leaves open whether a batch was made.
+    creating: a lost reply, or a server error, leaves open whether a batch was made. downloading: what is refused may not be
+    there yet.
     """
 
-    def __init__(self, *, creating: bool = False) -> None:
+    def __init__(self, *, creating: bool = False, downloading: bool = False) -> None:
         self._creating = creating
+        self._downloading = downloading
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or is_ours(error):
+            return
+        if isinstance(error, Redirected) and not self._creating:
+            raise VluresError(str(error)) from error
         if isinstance(error, APIError):
             raise self._of_status(error) from error
         if type(error).__module__.startswith("httpx"):
             raise self._of_connection(error) from error
+        if self._creating:
+            raise InDoubt(f"the reply could not be read: {name_mishap(error)}") from error
+        if isinstance(error, TimeoutError):
+            raise Retry(name_mishap(error), code="timeout") from error
         # What is no JSON, or not the JSON it should be, ends the SDK in many ways.
-        if isinstance(error, ValueError | TypeError | LookupError | AttributeError | RecursionError):
-            if self._creating:
-                raise InDoubt(f"the reply could not be read: {error}") from error
-            raise Retry(f"the reply could not be read ({error})", code="unreadable reply") from error
+        raise Retry(f"the reply could not be read ({name_mishap(error)})", code="unreadable reply") from error
 
     def _of_connection(self, error: BaseException | None) -> Exception:
         cause = str(error) or type(error).__name__
@@ -56,8 +65,10 @@ class Errors:
         said = _said(error)
         if error.code == 404 and not self._creating:
             return NotFound(said)
-        if self._creating and (error.code in (408, 409, 499) or error.code >= 500):
-            return InDoubt(said)
+        if self._downloading and (error.code == 409 or (error.code in (400, 403) and _FILE_GONE.search(said))):
+            return NotFound(said)
+        if self._creating and (error.code in (408, 409, 499) or not 400 <= error.code < 500):
+            return InDoubt(said, _asked_wait(error))
         if error.code in (409, 499):
             return Retry(said, code=str(error.code))
         outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
@@ -89,6 +100,11 @@ def find_file_problem(message: str) -> JobProblem | None:
     if _FILE_NOT_READY.search(message):
         return "file not visible"
     return "file gone" if _FILE_GONE.search(message) else None
+
+
+def _asked_wait(error: APIError) -> float | None:
+    outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
+    return outcome.after_s if isinstance(outcome, Retry) else None
 
 
 def _said(error: APIError) -> str:

@@ -6,19 +6,25 @@ Sources: google-genai 3.4, the API's pages on thinking, media resolution and saf
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
+from vlures.backends.endings import Ending, read_ending, read_word
+from vlures.backends.outcomes import describe_trouble, judge_reply, raise_transient
 from vlures.backends.shards import Line, encode_line
+from vlures.backends.usage import count_output
 from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
-from vlures.errors import Retry
-from vlures.records import Failure, Request, Response, Usage
+from vlures.records import Request, Response, Usage
 
-EMPTY_ANSWER_RETRIES = 2
-
-REFUSALS = frozenset(
-    {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR"}
-)
+ENDINGS: dict[str, Ending] = {
+    "stop": "done",
+    "max_tokens": "cut",
+    **dict.fromkeys(("safety", "recitation", "language", "blocklist", "prohibited_content", "spii"), "withheld"),
+    **dict.fromkeys(("image_safety", "image_prohibited_content", "image_recitation", "model_armor"), "withheld"),
+    **dict.fromkeys(("malformed_function_call", "unexpected_tool_call", "too_many_tool_calls"), "unknown"),
+    **dict.fromkeys(("other", "image_other", "no_image", "unspecified"), "unknown"),
+    **dict.fromkeys(("malformed_response", "missing_thought_signature", "continuation"), "unknown"),
+}
+"""Finish reasons in lower case: https://ai.google.dev/api/generate-content#FinishReason"""
 
 GENERATION = {"temperature": "temperature", "top_p": "topP", "max_output_tokens": "maxOutputTokens", "seed": "seed"}
 THINKING = {"thinking_level": "thinkingLevel", "thinking_budget": "thinkingBudget"}
@@ -62,48 +68,60 @@ def split_content(content: Mapping[str, object]) -> Line:
     return Line(head + b'"data":"', b'"' + tail)
 
 
-def read_answer(key: str, body: Any) -> Response:
-    """A reply of status 200 as a response.
+def read_answer(key: str, body: Any, *, keep_think_tags: bool = False) -> Response:
+    """A reply of status 200 as a response. keep_think_tags: leave thinking that stands in the text there.
 
-    Raises Retry for an answer without text where asking again has been seen to help.
+    Raises Retry, with what came, for an answer without text where asking again has been seen to help, or one that broke off.
     """
     body = as_object(body)
     candidate = next(iter(as_objects(body.get("candidates"))), {})
     parts = as_objects(as_object(candidate.get("content")).get("parts"))
-    text = _join(part for part in parts if not part.get("thought"))
-    finish_reason = as_text(candidate.get("finishReason"))
-    block_reason = as_text(as_object(body.get("promptFeedback")).get("blockReason"))
+    finish_reason = read_word(candidate.get("finishReason"))
+    block_reason = read_word(as_object(body.get("promptFeedback")).get("blockReason"))
+    if (block_reason or "").endswith("UNSPECIFIED"):
+        block_reason = None
     heard = Response(
         key,
         "ok",
-        text=text,
+        text=_join(part for part in parts if not part.get("thought")),
         reasoning=_join(part for part in parts if part.get("thought")),
         finish_reason=block_reason or finish_reason,
         model=as_text(body.get("modelVersion")),
         usage=_read_usage(body.get("usageMetadata")),
         response_id=as_text(body.get("responseId")),
     )
-    if block_reason or finish_reason in REFUSALS:
-        return replace(heard, status="refused")
-    if finish_reason == "MAX_TOKENS":
-        advice = "The allowance of tokens was used up before any text; raise max_output_tokens or lower the thinking."
-        return replace(heard, status="truncated", error=None if text else Failure("no text", advice))
-    if finish_reason == "STOP" and text:
-        return heard
-    raise Retry(f"an answer without text ({finish_reason})", code="empty answer", limit=EMPTY_ANSWER_RETRIES)
+    ending: Ending = "withheld" if block_reason else read_ending(finish_reason, ENDINGS)
+    trouble = describe_trouble(candidate.get("finishMessage") or body.get("error"))
+    return raise_transient(judge_reply(heard, ending, trouble=trouble, keep_think_tags=keep_think_tags))
 
 
 def _read_usage(usage: Any) -> Usage | None:
-    """Thinking is billed as output, so it is part of output_tokens, as it is with OpenAI."""
+    """Thinking is billed as output, so it is part of output_tokens, as it is with OpenAI; what tools have said is input.
+    A count of 0 is left out of the reply."""
     if not isinstance(usage, dict):
         return None
-    thinking = as_count(usage.get("thoughtsTokenCount"))
+    asked = _add(_count(usage, "promptTokenCount", None), _count(usage, "toolUsePromptTokenCount", 0))
+    answered = _count(usage, "candidatesTokenCount", None if asked is None else 0)
+    thinking = _count(usage, "thoughtsTokenCount", 0)
+    total = as_count(usage.get("totalTokenCount"))
+    if total is not None and asked is not None and (thinking is None or "candidatesTokenCount" not in usage):
+        output = as_count(total - asked)
+    else:
+        output = None if thinking is None else count_output(asked, answered, thinking, total, apart=True)
     return Usage(
-        input_tokens=as_count(usage.get("promptTokenCount")),
-        output_tokens=(as_count(usage.get("candidatesTokenCount")) or 0) + (thinking or 0),
+        input_tokens=asked,
+        output_tokens=output,
         cached_tokens=as_count(usage.get("cachedContentTokenCount")),
-        thinking_tokens=thinking,
+        thinking_tokens=as_count(usage.get("thoughtsTokenCount")),
     )
+
+
+def _count(usage: Mapping[str, Any], name: str, absent: int | None) -> int | None:
+    return as_count(usage[name]) if usage.get(name) is not None else absent
+
+
+def _add(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def _join(parts: Iterable[Mapping[str, Any]]) -> str | None:

@@ -38,9 +38,11 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
     if code == 429 and _is_for_the_day(notes, message):
         return Incomplete(
             f"The day's quota of this model is used up: {said} It is renewed at midnight Pacific time"
-            f"{_next_pacific_midnight()}; everything received is stored, run the same command again then."
+            f"{_next_pacific_midnight()}; run the same command again then, it goes on from here."
         )
-    if code in (408, 409, 429) or code >= 500:  # 409 is ABORTED: to be tried again, says google/rpc/code.proto
+    if (
+        code in (408, 409, 429) or not 400 <= code < 500
+    ):  # 409 is ABORTED: to be tried again, says google/rpc/code.proto
         signal: Literal["rate", "overload"] | None = "rate" if code == 429 else "overload" if code == 503 else None
         return Retry(said, code=str(code), after_s=_asked_wait(notes, headers), signal=signal)
     return Failure(f"{code} {status}".strip(), message)

@@ -7,6 +7,9 @@ over gRPC it reaches neither a sandbox nor a proxy.
 
 from __future__ import annotations
 
+import io
+import math
+import time
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -29,11 +32,12 @@ from urllib3.exceptions import MaxRetryError
 
 from vlures.backends.gemini.content import GENERATION, read_answer
 from vlures.backends.gemini.errors import PROVIDER, read_error
-from vlures.backends.gemini.live import ADDRESS, CONNECT_TIMEOUT_S, LOST_ANSWER_RETRIES
+from vlures.backends.gemini.live import ADDRESS, CONNECT_TIMEOUT_S, LARGE_ANSWER_RETRIES, LOST_ANSWER_RETRIES
 from vlures.backends.gemini.versions import split_version
+from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.backends.threads import CallingThreads
 from vlures.backends.wire import as_count, as_object, as_text, decode_object
-from vlures.errors import Retry, UsageError
+from vlures.errors import Retry, UsageError, VluresError
 from vlures.images import read_bytes
 from vlures.records import Failure, Request, Response
 
@@ -42,10 +46,13 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     import google.generativeai as sdk
     from google.generativeai.client import get_default_generative_client
-    from google.protobuf.json_format import ParseError
 
 VERSION = "v1beta"
 """The only one of the API's versions that the SDK speaks."""
+NEWER_REASONS = {"11": "IMAGE_SAFETY", "12": "UNEXPECTED_TOOL_CALL", "13": "TOO_MANY_TOOL_CALLS"}
+"""Finish reasons that the API has had since:
+https://github.com/googleapis/googleapis/blob/master/google/ai/generativelanguage/v1beta/generative_service.proto"""
+PIECE_BYTES = 64_000
 SUPPORT_ENDED = (
     "Gemini is asked through google-generativeai, which Google has not supported since 2025-11-30; "
     "leave --sdk out to use what is kept up."
@@ -57,8 +64,10 @@ class GenerativeAILive:
 
     provider = PROVIDER
 
-    def __init__(self, key: str, base_url: str | None, concurrency: int, timeout_s: float) -> None:
-        """timeout_s: of one call. Raises UsageError for an address or an environment that the SDK cannot use."""
+    def __init__(
+        self, key: str, base_url: str | None, concurrency: int, timeout_s: float, *, keep_think_tags: bool = False
+    ) -> None:
+        """timeout_s: of one call. keep_think_tags: leave thinking that stands in the text there. Raises UsageError for an address or an environment that the SDK cannot use."""
         host, version = split_version(base_url)
         if version not in (None, VERSION):
             raise UsageError(
@@ -74,6 +83,7 @@ class GenerativeAILive:
         self._session.mount("https://", _Adapter(concurrency))
         self._session.mount("http://", _Adapter(concurrency))
         self._timeout_s = timeout_s
+        self._keep_think_tags = keep_think_tags
         self._threads = CallingThreads()
 
     async def answer(self, request: Request) -> Response:
@@ -93,11 +103,16 @@ class GenerativeAILive:
             raise outcome from None
         except RequestException as error:
             raise _read_trouble(error, self._timeout_s) from error
-        except (ParseError, UnicodeDecodeError) as error:
-            raise Retry(
-                f"the reply could not be read ({error})", code="unreadable reply", limit=LOST_ANSWER_RETRIES
-            ) from error
-        return read_answer(request.key, _as_document(reply))
+        except Redirected as error:
+            raise VluresError(str(error)) from error
+        except Exception as error:
+            if is_ours(error):
+                raise
+            # Of the SDK's reader, or of a library below it: whatever it is, no answer came of the call.
+            limit = LARGE_ANSWER_RETRIES if isinstance(error, TooLarge) else LOST_ANSWER_RETRIES
+            reason = f"the reply could not be read ({name_mishap(error)})"
+            raise Retry(reason, code="unreadable reply", limit=limit) from error
+        return read_answer(request.key, _as_document(reply), keep_think_tags=self._keep_think_tags)
 
     def _call(self, request: Request) -> Any:
         """The same content as `content.py` builds: the long text first, the picture's own bytes last."""
@@ -146,19 +161,45 @@ class _Adapter(HTTPAdapter):
     def send(
         self,
         request: requests.PreparedRequest,
-        stream: bool = False,
+        stream: bool = False,  # noqa: ARG002 (it is read here, bit by bit)
         timeout: Any = None,
         verify: bool | str = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Raises _Refused for a status of 400 and above."""
+        """Read a reply, within bounds of size and time. Raises _Refused for every status but 200, and Redirected, TooLarge and
+        Timeout."""
+        until = time.monotonic() + (timeout or math.inf)
         limits = (CONNECT_TIMEOUT_S, timeout)
-        reply = super().send(request, stream, limits, verify, cert, proxies)  # type: ignore[arg-type]
-        if reply.status_code < HTTPStatus.BAD_REQUEST:
-            return reply
-        _ = reply.content  # while the connection is there
-        raise _Refused(reply)
+        reply = super().send(request, True, limits, verify, cert, proxies)  # type: ignore[arg-type]
+        with reply:  # while the connection is there
+            if reply.status_code in REDIRECTS and "location" in reply.headers:
+                raise Redirected(str(request.url), reply.headers["location"])
+            body = bytearray()
+            for piece in reply.iter_content(PIECE_BYTES):
+                body += piece
+                if len(body) > MOST_REPLY_BYTES:
+                    raise TooLarge(MOST_REPLY_BYTES)
+                if time.monotonic() > until:
+                    raise Timeout
+        whole = _whole(reply, bytes(body))
+        if reply.status_code != HTTPStatus.OK:
+            raise _Refused(whole)
+        return whole
+
+
+def _whole(reply: requests.Response, body: bytes) -> requests.Response:
+    """A reply whose body has been read and decoded."""
+    whole = requests.Response()
+    whole.status_code, whole.reason, whole.url, whole.request = (
+        reply.status_code,
+        reply.reason,
+        reply.url,
+        reply.request,
+    )
+    whole.headers, whole.encoding, whole.connection = reply.headers, reply.encoding, reply.connection
+    whole.raw = io.BytesIO(body)
+    return whole
 
 
 def _read_trouble(error: RequestException, timeout_s: float) -> Retry:
@@ -197,8 +238,10 @@ def _in_json(message: Any) -> dict[str, Any]:
 
 
 def _named(fields: dict[str, Any], reason: str) -> dict[str, Any]:
-    """A reason that is newer than the SDK is a number, which is all that is known of it."""
-    return fields | {reason: str(fields[reason])} if reason in fields else fields
+    """A reason that is newer than the SDK is a number."""
+    return (
+        fields | {reason: NEWER_REASONS.get(str(fields[reason]), str(fields[reason]))} if reason in fields else fields
+    )
 
 
 def _with_thinking(usage: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import aiohttp
 from vlures.backends.gemini.content import build_content, read_answer, split_content
 from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.versions import split_version
+from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.backends.wire import as_object, as_text, decode_object
-from vlures.errors import Retry
+from vlures.errors import Retry, VluresError
 from vlures.images import PICTURES_HELD, EncodedImages
 from vlures.records import Failure, Request, Response
 
@@ -26,6 +27,10 @@ HTTP_OK = 200
 CONNECT_TIMEOUT_S = 30.0
 LOST_ANSWER_RETRIES = 4
 """Of a reply that began: its answer may have been charged each time."""
+LARGE_ANSWER_RETRIES = 1
+LONGEST_HEADER_BYTES = 64_000
+MOST_HEADERS = 1_000
+"""aiohttp refuses one of more than 8 KB, and proxies write longer ones."""
 
 
 class GeminiLive:
@@ -34,15 +39,23 @@ class GeminiLive:
     provider = PROVIDER
 
     def __init__(
-        self, key: str, base_url: str | None, concurrency: int, service_tier: str | None, *, summary: bool
+        self,
+        key: str,
+        base_url: str | None,
+        concurrency: int,
+        service_tier: str | None,
+        *,
+        summary: bool,
+        keep_think_tags: bool = False,
     ) -> None:
-        """summary: ask for one of the model's thinking."""
+        """summary: ask for one of the model's thinking. keep_think_tags: leave thinking that stands in the text there."""
         self._headers = {"x-goog-api-key": key, "Content-Type": "application/json"}
         host, version = split_version(base_url)
         self._address = f"{host or ADDRESS}/{version or VERSION}/models"
         self._concurrency = concurrency
         self._service_tier = service_tier
         self._summary = summary
+        self._keep_think_tags = keep_think_tags
         self._images = EncodedImages(most=PICTURES_HELD)
         self._open: aiohttp.ClientSession | None = None
 
@@ -55,18 +68,14 @@ class GeminiLive:
         data = b"".join(content.write(self._images.encode, request.image))
         url = f"{self._address}/{quote(request.model, safe='')}:generateContent"
         try:
-            async with self._session().post(url, data=data, headers=self._headers) as reply:
-                body = await reply.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
-            raise Retry(str(error), code="connection", reached=False) from error
-        except aiohttp.ClientPayloadError as error:
-            raise Retry(f"the reply broke off ({error})", code="cut reply", limit=LOST_ANSWER_RETRIES) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Retry(f"the connection was lost ({error or type(error).__name__})", code="connection") from error
-        except ValueError as error:
-            raise Retry(
-                f"the reply could not be read ({error})", code="unreadable reply", limit=LOST_ANSWER_RETRIES
-            ) from error
+            async with self._session().post(url, data=data, headers=self._headers, allow_redirects=False) as reply:
+                if reply.status in REDIRECTS and "location" in reply.headers:
+                    raise Redirected(url, reply.headers["location"])
+                body = await _read_within(reply, MOST_REPLY_BYTES)
+        except Exception as error:
+            if is_ours(error) or (isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)):
+                raise
+            raise _read_mishap(error) from error
         document = decode_object(body)
         if reply.status != HTTP_OK:
             error_status = as_text(as_object((document or {}).get("error")).get("status")) or reply.reason or ""
@@ -77,16 +86,52 @@ class GeminiLive:
         if document is None:
             reason = "the reply could not be read (it is no JSON object)"
             raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES)
-        return read_answer(request.key, document)
+        return read_answer(request.key, document, keep_think_tags=self._keep_think_tags)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open is None:
             connector = aiohttp.TCPConnector(limit=self._concurrency)
             # The driver's own stands around every call.
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
-            self._open = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True)
+            self._open = aiohttp.ClientSession(
+                connector=connector,
+                timeout=timeout,
+                trust_env=True,
+                max_line_size=LONGEST_HEADER_BYTES,
+                max_field_size=LONGEST_HEADER_BYTES,
+                max_headers=MOST_HEADERS,
+            )
         return self._open
 
     async def close(self) -> None:
         if self._open is not None:
             await self._open.close()
+
+
+async def _read_within(reply: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """A reply's body, decompressed. Raises TooLarge for a longer one."""
+    body = bytearray()
+    async for piece in reply.content.iter_any():
+        body += piece
+        if len(body) > most_bytes:
+            raise TooLarge(most_bytes)
+    return bytes(body)
+
+
+def _read_mishap(error: Exception) -> Retry | VluresError:
+    """What it means that no whole reply came. Whatever else goes wrong between us and the provider than what is named here,
+    in whatever library, is a reply that could not be read."""
+    said = name_mishap(error)
+    match error:
+        case Redirected():
+            return VluresError(said)
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | ssl.SSLError():
+            return Retry(said, code="connection", reached=False)
+        case aiohttp.ContentTypeError() | aiohttp.ClientResponseError() | TooLarge():
+            limit = LARGE_ANSWER_RETRIES if isinstance(error, TooLarge) else LOST_ANSWER_RETRIES
+            return Retry(f"the reply could not be read ({said})", code="unreadable reply", limit=limit)
+        case aiohttp.ClientPayloadError():
+            return Retry(f"the reply broke off ({said})", code="cut reply", limit=LOST_ANSWER_RETRIES)
+        case aiohttp.ClientError() | OSError():
+            return Retry(f"the connection was lost ({said})", code="connection")
+    return Retry(f"the reply could not be read ({said})", code="unreadable reply", limit=LOST_ANSWER_RETRIES)

@@ -9,17 +9,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vlures.backends.batch import BatchState, JobProblem
+import msgspec
+
+from vlures.backends.batch_client import BatchState, JobProblem
 from vlures.backends.gemini.batch_errors import UnreadableReply, find_file_problem
 from vlures.backends.gemini.content import read_answer
+from vlures.backends.outcomes import blank_result
 from vlures.backends.wire import as_count, as_object, as_objects, as_text, decode_object
-from vlures.errors import NotFound, Retry
+from vlures.errors import Retry
 from vlures.records import Failure, Response
 
 ANSWERED = frozenset({"succeeded", "partially_succeeded"})
 ENDED = ANSWERED | {"failed", "cancelled", "expired"}
-"""All others may still change (queued, pending, running, paused, cancelling, updating, and what is new), unless the
-operation says that it is done."""
+UNDER_WAY = frozenset({"unspecified", "queued", "pending", "running", "paused", "cancelling", "updating"})
+"""These, and what is new, may still change, unless the operation says that it is done."""
 
 RPC_NAMES = {
     1: "CANCELLED",
@@ -48,9 +51,9 @@ _FULL = re.compile(r"resource.?exhausted|\bquota\b|\btokens?\b.*\b(limit|exceed\
 
 
 def read_batch(batch_id: str, operation: object) -> BatchState:
-    """A batch, from the JSON of its operation.
+    """A batch, from the JSON of its operation. Its answers may stand in a file, or in the operation itself.
 
-    Raises UnreadableReply if it has no state, NotFound if it has answers (which were paid for) and names no file of them.
+    Raises UnreadableReply if it has no state.
     """
     content = as_object(operation)
     batch = content | as_object(content.get("metadata"))
@@ -59,35 +62,59 @@ def read_batch(batch_id: str, operation: object) -> BatchState:
         raise UnreadableReply("a batch without a state")
     status = re.sub(r"^(BATCH|JOB)_STATE_", "", state).lower()
     done = content.get("done") is True
-    files = _result_files(batch, content)
+    outputs = _outputs(content, batch)
+    files = tuple(dict.fromkeys(filter(None, (as_text(output.get("responsesFile")) for output in outputs))))
+    inline = _inline_lines(outputs)
     stats = as_object(batch.get("batchStats"))
-    succeeded = as_count(stats.get("successfulRequestCount")) or 0
-    failed = as_count(stats.get("failedRequestCount")) or 0
+    succeeded = max(0, as_count(stats.get("successfulRequestCount")) or 0)
+    failed = max(0, as_count(stats.get("failedRequestCount")) or 0)
     error = as_object(content.get("error")) or as_object(batch.get("error"))
     ended = done or status in ENDED
-    if status in ANSWERED and not files and not error:
-        ended = done
-        if done and (succeeded or not failed):
-            raise NotFound(f"batch {batch_id} has ended as {status}, and names no file of answers")
-    problem, reason = (None, "") if files or not ended else _find_problem(status, error)
+    is_known = status in ENDED | UNDER_WAY
+    has_results = bool(files or inline or succeeded)
+    problem, reason = (None, "") if has_results or not ended or not is_known else _find_problem(status, error)
     return BatchState(
         batch_id=batch_id,
         status=status,
         ended=ended,
+        is_known=is_known,
         done=succeeded + failed,
+        answered=succeeded,
         total=as_count(stats.get("requestCount")) or 0,
+        is_exhaustive=status in ANSWERED or not is_known,
         result_files=files,
+        inline_lines=inline,
         problem=problem,
         reason=reason,
         resubmit=status != "cancelled",
     )
 
 
-def _result_files(batch: Mapping[str, Any], operation: Mapping[str, Any]) -> tuple[str, ...]:
-    """The name stands in two places, and may be in one of them only."""
-    places = (batch.get("output"), operation.get("response"))
-    names = [as_text(as_object(place).get("responsesFile")) for place in places]
-    return tuple(dict.fromkeys(filter(None, names)))
+def _outputs(operation: Mapping[str, Any], batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where results may be named, or stand: the same in two places, or in one of them only. google-genai calls it `dest`."""
+    places = (batch.get("output"), operation.get("response"), batch.get("dest"), operation.get("dest"))
+    outputs = [_rename(as_object(place)) for place in places]
+    for output in outputs:
+        output.setdefault("responsesFile", output.get("fileName"))
+    return outputs
+
+
+def _inline_lines(outputs: list[dict[str, Any]]) -> tuple[bytes, ...]:
+    """Results that stand in the operation, as the lines of a result file. They come in any order, so that only their own keys
+    tell whose they are: https://github.com/googleapis/python-genai/issues/1909"""
+    for output in outputs:
+        found = output.get("inlinedResponses")
+        if isinstance(found, dict):
+            found = _rename(found).get("inlinedResponses")
+        if items := as_objects(found):
+            return tuple(msgspec.json.encode(_with_key(item)) for item in items)
+    return ()
+
+
+def _with_key(item: dict[str, Any]) -> dict[str, Any]:
+    metadata = as_object(item.get("metadata"))
+    key = as_text(item.get("key")) or as_text(metadata.get("key"))
+    return {name: value for name, value in item.items() if name != "metadata"} | {"key": key}
 
 
 def _find_problem(status: str, error: Mapping[str, Any]) -> tuple[JobProblem | None, str]:
@@ -102,8 +129,9 @@ def _find_problem(status: str, error: Mapping[str, Any]) -> tuple[JobProblem | N
     return find_file_problem(reason) or "refused", reason
 
 
-def read_result_line(line: bytes) -> Response | None:
-    """What a line of a result file says of its request; None if nothing can be made of it.
+def read_result_line(line: bytes, *, keep_think_tags: bool = False) -> Response | None:
+    """What a line of a result file says of its request; None if nothing can be made of it. keep_think_tags: leave thinking that
+    stands in the text there.
 
     An error stands in `error` or `status`, beside the key or in the response.
     """
@@ -116,10 +144,12 @@ def read_result_line(line: bytes) -> Response | None:
     error = next(filter(None, (place.get(name) for place in (content, reply) for name in ("error", "status"))), None)
     if error is not None and not spoken:
         return Response(key, "failed", error=_line_failure(error))
+    if not as_object(content.get("response")):
+        return blank_result(key)
     try:
-        return read_answer(key, reply)
-    except Retry as empty:
-        return Response(key, "failed", error=Failure(empty.code, empty.reason, transient=True))
+        return read_answer(key, reply, keep_think_tags=keep_think_tags)
+    except Retry as failure:
+        return failure.heard
 
 
 def _in_camel_case(reply: Mapping[str, Any]) -> dict[str, Any]:

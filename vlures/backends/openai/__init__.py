@@ -9,7 +9,8 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from vlures.backends import Backend, Journal, Setup
-from vlures.backends.batch import BatchDriver, BatchPolicy
+from vlures.backends.batch import BatchDriver
+from vlures.backends.batch_client import BatchPolicy
 from vlures.backends.live import LiveDriver, LivePolicy
 from vlures.backends.openai.batch import MOST_BYTES, MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
@@ -30,8 +31,23 @@ def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
     config = setup.config
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
-    client = OpenAIBatch(_options(setup), make_bodies(config), setup.journal, patience, setup.observer)
-    return BatchDriver(client, BatchPolicy.of(config, MOST_LINES, MOST_BYTES), patience, setup.observer)
+    client = OpenAIBatch(
+        _options(setup),
+        make_bodies(config),
+        setup.journal,
+        patience,
+        setup.observer,
+        config.timeout_s,
+        connections=setup.connections,
+        is_sandbox=setup.sandbox_url is not None,
+    )
+    return BatchDriver(
+        client,
+        BatchPolicy.of(config, MOST_LINES, MOST_BYTES, setup.connections),
+        patience,
+        setup.observer,
+        setup.budget,
+    )
 
 
 def connect_live(setup: Setup) -> Backend:
@@ -44,7 +60,9 @@ def connect_live(setup: Setup) -> Backend:
         bodies.allowance = "max_tokens"
     client = OpenAILive(options, bodies, setup.journal, config.concurrency, official=official)
     patience = Patience(PROVIDER, config.retry_budget_s, config.first_contact_s, setup.observer.say)
-    return LiveDriver(client, LivePolicy.of(config), patience, setup.observer, setup.keep_going)
+    return LiveDriver(
+        client, LivePolicy.of(config), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
+    )
 
 
 def find_placed(config: RunConfig, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:

@@ -6,25 +6,37 @@ Sources: the SDK's own reference texts (openai 3.54), the Batch guide of 2026-09
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, cast
 
+import httpx2
 from openai import AsyncOpenAI, BadRequestError, ConflictError, OpenAI
 
-from vlures.backends import Journal, Observer
-from vlures.backends.batch import BatchState, JobProblem, Lifetimes
+from vlures.backends import MOST_CONNECTIONS, Journal, Observer
+from vlures.backends.accounts import describe_account
+from vlures.backends.batch_client import BatchState, JobProblem, Lifetimes
+from vlures.backends.clients import Bounded, BoundedAsync
 from vlures.backends.openai.bodies import ENDPOINTS, Bodies, Endpoint
 from vlures.backends.openai.errors import NO_CREDIT, PROVIDER, Errors, UnreadableReply, read_failure
 from vlures.backends.openai.image_files import LIFETIME_S, ImageFiles
 from vlures.backends.openai.pictures import split_body
+from vlures.backends.outcomes import blank_result
 from vlures.backends.patience import Patience
+from vlures.backends.replies import (
+    LONGEST_CALL_S,
+    LONGEST_CREATION_S,
+    PROGRESS_WINDOW_S,
+    Download,
+    while_moving,
+    within,
+)
 from vlures.backends.shards import Line, ShardFile
 from vlures.backends.threads import in_daemon_thread
 from vlures.backends.wire import as_count, as_object, as_objects, as_text, decode_object
+from vlures.errors import NotFound
 from vlures.images import read_bytes
 from vlures.records import Failure, Image, Request, Response
 from vlures.store import now
@@ -35,7 +47,12 @@ HTTP_OK = 200
 TAG = "vlures"
 """The key of our tag in a batch's metadata."""
 
+WAITS = httpx2.Timeout(PROGRESS_WINDOW_S, connect=30.0)
+"""How long a connection may stay silent; how long a whole call may take is counted around it."""
+KEPT_CONNECTIONS = 100
+
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+UNDER_WAY = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 
 
 def write_line(request: Request, bodies: Bodies) -> Line:
@@ -54,11 +71,27 @@ class OpenAIBatch:
     lifetimes = Lifetimes(batch=timedelta(hours=24), input=timedelta(days=30), results=timedelta(days=30))
 
     def __init__(
-        self, options: Mapping[str, Any], bodies: Bodies, journal: Journal, patience: Patience, observer: Observer
+        self,
+        options: Mapping[str, Any],
+        bodies: Bodies,
+        journal: Journal,
+        patience: Patience,
+        observer: Observer,
+        timeout_s: float | None = None,
+        *,
+        connections: int = MOST_CONNECTIONS,
+        is_sandbox: bool = False,
     ) -> None:
-        """options: of the SDK's clients."""
-        self._client = AsyncOpenAI(**options)
-        self._uploader = OpenAI(**options)
+        """options: of the SDK's clients. timeout_s: of a call that moves no file, if it is to be shorter than usual.
+        is_sandbox: its address is another in every process, and it is the same all the same."""
+        limits = httpx2.Limits(
+            max_connections=connections, max_keepalive_connections=min(connections, KEPT_CONNECTIONS)
+        )
+        self._client = AsyncOpenAI(**options, http_client=BoundedAsync(limits=limits, timeout=WAITS))
+        self._uploader = OpenAI(**options, http_client=Bounded(limits=limits, timeout=WAITS))
+        self._call_s = min(timeout_s or LONGEST_CALL_S, LONGEST_CALL_S)
+        self._creation_s = min(timeout_s or LONGEST_CREATION_S, LONGEST_CREATION_S)
+        self.account = "the sandbox" if is_sandbox else account_of(self._client)
         self._bodies = bodies
         self._journal = journal
         self._patience = patience
@@ -100,7 +133,7 @@ class OpenAIBatch:
             await self._bodies.files.place_all(requests, self._patience.call)
 
     async def _upload_picture(self, image: Image) -> tuple[str, float | None]:
-        return await upload_picture(self._client, image)
+        return await within(PROGRESS_WINDOW_S, upload_picture(self._client, image))
 
     def write_line(self, request: Request) -> Line:
         return write_line(request, self._bodies)
@@ -110,53 +143,62 @@ class OpenAIBatch:
     async def upload(self, file: ShardFile) -> str:
         """Stream a shard, in a thread of its own: the SDK sends a file in pieces of 64 KB, and a piece costs an event
         loop many times what it costs a thread. Cancelled, it closes the file, which ends the thread."""
+
+        def send() -> Any:
+            return self._uploader.files.create(file=(file.name, cast("IO[bytes]", file)), purpose="batch")
+
         with Errors():
             try:
-                uploaded = await in_daemon_thread(
-                    lambda: self._uploader.files.create(file=(file.name, cast("IO[bytes]", file)), purpose="batch")
-                )
-            except asyncio.CancelledError:
+                uploaded = await while_moving(lambda: file.bytes_read, in_daemon_thread(send))
+            except (asyncio.CancelledError, TimeoutError):
                 file.close()
                 raise
             return read_file_id(uploaded)
 
     async def create(self, file_id: str, tag: str) -> BatchState:
         with Errors(creating=True):
-            batch = await self._client.batches.create(
+            creation = self._client.batches.create(
                 input_file_id=file_id,
                 endpoint=cast("Any", self._bodies.endpoint.path),
                 completion_window="24h",
                 metadata={TAG: tag},
             )
-            return read_batch(batch)
+            return read_batch(await within(self._creation_s, creation))
 
-    async def find(self, tag: str) -> BatchState | None:
+    async def find(self, tag: str) -> tuple[BatchState, ...]:
         with Errors():
-            async for batch in self._client.batches.list(limit=100):
-                if (batch.metadata or {}).get(TAG) == tag:
-                    return read_batch(batch)
-        return None
+            found: list[BatchState] = []
+            page = await within(self._call_s, self._client.batches.list(limit=100))
+            while True:
+                found += [read_batch(batch) for batch in page.data or [] if read_tag(batch) == tag]
+                if not page.has_next_page():
+                    return tuple(found)
+                page = await within(self._call_s, page.get_next_page())
 
     async def status(self, batch_id: str) -> BatchState:
         with Errors():
-            return read_batch(await self._client.batches.retrieve(batch_id))
+            return read_batch(await within(self._call_s, self._client.batches.retrieve(batch_id)))
 
     async def cancel(self, batch_id: str) -> None:
         """It goes on as `cancelling` for up to ten minutes. One that has ended cannot be cancelled, says a 409 or 400."""
         with Errors(), suppress(ConflictError, BadRequestError):
-            await self._client.batches.cancel(batch_id)
+            await within(self._call_s, self._client.batches.cancel(batch_id))
 
-    async def download(self, file_id: str, path: Path) -> None:
-        with Errors():
-            async with self._client.files.with_streaming_response.content(file_id) as reply:
-                await reply.stream_to_file(path)
+    async def download(self, file_id: str, path: Path, most_bytes: int) -> None:
+        with Errors(passing=ConflictError), _not_there_yet(), Download(path, most_bytes) as download:
+            await while_moving(download.tell, self._stream(file_id, download))
+
+    async def _stream(self, file_id: str, download: Download) -> None:
+        async with self._client.files.with_streaming_response.content(file_id) as reply:
+            async for piece in reply.iter_bytes():
+                download.write(piece)
 
     async def delete(self, file_id: str) -> None:
         with Errors():
-            await self._client.files.delete(file_id)
+            await within(self._call_s, self._client.files.delete(file_id))
 
     def read_line(self, line: bytes) -> Response | None:
-        response = read_result_line(line, self._bodies.endpoint)
+        response = read_result_line(line, self._bodies.endpoint, keep_think_tags=self._bodies.keep_think_tags)
         return self._bodies.files.mend(response) if response and self._bodies.files else response
 
     async def close(self) -> None:
@@ -166,8 +208,8 @@ class OpenAIBatch:
 
 def account_of(client: AsyncOpenAI) -> str:
     """What tells the files of one account from another's, without showing the key."""
-    who = f"{client.api_key} {client.organization} {client.project}"
-    return f"{client.base_url} as {hashlib.sha256(who.encode()).hexdigest()[:8]}"
+    names = {"organization": client.organization, "project": client.project, "key": client.api_key}
+    return describe_account(str(client.base_url), names)
 
 
 async def upload_picture(client: AsyncOpenAI, image: Image) -> tuple[str, float | None]:
@@ -188,6 +230,20 @@ def _dump(reply: Any) -> dict[str, Any]:
     return as_object(reply.model_dump()) if hasattr(reply, "model_dump") else {}
 
 
+def read_tag(reply: Any) -> str | None:
+    """Our tag of a batch, if it has one."""
+    return as_text(as_object(_dump(reply).get("metadata")).get(TAG))
+
+
+@contextmanager
+def _not_there_yet() -> Iterator[None]:
+    """A file that the server still works on is not there, as one that it does not know."""
+    try:
+        yield
+    except ConflictError as error:
+        raise NotFound(str(error)) from error
+
+
 def read_file_id(reply: Any) -> str:
     file_id = as_text(_dump(reply).get("id"))
     if file_id is None:
@@ -205,11 +261,15 @@ def read_batch(reply: Any) -> BatchState:
     if batch_id is None or status is None:
         raise UnreadableReply("a batch without an id or a status")
     counts = as_object(batch.get("request_counts"))
-    files = tuple(filter(None, (as_text(batch.get(key)) for key in ("output_file_id", "error_file_id"))))
+    failures_file = as_text(batch.get("error_file_id"))
+    files = tuple(filter(None, (as_text(batch.get("output_file_id")), failures_file)))
+    answered, failed = (as_count(counts.get(name)) or 0 for name in ("completed", "failed"))
+    answered, failed = max(0, answered), max(0, failed)
+    total = as_count(counts.get("total")) or 0
     errors = as_objects(as_object(batch.get("errors")).get("data"))
     problem: JobProblem | None = None
     reason = ""
-    if status == "failed" and not files:
+    if status == "failed" and not files and not answered:
         reason = "; ".join(dict.fromkeys(map(_batch_error, errors))) or "no reason was given"
         if any(error.get("code") == "token_limit_exceeded" for error in errors):
             problem = "queue full"
@@ -221,9 +281,15 @@ def read_batch(reply: Any) -> BatchState:
         batch_id=batch_id,
         status=status,
         ended=status in ENDED,
-        done=(as_count(counts.get("completed")) or 0) + (as_count(counts.get("failed")) or 0),
-        total=as_count(counts.get("total")) or 0,
+        is_known=status in ENDED | UNDER_WAY,
+        done=answered + failed,
+        answered=answered,
+        total=total,
+        # A batch that expires has a line for each request, too; but where requests are counted, those counts say more.
+        is_exhaustive=status == "completed" or (status == "expired" and total == 0),
+        is_uncounted=total == 0 and bool(as_count(batch.get("in_progress_at"))),
         result_files=files,
+        failures_file=failures_file,
         problem=problem,
         reason=reason,
         resubmit=status != "cancelled",
@@ -244,10 +310,11 @@ def _batch_error(error: Mapping[str, Any]) -> str:
     return f"{error.get('code')}: {error.get('message')}{where}"
 
 
-def read_result_line(line: bytes, endpoint: Endpoint) -> Response | None:
+def read_result_line(line: bytes, endpoint: Endpoint, *, keep_think_tags: bool = False) -> Response | None:
     """What a line of an output or error file says of its request; None if nothing can be made of it.
 
     endpoint: the one that is asked today. A batch of an earlier run may have asked the other, which its answers show.
+    keep_think_tags: leave thinking that stands in the text there.
     Failures come in two shapes: an API error in `response.body.error`, or `response: null` with `error`.
     """
     content = decode_object(line) or {}
@@ -256,13 +323,17 @@ def read_result_line(line: bytes, endpoint: Endpoint) -> Response | None:
         return None
     reply = content.get("response")
     if not isinstance(reply, dict):
-        return read_failure(key, _line_failure(content.get("error"), 0))
+        error = content.get("error")
+        return read_failure(key, _line_failure(error, 0)) if error else blank_result(key)
     status_code = as_count(reply.get("status_code")) or 0
     body = reply.get("body")
     body = (decode_object(body) or {}) if isinstance(body, str) else as_object(body)
     error = body.get("error") or content.get("error")
-    if not error and (status_code == HTTP_OK or body.get("choices") or body.get("output")):
-        return _find_endpoint(body, endpoint).read(key, body)
+    if not body and not error and as_count(reply.get("status_code")) in (None, HTTP_OK):
+        return blank_result(key)
+    answered = bool(body.get("choices")) or (not error and (status_code == HTTP_OK or bool(body.get("output"))))
+    if answered:
+        return _find_endpoint(body, endpoint).read(key, body, keep_think_tags=keep_think_tags)
     return read_failure(key, _line_failure(error, status_code))
 
 

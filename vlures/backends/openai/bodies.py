@@ -21,7 +21,7 @@ class Endpoint:
 
     path: str
     build: Callable[..., dict[str, Any]]
-    read: Callable[[str, Mapping[str, Any]], Response]
+    read: Callable[..., Response]
 
 
 ENDPOINTS = {
@@ -33,7 +33,8 @@ ENDPOINTS = {
 @dataclass(slots=True)
 class Bodies:
     """Writes requests as a run's configuration wants them. transport may change while it runs: a provider may refuse
-    one. files: where transport is `file`. allowance: what the most tokens of an answer are called in chat completions."""
+    one. files: where transport is `file`. allowance: what the most tokens of an answer are called in chat completions.
+    keep_think_tags: thinking that stands in the text of an answer stays there."""
 
     endpoint: Endpoint
     transport: ImageTransport
@@ -42,6 +43,7 @@ class Bodies:
     summary: bool
     files: ImageFiles | None = None
     allowance: str = "max_completion_tokens"
+    keep_think_tags: bool = False
     _addresses: dict[str, str] = field(default_factory=dict)
 
     def build(self, request: Request) -> dict[str, Any]:
@@ -50,6 +52,10 @@ class Bodies:
         if "max_completion_tokens" in body:
             body[self.allowance] = body.pop("max_completion_tokens")
         return body
+
+    def read(self, key: str, body: Mapping[str, Any]) -> Response:
+        """What an answer means."""
+        return self.endpoint.read(key, body, keep_think_tags=self.keep_think_tags)
 
     def write(self, request: Request) -> Line:
         """The body as bytes."""
@@ -80,4 +86,5 @@ def make_bodies(config: RunConfig) -> Bodies:
         config.image_url_template or "",
         config.service_tier,
         config.thinking_summary,
+        keep_think_tags=config.keep_think_tags,
     )

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vlures.backends.endings import Ending, read_ending, read_word
 from vlures.backends.openai.pictures import Picture
+from vlures.backends.outcomes import describe_trouble, judge_reply
+from vlures.backends.thinking import is_thinking, join_thoughts, read_words, split_content
+from vlures.backends.usage import count_output
 from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
-from vlures.records import Failure, Request, Response, Status, Usage
+from vlures.records import Failure, Request, Response, Usage
 
 PATH = "/v1/chat/completions"
 
@@ -24,19 +28,20 @@ PARAMETERS = {
 }
 """Ours → theirs. `max_tokens` is refused by today's models. `image_detail` stands beside the picture instead."""
 
-STATUSES: dict[str, Status] = {
-    "stop": "ok",
-    "stop_sequence": "ok",
-    "end_turn": "ok",
-    "eos": "ok",
-    "eos_token": "ok",
-    "length": "truncated",
-    "model_length": "truncated",
-    "content_filter": "refused",
+ENDINGS: dict[str, Ending] = {
+    **dict.fromkeys(("stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete", "stop_token"), "done"),
+    **dict.fromkeys(("length", "model_length", "max_tokens", "max_output_tokens", "token_limit"), "cut"),
+    **dict.fromkeys(("content_filter", "refusal", "sensitive", "safety"), "withheld"),
+    **dict.fromkeys(("error", "abort", "network_error", "insufficient_system_resource"), "broken"),
+    **dict.fromkeys(("tool_calls", "tool_use", "function_call", "pause_turn", "other", "unknown"), "unknown"),
 }
-"""OpenAI's own words, and those of servers that speak its language, in whatever case: `eos` is Together's for an answer that ended by itself
-(https://github.com/togethercomputer/together-py, types/chat/chat_completion.py), `model_length` Mistral's for a full context
-(https://docs.mistral.ai/api)."""
+"""Finish reasons of OpenAI and of servers that speak its language, in lower case: `eos` is Together's for an answer that ended by
+itself (https://github.com/togethercomputer/together-py, types/chat/chat_completion.py), `model_length` Mistral's for a full
+context (https://docs.mistral.ai/api), `sensitive` and `network_error` Z.AI's (https://docs.z.ai/api-reference/llm/chat-completion),
+`insufficient_system_resource` DeepSeek's (https://api-docs.deepseek.com/api/create-chat-completion), `abort` vLLM's."""
+
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details")
+"""Of a message; one server fills two of them with the same words."""
 
 
 def build_completion(request: Request, picture: Picture, service_tier: str | None, *, summary: bool) -> dict[str, Any]:  # noqa: ARG001
@@ -62,47 +67,64 @@ def build_completion(request: Request, picture: Picture, service_tier: str | Non
     }
 
 
-def read_completion(key: str, body: Mapping[str, Any]) -> Response:
-    """A chat completion as a response: text only if the model spoke."""
+def read_completion(key: str, body: Mapping[str, Any], *, keep_think_tags: bool = False) -> Response:
+    """A chat completion as a response: text only if the model spoke. keep_think_tags: leave thinking in the text."""
     choice = next(iter(as_objects(body.get("choices"))), {})
     message = as_object(choice.get("message"))
-    finish_reason = as_text(choice.get("finish_reason"))
     content = message.get("content")
-    text = as_speech(as_text(content) or "".join(as_text(part.get("text")) or "" for part in as_objects(content)))
-    refusal = as_text(message.get("refusal"))
+    text, thoughts = split_content(content)
+    if is_thinking(message):
+        text, thoughts = "", text + thoughts
+    fields = (read_words(message.get(name)) for name in REASONING_FIELDS)
+    reason = read_word(choice.get("finish_reason"))
+    error = find_error(body)
+    ending = read_ending(reason, ENDINGS)
+    if error and (reason is None or (ending == "unknown" and not as_speech(text))):
+        ending = "broken"
     heard = Response(
         key,
         "failed",
-        text=text,
-        reasoning=as_text(message.get("reasoning_content")) or as_text(message.get("reasoning")),
-        finish_reason=finish_reason,
+        text=as_speech(text),
+        reasoning=join_thoughts((next(filter(None, fields), None), thoughts)),
+        finish_reason=reason,
         model=as_text(body.get("model")),
         usage=_read_usage(body.get("usage")),
         response_id=as_text(body.get("id")),
     )
-    status = STATUSES.get((finish_reason or "").lower())
-    if refusal or status == "refused":
-        return replace(heard, status="refused", text=refusal or text)
-    if status == "truncated":
-        advice = "The allowance of tokens was used up before any text; raise max_output_tokens."
-        return replace(heard, status="truncated", error=None if text else Failure("no text", advice))
-    if text and (status == "ok" or finish_reason is None):
-        return replace(heard, status="ok")
-    if text:
-        doubt = f"The finish reason {finish_reason!r} is not known here, so the text is taken for cut short."
-        return replace(heard, status="truncated", error=Failure("unknown end", doubt))
-    what = f"finish reason {finish_reason!r}" if choice else "an answer without choices"
-    error = Failure("empty answer", f"No text came ({what}).", transient=status == "ok" or not choice)
-    return replace(heard, text=None, error=error)
+    refusal = as_text(message.get("refusal")) or as_speech(
+        "".join(as_text(part.get("refusal")) or "" for part in as_objects(content))
+    )
+    if not choice:
+        failure = Failure("empty answer", "No text came (an answer without choices).", transient=True)
+        return replace(heard, error=failure)
+    return judge_reply(
+        heard,
+        ending,
+        refusal=refusal,
+        trouble=describe_trouble(error),
+        keep_think_tags=keep_think_tags,
+        try_again=ending == "done",
+    )
+
+
+def find_error(body: Mapping[str, Any]) -> Any:
+    """What a gateway says of an upstream that it lost half way, in a reply that has choices; None if nothing."""
+    choice = next(iter(as_objects(body.get("choices"))), {})
+    return choice.get("error") or as_object(choice.get("message")).get("error") or body.get("error") or None
 
 
 def _read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
+    asked = as_count(usage.get("prompt_tokens"))
+    thinking = as_count(as_object(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    if thinking is None:
+        thinking = as_count(usage.get("reasoning_tokens"))
+    answered = as_count(usage.get("completion_tokens"))
     return Usage(
-        input_tokens=as_count(usage.get("prompt_tokens")),
-        output_tokens=as_count(usage.get("completion_tokens")),
+        input_tokens=asked,
+        output_tokens=count_output(asked, answered, thinking, as_count(usage.get("total_tokens"))),
         cached_tokens=as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
-        thinking_tokens=as_count(as_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        thinking_tokens=thinking,
         cache_write_tokens=as_count(as_object(usage.get("prompt_tokens_details")).get("cache_write_tokens")),
     )

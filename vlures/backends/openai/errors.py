@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import openai
 
+from vlures.backends.replies import Redirected, TooLarge, is_ours, name_mishap
 from vlures.backends.wire import as_object, as_seconds, as_text
 from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Response
@@ -17,9 +17,11 @@ from vlures.records import Failure, Response
 PROVIDER = "OpenAI"
 
 
+HTTP_OK = 200
 NOT_IMPLEMENTED = 501
 LOST_ANSWER_RETRIES = 4
 """Of a reply that began: its answer may have been charged each time."""
+LARGE_ANSWER_RETRIES = 1
 
 NO_CREDIT = frozenset(
     {
@@ -39,7 +41,8 @@ class UnreadableReply(ValueError):
 
 
 class Errors:
-    """Turns the SDK's exceptions into what the drivers know.
+    """Turns whatever a call raises into what the drivers know: the SDK's exceptions by what they say, all others, of
+    whatever library, as a reply that could not be read.
 
     creating: a lost reply, or a server error, leaves open whether a batch was made. passing: what is left as it is.
     picture: the file that is uploaded.
@@ -60,19 +63,21 @@ class Errors:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._passing is not None and isinstance(error, self._passing):
+        if error is None or is_ours(error) or (self._passing is not None and isinstance(error, self._passing)):
             return
+        if isinstance(error, Redirected) and not self._creating:
+            raise VluresError(str(error)) from error
         if isinstance(error, openai.APIStatusError):
             raise self._of_status(error) from error
         if isinstance(error, openai.APIConnectionError):
             raise self._of_connection(error) from error
-        # A stream that breaks off raises the HTTP package's own error, a body that is no JSON the parser's.
-        unreadable = isinstance(error, openai.OpenAIError | json.JSONDecodeError | UnreadableReply)
-        if unreadable or type(error).__module__.startswith("httpx"):
-            if self._creating:
-                raise InDoubt(str(error)) from error
-            reason = f"the reply could not be read ({error})"
-            raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES) from error
+        if self._creating:
+            raise InDoubt(name_mishap(error)) from error
+        if isinstance(error, TimeoutError):
+            raise Retry(name_mishap(error), code="timeout") from error
+        limit = LARGE_ANSWER_RETRIES if isinstance(error, TooLarge) else LOST_ANSWER_RETRIES
+        reason = f"the reply could not be read ({name_mishap(error)})"
+        raise Retry(reason, code="unreadable reply", limit=limit) from error
 
     def _of_connection(self, error: openai.APIConnectionError) -> Exception:
         if isinstance(error.__cause__, VluresError):
@@ -100,9 +105,10 @@ class Errors:
             return VluresError(
                 f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
             )
-        if self._creating and (error.status_code in (408, 409) or error.status_code >= 500):
+        odd = error.status_code < 400 or error.status_code >= 500
+        if self._creating and (odd or error.status_code in (408, 409)):
             return InDoubt(said, asked_wait(error.response.headers))
-        if error.status_code in (408, 409, 429) or error.status_code >= 500:
+        if odd or error.status_code in (408, 409, 429):
             return Retry(said, code=str(error.status_code), after_s=asked_wait(error.response.headers))
         if self._picture:
             return VluresError(
@@ -176,13 +182,17 @@ def read_live_error(
         return VluresError(f"OpenAI's account has no credit left: {said} Add credit, then run the same command again.")
     after_s = asked_wait(headers)
     if status == 429 and _PER_DAY.search(message):
-        when = f" ({datetime.now(UTC) + timedelta(seconds=after_s):%Y-%m-%d %H:%M} UTC)" if after_s else ""
+        when = f" at {datetime.now(UTC) + timedelta(seconds=after_s):%Y-%m-%d %H:%M} UTC" if after_s else ""
         return Incomplete(
-            f"The day's quota of this model is used up: {said} It goes on when that is renewed{when}; everything received is "
-            "stored, run the same command again then."
+            f"The day's quota of this model is used up: {said} It is renewed{when or ' in a while'}; run the same command "
+            "again then, it goes on from here."
         )
     if status == 429:
         return Retry(said, code="429", after_s=after_s, signal="overload" if code == "resource_unavailable" else "rate")
+    if status < 400 and status != HTTP_OK:
+        return Retry(
+            f"the reply could not be read (its status is {said})", code="unreadable reply", limit=LOST_ANSWER_RETRIES
+        )
     if status in (408, 409) or (status >= 500 and status != NOT_IMPLEMENTED):
         return Retry(said, code=str(status), after_s=after_s, signal="overload" if status in (503, 529) else None)
     return Failure(f"{status} {code}".strip(), message)

@@ -7,9 +7,11 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from vlures.backends import Journal
+from vlures.errors import NotWritable
 from vlures.records import Image, Request, Response
 from vlures.store import now
 
@@ -61,7 +63,8 @@ class ImageFiles:
                 file_id, expires_at = await reach(lambda: self._upload(image))
                 expires_at = expires_at or time.time() + LIFETIME_S
                 facts = {"file_id": file_id, "expires_at": expires_at, "lifetime_s": expires_at - time.time()}
-                self._journal.remember(_name(image.digest, self._account), facts)
+                with suppress(NotWritable):  # remembered for this run; a later one uploads the picture again
+                    self._journal.remember(_name(image.digest, self._account), facts)
 
     def mend(self, response: Response, image: Image | None = None) -> Response:
         """A failure that says that a file is gone: it is not named again, and the request may go again. The file may be
@@ -74,7 +77,8 @@ class ImageFiles:
         if not gone and image is not None and "file" in said.lower():
             gone = [file_id for file_id in [self.find(image)] if file_id]
         for file_id in gone:
-            self._journal.remember(_gone(file_id, self._account), {"time": now()})
+            with suppress(NotWritable):
+                self._journal.remember(_gone(file_id, self._account), {"time": now()})
         return replace(response, error=replace(error, transient=True)) if gone else response
 
 

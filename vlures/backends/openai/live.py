@@ -10,19 +10,26 @@ import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from vlures.backends import Journal
+from vlures.backends.clients import BoundedAsync
 from vlures.backends.openai.batch import account_of, upload_picture
 from vlures.backends.openai.bodies import Bodies
+from vlures.backends.openai.chat import find_error
 from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors, error_of, read_failure, read_live_error
 from vlures.backends.openai.image_files import ImageFiles
-from vlures.backends.wire import as_count, decode_object
-from vlures.errors import Retry
+from vlures.backends.outcomes import BROKEN, EMPTY_ANSWER_RETRIES, raise_transient
+from vlures.backends.wire import as_count, as_object, decode_object
+from vlures.errors import Retry, VluresError
 from vlures.images import PICTURES_HELD, EncodedImages
 from vlures.records import Failure, Image, Request, Response
 
-EMPTY_ANSWER_RETRIES = 2
 CONNECT_TIMEOUT_S = 30.0
 OK = 200
 ERRORS = range(400, 600)
+UPSTREAM_ERRORS = (402, 429, 503, 529)
+
+
+class _Client(BoundedAsync, DefaultAioHttpClient):
+    """The SDK's own over aiohttp, within our bounds."""
 
 
 class OpenAILive:
@@ -73,10 +80,24 @@ class OpenAILive:
             # A gateway may have begun to answer before it knew, and gives the status inside.
             status = as_count(error_of(body).get("code")) or OK
             return self._take_error(request, status if status in ERRORS else OK, body, reply.headers)
-        response = self._bodies.endpoint.read(request.key, body)
-        if response.error is not None and response.status == "failed" and response.error.transient:
-            raise Retry(response.error.message, code=response.error.code, limit=EMPTY_ANSWER_RETRIES)
-        return response
+        try:
+            return raise_transient(self._bodies.read(request.key, body))
+        except Retry as retry:
+            raise self._with_upstream(retry, body, reply.headers, request.model) from None
+
+    def _with_upstream(
+        self, retry: Retry, body: Mapping[str, Any], headers: Mapping[str, str], model: str
+    ) -> Retry | VluresError:
+        """What a gateway says of the upstream that it lost half way may concern all requests: a limit, an overload, no credit."""
+        error = as_object(find_error(body))
+        status = as_count(error.get("code")) or as_count(error.get("status"))
+        if retry.code != BROKEN or status not in UPSTREAM_ERRORS:
+            return retry
+        outcome = read_live_error(status, error, headers, model=model, official=self._official)
+        if not isinstance(outcome, Retry):
+            return outcome if isinstance(outcome, VluresError) else retry
+        retry.after_s, retry.signal = outcome.after_s, outcome.signal
+        return retry
 
     def _take_error(self, request: Request, status: int, body: object, headers: Mapping[str, str]) -> Response:
         outcome = read_live_error(status, error_of(body), headers, model=request.model, official=self._official)
@@ -98,7 +119,7 @@ class OpenAILive:
             # The driver's own time-out stands around every call.
             timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
             self._made = AsyncOpenAI(
-                **self._options, timeout=timeout, http_client=DefaultAioHttpClient(limits=limits, timeout=timeout)
+                **self._options, timeout=timeout, http_client=_Client(limits=limits, timeout=timeout)
             )
             self._bodies.files = ImageFiles(self._upload, self._journal, account_of(self._made))
         return self._made

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from vlures.backends.endings import Ending, read_ending, read_word
 from vlures.backends.openai.errors import read_failure
 from vlures.backends.openai.pictures import Picture
+from vlures.backends.outcomes import judge_reply
+from vlures.backends.thinking import pick_final, read_words
+from vlures.backends.usage import count_output
 from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
 from vlures.records import Failure, Request, Response, Usage
 
@@ -47,59 +51,80 @@ def build_response(request: Request, picture: Picture, service_tier: str | None,
     }
 
 
-def read_response(key: str, body: Mapping[str, Any]) -> Response:
-    """A response of the provider's as one of ours: text only if the model spoke."""
+ENDINGS: dict[str, Ending] = {
+    "completed": "done",
+    "max_output_tokens": "cut",
+    "content_filter": "withheld",
+    "failed": "broken",
+    **dict.fromkeys(("in_progress", "queued"), "unknown"),
+}
+"""Reasons of incomplete responses, and statuses of all others."""
+
+
+def read_response(key: str, body: Mapping[str, Any], *, keep_think_tags: bool = False) -> Response:
+    """A response of the provider's as one of ours: text only if the model spoke. keep_think_tags: leave thinking in the text."""
     items = as_objects(body.get("output"))
-    parts = [part for item in items if item.get("type") == "message" for part in as_objects(item.get("content"))]
+    messages = [item for item in items if item.get("type") == "message"]
+    final = pick_final(messages)
+    parts = [part for item in final for part in as_objects(item.get("content"))]
     text = as_speech("".join(as_text(part.get("text")) or "" for part in parts if part.get("type") == "output_text"))
     refusal = as_speech("".join(as_text(part.get("refusal")) or "" for part in parts))
-    status = as_text(body.get("status"))
-    why = as_text(as_object(body.get("incomplete_details")).get("reason"))
+    status = read_word(body.get("status"))
+    why = read_word(as_object(body.get("incomplete_details")).get("reason"))
     heard = Response(
         key,
         "failed",
         text=text,
-        reasoning=_read_summary(items),
+        reasoning=_read_reasoning(items, final),
         finish_reason=why or status,
         model=as_text(body.get("model")),
         usage=_read_usage(body.get("usage")),
         response_id=as_text(body.get("id")),
     )
-    if refusal or why == "content_filter":
-        return replace(heard, status="refused", text=refusal or text)
-    if why == "max_output_tokens":
-        advice = "The allowance of tokens was used up before any text; raise max_output_tokens."
-        return replace(heard, status="truncated", error=None if text else Failure("no text", advice))
-    if text and status in ("completed", None):
-        return replace(heard, status="ok")
+    ending = read_ending(why or status, ENDINGS)
     failure = as_object(body.get("error"))
-    if failure:
-        code, message = str(failure.get("code") or "failed"), str(failure.get("message") or "no reason was given")
-        transient = code in ("server_error", "rate_limit_exceeded")
-        failed = read_failure(key, Failure(code, message, transient))
-        return replace(heard, text=None, status=failed.status, error=failed.error)
-    error = Failure("empty answer", f"No text came (status {status!r}).", transient=status in ("completed", None))
-    return replace(heard, text=None, error=error)
+    if status == "cancelled" or (failure and ending not in ("withheld", "cut") and not (text and ending == "done")):
+        return _read_failed(heard, failure, status)
+    if status == "incomplete" and ending in ("unknown", "done"):
+        ending = "cut" if text else "unknown"
+    try_again = status in ("completed", None)
+    return judge_reply(heard, ending, refusal=refusal, keep_think_tags=keep_think_tags, try_again=try_again)
 
 
-def _read_summary(items: list[dict[str, Any]]) -> str | None:
-    summaries = [
-        as_text(piece.get("text"))
-        for item in items
-        if item.get("type") == "reasoning"
-        for kind in ("summary", "content")
-        for piece in as_objects(item.get(kind))
-    ]
-    return as_speech("\n\n".join(filter(None, summaries)))
+def _read_failed(heard: Response, failure: Mapping[str, Any], status: str | None) -> Response:
+    """One that the provider calls failed or cancelled, whatever there is of it."""
+    if not failure:
+        error = Failure("empty answer", f"No text came (status {status!r}).")
+        return replace(heard, text=None, error=error)
+    code, message = str(failure.get("code") or "failed"), str(failure.get("message") or "no reason was given")
+    failed = read_failure(heard.key, Failure(code, message, code in ("server_error", "rate_limit_exceeded")))
+    return replace(heard, text=None, status=failed.status, error=failed.error)
+
+
+def _read_reasoning(items: list[dict[str, Any]], final: list[dict[str, Any]]) -> str | None:
+    """Summaries, the thoughts of open models, and what was said on the way to the answer."""
+    chosen = {id(message) for message in final}
+    pieces: list[str | None] = []
+    for item in items:
+        if item.get("type") == "reasoning":
+            texts = (
+                as_text(piece.get("text")) for kind in ("summary", "content") for piece in as_objects(item.get(kind))
+            )
+            pieces.extend(texts)
+        elif item.get("type") == "message" and id(item) not in chosen:
+            pieces.append(read_words(item.get("content")))
+    return as_speech("\n\n".join(filter(None, pieces)))
 
 
 def _read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
+    asked, answered = as_count(usage.get("input_tokens")), as_count(usage.get("output_tokens"))
+    thinking = as_count(as_object(usage.get("output_tokens_details")).get("reasoning_tokens"))
     return Usage(
-        input_tokens=as_count(usage.get("input_tokens")),
-        output_tokens=as_count(usage.get("output_tokens")),
+        input_tokens=asked,
+        output_tokens=count_output(asked, answered, thinking, as_count(usage.get("total_tokens"))),
         cached_tokens=as_count(as_object(usage.get("input_tokens_details")).get("cached_tokens")),
-        thinking_tokens=as_count(as_object(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        thinking_tokens=thinking,
         cache_write_tokens=as_count(as_object(usage.get("input_tokens_details")).get("cache_write_tokens")),
     )

@@ -1,0 +1,258 @@
+"""Faults planted in the real code, to show that the model finds them."""
+
+from __future__ import annotations
+import __future__
+
+import inspect
+import sys
+import textwrap
+from dataclasses import dataclass, replace
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.protocol_model.focus import Focus
+from tests.protocol_model.provider import Fate
+
+
+@dataclass(frozen=True)
+class PlantedFault:
+    """words: what goes wrong. place: `module:function` or `module:Class.method`. there: what its source says now, once. put: what
+    stands there instead. finds: a pattern of what the model says of it. focus: where it is looked for, if that is a place
+    which chance seldom takes a sequence to.
+    """
+
+    words: str
+    place: str
+    there: str
+    put: str
+    finds: str
+    focus: Focus = Focus()
+
+    def plant(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Compile the function anew with the fault in it. Fails if the source has changed, for then so must this."""
+        module_name, _, path = self.place.partition(":")
+        module = import_module(module_name)
+        *owners, name = path.split(".")
+        owner: Any = module
+        for part in owners:
+            owner = getattr(owner, part)
+        source = textwrap.dedent(inspect.getsource(inspect.getattr_static(owner, name)))
+        assert source.count(self.there) == 1, f"{self.place} has not {self.there!r} exactly once:\n{source}"
+        found = _compile(source.replace(self.there, self.put), module, name)
+        monkeypatch.setattr(owner, name, found)
+        if not owners:
+            _replace_imports(monkeypatch, module, name, found)
+
+
+def _compile(source: str, module: ModuleType, name: str) -> Any:
+    code = compile(source, f"<planted in {module.__name__}>", "exec", __future__.annotations.compiler_flag, True)
+    names: dict[str, Any] = {}
+    exec(code, module.__dict__ | {"__builtins__": __builtins__}, names)
+    function = names[name]
+    inner = getattr(function, "__func__", getattr(function, "fget", function))
+    if inner is function:  # so that it sees the module's names as they are when it is called
+        function = type(inner)(inner.__code__, module.__dict__, name, inner.__defaults__, inner.__closure__)
+        function.__kwdefaults__ = inner.__kwdefaults__
+    return function
+
+
+def _replace_imports(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, found: Any) -> None:
+    """Where other modules have taken the function's name into their own."""
+    before = [other for other in sys.modules.values() if getattr(other, "__name__", "").startswith(("vlures", "tests"))]
+    for other in before:
+        held = other.__dict__.get(name)
+        if held is not None and other is not module and getattr(held, "__module__", None) == module.__name__:
+            monkeypatch.setattr(other, name, found)
+
+
+BATCHES = "vlures.backends"
+CANARY_LATER = Focus({"canary": False}, {"canary": True}, Fate(lasts_s=90.0))
+REDONE = Focus(later={"redo": True}, usual=Fate(lines=("truncated", "ok")))
+LIVE_TAIL = Focus({"finish": "100%"}, usual=Fate(lines=("transient", "missing")))
+CAPPED_LIVE = Focus({"finish": "100%", "cap": 0.03}, {"cap": 0.03}, Fate(lines=("transient", "missing")))
+LOST_LIVE = replace(CAPPED_LIVE, live=("lost after",) * 4)
+TWICE = "is paid in|asks what has an answer|has the answers"
+CAP = "are the limit"
+
+PLANTED: tuple[PlantedFault, ...] = (
+    PlantedFault(
+        "the provider's counts are not looked at: what is missing in a file is sent again",
+        f"{BATCHES}.batch_results:why_incomplete",
+        "if told >= asked:",
+        "if True:",
+        f"{TWICE}|is lost",
+    ),
+    PlantedFault(
+        "a creation whose reply was lost is tried again at once",
+        f"{BATCHES}.batch_creation:Creator.create",
+        "found = await self.look_for(job.tag)",
+        "found = ()",
+        f"{TWICE}|is lost",
+    ),
+    PlantedFault(
+        "a creation in doubt is looked for but once",
+        f"{BATCHES}.batch_creation:Creator.look_for",
+        "if found or left <= 0:",
+        "if True:",
+        f"{TWICE}|is lost",
+    ),
+    PlantedFault(
+        "the list of another account is believed that there is no batch",
+        f"{BATCHES}.batch:_Drive._adopt_doubtful",
+        "can_know = job.account == self._client.account",
+        "can_know = True",
+        f"{TWICE}|is lost",
+    ),
+    PlantedFault(
+        "that a creation is tried is not journaled before",
+        f"{BATCHES}.batch_creation:Creator.create",
+        'self._journal.update_job(job.tag, "creating", doubted=job.doubted)',
+        "pass",
+        f"{TWICE}|is lost|is in no journal",
+    ),
+    PlantedFault(
+        "a batch that is not known is given up unasked",
+        f"{BATCHES}.batch:_Drive._lose",
+        "if self._policy.forget_lost:",
+        "if True:",
+        f"{TWICE}|is lost",
+    ),
+    PlantedFault(
+        "of two batches of one tag one is adopted",
+        f"{BATCHES}.batch:_Drive._adopt_twins",
+        "for twin, batch_id in twins:",
+        "for twin, batch_id in ():",
+        ".",
+    ),
+    PlantedFault(
+        "answers that come in the batch itself are not read",
+        f"{BATCHES}.batch_collection:Collector._look",
+        "if state.inline_lines:\n",
+        "if False:\n",
+        ".",
+    ),
+    PlantedFault(
+        "requests that are left are dropped",
+        f"{BATCHES}.batch:_Drive._take_failure",
+        "self._leftovers.again.append(job.requests[key])",
+        "pass",
+        "it forgot",
+    ),
+    PlantedFault(
+        "a job is called collected before its answers are on the disk",
+        "vlures.store:CheckpointStore.update_job",
+        "self.sync_all()",
+        "pass",
+        "is lost if the power is cut",
+    ),
+    PlantedFault(
+        "an answer to a question that has changed is asked anew unasked",
+        f"{BATCHES}.batch_claims:Claims._still_asks",
+        "return self._ask_changed_again and answered != request.digest",
+        "return answered != request.digest",
+        TWICE,
+    ),
+    PlantedFault(
+        "half a line at a file's end stays",
+        "vlures.store:CheckpointStore._mend_tail",
+        "if not torn:",
+        "if True:",
+        ".",
+    ),
+    PlantedFault(
+        "what is left to be asked live is dropped",
+        "vlures.asking:_Intake._take_one",
+        "self.left.add(response.key)",
+        "pass",
+        "it forgot|neither answer nor failure",
+    ),
+    PlantedFault(
+        "the canary's answer is not stored",
+        "vlures.asking:send_canary",
+        "stored=keeper.take(response)",
+        "stored=False",
+        f"live answer|{TWICE}",
+    ),
+    PlantedFault(
+        "the canary is sent although batches are under way",
+        "vlures.plan:needs_canary",
+        " and not store.open_jobs()",
+        "",
+        f"live answer|{TWICE}",
+        CANARY_LATER,
+    ),
+    PlantedFault(
+        "a redo is never over",
+        "vlures.plan:end_redo",
+        "(store.folder / REDO_FILE).unlink(missing_ok=True)",
+        "pass",
+        "a redo is not over",
+        REDONE,
+    ),
+    PlantedFault(
+        "a redo that was interrupted begins anew",
+        "vlures.plan:mark_asked_again",
+        "if not store.read_json(REDO_FILE):",
+        "if True:",
+        TWICE,
+        REDONE,
+    ),
+    PlantedFault(
+        "a live answer that the disk does not take is dropped",
+        "vlures.keeping:Keeper.take",
+        "self._rescue_line(encode_line(response))\n            self._held.append(response)\n            self._note(fault)",
+        "self._note(fault)",
+        "live answer",
+        LIVE_TAIL,
+    ),
+    PlantedFault(
+        "the reservation of a live call is not written",
+        "vlures.budget:Spending.reserve",
+        "elif not self._file.write(Event(reserve={request.key: nano})):",
+        "elif False:",
+        CAP,
+        CAPPED_LIVE,
+    ),
+    PlantedFault(
+        "the reservations of a batch are not written",
+        "vlures.budget:Spending.begin_job",
+        "if not self._file.write(Event(reserve=amounts, job=job.tag, time=now())):",
+        "if False:",
+        CAP,
+    ),
+    PlantedFault(
+        "an answer that tells no usage costs nothing",
+        "vlures.budget:Spending._charge",
+        "return self._dearest if reservation is None else reservation",
+        "return 0",
+        CAP,
+        Focus({"cap": 0.08}, {"cap": 0.08}, Fate(tells="nothing")),
+    ),
+    PlantedFault(
+        "what was in flight at a kill costs nothing",
+        "vlures.budget:Spending._write_off",
+        "nano=0 if stored else nano",
+        "nano=0",
+        CAP,
+        CAPPED_LIVE,
+    ),
+    PlantedFault(
+        "a live reply that was lost costs nothing",
+        "vlures.budget:Spending.lose",
+        "nano = reservation if failure.reached and may_cost(failure.code) else 0",
+        "nano = 0",
+        CAP,
+        LOST_LIVE,
+    ),
+    PlantedFault(
+        "live calls are reserved at the price of batches",
+        "vlures.budget:Spending._highest",
+        "price = self._prices.of(mode)",
+        'price = self._prices.of("batch")',
+        CAP,
+        CAPPED_LIVE,
+    ),
+)

@@ -1,0 +1,98 @@
+"""The HTTP clients that the SDKs are given: they follow no redirect to another server, and no reply fills the memory.
+
+The SDKs' own follow every redirect, with the key where its header is not `Authorization`, and with the body for a 307 or 308.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_same_origin
+
+MOST_HOPS = 5
+DECODED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that are not true any more of a body that has been read and decoded."""
+
+
+class BoundedAsync(httpx2.AsyncClient):
+    """most_bytes: of a reply that is not read as a stream."""
+
+    most_bytes = MOST_REPLY_BYTES
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        """Raises Redirected, TooLarge, and what the client raises."""
+        options["follow_redirects"] = False
+        for _ in range(MOST_HOPS):
+            reply = await super().send(request, stream=True, **options)
+            again = _find_next(request, reply)
+            if again is None:
+                break
+            await reply.aclose()
+            request = again
+        else:
+            raise Redirected(str(request.url), str(request.url))
+        if stream:
+            return reply
+        try:
+            body = bytearray()
+            async for piece in reply.aiter_bytes():
+                body += piece
+                if len(body) > self.most_bytes:
+                    raise TooLarge(self.most_bytes)
+        finally:
+            await reply.aclose()
+        return _whole(reply, bytes(body))
+
+
+class Bounded(httpx2.Client):
+    """As BoundedAsync, for calls in threads."""
+
+    most_bytes = MOST_REPLY_BYTES
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        """Raises Redirected, TooLarge, and what the client raises."""
+        options["follow_redirects"] = False
+        reply = super().send(request, stream=True, **options)
+        if (location := _find_redirect(reply)) is not None:
+            reply.close()
+            raise Redirected(str(request.url), location)
+        if stream:
+            return reply
+        try:
+            body = bytearray()
+            for piece in reply.iter_bytes():
+                body += piece
+                if len(body) > self.most_bytes:
+                    raise TooLarge(self.most_bytes)
+        finally:
+            reply.close()
+        return _whole(reply, bytes(body))
+
+
+def _find_redirect(reply: httpx2.Response) -> str | None:
+    """Where a reply says to ask instead. A 308 without a place is Google's way to say that an upload is not complete."""
+    return reply.headers.get("location") if reply.status_code in REDIRECTS else None
+
+
+def _find_next(request: httpx2.Request, reply: httpx2.Response) -> httpx2.Request | None:
+    """What to ask after a redirect; None if the reply is none. Gemini redirects a download to another path of its server,
+    where the key is wanted again: https://github.com/maximhq/bifrost/pull/5579.
+
+    Raises Redirected for what leads elsewhere, or would send something again.
+    """
+    location = _find_redirect(reply)
+    if location is None:
+        return None
+    asked = str(request.url)
+    if request.method != "GET" or not is_same_origin(asked, location):
+        raise Redirected(asked, location)
+    return httpx2.Request("GET", request.url.join(location), headers=request.headers, extensions=request.extensions)
+
+
+def _whole(reply: httpx2.Response, body: bytes) -> httpx2.Response:
+    headers = [(name, value) for name, value in reply.headers.raw if name.decode("latin-1").lower() not in DECODED]
+    return httpx2.Response(
+        reply.status_code, headers=headers, content=body, request=reply.request, extensions=reply.extensions
+    )

@@ -1,0 +1,39 @@
+"""What a run's folder is called: a name that is one folder on any system, and never leads elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_NAME = 100
+LONGEST_NAME_BYTES = 180
+"""In UTF-8. File systems take 255, and a results file has 45 more than its run's name, a rehearsal's folder 8."""
+
+_NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+"""Devices on Windows, with any ending:
+https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conventions"""
+
+
+def name_after_model(model: str) -> str | None:
+    """A model's name as that of a folder, the same each time; None where nothing of it could be one."""
+    name = re.sub(r"[^\w.-]+", "-", model).lstrip(".")[:LONGEST_NAME]
+    name = name.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(".")
+    if not re.search(r"\w", name):
+        return None
+    return f"model-{name}" if _RESERVED.fullmatch(name) else name
+
+
+def refuse_name(name: str) -> str | None:
+    """Why a name that the user gave cannot be that of a folder, as the end of a sentence; None if it can."""
+    if not _NAME.fullmatch(name):
+        return (
+            f"a name begins with a letter or digit, goes on with letters, digits, '.', '_' and '-', and has at most {LONGEST_NAME} "
+            "of them"
+        )
+    if len(name.encode(errors="replace")) > LONGEST_NAME_BYTES:
+        return f"it has more than {LONGEST_NAME_BYTES} bytes; take a shorter one"
+    if name.endswith("."):
+        return "some systems drop the '.' at its end; leave it out"
+    if _RESERVED.fullmatch(name):
+        return "that is a device on Windows, not a folder; take another"
+    return None

@@ -1,0 +1,134 @@
+"""The account of one output folder: what is reserved for requests that are under way, and what was charged.
+
+Amounts are whole billionths of a dollar (`nano`), so that no sum is off by a rounding. What a stored answer cost stands on its
+own line of a checkpoint; here stands everything else that counts: calls whose replies were lost, replies that were no answers,
+calls in flight when a process was killed. No I/O: events come in, sums go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, floor
+from typing import Literal
+
+import msgspec
+
+NANO = 1_000_000_000
+LIVE = ""
+"""In place of a job's tag: the reservations of live calls."""
+
+SettledBy = Literal["stored", "usage", "reservation", "killed", "free", "lost"]
+"""stored: the answer's line in a checkpoint says what it cost. usage: by the usage of a reply that is stored nowhere. reservation,
+killed, lost: at the most that it may have cost. free: it certainly cost nothing."""
+
+
+def to_nano(usd: float) -> int:
+    """Rounded up, against the run."""
+    return ceil(round(usd * NANO, 3))
+
+
+def cap_to_nano(usd: float) -> int:
+    """A limit, rounded down."""
+    return floor(round(usd * NANO, 3))
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A line of the ledger. One of these happened:
+
+    reserve: these requests are about to be sent, each for at most so much; live, or with the batch of `job`.
+    settle: the request's reservation is over and cost `nano`, told `by`.
+    end: nothing more will come of the job; what is still reserved for it costs nothing.
+    seen: the dearest answer of `model` so far cost so many times its reservation.
+    untold: answers whose cost neither their lines nor anything else tells, by group, in all; `charged` for them, by group.
+    total: what was charged so far by group, in place of all lines before this one, with `standing` reservations by job.
+    """
+
+    total: dict[str, int] | None = None
+    reserve: dict[str, int] | None = None
+    job: str = LIVE
+    settle: str | None = None
+    nano: int = 0
+    by: SettledBy | None = None
+    end: str | None = None
+    seen: float | None = None
+    model: str | None = None
+    untold: dict[str, int] | None = None
+    charged: dict[str, int] | None = None
+    standing: dict[str, dict[str, int]] | None = None
+    overs: dict[str, float] | None = None
+    time: str | None = None
+
+
+class Ledger:
+    """What the events so far come to. charged: nano by group (a cell in a setting), without what stored lines tell."""
+
+    def __init__(self) -> None:
+        self.reserved = 0
+        self.charged: dict[str, int] = {}
+        self.untold: dict[str, int] = {}
+        self.overs: dict[str, float] = {}
+        self.standing: dict[str, dict[str, int]] = {}
+
+    def reservation(self, key: str, job: str = LIVE) -> int | None:
+        """What is reserved for the request, live or with the job."""
+        return self.standing.get(job, {}).get(key)
+
+    def reserved_in(self, group: str) -> int:
+        """What is reserved for requests of a cell in a setting."""
+        held = (item for holdings in self.standing.values() for item in holdings.items())
+        return sum(nano for key, nano in held if group_of(key) == group)
+
+    def apply(self, event: Event) -> None:
+        """Take an event in. One that does not fit what stands changes nothing."""
+        if event.reserve is not None:
+            self._reserve(event.reserve, event.job)
+        elif event.settle is not None:
+            self._settle(event.settle, event.job, event.nano)
+        elif event.end is not None:
+            self.reserved -= sum(self.standing.pop(event.end, {}).values())
+        elif event.seen is not None and event.model is not None:
+            self.overs[event.model] = max(event.seen, self.overs.get(event.model, 1.0))
+        if event.total is not None:
+            self._begin_anew(event)
+        elif event.charged is not None:
+            self._charge(event.charged)
+            self.untold |= event.untold or {}
+
+    def _reserve(self, amounts: Mapping[str, int], job: str) -> None:
+        holdings = self.standing.setdefault(job, {})
+        for key, nano in amounts.items():
+            self.reserved += nano - holdings.get(key, 0)
+            holdings[key] = nano
+
+    def _settle(self, key: str, job: str, nano: int) -> None:
+        """A charge without a reservation counts as well: of an answer that came twice."""
+        holdings = self.standing.get(job)
+        if holdings is not None:
+            self.reserved -= holdings.pop(key, 0)
+            if not holdings:
+                del self.standing[job]
+        if nano > 0:
+            group = group_of(key)
+            self.charged[group] = self.charged.get(group, 0) + nano
+
+    def _charge(self, amounts: Mapping[str, int]) -> None:
+        for group, nano in amounts.items():
+            self.charged[group] = self.charged.get(group, 0) + max(0, nano)
+
+    def _begin_anew(self, event: Event) -> None:
+        self.charged = dict(event.total or {})
+        self.untold = dict(event.untold or {})
+        self.overs = dict(event.overs or {})
+        self.standing = {job: dict(holdings) for job, holdings in (event.standing or {}).items()}
+        self.reserved = sum(sum(holdings.values()) for holdings in self.standing.values())
+
+    def sum_up(self) -> Event:
+        """One event in place of all so far."""
+        return Event(
+            total=self.charged, untold=self.untold or None, standing=self.standing or None, overs=self.overs or None
+        )
+
+
+def group_of(key: str) -> str:
+    """The cell and the setting of a request's key: all but the sample's ID."""
+    return key.rpartition("-")[0]

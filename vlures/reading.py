@@ -1,0 +1,97 @@
+"""Files that come from elsewhere, read within bounds: a name may turn out to be a pipe, a device, or a hundred gigabytes.
+
+What a file holds may be a bomb too, so JSON and TOML are taken apart here as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from vlures.errors import VluresError
+
+LARGEST_TOML_BYTES = 500_000
+"""Of a configuration or a prompt pack; the package's own packs have 30 KB."""
+LARGEST_JSON_BYTES = 100_000_000
+"""Of a small file of a run. The largest there is, run.json, holds 12 bytes for each ID of --samples."""
+MOST_KEY_PARTS = 32
+"""Of a dotted TOML key. `tomllib` takes time by the square of them: half a megabyte of `a.a.a…` takes hours."""
+
+_KEY_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:{_KEY_PART}){{{MOST_KEY_PARTS}}}", re.ASCII)
+
+_KINDS = (
+    (stat.S_ISDIR, "is a folder, not a file"),
+    (stat.S_ISFIFO, "is a pipe, not a file"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
+    (lambda _: True, "is a device, not a file"),
+)
+
+
+class UnusableFile(VluresError):
+    """The file cannot be read, or is not what it should be. The text goes on from its name: `is a pipe, not a file`."""
+
+
+def open_file(path: Path, buffer_bytes: int = 65_536) -> BinaryIO:
+    """Open a regular file, and nothing that waits for a writer or never ends. Raises UnusableFile."""
+    try:
+        _check_kind(path.stat())  # before it is opened: opening alone moves some devices
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = os.fdopen(descriptor, "rb", buffer_bytes)
+        _check_kind(os.fstat(descriptor))
+    except (OSError, ValueError) as error:
+        raise UnusableFile(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return file
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """All bytes of a regular file. Raises UnusableFile, also for one with more than most_bytes."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            raise UnusableFile(f"has {size:,} bytes, more than the {most_bytes:,} that are read of one")
+        try:
+            data = file.read(most_bytes + 1)
+        except OSError as error:
+            raise UnusableFile(f"cannot be read ({error.strerror})") from error
+    if len(data) > most_bytes:
+        raise UnusableFile(f"has more than the {most_bytes:,} bytes that are read of one")
+    return data
+
+
+def _check_kind(state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise UnusableFile(next(words for is_kind, words in _KINDS if is_kind(state.st_mode)))
+
+
+def parse_json(data: bytes) -> Any:
+    """A JSON text in UTF-8. Raises UnusableFile."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise UnusableFile("is not readable JSON: it is nested too deeply") from error
+    except ValueError as error:
+        raise UnusableFile(f"is not readable JSON: {error}") from error
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """A TOML text in UTF-8, with or without a byte order mark, in time in proportion to its length. Raises UnusableFile."""
+    if len(data) > LARGEST_TOML_BYTES:
+        raise UnusableFile(
+            f"has {len(data):,} bytes, more than the {LARGEST_TOML_BYTES:,} that are read of a TOML file"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+        if long_key := _LONG_KEY.search(text):
+            line = text.count("\n", 0, long_key.start()) + 1
+            raise UnusableFile(f"is not a readable TOML file: line {line} has a key of {MOST_KEY_PARTS} parts or more")
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UnusableFile("is not a readable TOML file: it is nested too deeply") from error
+    except ValueError as error:  # also a number with more digits than Python converts
+        raise UnusableFile(f"is not a readable TOML file: {error}") from error
