@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from vlures.answers import Outputs
 
 LOOK_EVERY_S = 0.5
-"""A loop that waits for nothing else hears of an interruption only when it turns: a signal alone does not wake it."""
+"""Whoever waits hears of an interruption only when it looks up: a signal alone wakes no loop, and no thread that is blocked
+where the system gave the signal to another one."""
 
 Config = RunConfig | str | os.PathLike[str]
 
@@ -141,7 +142,7 @@ def _wait_in(loop: asyncio.AbstractEventLoop | None) -> Callable[[Future[None]],
     Raises UsageError for a loop that cannot go on while it is waited in.
     """
     if loop is None:
-        return lambda ended: wait([ended])
+        return _wait_for
     import nest_asyncio2  # type: ignore[import-untyped]
 
     task = asyncio.current_task(loop)
@@ -153,6 +154,11 @@ def _wait_in(loop: asyncio.AbstractEventLoop | None) -> Callable[[Future[None]],
             f"vlures.run cannot wait inside a running loop of the kind {kind}; write `await vlures.run_async(…)` instead."
         ) from error
     return lambda ended: loop.run_until_complete(_end_or_cancel(ended, task))
+
+
+def _wait_for(ended: Future[None]) -> None:
+    while not ended.done():
+        wait([ended], timeout=LOOK_EVERY_S)
 
 
 async def _end_or_cancel(ended: Future[None], task: asyncio.Task[Any] | None) -> None:
