@@ -46,8 +46,8 @@ generativeai-if-there:
 PLANTED ?= all
 DISK_FAULTS ?= 480
 KILLS ?= 300
-LONG := tests/e2e/test_campaign.py tests/e2e/test_disk_faults.py tests/e2e/test_reliability.py tests/test_protocol_model.py \
-	tests/test_planted_faults.py
+LONG := tests/e2e/test_campaign.py tests/e2e/test_disk_faults.py tests/e2e/test_reliability.py tests/protocol_model/test_protocol.py \
+	tests/protocol_model/test_planted_faults.py
 
 contract: export VLURES_MODEL_EXAMPLES = 2000
 contract: export VLURES_PLANTED = $(PLANTED)
@@ -57,7 +57,7 @@ contract: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 3 --dist worksteal -o addopts=-q --durations=15 $(LONG)
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python tests/benchmarks/run_all.py
+	$(BIN)/python tests/speed/run_all.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

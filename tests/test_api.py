@@ -22,9 +22,9 @@ from PIL import Image
 
 import vlures
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
-from vlures.lock import hold_folder
 from vlures.records import Cell, Response, Setting, Usage, request_key
-from vlures.store import CheckpointStore
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.lock import hold_folder
 
 OPTIONS: dict[str, Any] = {"backend": "gemini", "model": "gemini-3.8-flash", "dataset": "data"}
 FOLDER = "outputs/gemini-3.8-flash"

@@ -21,7 +21,7 @@ from vlures.records import (
     find_language,
     request_key,
 )
-from vlures.store import parse_key
+from vlures.store.checkpoints import parse_key
 
 IMAGE = Image(Path("a/image1.jpg"), "image/jpeg", 10, 4, 3, "ab" * 32)
 PROMPT = Prompt("Be careful.", ("What is it? ", "An article.", " End."))

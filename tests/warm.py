@@ -26,8 +26,15 @@ from tests.conftest import Command
 from tests.disk_faults import FailingDisk
 
 LOADED = (
-    *("tests.warm", "tests.warm_documents", "vlures.cli", "vlures.session", "vlures.progress", "vlures.status"),
-    *("vlures.cancel", "vlures.sandbox", "vlures.sandbox.__main__"),
+    *(
+        "tests.warm",
+        "tests.warm_documents",
+        "vlures.cli",
+        "vlures.runs.session",
+        "vlures.runs.progress",
+        "vlures.runs.status",
+    ),
+    *("vlures.runs.cancel", "vlures.sandbox", "vlures.sandbox.__main__"),
     *("vlures.backends.openai", "openai.resources.batches", "openai.resources.files", "openai.resources.chat"),
     *("openai.resources.responses", "openai.pagination", "vlures.backends.gemini.batch", "google.auth.aio.credentials"),
     *("genai_prices.data", "tiktoken.model", "tiktoken_ext.openai_public", "aiohttp", "httpcore2", "h11", "truststore"),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vlures.api import load, run, run_async
-    from vlures.config import RunConfig
+    from vlures.config.run_config import RunConfig
     from vlures.errors import Incomplete, UsageError, VluresError
-    from vlures.session import Outcome
-    from vlures.side_by_side import show
+    from vlures.results.show import show
+    from vlures.runs.session import Outcome
 
 __version__ = "0.1.0"
 
@@ -33,9 +33,9 @@ _HOMES = {
     "run": "api",
     "run_async": "api",
     "load": "api",
-    "show": "side_by_side",
-    "RunConfig": "config",
-    "Outcome": "session",
+    "show": "results.show",
+    "RunConfig": "config.run_config",
+    "Outcome": "runs.session",
     "VluresError": "errors",
     "UsageError": "errors",
     "Incomplete": "errors",

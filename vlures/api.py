@@ -16,16 +16,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlures.config import RunConfig, check_key, load_config
+from vlures.config.run_config import RunConfig, check_key, load_config
 from vlures.errors import UsageError, VluresError
-from vlures.loop import RunningTimeLoop
-from vlures.session import Outcome, carry_out
-from vlures.stopper import Stopper
+from vlures.runs.event_loop import RunningTimeLoop
+from vlures.runs.interrupt import Stopper
+from vlures.runs.session import Outcome, carry_out
 
 if TYPE_CHECKING:
     import pandas
 
-    from vlures.answers import Outputs
+    from vlures.results.load import Outputs
 
 LOOK_EVERY_S = 0.5
 """Whoever waits hears of an interruption only when it looks up: a signal alone wakes no loop, and no thread that is blocked
@@ -211,7 +211,7 @@ def load(output: Outputs) -> pandas.DataFrame:
         raise VluresError(
             "vlures.load needs the package pandas; get it with `pip install 'vlures[pandas]'`, or write a table with `vlures export`."
         ) from error
-    from vlures.answers import COLUMNS, find_runs, read_answers
+    from vlures.results.load import COLUMNS, find_runs, read_answers
 
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for answer in read_answers(find_runs(output), _say):
@@ -226,7 +226,7 @@ def load(output: Outputs) -> pandas.DataFrame:
 
 
 def _say(sentence: str) -> None:
-    from vlures.progress import find_screen, find_stream
-    from vlures.screen import as_line
+    from vlures.runs.progress import find_screen, find_stream
+    from vlures.safety.control_characters import as_line
 
     print(as_line(sentence), file=find_stream(find_screen()), flush=True)

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from pathlib import Path
 
 from vlures.errors import VluresError
-from vlures.image_headers import UnusableImage, plain_header
-from vlures.reading import UnusableFile, read_file
+from vlures.files.image_header import UnusableImage, plain_header
+from vlures.files.reading import UnusableFile, read_file
 from vlures.records import Image
 
 __all__ = [

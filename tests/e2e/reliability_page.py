@@ -67,7 +67,7 @@ middle of a line the system itself ends the process, at the byte at which its fi
 `make contract` also lets the disk fail at any of its calls under runs of both providers in both modes (`tests/e2e/test_disk_faults.py`: 480
 faults), kills runs with random options and faults at random moments (`tests/e2e/test_campaign.py`: 300 kills, and as many other signals as
 come with them), and tries 2,000 sequences of a model of the protocol, which is shown to find faults that are planted in the code
-(`tests/test_planted_faults.py`). It prints their seeds and counts.
+(`tests/protocol_model/test_planted_faults.py`). It prints their seeds and counts.
 
 To measure again and compare with this page:
 
@@ -81,7 +81,7 @@ A row that differs fails. `VLURES_WRITE_DOCS=1` in the environment writes the pa
 
 The real providers: the sandbox does what their documents and users report, and they may do otherwise. It charges nothing for a line that is
 missing from the results; a provider that did would be paid twice for it, since it can only be asked for again. A power cut: a killed process
-leaves its writes to the system, a machine without power does not; `tests/test_protocol_model.py` tries that on a model of the disk.
+leaves its writes to the system, a machine without power does not; `tests/protocol_model/test_protocol.py` tries that on a model of the disk.
 Two faults at once: the same model mixes them.
 """
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Command, Sandbox, make_dataset
 from tests.warm import WarmCommand
-from vlures.descriptors import RESERVE, fit, is_shortage
+from vlures.backends.open_files import RESERVE, fit, is_shortage
 from vlures.errors import Retry
 
 pytestmark = pytest.mark.warm

@@ -95,7 +95,7 @@ def test_a_screen_obeys_no_file_and_no_argument(vlures: Command) -> None:
     text = vlures.folder / "data/text1.txt"
     text.write_text("یہ نیم‌فاصلہ \x1b]0;title\x07\n second line \u202eabc", encoding="utf-8")
     (vlures.folder / "packs").mkdir()
-    pack = Path("vlures/prompts/English.toml").read_text(encoding="utf-8")
+    pack = Path("vlures/benchmarks/vlures/prompts/English.toml").read_text(encoding="utf-8")
     changed = pack.replace("regions", "regions\\u202e\\u009b2J", 1)
     (vlures.folder / "packs/English.toml").write_text(changed, encoding="utf-8")
     for command in (

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Command, Sandbox, wait_until
-from vlures.config import Mode, RunConfig
-from vlures.costs import find_prices
+from vlures.config.run_config import Mode, RunConfig
+from vlures.pricing.costs import find_prices
 
 pytestmark = pytest.mark.warm
 

@@ -148,7 +148,7 @@ def start(verdicts: Verdicts) -> Iterator[Callable[..., Llmock]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> Llmock:
-        command = [sys.executable, "-m", "tests.llmock_server", *options]
+        command = [sys.executable, "-m", "tests.e2e.llmock_server", *options]
         started.append(
             subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         )

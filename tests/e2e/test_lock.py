@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Command, Sandbox, wait_until
 from vlures.errors import VluresError
-from vlures.lock import hold_folder
+from vlures.store.lock import hold_folder
 
 pytestmark = pytest.mark.warm
 MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.8-flash"}

@@ -14,19 +14,20 @@ from tests.protocol_model.clock import StepLoop
 from tests.protocol_model.disk import Disk
 from tests.protocol_model.live import LiveClient
 from tests.protocol_model.provider import MODEL, NAME, Client, Provider
-from vlures.asking import Tally, run, send_canary
-from vlures.backends.batch import BatchDriver
-from vlures.backends.batch_client import BatchPolicy
-from vlures.backends.live import LiveDriver, LivePolicy
-from vlures.backends.patience import Patience
-from vlures.benchmark import Benchmark
-from vlures.budget import Spending
-from vlures.cancel import cancel
-from vlures.config import RunConfig, load_config
-from vlures.costs import find_prices
+from vlures.backends.batch.client import BatchPolicy
+from vlures.backends.batch.driver import BatchDriver
+from vlures.backends.live.driver import LiveDriver, LivePolicy
+from vlures.backends.retry import Patience
+from vlures.benchmarks.vlures.benchmark import Benchmark
+from vlures.benchmarks.vlures.prompts import CellPrompt
+from vlures.config.run_config import RunConfig, load_config
 from vlures.errors import Incomplete, VluresError
-from vlures.keeping import Keeper
-from vlures.plan import (
+from vlures.pricing.costs import find_prices
+from vlures.pricing.spending import Spending
+from vlures.records import Dataset, Image, Response, Sample, Setting, request_key
+from vlures.runs.cancel import cancel
+from vlures.runs.execute import Tally, run, send_canary
+from vlures.runs.plan import (
     check_plan,
     count_due,
     end_redo,
@@ -36,10 +37,9 @@ from vlures.plan import (
     needs_canary,
     prepare_spending,
 )
-from vlures.prompts import CellPrompt
-from vlures.records import Dataset, Image, Response, Sample, Setting, request_key
-from vlures.rescue import take_rescued
-from vlures.store import CheckpointStore, parse_key
+from vlures.runs.response_keeper import Keeper
+from vlures.store.checkpoints import CheckpointStore, parse_key
+from vlures.store.rescue import take_rescued
 
 SETTING = Setting()
 DOUBT_PATIENCE_S = 10.0

@@ -68,7 +68,7 @@ def _replace_imports(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: 
             monkeypatch.setattr(other, name, found)
 
 
-BATCHES = "vlures.backends"
+BATCHES = "vlures.backends.batch"
 CANARY_LATER = Focus({"canary": False}, {"canary": True}, Fate(lasts_s=90.0))
 REDONE = Focus(later={"redo": True}, usual=Fate(lines=("truncated", "ok")))
 LIVE_TAIL = Focus({"finish": "100%"}, usual=Fate(lines=("transient", "missing")))
@@ -80,105 +80,105 @@ CAP = "are the limit"
 PLANTED: tuple[PlantedFault, ...] = (
     PlantedFault(
         "the provider's counts are not looked at: what is missing in a file is sent again",
-        f"{BATCHES}.batch_results:why_incomplete",
+        f"{BATCHES}.results:why_incomplete",
         "if told >= asked:",
         "if True:",
         f"{TWICE}|is lost",
     ),
     PlantedFault(
         "a creation whose reply was lost is tried again at once",
-        f"{BATCHES}.batch_creation:Creator.create",
+        f"{BATCHES}.creation:Creator.create",
         "found = await self.look_for(job.tag)",
         "found = ()",
         f"{TWICE}|is lost",
     ),
     PlantedFault(
         "a creation in doubt is looked for but once",
-        f"{BATCHES}.batch_creation:Creator.look_for",
+        f"{BATCHES}.creation:Creator.look_for",
         "if found or left <= 0:",
         "if True:",
         f"{TWICE}|is lost",
     ),
     PlantedFault(
         "the list of another account is believed that there is no batch",
-        f"{BATCHES}.batch:_Drive._adopt_doubtful",
+        f"{BATCHES}.driver:_Drive._adopt_doubtful",
         "can_know = job.account == self._client.account",
         "can_know = True",
         f"{TWICE}|is lost",
     ),
     PlantedFault(
         "that a creation is tried is not journaled before",
-        f"{BATCHES}.batch_creation:Creator.create",
+        f"{BATCHES}.creation:Creator.create",
         'self._journal.update_job(job.tag, "creating", doubted=job.doubted)',
         "pass",
         f"{TWICE}|is lost|is in no journal",
     ),
     PlantedFault(
         "a batch that is not known is given up unasked",
-        f"{BATCHES}.batch:_Drive._lose",
+        f"{BATCHES}.driver:_Drive._lose",
         "if self._policy.forget_lost:",
         "if True:",
         f"{TWICE}|is lost",
     ),
     PlantedFault(
         "of two batches of one tag one is adopted",
-        f"{BATCHES}.batch:_Drive._adopt_twins",
+        f"{BATCHES}.driver:_Drive._adopt_twins",
         "for twin, batch_id in twins:",
         "for twin, batch_id in ():",
         ".",
     ),
     PlantedFault(
         "answers that come in the batch itself are not read",
-        f"{BATCHES}.batch_collection:Collector._look",
+        f"{BATCHES}.collection:Collector._look",
         "if state.inline_lines:\n",
         "if False:\n",
         ".",
     ),
     PlantedFault(
         "requests that are left are dropped",
-        f"{BATCHES}.batch:_Drive._take_failure",
+        f"{BATCHES}.driver:_Drive._take_failure",
         "self._leftovers.again.append(job.requests[key])",
         "pass",
         "it forgot",
     ),
     PlantedFault(
         "a job is called collected before its answers are on the disk",
-        "vlures.store:CheckpointStore.update_job",
+        "vlures.store.checkpoints:CheckpointStore.update_job",
         "self.sync_all()",
         "pass",
         "is lost if the power is cut",
     ),
     PlantedFault(
         "an answer to a question that has changed is asked anew unasked",
-        f"{BATCHES}.batch_claims:Claims._still_asks",
+        f"{BATCHES}.claims:Claims._still_asks",
         "return self._ask_changed_again and answered != request.digest",
         "return answered != request.digest",
         TWICE,
     ),
     PlantedFault(
         "half a line at a file's end stays",
-        "vlures.store:CheckpointStore._mend_tail",
+        "vlures.store.checkpoints:CheckpointStore._mend_tail",
         "if not torn:",
         "if True:",
         ".",
     ),
     PlantedFault(
         "what is left to be asked live is dropped",
-        "vlures.asking:_Intake._take_one",
+        "vlures.runs.execute:_Intake._take_one",
         "self.left.add(response.key)",
         "pass",
         "it forgot|neither answer nor failure",
     ),
     PlantedFault(
         "the canary's answer is not stored",
-        "vlures.asking:send_canary",
+        "vlures.runs.execute:send_canary",
         "stored=keeper.take(response)",
         "stored=False",
         f"live answer|{TWICE}",
     ),
     PlantedFault(
         "the canary is sent although batches are under way",
-        "vlures.plan:needs_canary",
+        "vlures.runs.plan:needs_canary",
         " and not store.open_jobs()",
         "",
         f"live answer|{TWICE}",
@@ -186,7 +186,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a redo is never over",
-        "vlures.plan:end_redo",
+        "vlures.runs.plan:end_redo",
         "(store.folder / REDO_FILE).unlink(missing_ok=True)",
         "pass",
         "a redo is not over",
@@ -194,7 +194,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a redo that was interrupted begins anew",
-        "vlures.plan:mark_asked_again",
+        "vlures.runs.plan:mark_asked_again",
         "if not store.read_json(REDO_FILE):",
         "if True:",
         TWICE,
@@ -202,7 +202,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a live answer that the disk does not take is dropped",
-        "vlures.keeping:Keeper.take",
+        "vlures.runs.response_keeper:Keeper.take",
         "self._rescue_line(encode_line(response))\n            self._held.append(response)\n            self._note(fault)",
         "self._note(fault)",
         "live answer",
@@ -210,7 +210,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "the reservation of a live call is not written",
-        "vlures.budget:Spending.reserve",
+        "vlures.pricing.spending:Spending.reserve",
         "elif not self._file.write(Event(reserve={request.key: nano})):",
         "elif False:",
         CAP,
@@ -218,14 +218,14 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "the reservations of a batch are not written",
-        "vlures.budget:Spending.begin_job",
+        "vlures.pricing.spending:Spending.begin_job",
         "if not self._file.write(Event(reserve=amounts, job=job.tag, time=now())):",
         "if False:",
         CAP,
     ),
     PlantedFault(
         "an answer that tells no usage costs nothing",
-        "vlures.budget:Spending._charge",
+        "vlures.pricing.spending:Spending._charge",
         "return self._dearest if reservation is None else reservation",
         "return 0",
         CAP,
@@ -233,7 +233,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "what was in flight at a kill costs nothing",
-        "vlures.budget:Spending._write_off",
+        "vlures.pricing.spending:Spending._write_off",
         "nano=0 if stored else nano",
         "nano=0",
         CAP,
@@ -241,7 +241,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a live reply that was lost costs nothing",
-        "vlures.budget:Spending.lose",
+        "vlures.pricing.spending:Spending.lose",
         "nano = reservation if failure.reached and may_cost(failure.code) else 0",
         "nano = 0",
         CAP,
@@ -249,7 +249,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "live calls are reserved at the price of batches",
-        "vlures.budget:Spending._highest",
+        "vlures.pricing.spending:Spending._highest",
         "price = self._prices.of(mode)",
         'price = self._prices.of("batch")',
         CAP,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tests.protocol_model.clock import Clock
 from vlures.backends import Journal
-from vlures.backends.batch_client import NEVER_BEGUN, BatchState, JobProblem, Lifetimes
-from vlures.backends.shards import Line, ShardFile
+from vlures.backends.batch.client import NEVER_BEGUN, BatchState, JobProblem, Lifetimes
+from vlures.backends.batch.shards import Line, ShardFile
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Request, Response, Usage
 

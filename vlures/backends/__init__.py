@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
-from vlures.config import RunConfig
+from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError, VluresError
 from vlures.records import Deferred, Job, JobState, Request, Response, Sighting
-from vlures.redaction import find_secrets, make_blot
+from vlures.safety.redaction import find_secrets, make_blot
 
 BACKENDS: dict[tuple[str, str], str] = {
     ("openai", "batch"): "vlures.backends.openai:connect_batch",

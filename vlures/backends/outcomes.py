@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from vlures.backends.endings import Ending
+from vlures.backends.lenient_json import as_object, as_text
 from vlures.backends.thinking import join_thoughts, split_text
-from vlures.backends.wire import as_object, as_text
 from vlures.errors import Retry
 from vlures.records import Failure, Note, Response
 

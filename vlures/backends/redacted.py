@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlures.errors import VluresError
 from vlures.records import Deferred, Failure, Job, JobState, Request, Response, Sighting
-from vlures.redaction import Blot, blot_all
+from vlures.safety.redaction import Blot, blot_all
 
 if TYPE_CHECKING:
     from vlures.backends import BatchBackend, Journal, Observer

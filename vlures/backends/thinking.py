@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlures.backends.wire import as_objects, as_speech, as_text
+from vlures.backends.lenient_json import as_objects, as_speech, as_text
 
 _NAME = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|reasoning_content|scratchpad|inner_monologue)"
 _OPENING = re.compile(

@@ -32,9 +32,9 @@ from vlures.cli.run import run
 from vlures.cli.sandbox import sandbox
 from vlures.cli.status import status
 from vlures.cli.streams import enduring, silence
-from vlures.config import read_environment
+from vlures.config.run_config import read_environment
 from vlures.errors import Incomplete, UsageError, VluresError
-from vlures.redaction import BlottedStream, find_secrets, make_blot
+from vlures.safety.redaction import BlottedStream, find_secrets, make_blot
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -12,11 +12,11 @@ from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand
 from vlures.cli.stopper import run_heeding_signals
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
-from vlures.config import RunConfig, read_environment
+from vlures.config.run_config import RunConfig, read_environment
 from vlures.errors import LockLost, NotWritable, VluresError
 
 if TYPE_CHECKING:
-    from vlures.store import CheckpointStore
+    from vlures.store.checkpoints import CheckpointStore
 
 ADVICE = "end that first (Ctrl-C leaves its batches alive), then cancel them"
 
@@ -34,9 +34,9 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
     Example:
       vlures cancel outputs/gpt-6-luna
     """
-    from vlures.lock import hold_folder
     from vlures.records import SETTINGS
-    from vlures.store import CheckpointStore
+    from vlures.store.checkpoints import CheckpointStore
+    from vlures.store.lock import hold_folder
 
     folder = folder or only_run(config)
     settings = [setting for setting in SETTINGS if (folder / f"checkpoints_{setting.label}").is_dir()]
@@ -56,14 +56,14 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     from dataclasses import replace
 
     from vlures.backends import Setup, connect_batch
-    from vlures.budget import Spending
-    from vlures.cancel import cancel as cancel_jobs
-    from vlures.cancel import config_of_run
-    from vlures.costs import find_prices
-    from vlures.progress import Progress
-    from vlures.results import write_results
+    from vlures.pricing.costs import find_prices
+    from vlures.pricing.spending import Spending
+    from vlures.results.files import write_results
+    from vlures.runs.cancel import cancel as cancel_jobs
+    from vlures.runs.cancel import config_of_run
+    from vlures.runs.interrupt import Stopper
+    from vlures.runs.progress import Progress
     from vlures.sandbox.child import running_sandbox
-    from vlures.stopper import Stopper
 
     jobs = store.open_jobs()
     if not jobs:

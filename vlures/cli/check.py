@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options, tell
-from vlures.config import RunConfig
-from vlures.screen import as_line
+from vlures.config.run_config import RunConfig
+from vlures.safety.control_characters import as_line
 
 if TYPE_CHECKING:
     from vlures.records import Dataset, Problem
@@ -26,7 +26,7 @@ def check(config: RunConfig) -> int:
     """
     from tabulate import tabulate
 
-    from vlures.benchmark import load_datasets, load_prompts
+    from vlures.benchmarks.vlures.benchmark import load_datasets, load_prompts
 
     load_prompts(config)
     datasets: dict[int, tuple[list[str], Dataset]] = {}

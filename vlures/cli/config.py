@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from vlures.cli.options import GroupedCommand, config_options, tell
-from vlures.config import FIELDS, RunConfig, find_origins, read_environment
-from vlures.screen import as_toml
+from vlures.config.run_config import FIELDS, RunConfig, find_origins, read_environment
+from vlures.safety.control_characters import as_toml
 
 
 @click.group()
@@ -33,7 +33,7 @@ def show(config: RunConfig, form: str) -> int:
       vlures config show -c configs/openai.toml --limit 10
       vlures config show --languages En,Sw --format toml > configs/mine.toml
     """
-    from vlures.provenance import tabulate_config, write_toml
+    from vlures.cli.config_report import tabulate_config, write_toml
 
     given = click.get_current_context().params
     flags = {name: value for name, value in given.items() if name in FIELDS and value not in (None, ())}

@@ -10,7 +10,7 @@ import click
 
 from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say, tell
 from vlures.cli.suggestions import suggest_runs
-from vlures.config import load_config
+from vlures.config.run_config import load_config
 
 
 @click.command()
@@ -56,7 +56,7 @@ def export(
     Example:
       vlures export outputs/gpt-6-luna --format parquet --with-images
     """
-    from vlures.export import check_format, choose_format, export_run
+    from vlures.results.export import check_format, choose_format, export_run
 
     to_stdout = str(out) == "-"
     form = choose_format(wanted_format, out)

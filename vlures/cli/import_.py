@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vlures.cli.options import EXIT_INCOMPLETE, config_file_option, config_option, debug_option, say, tell
-from vlures.config import load_config
+from vlures.config.run_config import load_config
 from vlures.errors import VluresError
 
 
@@ -44,11 +44,11 @@ def import_(
     """
     from contextlib import closing
 
-    from vlures.costs import find_prices
-    from vlures.lock import hold_folder
-    from vlures.originals import holds_originals, take_originals
-    from vlures.results import write_results
-    from vlures.store import CheckpointStore
+    from vlures.legacy.checkpoints import holds_originals, take_originals
+    from vlures.pricing.costs import find_prices
+    from vlures.results.files import write_results
+    from vlures.store.checkpoints import CheckpointStore
+    from vlures.store.lock import hold_folder
 
     config = load_config(config_file, flags)
     output = config.output_folder

@@ -23,7 +23,7 @@ def init(folder: Path) -> int:
     Example:
       vlures init my-study
     """
-    from vlures.starter import lay_out
+    from vlures.scaffold import lay_out
 
     done = lay_out(folder)
     for path in done.kept:

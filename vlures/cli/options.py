@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import click
 
 from vlures.cli.suggestions import SUGGESTIONS, suggest_configs, suggest_from, suggest_list_of
-from vlures.config import FIELDS, GROUPS, Group, RunConfig, find_choices, load_config
+from vlures.config.run_config import FIELDS, GROUPS, Group, RunConfig, find_choices, load_config
 from vlures.errors import UsageError, VluresError
-from vlures.screen import as_line, as_text
+from vlures.safety.control_characters import as_line, as_text
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -145,7 +145,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def only_run(config: RunConfig) -> Path:
     """The configuration's output folder, or the only one there is."""
-    from vlures.status import find_runs
+    from vlures.runs.status import find_runs
 
     folders = find_runs(config)
     if not folders:

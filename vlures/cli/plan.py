@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vlures.cli.options import GroupedCommand, config_options, say, tell
-from vlures.config import RunConfig
+from vlures.config.run_config import RunConfig
 
 
 @click.command(cls=GroupedCommand)
@@ -18,16 +18,16 @@ def plan(config: RunConfig) -> int:
       vlures plan -c configs/openai.toml --tasks 1,8
     """
     from vlures.backends import find_backend
-    from vlures.benchmark import load_benchmark
-    from vlures.config import find_address, find_other_host, read_environment
-    from vlures.costs import find_prices, read_accounts
-    from vlures.forecast import describe_account, describe_costs, describe_plan, tabulate_plan
-    from vlures.originals import foresee_originals
-    from vlures.plan import check_addresses, make_plan
-    from vlures.rehearsal import ADDRESSES
-    from vlures.session import judge_model
-    from vlures.store import CheckpointStore
-    from vlures.text_languages import check_text_languages, describe_crossing
+    from vlures.benchmarks.vlures.benchmark import load_benchmark
+    from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing
+    from vlures.config.run_config import find_address, find_other_host, read_environment
+    from vlures.legacy.checkpoints import foresee_originals
+    from vlures.pricing.costs import find_prices, read_accounts
+    from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
+    from vlures.runs.plan import check_addresses, make_plan
+    from vlures.runs.sandbox_guard import ADDRESSES
+    from vlures.runs.session import judge_model
+    from vlures.store.checkpoints import CheckpointStore
 
     find_backend(config)
     judge_model(config, say)

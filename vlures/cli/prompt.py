@@ -6,10 +6,10 @@ import click
 
 from vlures.cli.options import GroupedCommand, config_options, tell
 from vlures.cli.suggestions import suggest_from
-from vlures.config import RunConfig
+from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
 from vlures.records import LANGUAGES
-from vlures.screen import as_line
+from vlures.safety.control_characters import as_line
 
 
 @click.command(cls=GroupedCommand, groups=("Who answers", "What is asked", "Model"))
@@ -26,8 +26,8 @@ def prompt(config: RunConfig, one_language: str | None, one_task: int | None, on
     Example:
       vlures prompt --language Sw --task 7 --sample 3
     """
-    from vlures.benchmark import load_benchmark
-    from vlures.config import narrow
+    from vlures.benchmarks.vlures.benchmark import load_benchmark
+    from vlures.config.run_config import narrow
 
     config = narrow(config, one_language, one_task, one_sample)
     benchmark = load_benchmark(config)

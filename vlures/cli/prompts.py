@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from vlures.cli.options import EXIT_CANNOT, debug_option, say, tell
-from vlures.screen import as_line, as_text
+from vlures.safety.control_characters import as_line, as_text
 
 if TYPE_CHECKING:
-    from vlures.prompts.importing import Imported
+    from vlures.legacy.prompts.importing import Imported
 
 SETTING_LABELS = ("0shot_norationales", "0shot_rationales", "1shot_norationales", "1shot_rationales")
 _COLOURS = {"-": "red", "+": "green"}
@@ -46,8 +46,8 @@ def import_(script: Path, out: Path, setting: str | None, fill: bool, force: boo
     Example:
       vlures prompts import run_openai_batch.py --out configs/prompts/mine
     """
-    from vlures.prompts.importing import import_script
-    from vlures.prompts.writing import write_packs
+    from vlures.legacy.prompts.importing import import_script
+    from vlures.legacy.prompts.writing import write_packs
     from vlures.records import SETTINGS
 
     asked = next((one for one in SETTINGS if one.label == setting), None)
@@ -108,7 +108,7 @@ def check(folder: str) -> int:
     """
     from tabulate import tabulate
 
-    from vlures.prompts.comparing import look_at_packs, name_strangers
+    from vlures.benchmarks.vlures.prompts.comparing import look_at_packs, name_strangers
 
     looked = look_at_packs(folder)
     rows = []
@@ -143,7 +143,7 @@ def diff(before: str, after: str) -> int:
     Example:
       vlures prompts diff own configs/prompts/mine
     """
-    from vlures.prompts.comparing import compare_packs
+    from vlures.benchmarks.vlures.prompts.comparing import compare_packs
 
     count = 0
     for difference in compare_packs(before, after):

@@ -9,10 +9,10 @@ import click
 from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say, tell
 from vlures.cli.stopper import run_heeding_signals
 from vlures.cli.streams import enduring
-from vlures.config import RunConfig
+from vlures.config.run_config import RunConfig
 
 if TYPE_CHECKING:
-    from vlures.session import Outcome
+    from vlures.runs.session import Outcome
 
 
 @click.command(cls=GroupedCommand)
@@ -27,8 +27,8 @@ def run(config: RunConfig) -> int:
     Example:
       vlures run -c configs/openai.toml --languages En,Sw --limit 10
     """
-    from vlures.session import carry_out
-    from vlures.stopper import Stopper
+    from vlures.runs.interrupt import Stopper
+    from vlures.runs.session import carry_out
 
     stopper = Stopper(config)
     with enduring("stdout"):

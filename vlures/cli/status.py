@@ -8,7 +8,7 @@ import click
 
 from vlures.cli.options import GroupedCommand, config_options, say, tell
 from vlures.cli.suggestions import suggest_runs
-from vlures.config import RunConfig
+from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
 
 
@@ -24,7 +24,7 @@ def status(config: RunConfig, folder: Path | None) -> int:
     Example:
       vlures status outputs/gpt-6-luna
     """
-    from vlures.status import find_runs, report
+    from vlures.runs.status import find_runs, report
 
     folders = [folder] if folder else find_runs(config)
     if not folders:

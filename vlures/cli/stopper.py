@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from vlures.stopper import Stopper
+from vlures.runs.interrupt import Stopper
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,7 +17,7 @@ def run_heeding_signals(stopper: Stopper, work: Coroutine[Any, Any, None], say: 
     """Run the work to its end, or until Ctrl-C, a wish to terminate or the end of the terminal stops it."""
     import asyncio
 
-    from vlures.loop import RunningTimeLoop
+    from vlures.runs.event_loop import RunningTimeLoop
 
     async def watch() -> None:
         with _heeding(stopper, asyncio.get_running_loop()):

@@ -9,7 +9,7 @@ Nothing here sends anything: text in, figures out. How it goes together:
     cost_range(totals, price)                                      low, expected, high in USD
     calibration = calibrate(pairs of estimate and usage)           after the first answers
     charge_of(usage, price, reservation)                           billionths of a dollar; None if nothing sound was told
-    Ledger().apply(event)                                          what is reserved and what was charged (vlures/spending.py)
+    Ledger().apply(event)                                          what is reserved and what was charged (vlures/pricing/spending_file.py)
 """
 
 from vlures.pricing.calibration import CALIBRATE_AFTER, Calibration, calibrate, describe_calibration, recalibrate
@@ -23,11 +23,11 @@ from vlures.pricing.estimates import (
     estimate_request,
     highest_cost,
 )
-from vlures.pricing.images import describe_refusal, image_tokens, most_image_tokens
+from vlures.pricing.image_tokens import describe_refusal, image_tokens, most_image_tokens
 from vlures.pricing.ledger import LIVE, NANO, Event, Ledger, cap_to_nano, group_of, to_nano
-from vlures.pricing.outputs import OutputRange, expect_output
+from vlures.pricing.output_tokens import OutputRange, expect_output
 from vlures.pricing.prices import Price, cost, describe_change, find_price, format_usd, require_price
-from vlures.pricing.texts import TextCounter
+from vlures.pricing.text_tokens import TextCounter
 
 __all__ = [
     "CALIBRATE_AFTER",

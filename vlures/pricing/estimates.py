@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from vlures.pricing.images import image_tokens, most_image_tokens
-from vlures.pricing.outputs import expect_output
+from vlures.pricing.image_tokens import image_tokens, most_image_tokens
+from vlures.pricing.output_tokens import expect_output
 from vlures.pricing.prices import LEAST_CACHED_TOKENS, Price
-from vlures.pricing.texts import TextCounter
+from vlures.pricing.text_tokens import TextCounter
 from vlures.records import Request, Setting
 
 

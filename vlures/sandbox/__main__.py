@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from vlures.errors import VluresError
+from vlures.safety.control_characters import as_line
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
-from vlures.screen import as_line
 
 
 def main(argv: list[str] | None = None, name: str = "python -m vlures.sandbox") -> int:

@@ -18,7 +18,7 @@ from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
 from vlures.sandbox.openai_errors import OpenAIError, line_error
 from vlures.sandbox.openai_pictures import PictureSource
 from vlures.sandbox.prompt_cache import PromptCache
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 EXPIRED = "This request could not be executed before the completion window expired."
 

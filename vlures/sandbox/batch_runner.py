@@ -16,7 +16,7 @@ from vlures.sandbox.batch_execution import estimate_tokens, execute_batch
 from vlures.sandbox.batch_validation import validate_lines
 from vlures.sandbox.batches import FINALIZING_SHARE, VALIDATING_SHARE, Batch, BatchErrorLine
 from vlures.sandbox.gemini_execution import execute_gemini
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 LONGEST_CANCELLING_S = 0.5
 EXECUTE = {"openai": execute_batch, "gemini": execute_gemini}

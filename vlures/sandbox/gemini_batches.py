@@ -25,7 +25,7 @@ from vlures.sandbox.gemini_lines import check_lines
 from vlures.sandbox.gemini_operation import operation
 from vlures.sandbox.gemini_uploads import short_id
 from vlures.sandbox.replies import Call, Reply, json_reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 MOST_UNFINISHED = 100
 """Batches of a project that may be under way: https://ai.google.dev/gemini-api/docs/rate-limits"""

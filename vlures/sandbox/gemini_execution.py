@@ -15,7 +15,7 @@ from vlures.sandbox.gemini_errors import CANCELLED_CODE, INTERNAL_CODE, GeminiEr
 from vlures.sandbox.gemini_generate import read_generate
 from vlures.sandbox.ledger import Entry, charge
 from vlures.sandbox.prompt_cache import PromptCache
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 RESULT_LIFE_S = 42 * 24 * 3600
 NOTHING = Results(0, 0, Usage(), None, None)

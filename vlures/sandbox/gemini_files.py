@@ -12,7 +12,7 @@ from vlures.sandbox.gemini_errors import GeminiError, bad_request, file_gone
 from vlures.sandbox.gemini_fields import pick, timestamp
 from vlures.sandbox.gemini_uploads import Session, short_id
 from vlures.sandbox.replies import Call, Reply, json_reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 LARGEST_FILE_BYTES = 2 << 30
 LIFE_S = 48 * 3600

@@ -13,7 +13,7 @@ from vlures.sandbox.files import StoredFile
 from vlures.sandbox.gemini_errors import GeminiError, bad_request
 from vlures.sandbox.gemini_fields import unknown_fields
 from vlures.sandbox.gemini_generate import read_generate
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 MOST_COMPLAINTS = 20
 

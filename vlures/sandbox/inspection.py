@@ -7,7 +7,7 @@ import msgspec
 from vlures.errors import UsageError
 from vlures.sandbox.faults import parse_fault
 from vlures.sandbox.replies import Call, FilePart, Reply, json_reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 
 def show_ledger(world: World) -> Reply:

@@ -11,7 +11,7 @@ from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
 from vlures.sandbox.openai_request import Answered
 from vlures.sandbox.plain_chat import answer_plain
 from vlures.sandbox.replies import Call, Reply, json_reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 
 def answer_chat(world: World, call: Call) -> Reply:

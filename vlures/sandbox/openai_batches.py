@@ -18,7 +18,7 @@ from vlures.sandbox.openai_errors import (
 )
 from vlures.sandbox.openai_files import check_life, page
 from vlures.sandbox.replies import Call, Reply, json_reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 ENDPOINTS = (
     "/v1/responses",

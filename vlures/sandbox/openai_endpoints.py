@@ -16,7 +16,7 @@ from vlures.sandbox.openai_response_object import response_document
 from vlures.sandbox.openai_responses import read_responses
 from vlures.sandbox.prompt_cache import PromptCache
 from vlures.sandbox.specs import Document
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 
 @dataclass(frozen=True)

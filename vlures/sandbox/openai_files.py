@@ -14,7 +14,7 @@ from vlures.sandbox.openai_errors import (
 )
 from vlures.sandbox.openai_pictures import check_picture
 from vlures.sandbox.replies import Call, Reply, json_reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 LARGEST_BATCH_FILE_BYTES = 200_000_000
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vlures.sandbox.fault_book import FaultBook
+from vlures.sandbox.active_faults import FaultBook
 from vlures.sandbox.files import FileStore, StoredFile
 from vlures.sandbox.image_tokens import MOST_PATCHES, openai_image_tokens, patches
 from vlures.sandbox.openai_errors import OpenAIError, invalid_value, missing_parameter

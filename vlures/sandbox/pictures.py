@@ -13,7 +13,7 @@ from typing import Literal
 
 from PIL import Image
 
-from vlures.image_headers import UnusableImage, plain_header
+from vlures.files.image_header import UnusableImage, plain_header
 
 Flaw = Literal["", "base64", "format", "broken", "animated"]
 

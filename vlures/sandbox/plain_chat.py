@@ -13,7 +13,7 @@ from vlures.sandbox.openai_errors import OpenAIError
 from vlures.sandbox.openai_pictures import PictureSource, estimate_picture_tokens
 from vlures.sandbox.openai_request import Answered, OpenAIRequest, check_model, refuse_stream
 from vlures.sandbox.replies import Call, ProviderError
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 REASONING_TOKENS = 64
 KINDS = {400: "BadRequestError", 404: "NotFoundError"}

@@ -9,7 +9,7 @@ from vlures.sandbox import gemini_batches, gemini_files, inspection, live, opena
 from vlures.sandbox.batch_runner import BatchRunner
 from vlures.sandbox.faults import LIVE_PLACES
 from vlures.sandbox.replies import Call, Reply
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 Provider = Literal["openai", "gemini", "plain", "sandbox"]
 Serve = Callable[[World, BatchRunner, Call], Reply | Awaitable[Reply]]

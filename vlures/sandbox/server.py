@@ -24,7 +24,7 @@ from vlures.sandbox.rate_limits import Allowance
 from vlures.sandbox.replies import Call, FilePart, ProviderError, Reply, json_reply
 from vlures.sandbox.routes import Route, find_route, provider_of
 from vlures.sandbox.settings import SandboxSettings
-from vlures.sandbox.world import World
+from vlures.sandbox.state import World
 
 LARGEST_BODY_BYTES = 512_000_000
 CHUNK_BYTES = 1 << 18

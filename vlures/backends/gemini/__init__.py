@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from vlures.backends import Backend, Setup
-from vlures.backends.accounts import describe_account
-from vlures.backends.batch import BatchDriver
-from vlures.backends.batch_client import BatchPolicy
+from vlures.backends.batch.accounts import describe_account
+from vlures.backends.batch.client import BatchPolicy
+from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import GeminiLive
-from vlures.backends.live import LiveClient, LiveDriver, LivePolicy
-from vlures.backends.patience import Patience
-from vlures.config import find_address, find_key
+from vlures.backends.live.driver import LiveClient, LiveDriver, LivePolicy
+from vlures.backends.retry import Patience
+from vlures.config.run_config import find_address, find_key
 from vlures.errors import VluresError
 
 

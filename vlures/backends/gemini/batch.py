@@ -20,7 +20,8 @@ from google.genai import types
 from google.genai.errors import APIError, ClientError
 
 from vlures.backends import MOST_CONNECTIONS
-from vlures.backends.batch_client import BatchState, Lifetimes
+from vlures.backends.batch.client import BatchState, Lifetimes
+from vlures.backends.batch.shards import Line, ShardFile
 from vlures.backends.clients import Bounded, BoundedAsync
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content, split_content
@@ -28,6 +29,7 @@ from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import ADDRESS, VERSION
 from vlures.backends.gemini.results import read_batch, read_result_line
 from vlures.backends.gemini.versions import split_version
+from vlures.backends.lenient_json import as_text
 from vlures.backends.replies import (
     LONGEST_CALL_S,
     LONGEST_CREATION_S,
@@ -37,9 +39,7 @@ from vlures.backends.replies import (
     while_moving,
     within,
 )
-from vlures.backends.shards import Line, ShardFile
 from vlures.backends.threads import in_daemon_thread
-from vlures.backends.wire import as_text
 from vlures.errors import Retry
 from vlures.records import Request, Response
 

@@ -6,7 +6,7 @@ import re
 
 from google.genai.errors import APIError
 
-from vlures.backends.batch_client import BatchState, JobProblem
+from vlures.backends.batch.client import BatchState, JobProblem
 from vlures.backends.gemini.errors import read_error
 from vlures.backends.replies import Redirected, is_ours, name_mishap
 from vlures.errors import InDoubt, NotFound, Retry, VluresError

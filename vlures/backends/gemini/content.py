@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vlures.backends.batch.shards import Line, encode_line
 from vlures.backends.endings import Ending, read_ending, read_word
+from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.outcomes import describe_trouble, judge_reply, raise_transient
-from vlures.backends.shards import Line, encode_line
 from vlures.backends.usage import count_output
-from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
 from vlures.records import Request, Response, Usage
 
 ENDINGS: dict[str, Ending] = {

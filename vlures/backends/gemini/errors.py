@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from vlures.backends.wire import as_object, as_objects, as_seconds, as_text
+from vlures.backends.lenient_json import as_object, as_objects, as_seconds, as_text
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure
 

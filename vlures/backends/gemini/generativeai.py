@@ -34,9 +34,9 @@ from vlures.backends.gemini.content import GENERATION, read_answer
 from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.live import ADDRESS, CONNECT_TIMEOUT_S, LARGE_ANSWER_RETRIES, LOST_ANSWER_RETRIES
 from vlures.backends.gemini.versions import split_version
+from vlures.backends.lenient_json import as_count, as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.backends.threads import CallingThreads
-from vlures.backends.wire import as_count, as_object, as_text, decode_object
 from vlures.errors import Retry, UsageError, VluresError
 from vlures.images import read_bytes
 from vlures.records import Failure, Request, Response

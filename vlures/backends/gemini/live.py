@@ -1,7 +1,7 @@
 """Gemini's generateContent, one call per request.
 
 The SDK's own call costs ten times what its HTTP costs (0.4 ms of CPU against 4.2 for a picture of 100 KB, and 1.7 by the
-leanest of its public doors: tests/benchmarks/doors.py), so that a hundred calls at once took half as long again as they
+leanest of its public doors: tests/speed/doors.py), so that a hundred calls at once took half as long again as they
 should. So the body goes out as bytes, over aiohttp. Batches and files, which are few, go through the SDK.
 """
 
@@ -15,8 +15,8 @@ import aiohttp
 from vlures.backends.gemini.content import build_content, read_answer, split_content
 from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.versions import split_version
+from vlures.backends.lenient_json import as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
-from vlures.backends.wire import as_object, as_text, decode_object
 from vlures.errors import Retry, VluresError
 from vlures.images import PICTURES_HELD, EncodedImages
 from vlures.records import Failure, Request, Response

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from vlures.backends.batch_client import BatchState, JobProblem
+from vlures.backends.batch.client import BatchState, JobProblem
 from vlures.backends.gemini.batch_errors import UnreadableReply, find_file_problem
 from vlures.backends.gemini.content import read_answer
+from vlures.backends.lenient_json import as_count, as_object, as_objects, as_text, decode_object
 from vlures.backends.outcomes import blank_result
-from vlures.backends.wire import as_count, as_object, as_objects, as_text, decode_object
 from vlures.errors import Retry
 from vlures.records import Failure, Response
 

@@ -9,16 +9,16 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from vlures.backends import Backend, Journal, Setup
-from vlures.backends.batch import BatchDriver
-from vlures.backends.batch_client import BatchPolicy
-from vlures.backends.live import LiveDriver, LivePolicy
+from vlures.backends.batch.client import BatchPolicy
+from vlures.backends.batch.driver import BatchDriver
+from vlures.backends.live.driver import LiveDriver, LivePolicy
 from vlures.backends.openai.batch import MOST_BYTES, MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
 from vlures.backends.openai.errors import PROVIDER
 from vlures.backends.openai.image_files import find_file
 from vlures.backends.openai.live import OpenAILive
-from vlures.backends.patience import Patience
-from vlures.config import RunConfig, find_address, find_key
+from vlures.backends.retry import Patience
+from vlures.config.run_config import RunConfig, find_address, find_key
 from vlures.errors import UsageError
 from vlures.records import Image
 

@@ -16,15 +16,16 @@ import httpx2
 from openai import AsyncOpenAI, BadRequestError, ConflictError, OpenAI
 
 from vlures.backends import MOST_CONNECTIONS, Journal, Observer
-from vlures.backends.accounts import describe_account
-from vlures.backends.batch_client import BatchState, JobProblem, Lifetimes
+from vlures.backends.batch.accounts import describe_account
+from vlures.backends.batch.client import BatchState, JobProblem, Lifetimes
+from vlures.backends.batch.shards import Line, ShardFile
 from vlures.backends.clients import Bounded, BoundedAsync
+from vlures.backends.lenient_json import as_count, as_object, as_objects, as_text, decode_object
 from vlures.backends.openai.bodies import ENDPOINTS, Bodies, Endpoint
 from vlures.backends.openai.errors import NO_CREDIT, PROVIDER, Errors, UnreadableReply, read_failure
 from vlures.backends.openai.image_files import LIFETIME_S, ImageFiles
 from vlures.backends.openai.pictures import split_body
 from vlures.backends.outcomes import blank_result
-from vlures.backends.patience import Patience
 from vlures.backends.replies import (
     LONGEST_CALL_S,
     LONGEST_CREATION_S,
@@ -33,13 +34,12 @@ from vlures.backends.replies import (
     while_moving,
     within,
 )
-from vlures.backends.shards import Line, ShardFile
+from vlures.backends.retry import Patience
 from vlures.backends.threads import in_daemon_thread
-from vlures.backends.wire import as_count, as_object, as_objects, as_text, decode_object
 from vlures.errors import NotFound
 from vlures.images import read_bytes
 from vlures.records import Failure, Image, Request, Response
-from vlures.store import now
+from vlures.store.checkpoints import now
 
 MOST_LINES = 50_000
 MOST_BYTES = 200_000_000

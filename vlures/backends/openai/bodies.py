@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlures.backends.batch.shards import Line
 from vlures.backends.openai import chat, responses
 from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
 from vlures.backends.openai.pictures import Picture, fill_template, inline_picture, split_body
-from vlures.backends.shards import Line
-from vlures.config import ImageTransport, RunConfig
+from vlures.config.run_config import ImageTransport, RunConfig
 from vlures.errors import UsageError
 from vlures.records import Request, Response
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from vlures.backends.endings import Ending, read_ending, read_word
+from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.openai.pictures import Picture
 from vlures.backends.outcomes import describe_trouble, judge_reply
 from vlures.backends.thinking import is_thinking, join_thoughts, read_words, split_content
 from vlures.backends.usage import count_output
-from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
 from vlures.records import Failure, Request, Response, Usage
 
 PATH = "/v1/chat/completions"

@@ -11,13 +11,13 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from vlures.backends import Journal
 from vlures.backends.clients import BoundedAsync
+from vlures.backends.lenient_json import as_count, as_object, decode_object
 from vlures.backends.openai.batch import account_of, upload_picture
 from vlures.backends.openai.bodies import Bodies
 from vlures.backends.openai.chat import find_error
 from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors, error_of, read_failure, read_live_error
 from vlures.backends.openai.image_files import ImageFiles
 from vlures.backends.outcomes import BROKEN, EMPTY_ANSWER_RETRIES, raise_transient
-from vlures.backends.wire import as_count, as_object, decode_object
 from vlures.errors import Retry, VluresError
 from vlures.images import PICTURES_HELD, EncodedImages
 from vlures.records import Failure, Image, Request, Response
@@ -35,7 +35,7 @@ class _Client(BoundedAsync, DefaultAioHttpClient):
 class OpenAILive:
     """The body goes out as bytes, put together from texts and the picture's base64, and comes back as bytes: the SDK's
     own building and reading of them costs three times as much CPU (3.5 ms against 1.3 for a picture of 100 KB, with its
-    aiohttp transport: tests/benchmarks/doors.py)."""
+    aiohttp transport: tests/speed/doors.py)."""
 
     provider = PROVIDER
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from vlures.backends.shards import Line, encode_line
+from vlures.backends.batch.shards import Line, encode_line
 from vlures.errors import UsageError
 from vlures.records import Image
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from vlures.backends.endings import Ending, read_ending, read_word
+from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.openai.errors import read_failure
 from vlures.backends.openai.pictures import Picture
 from vlures.backends.outcomes import judge_reply
 from vlures.backends.thinking import pick_final, read_words
 from vlures.backends.usage import count_output
-from vlures.backends.wire import as_count, as_object, as_objects, as_speech, as_text
 from vlures.records import Failure, Request, Response, Usage
 
 PATH = "/v1/responses"

@@ -1,0 +1,695 @@
+"""The original scripts' prompts as packs. Two example scripts, one in each shape, say themselves what they would ask."""
+
+import json
+import re
+import runpy
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Command, make_dataset
+from vlures.benchmarks.vlures.benchmark import load_prompts
+from vlures.benchmarks.vlures.prompts import load_pack
+from vlures.cli import call
+from vlures.config.run_config import load_config
+from vlures.errors import VluresError
+from vlures.legacy.prompts.importing import import_script
+from vlures.legacy.prompts.scripts import CONFIG_NAMES, EXAMPLE_NAMES, FIELDS, KEYS
+from vlures.legacy.prompts.template_usage import PLACEHOLDER_NAMES
+from vlures.legacy.prompts.writing import write_toml
+from vlures.records import LANGUAGES, TASKS, Cell, Setting
+
+SCRIPTS = Path(__file__).parent / "prompt_scripts"
+ARTICLE = 'First line {task} {{x}} "quoted"\n\\ 100 % {text_content}\nLast line.'
+
+
+@pytest.fixture
+def vlures_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Any]:
+    """The command in this process and in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = call([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def write_script(folder: Path, head: str = "", tail: str = "", **parts: str) -> Path:
+    """A script for English alone, each part as Python writes it. head and tail go before and after its dictionaries."""
+    parts = {
+        "examples": repr({n: {"question": f"Question {n}", "example_response": f"Response {n}"} for n in TASKS}),
+        "system": "'You see.'",
+        "image_only": "'Example: {one_shot_example} Task: {task_description}'",
+        "image_text": "'Example: {one_shot_example} Text: {text_content} Task: {task_description}'",
+        "tasks": repr({n: f"Wording {n}" for n in TASKS}),
+        "more": "",
+        **parts,
+    }
+    path = folder / "script.py"
+    path.write_text(
+        f"""{head}
+EXAMPLES = {parts["examples"]}
+LANGUAGE_CONFIGS = {{
+    "English": {{
+        "code": "En",
+        "system_prompt": {parts["system"]},
+        "prompt_template_image_only": {parts["image_only"]},
+        "prompt_template_image_text": {parts["image_text"]},
+        "tasks": {parts["tasks"]},
+        {parts["more"]}
+    }},
+}}
+{tail}
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def asked(folder: Path, language: str, setting: Setting | None = None, **options: object) -> dict[int, tuple[str, str]]:
+    """What a run with the packs of a folder asks in each task it has: the system prompt and the user's turn."""
+    setting = setting or Setting()
+    options = {"languages": language, "shots": setting.shots, "rationales": setting.rationales, **options}
+    prompts = load_prompts(load_config(None, {"prompts": str(folder), **options}))
+    return {
+        cell.task: ((prompt := made.fill(ARTICLE)).system, prompt.user)
+        for cell, made in prompts.items()
+        if isinstance(cell, Cell)
+    }
+
+
+@pytest.mark.parametrize("name", ["in_batches", "many_at_a_time"])
+def test_what_is_asked_with_the_packs_is_letter_by_letter_what_the_script_asks(
+    vlures_here: Callable[..., Any], name: str
+) -> None:
+    script = SCRIPTS / f"{name}.py"
+    code, out, err = vlures_here("prompts", "import", script, "--out", "packs")
+    assert (code, "error" in err) == (0, False), err
+    assert "The prompts are the script's, letter by letter" in out
+    ask = runpy.run_path(str(script))["ask"]
+    for language in LANGUAGES.values():
+        expected = {task: ask(language.name, task, ARTICLE) for task in TASKS}
+        assert asked(Path("packs"), language.code) == expected
+        text = Path("packs", f"{language.name}.toml").read_text(encoding="utf-8")
+        assert ask(language.name, 1, "")[0].strip() in text  # Urdu and Japanese stay legible in the file
+    code, out, err = vlures_here("prompts", "check", "packs")
+    assert (code, out.count("1-8"), out.count("1shot_rationales"), out.count("rtl")) == (0, 4, 4, 1)
+    code, out, err = vlures_here("prompts", "import", script, "--out", "packs")
+    assert code == 1
+    assert "packs has packs already (English.toml, Japanese.toml, Swahili.toml, Urdu.toml)" in err
+    assert "--force" in err
+    code, out, err = vlures_here("prompts", "import", script, "--out", "packs", "--force")
+    assert (code, out.count("(replaced)")) == (0, 4)
+
+
+LITERALS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+TEXTS = LITERALS.filter(lambda text: bool(text.strip()))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(pieces=st.lists(LITERALS, min_size=7, max_size=7), texts=st.lists(TEXTS, min_size=3, max_size=3))
+def test_any_template_and_any_text_come_along_letter_by_letter(
+    tmp_path: Path, pieces: list[str], texts: list[str]
+) -> None:
+    literals = [piece.replace("{", "{{").replace("}", "}}") for piece in pieces]
+    a, b, c, d, e, f, g = literals
+    only = f"{a}{{task_description}}{b}{{one_shot_example}}{c}"
+    both = f"{d}{{one_shot_example}}{e}{{text_content}}{f}{{task_description}}{g}"
+    system, wording, response = texts
+    script = write_script(
+        tmp_path,
+        system=repr(system),
+        image_only=repr(only),
+        image_text=repr(both),
+        tasks=repr(dict.fromkeys(TASKS, wording)),
+        examples=repr({n: {"question": "?", "example_response": response} for n in TASKS}),
+    )
+    imported = import_script(script)
+    assert imported.is_whole
+    (tmp_path / "English.toml").write_bytes(imported.packs[0].text.encode())
+    values = {"one_shot_example": response, "task_description": wording}
+    of_image = (system, only.format(**values))
+    of_both = (system, both.format(**values, text_content=ARTICLE))
+    assert asked(tmp_path, "En") == {n: of_both if task.needs_text else of_image for n, task in TASKS.items()}
+
+
+@given(LITERALS | st.text('ab "\\\n\r\t\x00\x7f\u200f\u2028é界', max_size=12))
+def test_any_text_is_kept_by_the_file_of_a_pack(text: str) -> None:
+    assert tomllib.loads(write_toml({"system": text, "tasks": {"1": text}}, ["a\nremark"])) == {
+        "system": text,
+        "tasks": {"1": text},
+    }
+
+
+def test_a_blank_at_the_end_of_a_line_is_not_left_to_the_editor() -> None:
+    assert all(line == line.rstrip() for line in write_toml({"a": "x  \ny\t\n z "}).splitlines())
+
+
+UNFIT: dict[str, tuple[dict[str, str], str]] = {
+    "an f-string": (
+        {"system": "f'You see {1 + 1}.'"},
+        r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] has an f-string",
+    ),
+    "a computed value": (
+        {"system": "' '.join(str(n) for n in range(3))"},
+        r"script\.py:6: .*has a value that is computed",
+    ),
+    "a call": (
+        {"tasks": "load_tasks()"},
+        r"script\.py:9: LANGUAGE_CONFIGS\['English'\]\['tasks'\] has a value that is computed",
+    ),
+    "a name of nothing": ({"system": "SYSTEM"}, r"script\.py:6: .*needs SYSTEM, which is not spelled out"),
+    "a name that is set twice": ({"head": "S = 'a'\nS = 'b'", "system": "S"}, r"script\.py:2: .*sets S again"),
+    "a name set under a condition": (
+        {"head": "if 1:\n    S = 'a'", "system": "S"},
+        r"script\.py:1: .*sets S again, or under a condition",
+    ),
+    "a name that means itself": ({"head": "S = S + 'a'", "system": "S"}, "refers to itself"),
+    "a text that doubles and doubles": (
+        {
+            "head": f"S0 = '{'ha' * 2500}'\n" + "".join(f"S{n} = S{n - 1} + S{n - 1}\n" for n in range(1, 12)),
+            "system": "S11",
+        },
+        r"script\.py:[0-9]+: .*has a text of more than 1,000,000 letters",
+    ),
+    "a number": ({"system": "7"}, r"script\.py:6: .*has 7 and not a text"),
+    "an empty text": ({"system": "' '"}, r"script\.py:6: .*is empty"),
+    "half a character": ({"system": r"'\ud83e'"}, r"script\.py:6: .*half of a character"),
+    "a task that is missing": ({"tasks": "{1: 'One'}"}, r"script\.py:4: English: `tasks\.2`, .*, `tasks\.8`: missing"),
+    "an example that is missing": (
+        {"examples": "{1: 'One'}"},
+        r"script\.py:4: English: `examples\.2`, .*, `examples\.8`: missing",
+    ),
+    "an example without its response": (
+        {"examples": repr({n: {"question": "?", **({"example_response": "!"} if n != 4 else {})} for n in TASKS})},
+        r"script\.py:2: English: the example of task 4 has no 'example_response'",
+    ),
+    "an example in two words": (
+        {"examples": repr({n: {"response": "?", "answer": "!"} for n in TASKS})},
+        "has both 'response' and 'answer'",
+    ),
+    "a template that str.format refuses": (
+        {"image_only": "'{one_shot_example} } {task_description}'"},
+        r"script\.py:7: English: the template image_only has braces that str\.format does not take",
+    ),
+    "a placeholder that nobody knows": (
+        {"image_only": "'{one_shot_example} {mood} {task_description}'"},
+        r"has the placeholder \{mood\}, which is none of those",
+    ),
+    "a placeholder without a name": ({"image_only": "'{} {task_description}'"}, r"has the placeholder \{\}, which"),
+    "a placeholder with a format": (
+        {"image_only": "'{one_shot_example} {task_description:>9}'"},
+        r"has the placeholder \{task_description:>9\}",
+    ),
+    "a placeholder twice": (
+        {"image_only": "'{one_shot_example} {task_description} {task_description}'"},
+        "has 2 placeholders for the task, where a pack can have one",
+    ),
+    "a template without the text": (
+        {"image_text": "'{one_shot_example} {task_description}'"},
+        "has no placeholder for the article",
+    ),
+    "two parts with one meaning": (
+        {"more": "'system': 'x',"},
+        r"script\.py:10: .*\['system'\] means the same as 'system_prompt'",
+    ),
+    "a loop that changes them": (
+        {"tail": "for config in LANGUAGE_CONFIGS.values():\n    config['tasks'].update({8: 'x'})"},
+        r"script\.py:13: the script changes LANGUAGE_CONFIGS while it runs",
+    ),
+    "an update": ({"tail": "def f():\n    EXAMPLES.update({8: 'x'})"}, "changes EXAMPLES while it runs"),
+    "a change that is computed": (
+        {"tail": "EXAMPLES[len('x')] = 'y'"},
+        "changes a dictionary in a way that is not followed",
+    ),
+    "a prompt that is stripped afterwards": (
+        {"tail": "def f(t, x):\n    return t.format(task_description=x).strip()"},
+        "changes a prompt after it is filled",
+    ),
+    "an article that is cut": (
+        {"tail": "def f(t, x):\n    return t.format(text_content=x[:500])"},
+        r"fills \{text_content\} with something that it makes up",
+    ),
+    "an example that is put together": (
+        {"tail": "def f(t, e):\n    return t.format(one_shot_example=e['question'] + e['example_response'])"},
+        r"fills \{one_shot_example\} with something that it makes up",
+    ),
+    "a filling with whatever": (
+        {"tail": "def f(t, x):\n    return t.format(**x)"},
+        r"script\.py:14: the script fills a template with `\*\*`",
+    ),
+    "an example that is filled in later": (
+        {"tail": "def f(t):\n    return t.format(one_shot_example='{one_shot_example}')"},
+        r"fills \{one_shot_example\} with something that it makes up",
+    ),
+    "an example that would hold the article": (
+        {
+            "tail": "def f(t):\n    return t.format(text_content='{text_content}')",
+            "examples": repr(dict.fromkeys(TASKS, "So it says: {text_content}")),
+        },
+        r"script\.py:2: English: braces in this text are read again",
+    ),
+    "another name that changes them": (
+        {"tail": "chosen = LANGUAGE_CONFIGS['English']\nchosen['system_prompt'] = 'You look.'"},
+        r"script\.py:14: the script changes chosen while it runs, which is not followed",
+    ),
+    "a name in a function that changes them": (
+        {
+            "tail": "def f():\n    for language in LANGUAGE_CONFIGS:\n        one = LANGUAGE_CONFIGS[language]\n"
+            "        its = one.get('tasks')\n        its[8] += ' Be brief.'"
+        },
+        r"script\.py:17: the script changes its while it runs",
+    ),
+    "an article that is cut first": (
+        {
+            "tail": "def f(t, p):\n    text = open(p).read()\n    text = text[:3000]\n    return t.format(text_content=text)"
+        },
+        r"script\.py:15: the script fills \{text_content\} with something that it makes up",
+    ),
+    "a prompt with an end put to it": (
+        {"tail": "def f(t, x):\n    return t.format(task_description=x) + ' Be brief.'"},
+        r"script\.py:14: the script changes a prompt after it is filled",
+    ),
+    "a prompt in an f-string": (
+        {"tail": "def f(t, x):\n    p = t.format(task_description=x)\n    return f'{p} Be brief.'"},
+        r"script\.py:15: the script changes a prompt after it is filled",
+    ),
+    "a prompt that grows by and by": (
+        {"tail": "def f(t, x):\n    p = t.format(task_description=x) + '!'\n    p += ' Be brief.'\n    return p"},
+        r"script\.py:14: the script changes a prompt after(?s:.*)script\.py:15: the script changes a prompt after",
+    ),
+    "a prompt that is cut elsewhere": (
+        {"tail": "def f(t, x):\n    return t.format(task_description=x)\ndef g(t):\n    p = f(t, 'x')\n    p = p[:99]"},
+        r"script\.py:17: the script changes a prompt after it is filled",
+    ),
+    "a filling by replace": (
+        {"tail": "def f(t, x):\n    return t.replace('{text_content}', x)"},
+        r"fills \{text_content\} in by replace",
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "reason"), UNFIT.values(), ids=UNFIT)
+def test_what_cannot_come_along_is_named_with_its_line_and_the_rest_comes(
+    vlures_here: Callable[..., Any], tmp_path: Path, parts: dict[str, str], reason: str
+) -> None:
+    code, out, err = vlures_here("prompts", "import", write_script(tmp_path, **parts), "--out", "packs")
+    assert code == 1
+    assert re.search(reason, err), err
+    assert "letter by letter" not in out
+    content = tomllib.loads(Path("packs/English.toml").read_text(encoding="utf-8"))
+    if "tasks" not in parts:
+        assert content["tasks"]["3"] == "Wording 3"
+    if "examples" not in parts:
+        assert content["examples"]["3"]["answer"] == "Response 3"
+    if "system" not in parts:
+        assert content["system"] == "You see."
+
+
+WORDINGS = repr({n: f"Wording {n}" for n in TASKS})
+
+
+@pytest.mark.parametrize(
+    ("tasks", "change", "reason"),
+    [
+        (
+            "WORDINGS",
+            "LANGUAGE_CONFIGS['Urdu']['tasks'][8] = 'Another'\nLANGUAGE_CONFIGS['Urdu']['tasks'][7] = 'Another'",
+            r"(?s)script\.py:6: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\] changes a dictionary that stands in other places too"
+            r".*script\.py:7: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\] changes a dictionary",
+        ),
+        (
+            "{**WORDINGS}",
+            "WORDINGS[8] = 'Another'",
+            r"script\.py:4: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\] takes WORDINGS before it is changed in line 6",
+        ),
+        (
+            "{**{n: 'x' for n in ()}, 8: WORDINGS[8]}",
+            "WORDINGS[8] = 'Another'",
+            r"script\.py:4: LANGUAGE_CONFIGS\['Urdu'\]\['tasks'\]\[8\] takes WORDINGS before it is changed in line 6",
+        ),
+        ("WORDINGS", "WORDINGS[8] = 'Another'", ""),
+        ("WORDINGS", "LANGUAGE_CONFIGS['Urdu']['tasks'] = {**WORDINGS, 8: 'Another'}", ""),
+    ],
+)
+def test_a_dictionary_that_two_languages_share_is_never_changed_for_one_alone(
+    tmp_path: Path, tasks: str, change: str, reason: str
+) -> None:
+    entry = (
+        "{'system': 'You see.', 'image_only': 'T: {task} E: {answer}', 'image_text': 'T: {task} E: {answer} A: {text}', "
+        f"'tasks': {tasks}}}"
+    )
+    path = tmp_path / "script.py"
+    content = (
+        f"WORDINGS = {WORDINGS}\nLANGUAGE_CONFIGS = {{\n    'English': {entry},\n    'Urdu': {entry},\n}}\n{change}\n"
+        f"EXAMPLES = {WORDINGS}\n"
+    )
+    path.write_text(content, encoding="utf-8")
+    imported = import_script(path)
+    said = "\n".join(f"script.py:{finding.line}: {finding.text}" for _, finding in imported.findings)
+    assert imported.is_whole is (reason == ""), said
+    assert re.search(reason, said), said
+    if imported.is_whole:
+        really = runpy.run_path(str(path))["LANGUAGE_CONFIGS"]
+        for pack in imported.packs:
+            in_pack = tomllib.loads(pack.text)["tasks"]
+            assert {int(n): text for n, text in in_pack.items()} == really[pack.language.name]["tasks"]
+
+
+def test_what_leaves_the_prompts_alone_is_no_change(tmp_path: Path) -> None:
+    tail = """
+chosen = LANGUAGE_CONFIGS["English"]
+def ask(template, path, n):
+    text = ""
+    if n >= 6:
+        text = open(path).read()
+    prompt = template.format(task_description=chosen["tasks"][n], text_content=text)
+    prompt = prompt.format(one_shot_example=EXAMPLES[n]["example_response"])
+    print(f"{n}: {prompt[:80]}" + prompt)
+    logger.info("asked " + prompt)
+    return [{"role": "user", "content": [{"text": f"{prompt}"}] + [prompt]}]
+def keep(answers):
+    chosen = {}
+    for language in LANGUAGE_CONFIGS:
+        chosen[language] = answers[language]
+        answers[language]["code"] = LANGUAGE_CONFIGS[language]["code"]
+    return chosen
+"""
+    imported = import_script(write_script(tmp_path, tail=tail))
+    assert imported.is_whole, imported.findings
+
+
+def test_a_pack_with_gaps_says_what_it_has_and_is_refused_for_what_it_lacks(
+    vlures_here: Callable[..., Any], tmp_path: Path
+) -> None:
+    wordings = "{**{n: 'x' for n in ()}, 1: 'One', 2: f'{__name__}', 6: 'Six'}"
+    script = write_script(tmp_path, tasks=wordings)
+    code, out, err = vlures_here("prompts", "import", script, "--out", "packs")
+    assert code == 1
+    assert "packs/English.toml: tasks 1, 6; 1shot_rationales; of an example: answer" in out
+    assert re.search(r"script\.py:9: LANGUAGE_CONFIGS\['English'\]\['tasks'\]\[2\] has an f-string", err)
+    assert "`tasks.2`, `tasks.3`, `tasks.4`, `tasks.5`, `tasks.7`, `tasks.8`: missing" in err
+    for language in ("Japanese", "Swahili", "Urdu"):
+        assert f"has no {language}; a run takes the package's own." in err
+    assert asked(Path("packs"), "En", tasks="1,6")[1][1] == "Example: Response 1 Task: One"
+    refused = {
+        ("--tasks", "1-3"): "packs/English.toml has no task 2, only 1, 6; choose with --tasks",
+        ("--tasks", "1", "--shots", "0"): "has no prompts for 0shot_rationales, only for 1shot_rationales",
+        (
+            "--tasks",
+            "1",
+            "--example-language",
+            "Sw",
+        ): "show answer of an example, but those of vlures/benchmarks/vlures/prompts/Swahili.toml have question",
+    }
+    make_dataset(Path("data"), samples=1)
+    for arguments, reason in refused.items():
+        code, out, err = vlures_here(
+            "prompt", "--dataset", "data", "--languages", "En", "--prompts", "packs", *arguments
+        )
+        assert (code, reason in err) == (1, True), err
+
+    code, out, err = vlures_here("prompts", "import", script, "--out", "filled", "--fill")
+    assert (code, "letter by letter" in out) == (0, False)
+    assert "`tasks.2`, `tasks.3`, `tasks.4`, `tasks.5`, `tasks.7`, `tasks.8`: the package's own" in err
+    assert tomllib.loads(Path("filled/English.toml").read_text())["tasks"]["2"] == load_pack(LANGUAGES["En"]).tasks[2]
+    assert len(asked(Path("filled"), "En")) == 8
+
+
+def test_a_missing_system_prompt_is_asked_for_and_never_replaced_in_silence(
+    vlures_here: Callable[..., Any], tmp_path: Path
+) -> None:
+    vlures_here("prompts", "import", write_script(tmp_path, system="make()"), "--out", "packs")
+    code, out, _ = vlures_here("prompts", "check", "packs")
+    assert (code, "packs/English.toml: the key `system` is missing" in out) == (1, True)
+    with pytest.raises(VluresError, match="`system` is missing"):
+        load_pack(LANGUAGES["En"], Path("packs"))
+    path = Path("packs/English.toml")
+    path.write_text(path.read_text().replace("[has]", 'system = "Look."\n[has]', 1))
+    assert asked(Path("packs"), "En")[1][0] == "Look."
+
+
+BROKEN = {
+    "a syntax error": (
+        "EXAMPLES = {\n1: 'x'\n2: 'y'}",
+        r"broken\.py:[23]: this is not Python that can be read \(.*\); mend the line\. Nothing was written",
+    ),
+    "a text that does not end": ("\n\nA = 'x", r"broken\.py:3: this is not Python"),
+    "another encoding": (b"A = '\xff'", r"broken\.py.*this is not Python|is not Python"),
+    "a nul": (b"A = 1\x00", "is not Python"),
+    "no dictionaries": (
+        "PROMPT_TEXTS = {}\nx = 1",
+        r"has no LANGUAGE_CONFIGS at its top level \(the names in capitals there: PROMPT_TEXTS\)",
+    ),
+    "a dictionary that is made": ("LANGUAGE_CONFIGS = make()", r"broken\.py:1: LANGUAGE_CONFIGS is no dictionary"),
+    "no language of ours": (
+        "LANGUAGE_CONFIGS = {'French': {'system_prompt': 'x'}}",
+        "spells out the prompts of no language",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_script_that_says_nothing_leaves_nothing(
+    vlures_here: Callable[..., Any], tmp_path: Path, content: str | bytes, reason: str
+) -> None:
+    (tmp_path / "broken.py").write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, out, err = vlures_here("prompts", "import", "broken.py", "--out", "packs")
+    assert (code, out) == (1, "")
+    assert re.search(reason, err), err
+    assert err.count("\n") == 1
+    assert not Path("packs").exists()
+
+
+def test_nothing_of_a_script_is_run(vlures_here: Callable[..., Any], tmp_path: Path) -> None:
+    head = "import openai_of_another_time\nopen('touched', 'w').close()\nraise SystemExit(9)"
+    script = write_script(tmp_path, head=head, more="'note': open('touched', 'w'),")
+    code, _, err = vlures_here("prompts", "import", script, "--out", "packs")
+    assert (code, Path("touched").exists()) == (0, False)
+    assert re.search(r"note: .*script\.py:12: .*\['note'\] is no part of a prompt that is known; left out", err)
+
+
+OTHER_WORDS = {
+    "codes, and tasks by name": (
+        "LANG_CONFIGS = {'en': {'System Prompt': 'You see.', 'templates': {'image-only': 'T: {task} E: {example}', "
+        "'image-text': 'T: {task} E: {example} A: {article}'}, 'task_descriptions': "
+        + repr({f"task_{n}" if n % 2 else TASKS[n].name: f"Wording {n}" for n in TASKS})
+        + "}}\n"
+        "EXAMPLES = " + repr({TASKS[n].code: f"Response {n}" for n in TASKS})
+    ),
+    "examples by language, then by task": (
+        "LANGUAGE_CONFIGS = {'English': {'system': 'You see.', 'image_only': 'T: {task} E: {answer}', "
+        "'image_text': 'T: {task} E: {answer} A: {text}', 'tasks': " + repr({n: f"Wording {n}" for n in TASKS}) + "}}\n"
+        "EXAMPLES = {'Jp': {1: 'いいえ'}, 'En': " + repr({str(n): {"answer": f"Response {n}"} for n in TASKS}) + "}"
+    ),
+    "examples by task, then by language": (
+        "LANGUAGE_CONFIGS = {'English': {'system': 'You see.', 'image_only': 'T: {task} E: {answer}', "
+        "'image_text': 'T: {task} E: {answer} A: {text}', 'tasks': " + repr({n: f"Wording {n}" for n in TASKS}) + "}}\n"
+        "EXAMPLES = " + repr({n: {"English": {"answer": f"Response {n}"}, "Urdu": {"answer": "نہیں"}} for n in TASKS})
+    ),
+    "a template for every task": (
+        "LANGUAGE_CONFIGS = {'English': {'system': 'You see.', 'prompt_templates': "
+        + repr({n: "T: {task} E: {answer}" + (" A: {text}" if n > 5 else "") for n in TASKS})
+        + ", 'tasks': " + repr({n: f"Wording {n}" for n in TASKS}) + "}}\n"
+        "EXAMPLES = " + repr({n: {"answer": f"Response {n}"} for n in TASKS})
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", OTHER_WORDS.values(), ids=OTHER_WORDS)
+def test_the_same_in_other_words_is_the_same_pack(
+    vlures_here: Callable[..., Any], tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "mine.py").write_text(content, encoding="utf-8")
+    code, _, err = vlures_here("prompts", "import", "mine.py", "--out", "packs")
+    assert code == 0, err
+    assert asked(Path("packs"), "En") == {
+        n: ("You see.", f"T: Wording {n} E: Response {n}" + (f" A: {ARTICLE}" if task.needs_text else ""))
+        for n, task in TASKS.items()
+    }
+
+
+def test_what_the_script_itself_puts_in_goes_before_what_a_name_suggests(tmp_path: Path) -> None:
+    examples = repr({n: {"answer": "short", "response": "long", "question": "?"} for n in TASKS})
+    filling = "def f(t, n):\n    example = EXAMPLES[n]\n    return t.format(one_shot_example=example['response'])"
+    other = "'examples': {1: 'never shown'},"
+    imported = import_script(write_script(tmp_path, examples=examples, tail=filling, more=other))
+    assert imported.is_whole
+    (tmp_path / "English.toml").write_text(imported.packs[0].text)
+    assert asked(tmp_path, "En")[1][1] == "Example: long Task: Wording 1"
+
+
+def test_prompts_without_an_example_are_for_0_shots(vlures_here: Callable[..., Any], tmp_path: Path) -> None:
+    script = write_script(
+        tmp_path,
+        image_only="'  {task_description}\\n   '",
+        image_text="'{text_content}: {task_description}'",
+        examples="{}",
+    )
+    code, _, err = vlures_here("prompts", "import", script, "--out", "packs")
+    assert (code, "--setting 0shot_norationales" in err, Path("packs").exists()) == (2, True, False)
+    code, _, err = vlures_here("prompts", "import", script, "--out", "packs", "--setting", "1shot_rationales")
+    assert (code, "show no example, so they cannot be for 1shot_rationales" in err) == (2, True)
+    code, _, err = vlures_here("prompts", "import", script, "--out", "packs", "--setting", "0shot_norationales")
+    assert code == 0, err
+    assert asked(Path("packs"), "En", Setting(0, False))[1] == ("You see.", "  Wording 1\n   ")
+    with pytest.raises(VluresError, match="has no prompts for 1shot_rationales"):
+        asked(Path("packs"), "En")
+
+
+def test_folders_of_packs_are_checked_and_compared(vlures_here: Callable[..., Any], tmp_path: Path) -> None:
+    script = SCRIPTS / "many_at_a_time.py"
+    for folder in ("before", "after"):
+        vlures_here("prompts", "import", script, "--out", folder)
+    assert vlures_here("prompts", "diff", "before", "after") == (0, "The packs are the same.\n", "")
+    urdu = Path("after/Urdu.toml")
+    urdu.write_text(urdu.read_text().replace("منظر بیان کریں۔", "منظر بیان کریں۔\nتفصیل سے۔ "), encoding="utf-8")
+    Path("after/Swahili.toml").unlink()
+    code, out, _ = vlures_here("prompts", "diff", "before", "after")
+    assert (code, "── Urdu: tasks.2\n" in out, "\n+تفصیل سے۔·\n" in out) == (0, True, True)
+    assert "── Swahili: system (only in before)\n" in out
+    assert "Japanese" not in out
+    Path("after/urdu.toml").write_text("x = 1")
+    Path("after/Japanese.toml").write_text("x = 1")
+    code, out, _ = vlures_here("prompts", "check", "after")
+    assert code == 1
+    assert re.search(r"Swahili +not here: the package's own is taken", out)
+    assert "error: after/Japanese.toml: the key `language` is missing" in out
+    assert "after/urdu.toml is read by nobody" in out
+    assert vlures_here("prompts", "check", "own")[0] == 0
+    code, out, _ = vlures_here("prompts", "diff", "own", "before")
+    assert "── Japanese: image_only.0shot_rationales (only in own)" in out
+    code, _, err = vlures_here("prompts", "diff", "own", "nowhere")
+    assert (code, "nowhere does not exist" in err) == (1, True)
+
+
+# The four axes: language of the texts, language of the prompt and answer, shots, rationales
+
+
+def numbered(folder: Path, first: int) -> Path:
+    """A dataset of two pictures and texts with IDs from `first`."""
+    made = make_dataset(folder, samples=2)
+    for number in (2, 1):
+        (made / f"image{number}.png").rename(made / f"image{first + number}.png")
+        (made / f"text{number}.txt").rename(made / f"text{first + number}.txt")
+    return made
+
+
+def test_one_dataset_for_all_languages_works_as_it_did_and_shares_no_folder_with_texts_in_another_language(
+    vlures: Command,
+) -> None:
+    numbered(vlures.folder / "ImagesTextEn1K", 100)
+    numbered(vlures.folder / "ImagesTextJp1K", 200)
+    run = ("run", "--sandbox", "--backend", "gemini", "--tasks", "1,6", "--name", "axes")
+    first = vlures(*run, "--dataset", "ImagesTextEn1K")
+    assert first.code == 0, first
+    assert "Jp over texts in English (ImagesTextEn1K), Sw over texts in English" in first.err
+    before = vlures.answers("sandbox-axes")
+    assert len(before) == 4 * 2 * 2
+    folder = vlures.folder / "outputs/sandbox-axes/checkpoints_1shot_rationales"
+    assert json.loads((folder / "run.json").read_text())["text_languages"] == dict.fromkeys(LANGUAGES, "En")
+
+    other = vlures(*run, "--dataset", "ImagesTextJp1K", "--languages", "Jp")
+    assert other.code == 1, other
+    assert "holds answers in Japanese about texts in English, and ImagesTextJp1K has texts in Japanese" in other.err
+    assert "--name, such as axes-texts-Jp" in other.err
+    assert vlures("plan", *run[1:], "--dataset", "ImagesTextJp1K", "--languages", "Jp").err == other.err
+    assert vlures.answers("sandbox-axes") == before
+
+    by_choice = vlures(*run, "--dataset", "ImagesTextJp1K", "--languages", "Jp", "--text-language", "Jp=En")
+    assert by_choice.code == 0, by_choice
+    assert len(vlures.answers("sandbox-axes")) == len(before) + 4
+
+
+def test_the_language_of_the_texts_is_chosen_apart_from_that_of_the_prompt(vlures_here: Callable[..., Any]) -> None:
+    for code in ("En", "Jp"):
+        folder = numbered(Path(f"data/Sample{code}"), 0)
+        (folder / "text1.txt").write_text({"En": "A cup.", "Jp": "茶碗。"}[code], encoding="utf-8")
+    ask = ("prompt", "--languages", "Jp", "--task", "6", "--sample", "1")
+    own, english = load_pack(LANGUAGES["Jp"]), load_pack(LANGUAGES["En"])
+    shown = {words: vlures_here(*ask, *words.split())[1] for words in (
+        "", "--text-language En", "--text-language Jp=En --example-language English", "--dataset Jp=data/SampleEn",
+        "--dataset data", "--dataset data --text-language En"
+    )}  # fmt: skip
+    for words, prompt in shown.items():
+        assert own.tasks[6] in prompt
+        assert ("A cup." in prompt, "茶碗。" in prompt) == ("En" in words, "En" not in words)
+        crossed = "English" in words
+        assert (english.examples[6].answer in prompt, own.examples[6].answer in prompt) == (crossed, not crossed)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("Fr", "'Fr' is not one of the languages"),
+        ("Jp=", "'' is not one of the languages"),
+        ("Jp=En,Sw", "'' is not one of the languages"),
+        (5, "5 must be a text"),
+        ({"Jp": "Klingon"}, "'Klingon' is not one"),
+    ],
+)
+def test_a_language_of_texts_that_is_none_is_refused(value: object, reason: str) -> None:
+    with pytest.raises(VluresError, match="text_language") as refusal:
+        load_config(None, {"text_language": value}, keywords=True)
+    assert reason in str(refusal.value)
+
+
+def test_the_language_of_texts_needs_a_folder() -> None:
+    with pytest.raises(VluresError, match="names no folder for Swahili"):
+        load_config(None, {"dataset": {"En": "a"}, "languages": "En,Sw", "text_language": "Jp"})
+    config = load_config(None, {"dataset": {"En": "a", "Jp": "b"}, "languages": "Jp,Sw", "text_language": "En"})
+    assert {str(config.dataset_folder(language)) for language in config.run_languages} == {"a"}
+
+
+def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_understood() -> None:
+    page = (Path(__file__).parents[2] / "docs/from-the-scripts.md").read_text(encoding="utf-8")
+    understood = [
+        *CONFIG_NAMES,
+        *EXAMPLE_NAMES,
+        *(name for table in (KEYS, FIELDS, PLACEHOLDER_NAMES) for names in table.values() for name in names),
+    ]
+    assert [name for name in understood if f"`{name}`" not in page] == []
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    config = load_config(None, tomllib.loads(example))
+    assert (config.run_name, {str(config.dataset_folder(one)) for one in config.run_languages}) == (
+        "gpt-4o",
+        {"data/ImagesTextEn1K"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('settings = ["1shot_rationales"]', 'settings = ["2shot"]', "`has.settings` must be a list of some of these"),
+        ('settings = ["1shot_rationales"]', "settings = []", "`has.settings` must be a list"),
+        ('settings = ["1shot_rationales"]', "tasks = [1, 9]", "`has.tasks` must be a list of some of these: 1, 2"),
+        ('settings = ["1shot_rationales"]', "tasks = [[1]]", "`has.tasks` must be a list"),
+        ('settings = ["1shot_rationales"]', 'colour = "red"', "is missing"),
+        ('example = ["answer"]', 'example = ["question"]', "`has.example` lacks answer"),
+        ('example = ["answer"]', 'example = ["question", "answer"]', "the placeholder {question} is missing"),
+        ('braces = "doubled"', 'braces = "single"', '`braces` is \'single\'; it can only be "doubled"'),
+        ('braces = "doubled"', "", "the placeholder {task} stands there 2 times"),
+        ("{answer}", "{answer} }", "`image_only.1shot_rationales` has braces that do not fit together"),
+        ("[tasks]", "[tasks]\n9 = 'x'", "`tasks.9` is not one that a pack has"),
+        ('settings = ["1shot_rationales"]', 'settings = ["1shot_rationales"]\ntasks = [1, 6]', ""),
+    ],
+)  # fmt: skip
+def test_what_a_pack_says_it_has_is_checked(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    only = "'{one_shot_example} {{task}} {task_description}'"
+    text = import_script(write_script(tmp_path, image_only=only)).packs[0].text
+    assert old in text
+    (tmp_path / "English.toml").write_text(text.replace(old, new, 1))
+    if not reason:  # what waits for what it lacks is no fault
+        assert set(asked(tmp_path, "En", tasks="1,6")) == {1, 6}
+        return
+    with pytest.raises(VluresError) as refusal:
+        load_pack(LANGUAGES["En"], tmp_path)
+    assert reason in str(refusal.value)

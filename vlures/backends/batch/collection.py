@@ -1,0 +1,162 @@
+"""Reading the results of ended batches: look until all that was paid for is there, as long as patience lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from vlures.backends import Observer
+from vlures.backends.batch.client import BatchClient, BatchPolicy, BatchState
+from vlures.backends.batch.job import BatchJob
+from vlures.backends.batch.result_files import most_bytes, read_lines
+from vlures.backends.batch.results import Findings, Reconciler, why_incomplete
+from vlures.backends.outcomes import is_blank
+from vlures.backends.retry import Patience, wait_s
+from vlures.errors import NotFound, VluresError
+from vlures.records import Response
+
+SAY_AFTER_LOOKS = 3
+SURE_AFTER_LOOKS = 3
+"""So many looks in a row that find the same, at an ended batch that counts fewer results than it has requests, show that its counts
+do not lag: only then are the others sent again."""
+
+HandOver = Callable[[Response, BatchJob], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Collection:
+    """What the results of a batch hold. lacking: why there must be more of them than could be read; None if there are not.
+    alike: looks in a row that lacked nothing and found no more than the one before."""
+
+    state: BatchState
+    reconciler: Reconciler
+    lacking: str | None = None
+    looks: int = 0
+    alike: int = 0
+    in_answers: set[str] = field(default_factory=set)
+
+
+class Collector:
+    """Reads the results of ended batches. hand_over: takes each answer as soon as it is read."""
+
+    def __init__(
+        self, client: BatchClient, policy: BatchPolicy, patience: Patience, observer: Observer, hand_over: HandOver
+    ) -> None:
+        self._client = client
+        self._policy = policy
+        self._patience = patience
+        self._observer = observer
+        self._hand_over = hand_over
+        self._undeleted: set[str] = set()
+
+    async def collect(self, job: BatchJob, state: BatchState) -> Collection:
+        """Read what a batch has come to. Where results are counted and are not there, which includes a download that
+        holds something else, look at the batch and its files again, after longer and longer pauses."""
+        collection = Collection(state, Reconciler(job.digests))
+        if state.problem:
+            return collection
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._policy.result_patience_s
+        while True:
+            collection.looks += 1
+            told_before = collection.reconciler.told
+            await self._look(job, collection)
+            grew = collection.reconciler.told > told_before
+            collection.alike = 0 if collection.lacking else 1 if grew else collection.alike + 1
+            left_s = deadline - loop.time()
+            patient = self._policy.wait or not collection.lacking  # --no-wait sees to it that counts do not lag
+            if _is_settled(collection) or not patient or (collection.lacking and left_s <= 0):
+                return collection
+            if collection.lacking and collection.looks == SAY_AFTER_LOOKS:
+                self._observer.say(
+                    f"{state.name} has ended as {state.status}, but {collection.lacking} yet; looking again for up to {left_s:.0f} s."
+                )
+            await asyncio.sleep(
+                min(wait_s(collection.looks), left_s) if collection.lacking else wait_s(collection.alike)
+            )
+            collection.state = await self._see_anew(collection.state)
+
+    async def _see_anew(self, state: BatchState) -> BatchState:
+        """The batch as it is now, if it still says that it has ended."""
+        with suppress(NotFound):
+            fresh = await self._patience.call(lambda: self._client.status(state.batch_id))
+            return fresh if fresh.ended else state
+        return state
+
+    async def _look(self, job: BatchJob, collection: Collection) -> None:
+        """Read all results once, and judge whether that is all."""
+        state, reconciler = collection.state, collection.reconciler
+        reconciler.look_again()
+        absent = strange = 0
+        with tempfile.TemporaryDirectory(prefix="vlures-") as folder:
+            for number, file_id in enumerate(state.result_files):
+                path = Path(folder) / f"{number}.jsonl"
+                if not await self._download(file_id, path, collection):
+                    absent += 1
+                    continue
+                ours = await self._read(read_lines(path), job, collection, answers=file_id != state.failures_file)
+                strange += not ours
+                path.unlink()
+        if state.inline_lines:
+            strange += not await self._read(state.inline_lines, job, collection, answers=True)
+        found = Findings(
+            reconciler.found, len(collection.in_answers), absent, strange, reconciler.unreadable, reconciler.blank
+        )
+        collection.lacking = why_incomplete(state, len(job.digests), found)
+        if collection.lacking and state.inline_lines and reconciler.unreadable:
+            collection.lacking += "; those in the batch itself name no request, and their order is not reliable"
+
+    async def _download(self, file_id: str, path: Path, collection: Collection) -> bool:
+        """Whether the file is there."""
+        limit = most_bytes(len(collection.reconciler.expected), path.parent)
+        try:
+            await self._patience.call(partial(self._client.download, file_id, path, limit))
+        except NotFound:
+            return False
+        except OSError as error:
+            raise VluresError(
+                f"The results of batch {collection.state.batch_id} cannot be written to {tempfile.gettempdir()} ({error.strerror}); they are "
+                "safe at the provider. Make room, or point TMPDIR elsewhere, and run again."
+            ) from error
+        return True
+
+    async def _read(self, lines: Iterable[bytes], job: BatchJob, collection: Collection, *, answers: bool) -> bool:
+        """Pass on the answers, line by line. Whether any line says something of the batch's requests."""
+        ours = False
+        for line in lines:
+            response = self._client.read_line(line)
+            if response is not None and response.key in job.digests and not is_blank(response):
+                ours = True
+                if answers:
+                    collection.in_answers.add(response.key)
+            answer = collection.reconciler.feed(response)
+            if answer is not None:
+                await self._hand_over(answer, job)
+        return ours
+
+    async def delete(self, file_ids: Iterable[str]) -> None:
+        """Delete files that nobody needs any more. One that stays is no reason to stop; the same reason is said once."""
+        for file_id in file_ids:
+            try:
+                await self._patience.call(partial(self._client.delete, file_id))
+            except NotFound:
+                continue
+            except VluresError as error:
+                if str(error) not in self._undeleted:
+                    self._undeleted.add(str(error))
+                    self._observer.say(
+                        f"{self._client.provider} keeps the file {file_id}: {error} It expires there by itself."
+                    )
+
+
+def _is_settled(collection: Collection) -> bool:
+    """Whether another look would show nothing new."""
+    if collection.lacking:
+        return False
+    is_whole = not collection.reconciler.missing and not collection.reconciler.blank
+    return is_whole or collection.alike >= SURE_AFTER_LOOKS

@@ -1,0 +1,1 @@
+"""The live driver: how many requests may be in flight, when to send, when to retry."""

@@ -1,0 +1,1 @@
+"""What may be asked: a folder per benchmark."""

@@ -1,0 +1,1 @@
+"""The VLURes benchmark: four languages, eight tasks, images with their articles."""

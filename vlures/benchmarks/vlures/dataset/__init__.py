@@ -1,0 +1,123 @@
+"""Folder → samples; names what is missing, doubled or unreadable.
+
+Three layouts, found by looking: images and texts as files, paired by the number in their names (pairs.py); images and a
+table of their texts (tables.py); a sub-folder per language, each laid out in one of those ways. A sample's ID never
+comes from its place in a table or a folder: rows are taken out later, and what was answered would change its owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vlures.benchmarks.vlures.dataset.bounds import Bounds
+from vlures.benchmarks.vlures.dataset.columns import ChosenColumns
+from vlures.benchmarks.vlures.dataset.fetched import FETCHED_FILE, Fetched, find_fetched, read_fetched
+from vlures.benchmarks.vlures.dataset.layouts import Layout, find_layout, list_folder, table_name
+from vlures.benchmarks.vlures.dataset.pairs import load_pairs, numeric_id
+from vlures.benchmarks.vlures.dataset.tables import EVERYTHING, Selection, Table, load_table, open_table
+from vlures.benchmarks.vlures.dataset.unlisted_files import refuse_texts_beside
+from vlures.errors import VluresError
+from vlures.records import Dataset, Language, Problem
+
+__all__ = [
+    "EVERYTHING",
+    "FETCHED_FILE",
+    "ChosenColumns",
+    "Fetched",
+    "Reading",
+    "Selection",
+    "find_fetched",
+    "find_reading",
+    "load_dataset",
+    "load_reading",
+    "numeric_id",
+    "read_fetched",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is to be read, and how. Equal ones give equal datasets: what makes no difference in a layout is not in it.
+
+    language: whose rows of a table, where it has a column that says so.
+    """
+
+    layout: Layout
+    text_encoding: str
+    table: Table | None = None
+    language: Language | None = None
+    selection: Selection = EVERYTHING
+
+    @property
+    def folder(self) -> Path:
+        return self.layout.folder
+
+
+def load_dataset(
+    folder: Path,
+    text_encoding: str = "utf-8",
+    language: Language | None = None,
+    columns: ChosenColumns = (),
+    selection: Selection = EVERYTHING,
+) -> Dataset:
+    """Read a dataset; see find_reading and load_reading."""
+    return load_reading(find_reading(folder, text_encoding, language, columns, selection))
+
+
+def find_reading(
+    folder: Path,
+    text_encoding: str = "utf-8",
+    language: Language | None = None,
+    columns: ChosenColumns = (),
+    selection: Selection = EVERYTHING,
+    *,
+    follow_links: bool = False,
+) -> Reading:
+    """Find out how a dataset is laid out. Reads the names in it, and the beginning of its table.
+
+    folder: the dataset's, or the table itself. text_encoding: `utf-8` (with or without byte order mark) or `latin-1`.
+    language: the samples of which language, where the dataset says which have which; None: all of them.
+    columns: for those of a table whose name does not tell. selection: of a table, read only these; of files, all are read.
+    follow_links: also links that lead out of the folder; otherwise each is one of the dataset's problems.
+    Raises VluresError if there is no dataset, or it cannot be told how it is laid out (UsageError for columns).
+    """
+    layout = find_layout(folder, language, follow_links=follow_links)
+    if layout.table is None:
+        return Reading(layout, text_encoding)
+    table = open_table(layout.table, text_encoding, columns)
+    return Reading(layout, text_encoding, table, language if table.columns.language else None, selection)
+
+
+def load_reading(reading: Reading) -> Dataset:
+    """Read pictures (headers and digests) and articles.
+
+    Raises VluresError if there is nothing to read, or nothing in the language, or texts lie beside a table; what is wrong inside the dataset is in its
+    problems.
+    """
+    layout = reading.layout
+    if layout.outside is not None:
+        name, reason = layout.outside
+        problem = Problem("error", (name,), reason)
+        code = layout.language.code if layout.language else None
+        return Dataset(layout.folder, (), (problem,), layout="a link that is not followed", language=code)
+    bounds = layout.bounds or Bounds(layout.folder)
+    fetched = find_fetched(layout.folder)
+    if fetched is not None and not fetched.complete:
+        raise VluresError(
+            f"{layout.folder} was not fetched to its end; go on with `vlures fetch {fetched.repository}`, which keeps what is there."
+        )
+    if reading.table is not None:
+        if not layout.is_chosen:
+            refuse_texts_beside(reading.table.path)
+        dataset = load_table(
+            reading.table, layout.folder, reading.language, reading.selection, bounds, is_chosen=layout.is_chosen
+        )
+        way = table_name(reading.table.path, layout.folder)
+    else:
+        dataset = load_pairs(layout.folder, list_folder(layout.folder), reading.text_encoding, bounds)
+        way = "image and text files"
+    if layout.language is not None:
+        way = f"folder {layout.folder.name}: {way}"
+        dataset = replace(dataset, language=layout.language.code)
+    return replace(dataset, layout=way, fetched=fetched.described if fetched else None)

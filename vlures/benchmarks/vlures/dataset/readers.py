@@ -1,0 +1,341 @@
+"""A table as a stream of rows: Parquet, JSON lines, CSV. Nothing is held that was not asked for.
+
+A row's number is its place in a Parquet file, its (first) line in the others, from 1. A line that is torn or of another
+shape is told to `complain` with its number and left out; what makes the rest unreadable is a VluresError.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import islice
+from os import SEEK_END
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from vlures.benchmarks.vlures.dataset.memory import within_memory
+from vlures.errors import VluresError
+from vlures.files.reading import UnusableFile, open_file
+
+Line = TypeVar("Line", bytes, str)
+Row = tuple[int, tuple[Any, ...]]
+Complain = Callable[[int, str], None]
+"""Told a row's number and what is wrong with it."""
+
+LARGEST_FIELD = 16_000_000
+"""Characters of a CSV field; the module's own limit of 131,072 is near to the longest articles."""
+NOT_UTF_8 = 'is not UTF-8; save the table as UTF-8, or set text_encoding = "latin-1" if it is that'
+UNDECODED = re.compile("[\udc80-\udcff]")
+LINES_FOR_COLUMNS = 1_000
+"""JSON lines may leave out what is null, so the columns are those of so many lines together."""
+ROWS_AT_ONCE = 16_384
+WANTED_ROWS_AT_ONCE = 512
+"""Of a Parquet file: rows are all read for their names, which are short, and chosen ones for their texts, which are not."""
+READ_AHEAD_BYTES = 1_000_000
+LONGEST_LINE = 64_000_000
+"""Bytes of a line of JSON, characters of one of CSV. A row with an article has some thousands."""
+MOST_COLUMNS = 10_000
+FEWEST_ROWS_TO_DOUBT = 100_000
+"""A Parquet file of more rows than bytes is doubted from here on. Each row names a file of its own, which takes more than a byte
+however well it is packed; the same value a billion times takes some bytes in all."""
+MOST_BATCH_BYTES = 700_000_000
+"""What some hundred rows may take in memory. Honest ones take some megabytes."""
+
+
+def row_place(table: Path, number: int) -> str:
+    return f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number:,}"
+
+
+def read_columns(table: Path, encoding: str) -> list[str]:
+    """The names of a table's columns. Raises VluresError if it has none, or is not a table."""
+    match table.suffix.lower():
+        case ".parquet":
+            return _parquet_columns(table)
+        case ".csv":
+            return _csv_columns(table, encoding)
+    columns: dict[str, None] = {}
+    for _, record in islice(_read_jsonl(table, encoding, None, _ignore), LINES_FOR_COLUMNS):
+        columns.update(dict.fromkeys(record))
+        _check_columns(table, len(columns))
+    if not columns:
+        raise VluresError(f"{table} holds no JSON objects, one a line; mend it or remove it.")
+    return list(columns)
+
+
+def read_rows(
+    table: Path,
+    encoding: str,
+    columns: Sequence[str | None],
+    wanted: bytearray | None,
+    complain: Complain | None = None,
+) -> Iterator[Row]:
+    """The numbers and values of rows, in the table's order.
+
+    columns: their names; None gives None. wanted: a byte for each number, not zero for rows to be read; None: all.
+    Raises VluresError where the table cannot be read on.
+    """
+    complain = complain or _ignore
+    match table.suffix.lower():
+        case ".parquet":
+            yield from _parquet_rows(table, columns, wanted)
+        case ".csv":
+            yield from _csv_rows(table, encoding, columns, wanted, complain)
+        case _:
+            for number, record in _read_jsonl(table, encoding, wanted, complain):
+                yield number, tuple(record.get(name) if name is not None else None for name in columns)
+
+
+def _ignore(number: int, reason: str) -> None:
+    """For a second reading: what is wrong was told at the first."""
+
+
+def _is_wanted(number: int, wanted: bytearray | None) -> bool:
+    return wanted is None or (number < len(wanted) and wanted[number] != 0)
+
+
+# Parquet
+
+
+def _open_parquet(table: Path) -> Any:
+    # Loaded on use: it is big, and only those whose table is a Parquet file need it.
+    try:
+        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise VluresError(
+            f"Reading {table} needs the package pyarrow; get it with `pip install 'vlures[parquet]'`."
+        ) from error
+    from pyarrow import ArrowException  # type: ignore[import-untyped]
+
+    try:
+        open_file(table).close()
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}; get it again or remove it.") from error
+    try:
+        # Without these two a whole row group is brought into memory, and by default a file is one of a million rows.
+        with within_memory(MOST_BATCH_BYTES):
+            file = ParquetFile(table, pre_buffer=False, buffer_size=READ_AHEAD_BYTES)
+    except MemoryError as error:
+        raise _too_large(table, "its list of columns") from error
+    except (ArrowException, OSError) as error:
+        raise VluresError(
+            f"{table} is not a readable Parquet file ({_first_line(error)}); get it again or remove it."
+        ) from error
+    _check_shape(table, file.metadata.num_rows, file.metadata.num_columns)
+    return file
+
+
+def _check_shape(table: Path, rows: int, columns: int) -> None:
+    """Raises VluresError for a file that declares what no table of images holds."""
+    size = table.stat().st_size
+    _check_columns(table, columns)
+    if rows > FEWEST_ROWS_TO_DOUBT and rows > size:
+        raise VluresError(
+            f"{table} declares {rows:,} rows in {size:,} bytes, so they cannot each name an image; write it anew with a row per image."
+        )
+
+
+def _check_columns(table: Path, columns: int) -> None:
+    """Raises VluresError for so many that looking through them for names would take minutes."""
+    if columns > MOST_COLUMNS:
+        raise VluresError(
+            f"{table} has {columns:,} columns, and no more than {MOST_COLUMNS:,} are read; keep those that you need."
+        )
+
+
+def _too_large(table: Path, what: str) -> VluresError:
+    return VluresError(
+        f"{table} cannot be read: {what} would take more than {MOST_BATCH_BYTES:,} bytes of memory; write it anew without "
+        "such values."
+    )
+
+
+def _parquet_columns(table: Path) -> list[str]:
+    with _open_parquet(table) as file:
+        return list(file.schema_arrow.names)
+
+
+def _parquet_rows(table: Path, columns: Sequence[str | None], wanted: bytearray | None) -> Iterator[Row]:
+    from pyarrow import ArrowException, types
+
+    names = list(dict.fromkeys(name for name in columns if name is not None))
+    with _open_parquet(table) as file:
+        for name in names:
+            kind = file.schema_arrow.field(name).type
+            if types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+                raise VluresError(
+                    f"The column {name!r} of {table} holds bytes, not names or texts. If these are the pictures: they are sent as "
+                    "files, so write each into a file beside the table, and its name into a column `file_name`."
+                )
+        batch_rows = ROWS_AT_ONCE if wanted is None else WANTED_ROWS_AT_ONCE
+        number = 1
+        try:
+            for group in range(file.metadata.num_row_groups):
+                end = number + file.metadata.row_group(group).num_rows
+                if not _are_any_wanted(wanted, number, end):
+                    number = end
+                    continue
+                batches = file.iter_batches(batch_rows, row_groups=[group], columns=names, use_threads=False)
+                while True:
+                    with within_memory(MOST_BATCH_BYTES):
+                        batch = next(batches, None)
+                        rows = list(_batch_rows(batch, number, columns, wanted)) if batch is not None else []
+                    if batch is None:
+                        break
+                    yield from rows
+                    number += batch.num_rows
+                    if not _are_any_wanted(wanted, number, end):
+                        break
+                number = end
+        except MemoryError as error:
+            raise _too_large(table, f"the rows after {number:,}") from error
+        except (ArrowException, OSError, UnicodeDecodeError) as error:
+            raise VluresError(
+                f"{table} cannot be read on after row {number:,} ({_first_line(error)}); get it again or remove it."
+            ) from error
+
+
+def _are_any_wanted(wanted: bytearray | None, start: int, end: int) -> bool:
+    return wanted is None or wanted.find(1, start, end) >= 0
+
+
+def _batch_rows(batch: Any, start: int, columns: Sequence[str | None], wanted: bytearray | None) -> Iterator[Row]:
+    if wanted is not None:
+        places = [place for place in range(batch.num_rows) if _is_wanted(start + place, wanted)]
+        if not places:
+            return
+        batch = batch.take(places)
+        numbers: Sequence[int] = [start + place for place in places]
+    else:
+        numbers = range(start, start + batch.num_rows)
+    nothing = [None] * batch.num_rows
+    values = [batch.column(name).to_pylist() if name is not None else nothing for name in columns]
+    yield from zip(numbers, zip(*values, strict=True), strict=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+
+
+# JSON lines
+
+
+def _read_jsonl(
+    table: Path, encoding: str, wanted: bytearray | None, complain: Complain
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with open_file(table, READ_AHEAD_BYTES) as file:
+            lines = _lines(table, file.readline)
+            for number, line in enumerate(lines if wanted is None else islice(lines, len(wanted)), 1):
+                if not _is_wanted(number, wanted):
+                    continue
+                data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if not data.strip():
+                    continue
+                try:
+                    record = msgspec.json.decode(data if encoding == "utf-8" else data.decode(encoding))
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    torn = "" if line.endswith(b"\n") else ", torn at the end of the file"
+                    complain(number, f"not a JSON object{torn} ({_first_line(error)})")
+                    continue
+                if isinstance(record, dict):
+                    yield number, record
+                else:
+                    complain(number, "JSON, but not an object with columns")
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}; mend that or remove it.") from error
+    except OSError as error:
+        raise VluresError(f"{table} cannot be read ({error.strerror}); mend that or remove it.") from error
+
+
+def _lines(table: Path, read_line: Callable[[int], Line]) -> Iterator[Line]:
+    """Lines with their ends. Raises VluresError at one that is too long to be a row: nothing tells where it ends."""
+    number = 0
+    while line := read_line(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise VluresError(
+                f"{table}, line {number:,}, has more than {LONGEST_LINE:,} bytes, so it is no row; mend that or remove the table."
+            )
+        yield line
+
+
+# CSV
+
+
+def _csv_columns(table: Path, encoding: str) -> list[str]:
+    for _, header in _read_csv(table, encoding, _ignore):
+        _check_columns(table, len(header))
+        if _has_undecoded(header):
+            raise VluresError(f"{table} {NOT_UTF_8}")
+        if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+            raise VluresError(
+                f"{table} does not part its columns by commas (its first line is {header[0][:200]!r}); write it anew with commas."
+            )
+        return header
+    raise VluresError(f"{table} has no first line that names its columns; write it anew.")
+
+
+def _csv_rows(
+    table: Path, encoding: str, columns: Sequence[str | None], wanted: bytearray | None, complain: Complain
+) -> Iterator[Row]:
+    rows = _read_csv(table, encoding, complain)
+    _, header = next(rows, (1, []))
+    places = [header.index(name) if name is not None else None for name in columns]
+    for number, fields in rows:
+        if wanted is not None and number >= len(wanted):
+            return
+        if len(fields) != len(header):
+            complain(number, f"{len(fields)} fields where the first line names {len(header)} columns")
+        elif _has_undecoded(fields):
+            complain(number, NOT_UTF_8)
+        elif _is_wanted(number, wanted):
+            yield number, tuple(fields[place] if place is not None else None for place in places)
+
+
+def _read_csv(table: Path, encoding: str, complain: Complain) -> Iterator[tuple[int, list[str]]]:
+    """RFC 4180, but for the last line, which has to have an end: of one that was cut off nothing else tells.
+
+    After a quotation mark that is missing or in excess nobody knows where a row begins, so there it ends.
+    """
+    csv.field_size_limit(LARGEST_FIELD)
+    number = 1
+    try:
+        is_whole = _ends_a_line(table)
+        codec = "utf-8-sig" if encoding == "utf-8" else encoding
+        with TextIOWrapper(open_file(table), encoding=codec, errors="surrogateescape", newline="") as file:
+            reader = csv.reader(_lines(table, file.readline), strict=True)
+            last: tuple[int, list[str]] | None = None
+            try:
+                for fields in reader:
+                    if fields:
+                        if last is not None:
+                            yield last
+                        last = number, fields
+                    number = reader.line_num + 1
+            except csv.Error as error:
+                complain(number, f"its quotation marks do not match ({error}); nothing after it was read")
+                is_whole = True
+            if last is not None and is_whole:
+                yield last
+            elif last is not None:
+                complain(last[0], "no line break after it, so it may be cut off; add one if it is whole")
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}; mend that or remove it.") from error
+    except OSError as error:
+        raise VluresError(f"{table} cannot be read ({error.strerror}); mend that or remove it.") from error
+
+
+def _has_undecoded(fields: Sequence[str]) -> bool:
+    """Whether there are bytes among them that the encoding has no letters for: they are read as lone surrogates."""
+    return any(UNDECODED.search(field) for field in fields)
+
+
+def _ends_a_line(table: Path) -> bool:
+    with open_file(table) as file:
+        size = file.seek(0, SEEK_END)
+        file.seek(max(size - 1, 0))
+        return file.read(1) in (b"\n", b"\r")

@@ -1,0 +1,185 @@
+"""What a configuration comes to: every option with its value and where it came from, as a table or as TOML."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
+from typing import Any
+
+from vlures.config.run_config import DEFAULT_MODELS, FIELDS, GROUPS, RunConfig, find_address
+from vlures.safety.control_characters import as_line
+
+KEYS = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
+ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
+_ADDRESS_OPTIONS = ("base_url", "image_url_template")
+VALUE_WIDTH, ORIGIN_WIDTH = 40, 36
+_NAME_WIDTH = max(map(len, FIELDS))
+"""The table's columns: together they stay below 100."""
+
+
+def tabulate_config(config: RunConfig, origins: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """Every option in its group, what follows from them, and which keys there are. No key and no password is shown.
+
+    origins: as find_origins gives them. environment: as read_environment gives it.
+    """
+    rows: list[list[str]] = []
+    for group in GROUPS:
+        rows += [["", "", ""], [group.upper(), "", ""]]
+        rows += [[name, *_describe(config, name, origins, environment)] for name in _names_of(group)]
+    rows += [["", "", ""], ["WHAT FOLLOWS", "", ""], *_consequences(config)]
+    rows += [["", "", ""], ["KEYS", "", ""], *([name, *_describe_key(name, environment)] for name in KEYS)]
+    head = [["option", "value", "from"], ["-" * _NAME_WIDTH, "-" * VALUE_WIDTH, "-" * ORIGIN_WIDTH]]
+    return "\n".join(_write_row(*row) for row in head + rows)
+
+
+def write_toml(config: RunConfig, origins: Mapping[str, str]) -> str:
+    """The configuration as a TOML file, which gives the same one when it is read. What is not set is a comment.
+
+    So is an address with a password or a query, which may be a secret: the file gives the same without it.
+    """
+    blocks, tables = [], []
+    derived = _derived(config)
+    for group in GROUPS:
+        lines = [f"# ── {group} ──"]
+        for name in _names_of(group):
+            value, comment = getattr(config, name), f"# {FIELDS[name].metadata['help']}"
+            if name in _ADDRESS_OPTIONS and value is not None and _hide(value) != value:
+                lines += [comment, f"# {name} may hold a secret, so it is left out; {_other_places(config, name)}."]
+            elif value is None:
+                comes_to = f", which comes to {derived[name][0]}" if name in derived else ""
+                lines += [comment, f"# {name} is not set{comes_to}."]
+            elif isinstance(value, dict):
+                tables.append(f"{comment} ({_origin(name, origins)})\n{_write_toml_line(name, value)}")
+            else:
+                lines += [comment, f"{_write_toml_line(name, value)}  # {_origin(name, origins)}"]
+        blocks.append("\n".join(lines))
+    return "\n\n".join([*blocks, *tables]) + "\n"
+
+
+def _write_toml_line(name: str, value: Any) -> str:
+    import tomli_w
+
+    if value and _are_numbers(value):
+        value = _show(value)
+    if isinstance(value, tuple):
+        items = (_write_toml_line("", item).partition("= ")[2] for item in value)
+        return f"{name} = [{', '.join(items)}]"
+    return tomli_w.dumps({name: value}).rstrip("\n")
+
+
+def _write_row(name: str, value: str, origin: str) -> str:
+    """A row of the table; what does not fit into its column goes on in the next line."""
+    lines = zip_longest([name], _wrap(value, VALUE_WIDTH), _wrap(origin, ORIGIN_WIDTH), fillvalue="")
+    return "\n".join(f"{one:{_NAME_WIDTH}}  {two:{VALUE_WIDTH}}  {three}".rstrip() for one, two, three in lines)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
+
+
+def _names_of(group: str) -> Iterator[str]:
+    return (name for name, option in FIELDS.items() if option.metadata["group"] == group)
+
+
+def _origin(name: str, origins: Mapping[str, str]) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]", "?", origins.get(name, "default"))
+
+
+def _describe(
+    config: RunConfig, name: str, origins: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[str, str]:
+    """An option's value and where it came from, in words."""
+    value = getattr(config, name)
+    if name == "base_url":
+        return _describe_address(config, origins, environment)
+    if value is None and name in (derived := _derived(config)):
+        return derived[name]
+    if name in _ADDRESS_OPTIONS and value is not None:
+        value = _hide(value)
+    return _show(value), _origin(name, origins)
+
+
+def _derived(config: RunConfig) -> dict[str, tuple[str, str]]:
+    """What an option that is not set comes to, and why."""
+    found = {
+        "mode": (config.run_mode, f"default of {config.backend}"),
+        "timeout_s": (_show(config.run_timeout_s), "default"),
+    }
+    if config.backend in DEFAULT_MODELS:
+        found["model"] = (config.run_model, f"default of {config.backend}")
+    return found
+
+
+def _describe_address(config: RunConfig, origins: Mapping[str, str], environment: Mapping[str, str]) -> tuple[str, str]:
+    if config.sandbox:
+        return "the sandbox's", _origin("sandbox", origins)
+    variable = ADDRESSES.get(config.backend, "")
+    address = find_address(config, environment, variable)
+    if address is None:
+        return "the provider's own", "default"
+    return _hide(address), origins.get("base_url") or f"{variable}, {_place(variable)}"
+
+
+def _hide(address: str) -> str:
+    """An address without what may be a secret: who it is for, and all that follows the path."""
+    shown = re.sub(r"//[^/?#]*@", "//…@", address)
+    return re.sub(r"([?#]).+", r"\1…", shown, count=1, flags=re.DOTALL)
+
+
+def _other_places(config: RunConfig, name: str) -> str:
+    """Where an address can be given that is not to stand in a file."""
+    flag = f"give it with --{name.replace('_', '-')}"
+    variable = ADDRESSES.get(config.backend) if name == "base_url" else None
+    return f"{flag}, or as {variable} in the environment or in .env" if variable else flag
+
+
+def _describe_key(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    return ("set", _place(name)) if environment.get(name, "").strip() else ("not set", "")
+
+
+def _place(variable: str) -> str:
+    return "in the environment" if variable in os.environ else "in .env"
+
+
+def _consequences(config: RunConfig) -> Iterable[list[str]]:
+    if config.backend in DEFAULT_MODELS or config.model:
+        yield ["output folder", str(config.output_folder), ""]
+    yield ["setting", config.setting.label, ""]
+    yield ["cells", str(len(config.cells)), ""]
+
+
+def _show(value: Any) -> str:
+    if value is None or value in ((), {}):
+        return "–"
+    if _are_numbers(value):
+        return _show_numbers(value)
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:,.15g}"
+        case int():
+            return f"{value:,}"
+        case dict():
+            return "\n".join(as_line(f"{key} = {_show(inner)}") for key, inner in value.items())
+        case tuple() | list():
+            return as_line(", ".join(str(item) for item in value))
+    return as_line(value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, int) for item in value)
+
+
+def _show_numbers(numbers: tuple[int, ...]) -> str:
+    """As an option takes them: `1-5, 7`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

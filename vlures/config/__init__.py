@@ -1,0 +1,1 @@
+"""A run's configuration: TOML, flags and environment become one checked, frozen record."""

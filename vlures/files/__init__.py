@@ -1,0 +1,1 @@
+"""Files: written whole or line by line, read within bounds, named so that every system takes them."""

@@ -1,0 +1,1 @@
+"""What the original scripts left: checkpoints and prompt dictionaries."""

@@ -1,0 +1,202 @@
+"""What a run costs: its prices, and the account of what was spent, which all lines that name money are read from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vlures.backends.models import is_same_model
+from vlures.config.run_config import Mode, RunConfig
+from vlures.errors import UsageError
+from vlures.pricing import NANO, Ledger, Price, cost, find_price, to_nano
+from vlures.pricing.spending_file import SpendingFile
+from vlures.records import FINAL_STATUSES, SETTINGS, Cell, Response
+from vlures.store.checkpoints import CellTotals, CheckpointStore
+
+PRICED = frozenset({"openai", "gemini"})
+LIVE_FOR_BATCH = 2.0
+"""A live call costs twice what it costs in a batch, at both providers: a price of the user's own is that of the run's mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Of a run's model, by the mode in which it answers; None where no table lists it. own: the user gave them."""
+
+    batch: Price | None
+    live: Price | None
+    backend: str = ""
+    model: str = ""
+    service_tier: str | None = None
+    own: bool = False
+
+    def of(self, mode: Mode) -> Price | None:
+        return self.batch if mode == "batch" else self.live
+
+    def of_answer(self, model: str | None, mode: Mode) -> Price | None:
+        """Of an answer of this run, by the model that gave it."""
+        if self.own or model is None or is_same_model(self.model, model):
+            return self.of(mode)
+        return self._listed(model, mode, self.service_tier) or self.of(mode)
+
+    def of_old_answer(self, model: str | None, mode: Mode) -> Price | None:
+        """Of an answer of an earlier run that did not note its cost: it may have asked another model, in another tier."""
+        if model is None or is_same_model(self.model, model):
+            return self.of(mode)
+        return self._listed(model, mode, None) or (self.of(mode) if self.own else None)
+
+    def _listed(self, model: str, mode: Mode, service_tier: str | None) -> Price | None:
+        return find_price(self.backend, model, mode, service_tier, datetime.now(UTC)) if self.backend else None
+
+
+UNKNOWN = Prices(None, None)
+
+
+def find_prices(config: RunConfig) -> Prices:
+    """Today's. A model that a table lists has the listed price at whatever address it is asked, unless the user gives another.
+
+    Raises UsageError for a price of one's own that does not do alone.
+    """
+    if config.backend not in PRICED:
+        return UNKNOWN
+    now = datetime.now(UTC)
+
+    def find(mode: Mode, times: float) -> Price | None:
+        own = {"price_input": config.price_input, "price_output": config.price_output}
+        own = {name: None if price is None else price * times for name, price in own.items()}
+        return find_price(
+            config.backend, config.run_model, mode, config.service_tier if mode == "live" else None, now, **own
+        )
+
+    return Prices(
+        batch=find("batch", 1.0),
+        live=find("live", LIVE_FOR_BATCH if config.run_mode == "batch" else 1.0),
+        backend=config.backend,
+        model=config.run_model,
+        service_tier=config.service_tier,
+        own=config.price_input is not None or config.price_output is not None,
+    )
+
+
+def prices_of(run: Mapping[str, Any]) -> Prices:
+    """The prices of the run that a run.json tells of; unknown if it tells of none."""
+    try:
+        return find_prices(msgspec.convert(run.get("config") or {}, RunConfig)) if run else UNKNOWN
+    except (msgspec.ValidationError, UsageError):
+        return UNKNOWN
+
+
+def cost_of_answer(response: Response, prices: Prices) -> float | None:
+    """USD that a stored answer cost: what its line says, else by its usage and today's price of the model that gave it."""
+    if response.nano_usd is not None:
+        return response.nano_usd / NANO
+    price = prices.of_old_answer(response.model, "batch" if response.job else "live")
+    usage = response.usage
+    return cost(usage, price, usage.cache_write_tokens) if usage and price else None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was spent on one setting of a run, in USD: what its lines say, today's prices for lines that say nothing, and what the
+    ledger of its folder adds: replies that were lost, calls in flight at a kill, answers without usage. None: not known."""
+
+    store: CheckpointStore
+    prices: Prices
+    ledger: Ledger
+
+    @classmethod
+    def read(
+        cls, store: CheckpointStore, prices: Prices | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> Account:
+        """As it stands on the disk."""
+        ledger = SpendingFile(store.folder.parent, writable=False, say=say).ledger
+        return cls(store, prices_of(store.read_json("run.json")) if prices is None else prices, ledger)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Those with answers, or with money in the ledger alone."""
+        suffix = f"-{self.store.setting.key}"
+        groups = [group.removesuffix(suffix) for group in self.ledger.charged if group.endswith(suffix)]
+        named = (group.partition("-t") for group in groups)
+        charged = {Cell(code, int(task)) for code, _, task in named if task.isdecimal()}
+        return tuple(sorted({*self.store.cells, *charged}))
+
+    def spent_on(self, cell: Cell) -> float | None:
+        """On a cell."""
+        nano = self.nano_on(cell)
+        return None if nano is None else nano / NANO
+
+    def nano_on(self, cell: Cell) -> int | None:
+        money, group = self.store.money(cell), self.group(cell)
+        total = money.nano_usd + self.ledger.charged.get(group, 0)
+        if money.untold > self.ledger.untold.get(group, 0):
+            return None
+        for (mode, model), tokens in money.unpriced.items():
+            price = self.prices.of_old_answer(model, mode)
+            if price is None:
+                return None
+            total += to_nano(cost(tokens, price, tokens.cache_write_tokens))
+        return total
+
+    def in_all(self) -> float | None:
+        """On the whole setting."""
+        return add_up(self.spent_on(cell) for cell in self.cells)
+
+    def reserved(self) -> float:
+        """For requests of the setting that are, or may be, under way."""
+        suffix = f"-{self.store.setting.key}-"
+        held = (item for holdings in self.ledger.standing.values() for item in holdings.items())
+        return sum(nano for key, nano in held if suffix in key) / NANO
+
+    def group(self, cell: Cell) -> str:
+        return f"{cell.language}-t{cell.task}-{self.store.setting.key}"
+
+
+def read_accounts(
+    output_folder: Path, prices: Prices, say: Callable[[str], None] = lambda _: None
+) -> tuple[Account, ...]:
+    """Those of all settings of a folder: they share one limit."""
+    ledger = SpendingFile(output_folder, writable=False, say=say).ledger
+    there = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
+    stores = [CheckpointStore(output_folder, setting, writable=False, say=say) for setting in there]
+    return tuple(Account(store, prices, ledger) for store in stores)
+
+
+def rerun_costs(account: Account, due: Mapping[Cell, int], mode: Mode) -> dict[Cell, float | None]:
+    """USD that due requests should cost, by what the answers of their cells have taken so far, or those of the whole run where a
+    cell has none. None if the price is not known, or nothing was ever answered."""
+    store = account.store
+    paid = {cell: _count_paid(store, cell) for cell in store.cells}
+    used = CellTotals()
+    for cell in paid:
+        used.add(store.totals(cell))
+    all_paid, price = sum(paid.values()), account.prices.of(mode)
+
+    def expect(cell: Cell, requests: int) -> float | None:
+        totals, answers = (store.totals(cell), paid[cell]) if paid.get(cell) else (used, all_paid)
+        if not requests:
+            return 0.0
+        if price is None or not answers:
+            return None
+        return cost(totals, price, totals.cache_write_tokens) / answers * requests
+
+    return {cell: expect(cell, requests) for cell, requests in due.items()}
+
+
+def _count_paid(store: CheckpointStore, cell: Cell) -> int:
+    return sum(entry.status in FINAL_STATUSES and not entry.imported for entry in store.entries(cell).values())
+
+
+def add_up(amounts: Iterable[float | None]) -> float | None:
+    """The sum; None if one of the amounts is not known."""
+    known: list[float] = []
+    for amount in amounts:
+        if amount is None:
+            return None
+        known.append(amount)
+    return math.fsum(known)

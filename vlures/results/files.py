@@ -1,0 +1,110 @@
+"""Store → results JSON and summary, under the names that the original scripts gave them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from vlures.errors import NotWritable
+from vlures.files.writing import write_whole
+from vlures.pricing.costs import UNKNOWN, Account, Prices, add_up, rerun_costs
+from vlures.records import LANGUAGES, STATUSES, Cell, Setting
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.due import count_left
+
+
+def results_folder(output_folder: Path, setting: Setting) -> Path:
+    return output_folder / f"results_{setting.label}"
+
+
+def results_path(output_folder: Path, name: str, setting: Setting, cell: Cell) -> Path:
+    """`<Language>/results_<name>_1shot_<Code>_task<n>_Rationales.json`"""
+    rationales = "Rationales" if setting.rationales else "NoRationales"
+    file = f"results_{name}_{setting.shots}shot_{cell.language}_task{cell.task}_{rationales}.json"
+    return results_folder(output_folder, setting) / LANGUAGES[cell.language].name / file
+
+
+def write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
+    """Write every cell's answers ({"<id>": "<text>"}, by numeric ID) and the summary; returns the summary.
+
+    Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary. Raises
+    NotWritable; before anything is written the answers are brought to the disk.
+    """
+    store.guard()
+    store.sync()
+    try:
+        return _write_results(output_folder, name, store, prices)
+    except NotWritable as fault:
+        raise NotWritable(fault.path, fault.cause, "The answers are safe in the checkpoints. ") from fault
+
+
+def _write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices) -> dict[str, Any]:
+    for cell in store.cells:
+        answers = {
+            str(sample_id): response["text"]
+            for sample_id, response in store.responses(cell)
+            if response["status"] == "ok"
+        }
+        path = results_path(output_folder, name, store.setting, cell)
+        write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
+    summary = summarise(name, store, prices)
+    folder = results_folder(output_folder, store.setting)
+    write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
+    return summary
+
+
+def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
+    """Counts by status, tokens and cost in USD (by today's prices; null where one is not known), in all and per cell; how
+    many answers are imported, where any are; how many requests are due, and what they should cost, by estimate.
+    """
+    cells = {}
+    everything: Counter[str] = Counter()
+    all_imported = 0
+    account = Account.read(store, prices)
+    due = dict.fromkeys(account.cells, 0) | {cell: left.due for cell, left in count_left(store).items()}
+    rerun = rerun_costs(account, due, store.read_json("run.json").get("mode", "batch"))
+    for cell in account.cells:
+        counts = count_statuses(store, cell)
+        everything.update(counts)
+        imported = count_imported(store, cell)
+        all_imported += imported
+        totals = store.totals(cell)
+        cells[f"{cell.language}-t{cell.task}"] = {
+            "status": {status: counts[status] for status in STATUSES if counts[status]},
+            **({"imported": imported} if imported else {}),
+            "usage": {
+                "input_tokens": totals.input_tokens,
+                "output_tokens": totals.output_tokens,
+                "cached_tokens": totals.cached_tokens,
+                "thinking_tokens": totals.thinking_tokens,
+            },
+            "cost_usd": _round(account.spent_on(cell)),
+            "due": due[cell],
+            "rerun_usd": _round(rerun[cell]),
+        }
+    return {
+        "name": name,
+        "setting": store.setting.label,
+        "status": {status: everything[status] for status in STATUSES if everything[status]},
+        **({"imported": all_imported} if all_imported else {}),
+        "cost_usd": _round(account.in_all()),
+        "due": sum(due.values()),
+        "rerun_usd": _round(add_up(rerun.values())),
+        "cells": cells,
+    }
+
+
+def _round(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 6)
+
+
+def count_statuses(store: CheckpointStore, cell: Cell) -> Counter[str]:
+    """How many samples of the cell stand at each status."""
+    return Counter(entry.status for entry in store.entries(cell).values())
+
+
+def count_imported(store: CheckpointStore, cell: Cell) -> int:
+    """How many standing answers of the cell were taken over from the original scripts."""
+    return sum(entry.imported for entry in store.entries(cell).values())

@@ -1,0 +1,240 @@
+"""A picture, its article and the answers about them side by side, as HTML for a notebook."""
+
+from __future__ import annotations
+
+import base64
+import io
+import operator
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from vlures.config.run_config import load_config
+from vlures.errors import UsageError, VluresError
+from vlures.files.image_header import UnusableImage, plain_header
+from vlures.files.reading import UnusableFile, read_file
+from vlures.images import LARGEST_IMAGE_BYTES
+from vlures.records import LANGUAGES, TASKS, Image
+from vlures.results.export import Row
+from vlures.results.load import Answer, Outputs, find_runs, read_answers
+from vlures.safety.control_characters import as_line, as_text
+
+LANGUAGE_TAGS = {"En": "en", "Jp": "ja", "Sw": "sw", "Ur": "ur"}
+RIGHT_TO_LEFT = frozenset({"Ur"})
+_SCRIPTS = {"ur": re.compile(r"[\u0600-\u06ff]"), "ja": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")}
+
+THUMBNAIL_PIXELS = 640
+"""The longer side of a picture as it is embedded; it is shown at half that, so that it is sharp on a dense screen."""
+
+FRAME = "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:.6em .8em"
+TEXT = "padding:.1em .3em .4em;white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto"
+NASTALIQ = "font-family:'Noto Nastaliq Urdu','Jameel Noori Nastaleeq',serif;line-height:2.1"
+FAINT = "opacity:.7;font-size:85%"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What `vlures.show` gives. A notebook displays it; elsewhere `html` is there to be written to a file in UTF-8."""
+
+    sample_id: int
+    answers: int
+    html: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+@dataclass(frozen=True, slots=True)
+class _Exhibit:
+    """What answers are about. image, article: None where they are not there or have changed since."""
+
+    image: Image | None
+    article: str | None
+    answers: tuple[Row, ...]
+
+
+def show(
+    sample_id: int,
+    output: Outputs | None = None,
+    *,
+    languages: str | Sequence[str] | None = None,
+    tasks: int | str | Sequence[int] | None = None,
+) -> Page:
+    """A sample's picture, article and answers side by side. A notebook shows it where it is a cell's last line, or in
+    `display(vlures.show(…))`.
+
+    output: as for load; by default the only run under outputs/. languages, tasks: only these, as a configuration names them.
+    Nothing on the disk is changed, and every text is shown as a text.
+
+    Raises UsageError for what names no sample, run, language or task, VluresError if there is no such answer.
+    """
+    try:
+        number = operator.index(sample_id)
+    except TypeError as error:
+        raise UsageError(f"{sample_id!r} is no sample's ID; give a whole number.") from error
+    wanted = load_config(None, {"languages": languages, "tasks": tasks}, keywords=True)
+    runs = find_runs(_only_run() if output is None else output)
+    found = list(read_answers(runs, lambda _: None, number))
+    chosen = [
+        answer
+        for answer in found
+        if (languages is None or answer.row["language"] in wanted.languages)
+        and (tasks is None or answer.row["task"] in wanted.tasks)
+    ]
+    if not chosen:
+        where = ", ".join(map(str, runs))
+        there = sorted({f"{answer.row['language']} task {answer.row['task']}" for answer in found})
+        raise VluresError(
+            f"{where} has no such answer about sample {number}; there are {', '.join(there)}."
+            if there
+            else f"{where} has no answer about sample {number}; `vlures.load` tells which samples have one."
+        )
+    return Page(number, len(chosen), _page(number, _exhibits(chosen)))
+
+
+def _only_run() -> Path:
+    runs = find_runs("outputs/*")
+    if len(runs) > 1:
+        raise UsageError(
+            f"There are several runs under outputs; name one with output=, or all with output='outputs/*': {', '.join(map(str, runs))}."
+        )
+    return runs[0]
+
+
+def _exhibits(answers: Iterable[Answer]) -> list[_Exhibit]:
+    """Answers about the same picture and article together: one of a folder for all languages, or one for each."""
+    groups: dict[tuple[str | None, str | None], list[Answer]] = {}
+    for answer in answers:
+        sample = answer.sample
+        about = (sample.image.digest, sample.text) if sample else (None, None)
+        groups.setdefault(about, []).append(answer)
+    exhibits = []
+    for group in groups.values():
+        sample = group[0].sample
+        rows = sorted((answer.row for answer in group), key=_place)
+        exhibits.append(_Exhibit(sample.image if sample else None, sample.text if sample else None, tuple(rows)))
+    return sorted(exhibits, key=lambda exhibit: _place(exhibit.answers[0]))
+
+
+def _place(row: Row) -> tuple[int, int, str, str]:
+    codes = list(LANGUAGES)
+    language = codes.index(row["language"]) if row["language"] in codes else len(codes)
+    return language, row["task"], row["run"], row["setting"]
+
+
+# HTML. Styles stand in the elements, so that nothing else in a notebook looks different; colours are the notebook's own.
+
+
+def _page(number: int, exhibits: Sequence[_Exhibit]) -> str:
+    rows = [row for exhibit in exhibits for row in exhibit.answers]
+    heads = _Heads(len({row["run"] for row in rows}) > 1, len({row["setting"] for row in rows}) > 1)
+    body = "".join(_exhibit(number, exhibit, heads) for exhibit in exhibits)
+    # A dollar in an answer begins no formula.
+    return f'<div class="tex2jax_ignore mathjax_ignore">{body}</div>'
+
+
+@dataclass(frozen=True, slots=True)
+class _Heads:
+    """What stands above an answer beside its language and task."""
+
+    run: bool
+    setting: bool
+
+
+def _exhibit(number: int, exhibit: _Exhibit, heads: _Heads) -> str:
+    cards = "".join(_card(row, heads) for row in exhibit.answers)
+    return (
+        '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;margin:.5em 0 1.5em">'
+        f'<div style="flex:1 1 {THUMBNAIL_PIXELS // 2}px;max-width:{THUMBNAIL_PIXELS // 2}px">'
+        f"{_picture(number, exhibit.image)}{_article(exhibit.article)}</div>"
+        '<div style="flex:3 1 24em;display:grid;gap:1em;grid-template-columns:repeat(auto-fit,minmax(17em,1fr))">'
+        f"{cards}</div></div>"
+    )
+
+
+def _picture(number: int, image: Image | None) -> str:
+    if image is None:
+        return f'<p style="{FAINT}">Sample {number}: its picture and article are not there, or have changed since.</p>'
+    name = escape(as_line(image.path.as_posix()))
+    caption = f'<div style="{FAINT}">Sample {number}: {name}, {image.width} × {image.height}</div>'
+    thumbnail = _thumbnail(image.path)
+    if thumbnail is None:
+        return f'<p style="{FAINT}">{name} cannot be shown.</p>{caption}'
+    return f'<img alt="Sample {number}" style="max-width:100%" src="data:image/jpeg;base64,{thumbnail}">{caption}'
+
+
+def _article(text: str | None) -> str:
+    if text is None:
+        return ""
+    return f'<div style="{FRAME};margin-top:.6em">{_text(text, _tag_of(text), "auto")}</div>'
+
+
+def _card(row: Row, heads: _Heads) -> str:
+    code, task = row["language"], TASKS.get(row["task"])
+    parts = [row["language_name"] or code, f"{row['task']} {task.name}" if task else f"task {row['task']}"]
+    parts += [row["setting"]] * heads.setting + [row["run"]] * heads.run
+    direction = "rtl" if code in RIGHT_TO_LEFT else "ltr"
+    said = _text(row["answer"], LANGUAGE_TAGS.get(code), direction) if row["answer"] is not None else ""
+    thought = ""
+    if row["reasoning"]:
+        thought = f"<details><summary>reasoning</summary>{_text(row['reasoning'], None, 'auto')}</details>"
+    return f'<div style="{FRAME}"><b>{escape(as_line(" · ".join(parts)))}</b>{_status(row)}{said}{thought}{_footer(row)}</div>'
+
+
+def _status(row: Row) -> str:
+    """Nothing for an answer in good order; otherwise what it is, so that nobody takes it for one."""
+    if row["status"] == "ok":
+        return ""
+    why = [row["finish_reason"], row["error_code"], row["error_message"]]
+    reason = ": ".join([row["status"], *(part for part in why if part)])
+    return f'<div style="color:#c0392b">{escape(as_line(reason))}</div>'
+
+
+def _footer(row: Row) -> str:
+    facts = [row["model_answered"] or row["model"]]
+    if row["output_tokens"] is not None:
+        facts.append(f"{row['output_tokens']:,} tokens")
+    if row["imported"]:
+        facts.append("imported")
+    return f'<div style="{FAINT}">{escape(as_line(" · ".join(fact for fact in facts if fact)))}</div>'
+
+
+def _text(text: str, tag: str | None, direction: str) -> str:
+    lang = f' lang="{tag}"' if tag else ""
+    style = f"{TEXT};{NASTALIQ}" if tag == "ur" else TEXT
+    return f'<div dir="{direction}"{lang} style="{style}">{escape(as_text(text))}</div>'
+
+
+def _tag_of(text: str) -> str | None:
+    """The language of an article, as far as its script tells: a dataset may hold articles in any, whatever was asked."""
+    letters = sum(map(str.isalpha, text))
+    for tag, script in _SCRIPTS.items():
+        if 2 * len(script.findall(text)) > letters:
+            return tag
+    return None
+
+
+def _thumbnail(path: Path) -> str | None:
+    """The picture scaled down, upright, as a JPEG in base64; None if it cannot be read any more."""
+    from PIL import Image as pillow  # noqa: N813
+    from PIL import ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+            with pillow.open(io.BytesIO(plain_header(read_file(path, LARGEST_IMAGE_BYTES)))) as picture:
+                picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+                small: Any = ImageOps.exif_transpose(picture)
+                small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+                small = small.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, UnusableFile, UnusableImage):
+        return None
+    paper = pillow.new("RGB", small.size, "white")
+    paper.paste(small, mask=small.getchannel("A"))
+    data = io.BytesIO()
+    paper.save(data, "JPEG", quality=85)
+    return base64.b64encode(data.getvalue()).decode("ascii")

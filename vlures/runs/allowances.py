@@ -1,0 +1,66 @@
+"""Allowances of output tokens under which the answers of a folder were given.
+
+An answer that ended by itself is the same under a larger allowance, though its digest holds the smaller one. So where
+`--redo truncated` asks those again that were cut, the others are no answers to another question, and that is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vlures.config.run_config import RunConfig
+from vlures.records import Request, digest_request
+
+ALLOWANCE = "max_output_tokens"
+
+
+def describe_allowances(config: RunConfig, run: Mapping[str, Any]) -> dict[str, list[int]]:
+    """What run.json holds of them. used: by all runs of the folder. same_question: those whose whole answers stand.
+
+    run: the run.json of the last run.
+    """
+    today = config.parameters.get(ALLOWANCE)
+    used = {*_used(run), *([today] if isinstance(today, int) else [])}
+    return {"used": sorted(used), "same_question": sorted(same_question(config, run))}
+
+
+def same_question(config: RunConfig, run: Mapping[str, Any]) -> set[int]:
+    """Smaller allowances than today's under which a whole answer is one to today's question."""
+    known = _numbers(_recorded(run).get("same_question"))
+    if "truncated" in config.redo:
+        known |= _used(run)
+    today = config.parameters.get(ALLOWANCE)
+    return {allowance for allowance in known if today is None or allowance < today}
+
+
+def is_only_raised(config: RunConfig, run: Mapping[str, Any]) -> bool:
+    """Whether nothing differs between the last run's options and today's but that the allowance is larger."""
+    before, today = dict(run.get("parameters") or {}), dict(config.parameters)
+    old, new = before.pop(ALLOWANCE, None), today.pop(ALLOWANCE, None)
+    same = (run.get("provider"), run.get("model"), before) == (config.backend, config.run_model, today)
+    return same and isinstance(old, int) and (new is None or new > old)
+
+
+def is_answer_to(request: Request, provider: str, digest: str, allowances: Iterable[int]) -> bool:
+    """Whether a digest is that of the request under one of the allowances."""
+    return any(
+        digest
+        == digest_request(
+            provider, request.model, {**request.parameters, ALLOWANCE: allowance}, request.prompt, request.image
+        )
+        for allowance in allowances
+    )
+
+
+def _used(run: Mapping[str, Any]) -> set[int]:
+    return _numbers(_recorded(run).get("used")) | _numbers([(run.get("parameters") or {}).get(ALLOWANCE)])
+
+
+def _recorded(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    recorded = run.get("allowances")
+    return recorded if isinstance(recorded, dict) else {}
+
+
+def _numbers(values: Any) -> set[int]:
+    return {value for value in values if isinstance(value, int)} if isinstance(values, list) else set()

@@ -1,0 +1,119 @@
+"""A plan for people: its table, its line, and what stands behind its money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from tabulate import tabulate
+
+from vlures.config.run_config import RunConfig
+from vlures.pricing import (
+    Price,
+    Totals,
+    cost_range,
+    describe_calibration,
+    describe_change,
+    describe_gaps,
+    format_usd,
+)
+from vlures.pricing.costs import Account, Prices, add_up
+from vlures.runs.plan import CellPlan, Plan
+
+COUNTS = ("due", "answered", "in_flight", "left_out")
+HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of images", "tokens out")
+
+
+def tabulate_plan(plan: Plan, prices: Prices) -> str:
+    """A row per cell and one for all of them. Money is what is expected, or, where pictures are unknown, what it will
+    hardly pass."""
+    rows = [_row(str(cell.cell), _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
+    rows.append(_row("all", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
+    headers = [*HEADERS, "USD batch", "USD live", "about MB"]
+    alignment = ["left"] + ["right"] * (len(headers) - 1)
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=alignment)
+
+
+def _counts_of(cell: CellPlan) -> list[int]:
+    return [getattr(cell, what) for what in COUNTS]
+
+
+def _row(name: str, counts: list[int], tokens: Totals, prices: Prices, size_bytes: int) -> list[str]:
+    pictures = f"≤{tokens.unknown_most:,}" if tokens.unknown_images else f"{tokens.image_tokens:,}"
+    return [
+        name,
+        *(f"{count:,}" for count in counts),
+        f"{tokens.input_tokens:,}",
+        pictures,
+        f"{tokens.output_expected:,}",
+        _describe_range(tokens, prices.batch),
+        _describe_range(tokens, prices.live),
+        f"{size_bytes / 1e6:,.1f}",
+    ]
+
+
+def _describe_range(tokens: Totals, price: Price | None) -> str:
+
+    if price is None:
+        return "unknown"
+    costs = cost_range(tokens, price)
+    return f"≤{format_usd(costs.high)}" if costs.expected is None else format_usd(costs.expected)
+
+
+def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str | None = None) -> Iterator[str]:
+    """What stands behind the money of a plan. elsewhere: the address that is asked, if it is not the provider's own."""
+
+    price = prices.of(config.run_mode)
+    yield from plan.refused
+    if not plan.tokens.requests:
+        return
+    if price is None:
+        yield f"No price of {config.run_model} is known here; add --price-input and --price-output (USD for a million tokens)."
+    else:
+        costs = cost_range(plan.tokens, price)
+        yield (
+            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.run_mode} mode, at {price.input:g} and "
+            f"{price.output:g} USD for a million tokens of input and output ({price.source})."
+        )
+        if not prices.own and elsewhere:
+            yield (
+                f"These are the listed prices, and {elsewhere} may have others; say them with --price-input and --price-output."
+            )
+    yield from describe_gaps(plan.tokens, config.run_model)
+    if plan.calibration and (learned := describe_calibration(plan.calibration)):
+        yield learned
+    if change := describe_change(
+        config.backend, config.run_model, config.run_mode, config.service_tier, datetime.now(UTC)
+    ):
+        yield change
+
+
+def describe_account(config: RunConfig, accounts: Iterable[Account]) -> str | None:
+    """What earlier runs of the folder have spent, by the account that `--max-cost` counts with."""
+    accounts = list(accounts)
+    spent = add_up(account.in_all() for account in accounts)
+    reserved = sum(account.reserved() for account in accounts)
+    if not spent and not reserved and config.max_cost is None:
+        return None
+    said = "What was spent before is not known" if spent is None else f"{format_usd(spent)} was spent before"
+    held = f", up to {format_usd(reserved)} more is reserved for requests that are under way" if reserved else ""
+    limit = f", of --max-cost {config.max_cost:g}" if config.max_cost is not None else ""
+    return f"{said}{held}{limit}."
+
+
+def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
+    parts = [f"{plan.total('due'):,} due of {plan.selected:,} requests in {len(plan.cells)} cells"]
+    if plan.total("answered"):
+        imported = f" ({plan.total('imported'):,} imported)" if plan.total("imported") else ""
+        parts.append(f"{plan.total('answered'):,} answered already{imported}")
+    if plan.total("in_flight"):
+        parts.append(f"{plan.total('in_flight'):,} in flight")
+    if plan.total("left_out"):
+        parts.append(f"{plan.total('left_out'):,} left out for want of a text")
+    saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
+    parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
+    if config.run_mode == "batch":
+        parts.append(f"{plan.shards} batch(es)")
+    if plan.tokens.requests and (price := prices.of(config.run_mode)):
+        parts.append(f"{_describe_range(plan.tokens, price)} by estimate")
+    return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."

@@ -1,0 +1,170 @@
+"""Where a run stands, from its output folder alone: counts per cell, jobs, what is still due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from vlures.config.run_config import RunConfig
+from vlures.errors import VluresError
+from vlures.legacy.checkpoints import find_waiting
+from vlures.pricing import format_usd
+from vlures.pricing.costs import Account, add_up, rerun_costs
+from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Job
+from vlures.results.files import count_imported, count_statuses
+from vlures.runs.sandbox_guard import is_rehearsal
+from vlures.safety.control_characters import as_line
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.due import Left, count_left
+
+
+def find_runs(config: RunConfig) -> list[Path]:
+    """The configuration's output folder if it says which; otherwise every run's folder under its output."""
+    if config.name or config.model or config.sandbox:
+        return [config.output_folder]
+    root = Path(config.output)
+    try:
+        return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*/*.json*")))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise VluresError(
+            f"The folder {root} cannot be read ({error.strerror}); name another with --output."
+        ) from error
+
+
+def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
+    """The texts that describe each setting of a run.
+
+    Raises VluresError if the folder holds no run.
+    """
+    found = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
+    if not found:
+        raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
+    for setting in found:
+        store = CheckpointStore(output_folder, setting, writable=False, say=say)
+        account = Account.read(store)
+        yield "\n".join([_headline(output_folder, account), _cells(account), *_imported(store), *_jobs(store)])
+
+
+def _headline(output_folder: Path, account: Account) -> str:
+    store = account.store
+    run = store.read_json("run.json")
+    who = f"{run['provider']} {run['mode']}, {run['model']}, " if run else ""
+    since = f", last run {run['time']}" if run else ""
+    answers = ", a rehearsal: a sandbox has answered" if is_rehearsal(store) else ""
+    reserved = account.reserved()
+    held = f", up to {format_usd(reserved)} reserved for requests under way" if reserved else ""
+    return as_line(f"{output_folder}: {who}{store.setting.label}{since}{answers}{held}")
+
+
+def _cells(account: Account) -> str:
+    store = account.store
+    run = store.read_json("run.json")
+    left = {cell: Left(0, 0) for cell in account.cells} | count_left(store)
+    rerun = rerun_costs(account, {cell: count.due for cell, count in left.items()}, run.get("mode", "batch"))
+    rows: list[list[Any]] = []
+    for cell in sorted(left, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
+        counts, totals = count_statuses(store, cell), store.totals(cell)
+        task = f"{cell} {TASKS[cell.task].code}" if cell.task in TASKS else str(cell)
+        rows.append(
+            [
+                task,
+                *(counts[status] for status in STATUSES),
+                left[cell].in_flight,
+                left[cell].due,
+                totals.input_tokens,
+                totals.output_tokens,
+                _money(account.spent_on(cell)),
+                _money(rerun[cell]),
+            ]
+        )
+    if rows:
+        sums = [sum(column) for column in list(zip(*rows, strict=True))[1:-2]]
+        rows.append(["all", *sums, _money(account.in_all()), _money(add_up(rerun.values()))])
+    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out", "spent", "rerun, about"]
+    return tabulate(rows, headers, tablefmt="simple", colalign=["left"] + ["right"] * (len(headers) - 1))
+
+
+def _imported(store: CheckpointStore) -> Iterator[str]:
+    """What came, or will come, from the original scripts."""
+    if imported := sum(count_imported(store, cell) for cell in store.cells):
+        yield (
+            f"{imported:,} of the answers are imported from the original scripts: nobody knows to which question exactly, so they "
+            "never count as stale."
+        )
+    if waiting := find_waiting(store):
+        more = " …" if len(waiting) > 1 else ""
+        yield f"{len(waiting)} checkpoint(s) of the original scripts wait for the next run to take them over: {waiting[0].name}{more}"
+
+
+def _money(amount: float | None) -> str:
+    return "unknown" if amount is None else format_usd(amount)
+
+
+def _jobs(store: CheckpointStore) -> list[str]:
+    jobs = store.open_jobs()
+    if not jobs:
+        return []
+    today = datetime.now(UTC)
+    rows = [
+        [
+            as_line(job.batch_id or "–"),
+            len(job.requests),
+            as_line(_state(job)),
+            f"{job.seen.done}/{len(job.requests)}" if job.seen else "–",
+            _hours(today - datetime.fromisoformat(job.time)),
+            _time_left(job, today),
+            _moment(job.input_until),
+            _moment(job.seen.results_until if job.seen else None),
+        ]
+        for job in jobs
+    ]
+    headers = [
+        "batch",
+        "lines",
+        "state when last seen",
+        "done",
+        "age",
+        "time left",
+        "input kept until",
+        "results kept until",
+    ]
+    texts = [tabulate(rows, headers, tablefmt="simple", disable_numparse=True)]
+    if lost := [_name_lost(job) for job in jobs if job.seen and job.seen.lost]:
+        texts.append(f"{len(lost)} batch(es) not known to the provider when last looked for: {', '.join(lost)}")
+    return texts
+
+
+def _name_lost(job: Job) -> str:
+    whose = job.account or "another key or project?"
+    return f"{job.batch_id or job.tag} ({whose})"
+
+
+def _state(job: Job) -> str:
+    if job.state != "created":
+        return "in doubt" if job.state == "creating" else "not created"
+    if job.seen is None:
+        return "created"
+    return "not known to the provider" if job.seen.lost else job.seen.status
+
+
+def _hours(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _time_left(job: Job, today: datetime) -> str:
+    """Until the provider gives the batch up."""
+    if job.deadline is None or (job.seen and job.seen.results_until):
+        return "–"
+    left = datetime.fromisoformat(job.deadline) - today
+    return _hours(left) if left > timedelta() else "over"
+
+
+def _moment(time: str | None) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M} UTC" if time else "–"

@@ -1,0 +1,104 @@
+"""What one running sandbox owns: its state on disk, its faults, its ledger, the pictures seen and the counts."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vlures.errors import UsageError
+from vlures.sandbox.active_faults import FaultBook
+from vlures.sandbox.batches import BatchStore, Provider
+from vlures.sandbox.files import FileStore
+from vlures.sandbox.gemini_uploads import UploadSessions
+from vlures.sandbox.ledger import Ledger
+from vlures.sandbox.pictures import Gallery
+from vlures.sandbox.prompt_cache import PromptCache
+from vlures.sandbox.settings import SandboxSettings
+from vlures.sandbox.specs import Document, SpecChecker, load_checker
+
+LOCK_WAIT_S = 10.0
+
+
+class Counts:
+    """What the sandbox counts while it runs; forgotten at its end."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.bytes_received = 0
+        self.held = 0
+        self.images_seen = 0
+        self.vision_uploads = 0
+        self.bytes_uploaded = 0
+        self.live_now = 0
+        self.live_peak = 0
+        self.spec_violations: list[dict[str, str]] = []
+        self._lock = threading.Lock()
+
+    def begin_live(self) -> None:
+        """One more live request is being served."""
+        self.live_now += 1
+        self.live_peak = max(self.live_peak, self.live_now)
+
+    def end_live(self) -> None:
+        """A live request has been served."""
+        self.live_now -= 1
+
+    def add_images(self, number: int) -> None:
+        """Pictures that came with checked requests, each time they came."""
+        with self._lock:
+            self.images_seen += number
+
+    def add_upload(self, purpose: str, size: int) -> None:
+        """A file that was taken; `size` in bytes, without the form around it."""
+        self.vision_uploads += purpose == "vision"
+        self.bytes_uploaded += size
+
+    def add_violation(self, where: str, sentence: str) -> None:
+        """A request that the provider's published document does not allow."""
+        with self._lock:
+            self.spec_violations.append({"request": where, "violation": sentence})
+
+
+class World:
+    """Everything that the handlers of one sandbox share; owns the lock on the state folder."""
+
+    def __init__(self, settings: SandboxSettings, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(str(folder / "lock"), timeout=LOCK_WAIT_S)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            sentence = f"Another sandbox is using the state folder {folder}; stop it or choose another folder."
+            raise UsageError(sentence) from None
+        self.settings = settings
+        self.faults = FaultBook(settings.faults, settings.seed)
+        self.files = FileStore(folder / "files")
+        self.gemini_files = FileStore(folder / "gemini_files")
+        self.gemini_uploads = UploadSessions(folder / "gemini_uploads")
+        self.batches = BatchStore(folder / "batches")
+        self.ledger = Ledger(folder / "ledger.jsonl")
+        self.gallery = Gallery()
+        self.prompt_cache = PromptCache()
+        self.counts = Counts()
+        self.stopping = threading.Event()
+        self._checker: SpecChecker | None = load_checker() if settings.validate_specs else None
+
+    def files_of(self, provider: Provider) -> FileStore:
+        """Where this provider's files lie."""
+        return self.files if provider == "openai" else self.gemini_files
+
+    def violation(self, document: Document, body: object, where: str) -> str | None:
+        """The sentence `spec violation: …` if the published document does not allow this body; counts it."""
+        if self._checker is None:
+            return None
+        complaint = self._checker.complaint(document, body)
+        if complaint is None:
+            return None
+        self.counts.add_violation(where, complaint)
+        return f"spec violation: {complaint}"
+
+    def close(self) -> None:
+        """Give the ledger and the state folder back."""
+        self.ledger.close()
+        self._lock.release()

@@ -1,0 +1,48 @@
+"""What a run still lacks, by its folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vlures.records import FINAL_STATUSES, Cell
+from vlures.store.checkpoints import CheckpointStore, Entry, parse_key
+
+
+def is_due(entry: Entry | None) -> bool:
+    """Whether a request with this standing response is to be asked."""
+    return entry is None or entry.due or entry.status not in FINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Requests of a cell without an answer: those that open batches hold, and those that are due."""
+
+    in_flight: int
+    due: int
+
+
+def count_left(store: CheckpointStore) -> dict[Cell, Left]:
+    """What every cell of a run still lacks, by its folder alone: by what the last run was to ask, and what came of it."""
+    planned: dict[str, Any] = store.read_json("run.json").get("planned", {})
+    # What was answered outside of the last run's selection stands beside it.
+    wanted = {
+        _parse_cell(name): counts.get("requests", 0) + counts.get("outside", 0) for name, counts in planned.items()
+    }
+    in_flight: dict[Cell, set[int]] = {}
+    for job in store.open_jobs():
+        for key in job.requests:
+            cell, sample_id = parse_key(key, store.setting)
+            in_flight.setdefault(cell, set()).add(sample_id)
+    left = {}
+    for cell in {*store.cells, *wanted, *in_flight}:
+        entries, flying = store.entries(cell), in_flight.get(cell, set())
+        again = {sample_id for sample_id, entry in entries.items() if is_due(entry)}
+        asked = len(entries) + len(flying - entries.keys())
+        left[cell] = Left(len(flying), len(again - flying) + max(0, wanted.get(cell, 0) - asked))
+    return left
+
+
+def _parse_cell(name: str) -> Cell:
+    language, _, task = name.partition("-t")
+    return Cell(language, int(task))

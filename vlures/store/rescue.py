@@ -1,0 +1,121 @@
+"""Answers that the store could not take: a file elsewhere, which the next run over the same folder takes in by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from vlures.errors import NotWritable
+from vlures.files.writing import CANCELLED, AppendOnlyFile
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.lines import read_line
+
+
+class RescueFile:
+    """Lines in checkpoint form for one checkpoint folder, in the first place elsewhere that takes them: the user's home, or the
+    folder for temporary files, which a restart may empty and a later job on a cluster may not share."""
+
+    def __init__(self, checkpoints: Path) -> None:
+        self._stem = _stem(checkpoints)
+        self._files: list[AppendOnlyFile] = []
+        self._lines: set[bytes] = set()
+
+    @property
+    def count(self) -> int:
+        """How many answers there are; a wish to ask again is none."""
+        return sum(read_line(line).status != "due" for line in self._lines)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Files that hold lines."""
+        return tuple(file.path for file in self._files)
+
+    def keep(self, line: bytes) -> bool:
+        """Whether the line is on some disk now."""
+        if line in self._lines or (self._files and _append(self._files[-1], line)):
+            self._lines.add(line)
+            return True
+        for place in _places():
+            file = AppendOnlyFile(place / f"{self._stem}-{secrets.token_hex(4)}.jsonl", mode=0o600)
+            if _append(file, line):
+                self._files.append(file)
+                self._lines.add(line)
+                return True
+            _remove(file)
+        return False
+
+    def remove(self) -> None:
+        """The lines have found their place in the store."""
+        for file in self._files:
+            _remove(file)
+        self._files.clear()
+        self._lines.clear()
+
+
+def find_rescued(checkpoints: Path) -> list[Path]:
+    """Files that this user's runs over the checkpoint folder have left elsewhere."""
+    found = {path for place in _places() for path in place.glob(f"{_stem(checkpoints)}-*.jsonl")}
+    return sorted(filter(_is_ours, found))
+
+
+def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
+    """Take the answers in that earlier runs had to leave elsewhere, each once. Raises NotWritable; they stay there then."""
+    for path in find_rescued(store.folder):
+        taken, unreadable = 0, 0
+        for line in path.read_bytes().splitlines(keepends=True):
+            if line.endswith(CANCELLED):
+                continue
+            try:
+                taken += store.take_in(line)
+            except ValueError:
+                unreadable += 1
+        store.sync()
+        if taken:
+            say(f"{taken} answer(s) that had found no place in {store.folder} were taken in from {path}.")
+        if unreadable:
+            kept = path.with_suffix(".unreadable")
+            say(f"{unreadable} line(s) of {path} cannot be read; the file is kept as {kept}.")
+            path.rename(kept)
+        else:
+            path.unlink()
+
+
+def _places() -> Iterator[Path]:
+    with suppress(RuntimeError):  # not every user has a home
+        yield Path.home()
+    yield Path(tempfile.gettempdir())
+
+
+def _stem(checkpoints: Path) -> str:
+    digest = hashlib.sha256(os.fsencode(checkpoints.resolve())).hexdigest()
+    return f"vlures-rescued-{digest[:16]}"
+
+
+def _is_ours(path: Path) -> bool:
+    """A file of this user's own: anyone may lay one into the folder for temporary files."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and (not hasattr(os, "geteuid") or facts.st_uid == os.geteuid())
+
+
+def _append(file: AppendOnlyFile, line: bytes) -> bool:
+    try:
+        file.append(line)
+        file.sync()
+    except NotWritable:
+        return False
+    return True
+
+
+def _remove(file: AppendOnlyFile) -> None:
+    file.close()
+    with suppress(OSError):
+        file.path.unlink(missing_ok=True)
