@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ssl
 from itertools import count
 from pathlib import Path
@@ -104,6 +105,26 @@ def test_a_call_that_ends_gives_what_it_gives() -> None:
 
 async def fail() -> None:
     raise KeyError
+
+
+def test_a_call_that_fails_in_the_moment_of_an_interruption_leaves_no_trace() -> None:
+    unseen: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+
+        async def work() -> None:
+            waiting.cancel()
+            raise IndexError("no more pages")
+
+        waiting = asyncio.ensure_future(within(60, work()))
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        del waiting
+        gc.collect()
+
+    asyncio.run(main())
+    assert unseen == []
 
 
 def test_a_download_ends_at_its_most_bytes(tmp_path: Path) -> None:

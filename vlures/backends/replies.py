@@ -159,3 +159,5 @@ async def _watch(work: Awaitable[T], goes_on: Callable[[], bool], reason: str) -
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # retrieved: whoever waited may have been cancelled in the moment in which the work failed
