@@ -22,8 +22,10 @@ from PIL import Image
 
 import vlures
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
-from vlures.records import Cell, Response, Setting, Usage, request_key
+from vlures.benchmarks.vlures.settings import Setting, make_cell
+from vlures.records import Response, Usage
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 from vlures.store.lock import hold_folder
 
 OPTIONS: dict[str, Any] = {"backend": "gemini", "model": "gemini-3.8-flash", "dataset": "data"}
@@ -67,13 +69,13 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert result.code == 3, result
     store = CheckpointStore(folder / "outputs/sandbox-x", Setting())
-    answer = next(store.responses(Cell("Ur", 8), 5))[1]
-    store.ask_again(Cell("Ur", 8), 5, "redo")
+    answer = next(store.responses(make_cell("Ur", 8), "5"))[1]
+    store.ask_again(make_cell("Ur", 8), "5", "redo")
     html = '<script>alert("x")</script> $5 & \u200fاردو'
     store.append(Response(answer["key"], "ok", answer["digest"], html, "<b>考え</b>", usage=Usage(1_000_000, 7)))
     store.close()
     zero = CheckpointStore(folder / "outputs/sandbox-x", Setting(shots=0, rationales=False))
-    key = request_key(Cell("Sw", 1), zero.setting, 2)
+    key = request_key(make_cell("Sw", 1), zero.variant, "2")
     zero.append(Response(key, "ok", "", "Jibu la zamani.", imported="checkpoint_task1_Sw.json"))
     zero.close()
     return folder
@@ -414,7 +416,7 @@ def test_a_big_picture_is_scaled_down_and_stands_upright(finished: Path) -> None
     ("arguments", "options", "words"),
     [
         ((99,), {}, ["outputs/sandbox-x has no answer about sample 99"]),
-        ((6,), {"tasks": 8}, ["no such answer about sample 6", "Jp task 2, Ur task 2"]),
+        ((6,), {"tasks": 8}, ["no such answer about sample 6", "Jp task 2 SU, Ur task 2 SU"]),
         ((6,), {"languages": "Klingon"}, ["`languages`", "'Klingon' is not one of"]),
         (("6",), {}, ["'6' is no sample's ID"]),
     ],

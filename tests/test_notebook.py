@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import REPOSITORY, Command, Sandbox
-from vlures.records import LANGUAGES
+from vlures.benchmarks.vlures.languages import LANGUAGES
 
 NOTEBOOK = REPOSITORY / "docs/notebook.ipynb"
 

@@ -211,15 +211,17 @@ def load(output: Outputs) -> pandas.DataFrame:
         raise VluresError(
             "vlures.load needs the package pandas; get it with `pip install 'vlures[pandas]'`, or write a table with `vlures export`."
         ) from error
-    from vlures.results.load import COLUMNS, find_runs, read_answers
+    from vlures.results.load import find_runs, find_table_columns, read_answers
 
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for answer in read_answers(find_runs(output), _say):
-        for name, value in answer.row.items():
-            columns[name].append(value)
+    runs = find_runs(output)
+    kinds = find_table_columns(runs)
+    columns: dict[str, list[Any]] = {name: [] for name in kinds}
+    for answer in read_answers(runs, _say):
+        for name, values in columns.items():
+            values.append(answer.row.get(name))
     # Types that know an empty place, so that a number of tokens stays a whole one.
     types: dict[type, Any] = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
-    table = pandas.DataFrame({name: pandas.Series(columns[name], dtype=types[kind]) for name, kind in COLUMNS.items()})
+    table = pandas.DataFrame({name: pandas.Series(columns[name], dtype=types[kind]) for name, kind in kinds.items()})
     # What is no time, as somebody's editor may leave it, is an empty place.
     table["time"] = pandas.to_datetime(table["time"], utc=True, format="ISO8601", errors="coerce")
     return table

@@ -1,15 +1,12 @@
-"""The words of the project as frozen dataclasses. No I/O.
-
-Sample, Task, Language, Setting, Cell, Request, Response and Job mean what the README's table says.
-"""
+"""What every room speaks of: Cell, Variant, Request, Response, Job. Frozen records, no I/O, no benchmark's own words."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NewType, Protocol, get_args
 
 Status = Literal["ok", "truncated", "refused", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -17,89 +14,34 @@ FINAL_STATUSES: frozenset[str] = frozenset({"ok", "truncated", "refused"})
 """A request with such a response is not asked again unless the user says so; `failed` is due again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    number: int
-    code: str
-    name: str
-    needs_text: bool
+Cell = NewType("Cell", str)
+"""The part of a benchmark that has one checkpoint file and one results file. Only its benchmark knows what it means."""
 
 
-TASKS: dict[int, Task] = {
-    task.number: task
-    for task in (
-        Task(1, "OR", "object recognition", needs_text=False),
-        Task(2, "SU", "scene understanding", needs_text=False),
-        Task(3, "RU", "relationship understanding", needs_text=False),
-        Task(4, "SS", "semantic segmentation", needs_text=False),
-        Task(5, "IC", "image captioning", needs_text=False),
-        Task(6, "ITM", "image-text matching", needs_text=True),
-        Task(7, "U", "unrelatedness", needs_text=True),
-        Task(8, "VQA", "visual question answering", needs_text=True),
-    )
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    code: str
-    name: str
-
-
-LANGUAGES: dict[str, Language] = {
-    language.code: language
-    for language in (
-        Language("En", "English"),
-        Language("Jp", "Japanese"),
-        Language("Sw", "Swahili"),
-        Language("Ur", "Urdu"),
-    )
-}
-
-
-def find_language(word: str) -> Language | None:
-    """The language with this code or English name, in any case; None if there is none."""
-    for language in LANGUAGES.values():
-        if word.lower() in (language.code.lower(), language.name.lower()):
-            return language
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How a prompt is built: shots × rationales."""
-
-    shots: Literal[0, 1] = 1
-    rationales: bool = True
+class Variant(Protocol):
+    """The way a benchmark is asked, and how its cells are named in files and messages. Known without the benchmark's data."""
 
     @property
     def label(self) -> str:
-        """As folders and prompt packs write it: `1shot_rationales`."""
-        return f"{self.shots}shot_{'rationales' if self.rationales else 'norationales'}"
+        """The end of its folders' names: `1shot_rationales`. Letters, digits and underscores."""
 
-    @property
-    def key(self) -> str:
-        """As request keys write it: `1shot-rationales`."""
-        return self.label.replace("_", "-")
+    def checkpoint_file(self, cell: Cell) -> str:
+        """The name of the cell's checkpoint: `checkpoint_….jsonl`."""
 
+    def cell_of(self, checkpoint_file: str) -> Cell | None:
+        """The cell whose checkpoint has this name; None for a file that is no checkpoint of this variant."""
 
-SETTINGS: tuple[Setting, ...] = tuple(Setting(shots, rationales) for shots in (0, 1) for rationales in (False, True))
+    def results_file(self, cell: Cell, run_name: str) -> str:
+        """The path of the cell's results file below the results folder."""
 
+    def is_cell(self, text: str) -> bool:
+        """Whether the benchmark can have this cell."""
 
-@dataclass(frozen=True, slots=True, order=True)
-class Cell:
-    """(language, task) in one setting: one checkpoint file, one results file."""
+    def is_sample_id(self, text: str) -> bool:
+        """Whether a sample can have this ID."""
 
-    language: str
-    task: int
-
-    def __str__(self) -> str:
-        return f"{self.language} task {self.task}"
-
-
-def request_key(cell: Cell, setting: Setting, sample_id: int) -> str:
-    """The stable name of a request, also the provider's custom id: `Sw-t3-1shot-rationales-421`."""
-    return f"{cell.language}-t{cell.task}-{setting.key}-{sample_id}"
+    def title(self, cell: Cell) -> str:
+        """The cell's name in tables and messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +54,6 @@ class Image:
     width: int
     height: int
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One image with its numeric ID, and its article text where there is one. text_path: the article's file, where it is
-    a file of its own."""
-
-    id: int
-    image: Image
-    text: str | None
-    text_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +74,28 @@ Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class AskedModel:
+    """Who is asked, and how."""
+
+    provider: str
+    name: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Everything the model will see for one sample in one cell. It holds the image's path, not its bytes."""
 
     key: str
     cell: Cell
-    sample_id: int
+    sample_id: str
     model: str
     parameters: Parameters
     prompt: Prompt
     image: Image
     digest: str
+    language: str | None = None
+    """Of prompt and answer, as in BCP 47: a hint for estimates of tokens, never sent."""
 
 
 def digest_request(provider: str, model: str, parameters: Parameters, prompt: Prompt, image: Image) -> str:
@@ -283,41 +225,3 @@ class Job:
     account: str | None = None
     doubted: str | None = None
     seen: Sighting | None = None
-
-
-COLUMN_ROLES = ("file", "text", "language", "id")
-"""What the columns of a dataset's table may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something about a dataset that its owner should know. An error keeps its files out; a note does not.
-
-    times: how many such it stands for.
-    """
-
-    severity: Literal["error", "note"]
-    files: tuple[str, ...]
-    reason: str
-    times: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A folder's samples by ascending ID, and all that is wrong with it.
-
-    layout: how it was found to be laid out, in words. language: the code, where the samples are one language's own. selection:
-    which part of it was read, in words; empty for all. fetched: where `vlures fetch` has it from.
-    """
-
-    folder: Path
-    samples: tuple[Sample, ...]
-    problems: tuple[Problem, ...] = field(default=())
-    layout: str = ""
-    language: str | None = None
-    selection: str = ""
-    fetched: Mapping[str, str | None] | None = None
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self.problems if problem.severity == "error")

@@ -21,8 +21,9 @@ from vlures.backends.gemini.batch import GeminiBatch
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content
 from vlures.backends.gemini.results import read_batch, read_result_line
+from vlures.benchmarks.vlures.settings import make_cell
 from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
-from vlures.records import Cell, Failure, Image, Prompt, Request, Response, Usage
+from vlures.records import Failure, Image, Prompt, Request, Response, Usage
 
 KEY = "Sw-t3-1shot-rationales-421"
 BATCH = "batches/7h9w4gzuqot3bb3f"
@@ -488,7 +489,7 @@ def test_an_exception_becomes_what_the_driver_knows(
 def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
     image = Image(Path("1.png"), "image/png", 3, 1, 1, "d")
     prompt = Prompt("Be careful.", ("Read this:\n", article, "\nAnd answer."))
-    return Request(KEY, Cell("Sw", 3), 421, "gemini-3.8-flash", parameters or {}, prompt, image, "d")
+    return Request(KEY, make_cell("Sw", 3), "421", "gemini-3.8-flash", parameters or {}, prompt, image, "d")
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,16 @@ import pytest
 
 from vlures.backends.live.driver import LiveDriver, LivePolicy
 from vlures.backends.retry import Patience
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import Incomplete, Retry, VluresError
-from vlures.records import Cell, Image, Prompt, Request, Response
-from vlures.store.checkpoints import CheckpointStore, Setting
+from vlures.records import Image, Prompt, Request, Response
+from vlures.store.checkpoints import CheckpointStore
 
 IMAGE = Image(Path("1.png"), "image/png", 3, 1, 1, "d")
 
 
 def request(number: int) -> Request:
-    return Request(f"key-{number}", Cell("En", 1), number, "m", {}, Prompt("", ("x",)), IMAGE, "digest")
+    return Request(f"key-{number}", make_cell("En", 1), str(number), "m", {}, Prompt("", ("x",)), IMAGE, "digest")
 
 
 @dataclass
@@ -32,11 +33,12 @@ class Provider:
     closed: bool = False
 
     async def answer(self, request: Request) -> Response:
-        self.asked.append(request.sample_id)
+        number = int(request.sample_id)
+        self.asked.append(number)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            given = await self.reply(request.sample_id, self.asked.count(request.sample_id))
+            given = await self.reply(number, self.asked.count(number))
         finally:
             self.in_flight -= 1
         return given or Response(request.key, "ok", text="x")

@@ -17,8 +17,9 @@ from vlures.backends.openai.bodies import ENDPOINTS, make_bodies
 from vlures.backends.openai.chat import build_completion, read_completion
 from vlures.backends.openai.pictures import Picture
 from vlures.backends.outcomes import is_blank
+from vlures.benchmarks.vlures.settings import make_cell
 from vlures.config.run_config import RunConfig
-from vlures.records import Cell, Failure, Image, Prompt, Request, Response, Usage
+from vlures.records import Failure, Image, Prompt, Request, Response, Usage
 
 KEY = "Sw-t3-1shot-rationales-421"
 
@@ -428,7 +429,7 @@ def test_what_a_cancelled_batch_left_out_is_not_sent_again_unasked(status: str, 
 def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
     image = Image(Path("1.png"), "image/png", 3, 1, 1, "d")
     prompt = Prompt("Be careful.", ("Read this:\n", article, "\nAnd answer."))
-    return Request(KEY, Cell("Sw", 3), 421, "gpt-6-luna", parameters or {}, prompt, image, "d")
+    return Request(KEY, make_cell("Sw", 3), "421", "gpt-6-luna", parameters or {}, prompt, image, "d")
 
 
 def build_body(asked: Request, picture: str) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from vlures.backends.openai.bodies import ENDPOINTS, Bodies, make_bodies
 from vlures.backends.openai.image_files import LIFETIME_S, OUTLIVES_S, PLACEHOLDER, ImageFiles
 from vlures.backends.openai.pictures import Picture, fill_template
 from vlures.backends.openai.responses import build_response, read_response
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.config.run_config import RunConfig
 from vlures.errors import Retry, UsageError
-from vlures.records import Cell, Failure, Image, Prompt, Request, Response, Setting, Usage
+from vlures.records import Failure, Image, Prompt, Request, Response, Usage
 from vlures.store.checkpoints import CheckpointStore
 
 KEY = "Sw-t3-1shot-rationales-421"
@@ -33,7 +34,7 @@ def image(name: str = "421.png", digest: str = "d1") -> Image:
 
 def request(picture: Image | None = None, article: str = "x", **parameters: Any) -> Request:
     prompt = Prompt("Be careful.", ("Read this:\n", article, "\nAnd answer."))
-    return Request(KEY, Cell("Sw", 3), 421, "gpt-6-luna", parameters, prompt, picture or image(), "d")
+    return Request(KEY, make_cell("Sw", 3), "421", "gpt-6-luna", parameters, prompt, picture or image(), "d")
 
 
 def build(asked: Request, picture: Picture, tier: str | None = None, *, summary: bool = False) -> dict[str, Any]:
@@ -311,7 +312,7 @@ def test_a_failure_is_one_whatever_is_asked_today(
     ],
 )
 def test_a_template_is_filled(template: str, address: str) -> None:
-    assert fill_template(template, image("rangi #1 門.png"), 421) == address
+    assert fill_template(template, image("rangi #1 門.png"), "421") == address
 
 
 @pytest.mark.parametrize(
@@ -320,7 +321,7 @@ def test_a_template_is_filled(template: str, address: str) -> None:
 def test_a_template_that_cannot_be_filled_says_what_it_may_hold(template: str) -> None:
     words = re.escape(template) + r".*\{id\}, \{sha256\}, \{name\}, \{stem\}, \{folder\}"
     with pytest.raises(UsageError, match=words):
-        fill_template(template, image(), 421)
+        fill_template(template, image(), "421")
 
 
 # Bodies

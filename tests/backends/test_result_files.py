@@ -21,7 +21,8 @@ from vlures.backends.gemini.results import read_result_line as read_gemini
 from vlures.backends.openai.batch import read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS
 from vlures.backends.retry import Patience
-from vlures.records import Cell, Image, Job, JobState, Prompt, Request, Response, Sighting
+from vlures.benchmarks.vlures.settings import make_cell
+from vlures.records import Image, Job, JobState, Prompt, Request, Response, Sighting
 
 KEYS = [f"Sw-t3-1shot-rationales-{number}" for number in (4, 21, 421)]
 BREAKS = "a\u2028b\u2029c\u0085d"
@@ -229,7 +230,7 @@ POLICY = BatchPolicy(
 )
 IMAGE = Image(Path("1.png"), "image/png", 3, 1, 1, "d")
 REQUESTS = [
-    Request(key, Cell("Sw", 3), int(key.rpartition("-")[2]), "m", {}, Prompt("s", ("u",)), IMAGE, f"digest of {key}")
+    Request(key, make_cell("Sw", 3), key.rpartition("-")[2], "m", {}, Prompt("s", ("u",)), IMAGE, f"digest of {key}")
     for key in KEYS
 ]
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlures.backends.batch.shards import Line, Shard, ShardFile, cut_shards
+from vlures.benchmarks.vlures.settings import make_cell
 from vlures.errors import VluresError
-from vlures.records import Cell, Image, Prompt, Request
+from vlures.records import Image, Prompt, Request
 
 
 def make_request(number: int, folder: Path, data: bytes = b"x") -> Request:
@@ -24,11 +25,11 @@ def make_request(number: int, folder: Path, data: bytes = b"x") -> Request:
     if not path.exists():
         path.write_bytes(data)
     image = Image(path, "image/png", len(data), 1, 1, digest)
-    return Request(f"key-{number}", Cell("En", 1), number, "m", {}, Prompt("", ()), image, "d")
+    return Request(f"key-{number}", make_cell("En", 1), str(number), "m", {}, Prompt("", ()), image, "d")
 
 
 def write_line(request: Request) -> Line:
-    return Line(b'{"id":%d,"picture":"' % request.sample_id, b'"}\n')
+    return Line(b'{"id":%s,"picture":"' % request.sample_id.encode(), b'"}\n')
 
 
 def line_of(request: Request) -> bytes:
@@ -164,10 +165,10 @@ def test_an_upload_in_parts_gets_exactly_what_it_asks_for_but_at_the_end(tmp_pat
 
 def test_lines_that_only_name_their_pictures_hold_none_and_are_written_anew(tmp_path: Path) -> None:
     requests = [make_request(number, tmp_path) for number in range(3)]
-    (shard,) = cut_shards(requests, lambda request: Line(b"%d\n" % request.sample_id, None), 10, 1000)
+    (shard,) = cut_shards(requests, lambda request: Line(b"%s\n" % request.sample_id.encode(), None), 10, 1000)
     assert read_all(open_shard(shard)) == b"0\n1\n2\n"
     (tmp_path / requests[0].image.path.name).unlink()
-    longer = shard.rewritten(lambda request: Line(b"number %d\n" % request.sample_id, None))
+    longer = shard.rewritten(lambda request: Line(b"number %s\n" % request.sample_id.encode(), None))
     assert read_all(open_shard(longer)) == b"number 0\nnumber 1\nnumber 2\n"
     assert longer.size_bytes == 27
 

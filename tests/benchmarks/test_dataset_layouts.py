@@ -19,9 +19,11 @@ from pyarrow.parquet import write_table
 from tests.conftest import Command, make_dataset
 from vlures.benchmarks.vlures.benchmark import load_benchmark, load_datasets
 from vlures.benchmarks.vlures.dataset import Selection, load_dataset
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.samples import Dataset
+from vlures.benchmarks.vlures.settings import parse_cell
 from vlures.config.run_config import load_config
 from vlures.errors import UsageError, VluresError
-from vlures.records import LANGUAGES, Dataset
 
 KINDS = ("parquet", "jsonl", "csv")
 Rows = Sequence[dict[str, Any]]
@@ -122,7 +124,7 @@ def test_each_language_of_a_run_takes_its_own_rows_of_one_split(tmp_path: Path) 
     assert {code: dataset.language for code, dataset in datasets.items()} == {code: code for code in WORDS}
     assert [problem for dataset in datasets.values() for problem in dataset.errors] == []
     benchmark = load_benchmark(load_config(None, {"dataset": str(tmp_path), "tasks": "1"}))
-    asked = {(request.cell.language, request.sample_id) for request in benchmark.requests()}
+    asked = {(parse_cell(request.cell)[0], int(request.sample_id)) for request in benchmark.requests()}
     assert asked == {(code, number) for code, numbers in expected.items() for number in numbers}
 
 
@@ -298,7 +300,7 @@ def test_a_selection_reads_no_more_than_it_takes_and_makes_up_for_what_is_missin
     with pytest.raises(VluresError, match="No dataset has a sample with the ID 10"):
         load_benchmark(load_config(None, options | {"samples": "10"}))
     benchmark = load_benchmark(load_config(None, options | {"limit": 2, "tasks": "1"}))
-    assert [request.sample_id for request in benchmark.requests()] == [1, 3]
+    assert [request.sample_id for request in benchmark.requests()] == ["1", "3"]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 import vlures.benchmarks.vlures.prompts
 from vlures.benchmarks.vlures.benchmark import load_prompts
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts import SETTINGS, build_cell_prompt, load_pack, read_pack
+from vlures.benchmarks.vlures.settings import Setting, make_cell
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.config.run_config import load_config
 from vlures.errors import VluresError
-from vlures.records import LANGUAGES, TASKS, Cell, Language, Setting
 
 GOLDEN = Path(__file__).parent / "golden"
 ARTICLE = "First line with {task} {article} {{x}} 100 % {\n{question} %s \\1 $task }\nLast line."
@@ -35,7 +37,7 @@ def write_out(language: Language, setting: Setting, **more: Any) -> str:
     prompts = load_prompts(load_config(None, options(language, setting, **more)))
     parts = []
     for task in TASKS.values():
-        prompt = prompts[Cell(language.code, task.number)].fill(ARTICLE if task.needs_text else None)
+        prompt = prompts[make_cell(language.code, task.number)].fill(ARTICLE if task.needs_text else None)
         parts += [f"##### task {task.number} {task.code}: user", prompt.user]
     return "\n".join([f"##### system, for every task\n{prompt.system}", *parts]) + "\n"
 
@@ -126,10 +128,10 @@ def test_a_folder_of_packs_goes_before_the_packages_own(packs: Path) -> None:
     config = load_config(None, {"languages": "En,Jp", "tasks": "1,2", "prompts": str(packs)})
     prompts = load_prompts(config)
     own = load_prompts(load_config(None, {"languages": "En,Jp", "tasks": "1,2"}))
-    assert "Count the cups." in prompts[Cell("En", 1)].before
-    assert prompts[Cell("En", 1)] != own[Cell("En", 1)]
-    assert prompts[Cell("En", 2)] == own[Cell("En", 2)]
-    assert prompts[Cell("Jp", 1)] == own[Cell("Jp", 1)]
+    assert "Count the cups." in prompts[make_cell("En", 1)].before
+    assert prompts[make_cell("En", 1)] != own[make_cell("En", 1)]
+    assert prompts[make_cell("En", 2)] == own[make_cell("En", 2)]
+    assert prompts[make_cell("Jp", 1)] == own[make_cell("Jp", 1)]
 
 
 @pytest.mark.parametrize(("folder", "reason"), [("nowhere", "does not exist"), ("empty", "holds no pack")])

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.settings import Setting
 from vlures.config.run_config import RunConfig, load_config, narrow, read_environment
 from vlures.errors import UsageError
-from vlures.records import LANGUAGES, Cell, Setting
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_flag_can_take_back_what_the_file_switched_on(toml: Path) -> None:
 def test_without_a_file_or_flags_the_defaults_are_the_papers_whole_benchmark() -> None:
     config = load_config(None, {})
     assert config == RunConfig()
-    assert config.cells == tuple(Cell(code, task) for code in ("En", "Jp", "Sw", "Ur") for task in range(1, 9))
+    assert (config.languages, config.tasks) == (("En", "Jp", "Sw", "Ur"), tuple(range(1, 9)))
     assert config.setting == Setting(1, True)
     assert config.limit is None
     assert config.parameters == {}
@@ -50,6 +51,7 @@ def test_a_file_with_a_byte_order_mark_is_read(toml: Path) -> None:
 
 def test_every_option_can_stand_in_the_file(toml: Path) -> None:
     content = """
+        benchmark = "table"
         backend = "gemini"
         mode = "live"
         model = "gemini-x"
@@ -122,7 +124,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
     assert config.languages == ("Sw", "Ur")
     assert config.dataset == {"Sw": "data/sw", "Ur": "data/ur"}
     assert config.example_language == "En"
-    assert config.cells[-1] == Cell("Ur", 7)
+    assert (config.languages[-1], config.tasks[-1]) == ("Ur", 7)
     assert config.output_folder == Path("elsewhere/sandbox-trial-1")
     assert config.parameters == {
         "temperature": 1.0,
@@ -340,7 +342,7 @@ def test_a_local_model_must_be_named() -> None:
 
 def test_a_configuration_can_be_narrowed_to_one_prompt() -> None:
     config = narrow(load_config(None, {"limit": 3}), "swahili", 7, 12)
-    assert (config.cells, config.samples, config.limit) == ((Cell("Sw", 7),), (12,), 3)
+    assert (config.languages, config.tasks, config.samples, config.limit) == (("Sw",), (7,), (12,), 3)
     assert narrow(config, None, None, None) == config
 
 

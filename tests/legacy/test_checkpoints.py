@@ -13,14 +13,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import VluresError
-from vlures.legacy.checkpoints import foresee_originals, read_original, take_originals
-from vlures.records import Cell, Failure, Response, Setting, request_key
+from vlures.legacy.checkpoints import assume_originals_imported, read_original, take_originals
+from vlures.records import Failure, Response
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 
 pytestmark = pytest.mark.warm
 
-CELL = Cell("Ur", 2)
+CELL = make_cell("Ur", 2)
 NAME = "checkpoint_task2_Ur.json"
 SETTING = Setting()
 
@@ -38,7 +40,7 @@ def take(output: Path, source: Path) -> tuple[dict[int, str | None], list[str]]:
     store = CheckpointStore(output, SETTING, say=said.append)
     try:
         take_originals(store, source, said.append)
-        return {number: line.get("text") for number, line in store.responses(CELL)}, said
+        return {int(number): line.get("text") for number, line in store.responses(CELL)}, said
     finally:
         store.close()
 
@@ -248,19 +250,19 @@ def test_another_encoding_stops_the_run_before_its_answers_are_paid_for_again(
 
 def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path, SETTING)
-    keys = [request_key(CELL, SETTING, number) for number in range(4)]
+    keys = [request_key(CELL, SETTING, str(number)) for number in range(4)]
     store.append(Response(keys[0], "ok", "d", "ours"))
     store.append(Response(keys[1], "refused", "d"))
     store.append(Response(keys[2], "failed", "d", error=Failure("500", "No.")))
     store.append(Response(keys[3], "truncated", "d", "our"))
-    store.ask_again(CELL, 3, "redo truncated")
+    store.ask_again(CELL, "3", "redo truncated")
     store.close()
     write(tmp_path / "old", NAME, {str(number): f"theirs {number}" for number in range(5)})
     _, said = take(tmp_path, tmp_path / "old")
     assert "2 answer(s) taken over" in said[0]
     assert "3 not, because the run has an answer, which stays (3 with another text)" in said[0]
     store = CheckpointStore(tmp_path, SETTING)
-    standing = {number: (entry.status, entry.due, entry.imported) for number, entry in store.entries(CELL).items()}
+    standing = {int(number): (entry.status, entry.due, entry.imported) for number, entry in store.entries(CELL).items()}
     assert standing == {
         0: ("ok", False, False),
         1: ("refused", False, False),
@@ -269,7 +271,7 @@ def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path)
         4: ("ok", False, True),
     }
     store.append(Response(keys[2], "ok", "d", "a paid answer that was on its way"))
-    entry = store.entry(CELL, 2)
+    entry = store.entry(CELL, "2")
     assert entry is not None
     assert not entry.imported
     store.close()
@@ -281,7 +283,7 @@ def test_a_file_that_was_taken_over_is_not_read_anew(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path, SETTING)
     store.remember(f"imported {NAME}", {"digests": [hashlib.sha256(data).hexdigest()[:32]]})
     said: list[str] = []
-    foresee_originals(store, said.append)
+    assume_originals_imported(store, said.append)
     taken = take_originals(store, path.parent, said.append)
     store.close()
     assert (taken.files, taken.new, said) == (1, 0, [])
@@ -359,10 +361,10 @@ def test_of_a_torn_file_every_answer_before_the_tear_is_taken_and_none_is_invent
         path = Path(folder) / NAME
         for cut in range(len(data) + 1):
             path.write_bytes(data[:cut])
-            original = read_original(path, CELL)
+            original = read_original(path, CELL, path.read_bytes())
             before = {number: text for number, text in content.items() if ends[number] <= cut}
-            assert original.answers == {number: text for number, text in before.items() if is_answer(text)}
-            whole_empty = {number for number, text in before.items() if not is_answer(text)}
+            assert original.answers == {str(number): text for number, text in before.items() if is_answer(text)}
+            whole_empty = {str(number) for number, text in before.items() if not is_answer(text)}
             assert original.empty == whole_empty
             assert original.whole == (cut == len(data))
 

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import Command, make_dataset
 from vlures.benchmarks.vlures.benchmark import load_prompts
+from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.prompts import load_pack
+from vlures.benchmarks.vlures.settings import Setting, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.cli import call
 from vlures.config.run_config import load_config
 from vlures.errors import VluresError
@@ -22,7 +25,6 @@ from vlures.legacy.prompts.importing import import_script
 from vlures.legacy.prompts.scripts import CONFIG_NAMES, EXAMPLE_NAMES, FIELDS, KEYS
 from vlures.legacy.prompts.template_usage import PLACEHOLDER_NAMES
 from vlures.legacy.prompts.writing import write_toml
-from vlures.records import LANGUAGES, TASKS, Cell, Setting
 
 SCRIPTS = Path(__file__).parent / "prompt_scripts"
 ARTICLE = 'First line {task} {{x}} "quoted"\n\\ 100 % {text_content}\nLast line.'
@@ -79,11 +81,7 @@ def asked(folder: Path, language: str, setting: Setting | None = None, **options
     setting = setting or Setting()
     options = {"languages": language, "shots": setting.shots, "rationales": setting.rationales, **options}
     prompts = load_prompts(load_config(None, {"prompts": str(folder), **options}))
-    return {
-        cell.task: ((prompt := made.fill(ARTICLE)).system, prompt.user)
-        for cell, made in prompts.items()
-        if isinstance(cell, Cell)
-    }
+    return {parse_cell(cell)[1]: ((prompt := made.fill(ARTICLE)).system, prompt.user) for cell, made in prompts.items()}
 
 
 @pytest.mark.parametrize("name", ["in_batches", "many_at_a_time"])

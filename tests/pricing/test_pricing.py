@@ -12,11 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlures.benchmarks.vlures.answer_length import expect_tokens
+from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.prompts import build_cell_prompt, load_pack
+from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import UsageError
 from vlures.pricing import (
     Estimate,
     Price,
+    RequestEstimator,
     TextCounter,
     Totals,
     calibrate,
@@ -26,7 +31,6 @@ from vlures.pricing import (
     describe_change,
     describe_gaps,
     describe_refusal,
-    estimate_request,
     expect_output,
     find_price,
     format_usd,
@@ -38,7 +42,7 @@ from vlures.pricing import (
 )
 from vlures.pricing.image_tokens import AS_IT_IS, HIGH, LARGE_ORIGINAL, MOST_PATCHES, SMALL_HIGH, Budget, count_patches
 from vlures.pricing.text_tokens import LONGEST_COUNTED, MESSAGE_TOKENS, find_script, load_encoding
-from vlures.records import LANGUAGES, TASKS, Cell, Image, Prompt, Request, Setting, Usage
+from vlures.records import Image, Prompt, Request, Usage
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 SETTING = Setting()
@@ -171,22 +175,22 @@ def test_a_text_is_counted_by_its_script_and_language(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     counter = TextCounter("openai", "gpt-6-luna")
     assert counter.by == "the number of characters"
-    assert counter.count("a" * 440, "En") == 100
-    assert counter.count("a" * 330, "Sw") == 100
-    assert counter.count("あ" * 120, "Jp") == 100
-    assert counter.count("ا" * 280, "Ur") == 100
-    assert counter.count("", "En") == 0
+    assert counter.count("a" * 440, "en") == 100
+    assert counter.count("a" * 330, "sw") == 100
+    assert counter.count("あ" * 120, "ja") == 100
+    assert counter.count("ا" * 280, "ur") == 100
+    assert counter.count("", "en") == 0
     # An English article in a Japanese or Urdu question, and the other way round.
-    assert counter.count("a" * 440, "Jp") == 100
-    assert counter.count("あ" * 120, "En") == 100
-    assert find_script("Café, naïve", "Sw") == "Sw"
+    assert counter.count("a" * 440, "ja") == 100
+    assert counter.count("あ" * 120, "en") == 100
+    assert find_script("Café, naïve", "sw") == "sw"
 
 
 def test_a_prompt_is_its_pieces_and_what_messages_take(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     counter = TextCounter("openai", "gpt-6-luna")
     prompt = Prompt("s" * 44, ("b" * 88, "c" * 44))
-    assert counter.count_prompt(prompt, "En") == 10 + 20 + 10 + MESSAGE_TOKENS
+    assert counter.count_prompt(prompt, "en") == 10 + 20 + 10 + MESSAGE_TOKENS
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an encoding"])
@@ -217,9 +221,9 @@ def test_an_encoding_that_is_here_counts() -> None:
     assert encode("hello world") == 2
     counter = TextCounter("openai", "gpt-6-luna-2026-09-22")
     assert counter.by == "tiktoken's o200k_base"
-    assert counter.count("hello world", "En") == 2
+    assert counter.count("hello world", "en") == 2
     long = "hello world, " * 10_000
-    assert counter.count(long, "En") == pytest.approx(encode(long), rel=0.01)
+    assert counter.count(long, "en") == pytest.approx(encode(long), rel=0.01)
     assert len(long) > LONGEST_COUNTED
     assert TextCounter("gemini", "gemini-3.8-flash").by == "the number of characters"
 
@@ -233,16 +237,22 @@ def test_nothing_heavy_is_loaded_on_import() -> None:
 # Answers
 
 
+ENGLISH_TOKENS = expect_tokens(4, SETTING)
+
+
 def test_an_answer_is_a_range_that_keeps_to_its_allowance() -> None:
-    plain = expect_output("openai", "gpt-4o", "En", 4, SETTING, {})
+    plain = expect_output("openai", "gpt-4o", ENGLISH_TOKENS, "en", {})
     assert plain.low < plain.expected < plain.high
     assert not plain.bounded
-    bounded = expect_output("openai", "gpt-4o", "En", 4, SETTING, {"max_output_tokens": 300})
+    bounded = expect_output("openai", "gpt-4o", ENGLISH_TOKENS, "en", {"max_output_tokens": 300})
     assert bounded.expected == bounded.high == 300
     assert bounded.bounded
-    assert expect_output("openai", "gpt-4o", "En", 4, Setting(rationales=False), {}).expected < plain.expected
-    assert expect_output("openai", "gpt-4o", "Jp", 4, SETTING, {}).expected > plain.expected
-    assert expect_output("openai", "gpt-4o", "En", 4, Setting(shots=0), {}).expected > plain.expected
+    assert (
+        expect_output("openai", "gpt-4o", expect_tokens(4, Setting(rationales=False)), "en", {}).expected
+        < plain.expected
+    )
+    assert expect_output("openai", "gpt-4o", ENGLISH_TOKENS, "ja", {}).expected > plain.expected
+    assert expect_output("openai", "gpt-4o", expect_tokens(4, Setting(shots=0)), "en", {}).expected > plain.expected
 
 
 @pytest.mark.parametrize(
@@ -262,8 +272,8 @@ def test_an_answer_is_a_range_that_keeps_to_its_allowance() -> None:
 )
 def test_thinking_counts_as_output(provider: str, model: str, parameters: dict[str, Any], thinking: int) -> None:
     still = {"openai": ("gpt-4.1", {}), "gemini": ("gemini-2.0-flash", {})}[provider]
-    quiet = expect_output(provider, still[0], "En", 1, SETTING, still[1])
-    thoughtful = expect_output(provider, model, "En", 1, SETTING, parameters)
+    quiet = expect_output(provider, still[0], expect_tokens(1, SETTING), "en", still[1])
+    thoughtful = expect_output(provider, model, expect_tokens(1, SETTING), "en", parameters)
     assert thoughtful.expected - quiet.expected == thinking
     assert thoughtful.low == quiet.low
 
@@ -422,7 +432,9 @@ def request(model: str, language: str = "En", text: str | None = None, **paramet
     task = 6 if text else 1
     pack = load_pack(LANGUAGES[language])
     prompt = build_cell_prompt(pack, pack, TASKS[task], SETTING).fill(text)
-    return Request("key", Cell(language, task), 1, model, parameters, prompt, picture(), "")
+    return Request(
+        "key", make_cell(language, task), "1", model, parameters, prompt, picture(), "", LANGUAGES[language].tag
+    )
 
 
 def estimate(**values: Any) -> Estimate:
@@ -432,14 +444,14 @@ def estimate(**values: Any) -> Estimate:
 
 
 def test_a_request_is_estimated_with_its_text_picture_and_answer() -> None:
-    counter = TextCounter("openai", "gpt-5.6-luna")
-    plain = estimate_request(request("gpt-5.6-luna", max_output_tokens=1_024), "openai", SETTING, counter)
+    estimator = RequestEstimator("openai", "gpt-5.6-luna", lambda cell: expect_tokens(parse_cell(cell)[1], SETTING))
+    plain = estimator.estimate(request("gpt-5.6-luna", max_output_tokens=1_024))
     assert plain.image_tokens == 360
     assert 400 < plain.text_tokens < 1_200
     assert plain.output_low < plain.output_expected < plain.output_high == 1_024
     assert plain.input_most > plain.input_tokens
     article = "A short article about a harbour. " * 40
-    longer = estimate_request(request("gpt-5.6-luna", text=article), "openai", SETTING, counter)
+    longer = estimator.estimate(request("gpt-5.6-luna", text=article))
     assert longer.text_tokens > plain.text_tokens + 200
     assert not longer.output_bounded
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,27 +17,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlures.backends.lenient_json import as_count
+from vlures.benchmarks import open_other_stores
+from vlures.benchmarks.vlures.answer_length import expect_tokens
+from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
 from vlures.config.run_config import Mode, RunConfig
 from vlures.errors import Retry, VluresError
 from vlures.files.writing import CANCELLED
-from vlures.pricing import NANO, Event, Ledger, charge_of, may_be_charged, may_cost
+from vlures.pricing import NANO, Event, Ledger, RequestEstimator, charge_of, may_be_charged, may_cost
 from vlures.pricing.costs import Account, cost_of_answer, find_prices
 from vlures.pricing.spending import LedgerJournal, Spending, _enough
 from vlures.pricing.spending_file import FILE, SUMMED_EVERY, SpendingFile
-from vlures.records import Cell, Failure, Image, Job, Prompt, Request, Response, Usage, request_key
+from vlures.records import Failure, Image, Job, Prompt, Request, Response, Usage
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 
-CELL = Cell("En", 1)
+CELL = make_cell("En", 1)
 IMAGE = Image(Path("1.png"), "image/png", 3, 640, 480, "d")
 MODEL, DEARER = "gpt-5.4-mini", "gpt-5.4"
+ESTIMATOR = RequestEstimator("openai", MODEL, lambda cell: expect_tokens(parse_cell(cell)[1], Setting()))
 LOST = Retry("no answer", code="timeout")
 REJECTED = Retry("429 slow down", code="429")
 
 
 def request_of(number: int, config: RunConfig) -> Request:
-    key = request_key(CELL, config.setting, number)
+    key = request_key(CELL, config.setting, str(number))
     prompt = Prompt("Answer in one line.", ("What is in the picture? " * (1 + number % 7),))
-    return Request(key, CELL, number, config.run_model, config.parameters, prompt, IMAGE, "digest")
+    return Request(key, CELL, str(number), config.run_model, config.parameters, prompt, IMAGE, "digest")
 
 
 def config_of(mode: Mode = "live", max_cost: float | None = None, **options: object) -> RunConfig:
@@ -50,7 +56,7 @@ def opened(
 ) -> Iterator[tuple[Spending, CheckpointStore]]:
     """As a process opens it. What is not closed is as after a kill: files are in the system's hands line by line."""
     store = CheckpointStore(folder, config.setting)
-    spending = Spending(config, find_prices(config), store)
+    spending = Spending(config, find_prices(config), store, ESTIMATOR, partial(open_other_stores, store))
     spending.open(lambda: requests or [])
     try:
         yield spending, store
@@ -230,7 +236,7 @@ def test_what_a_kill_left_in_flight_counts_as_spent_once_and_is_said(tmp_path: P
     said: list[str] = []
     for _ in range(2):
         store = CheckpointStore(tmp_path, config.setting)
-        spending = Spending(config, find_prices(config), store, said.append)
+        spending = Spending(config, find_prices(config), store, ESTIMATOR, say=said.append)
         spending.open(list)
         assert (spending.spent, spending.reserved) == (1_200_000 + lost, 0)
     assert len(said) == 1

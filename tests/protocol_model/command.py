@@ -18,27 +18,24 @@ from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.live.driver import LiveDriver, LivePolicy
 from vlures.backends.retry import Patience
-from vlures.benchmarks.vlures.benchmark import Benchmark
+from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.prompts import CellPrompt
+from vlures.benchmarks.vlures.samples import Dataset, Sample
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.config.run_config import RunConfig, load_config
 from vlures.errors import Incomplete, VluresError
 from vlures.pricing.costs import find_prices
 from vlures.pricing.spending import Spending
-from vlures.records import Dataset, Image, Response, Sample, Setting, request_key
+from vlures.records import Image, Response
 from vlures.runs.cancel import cancel
-from vlures.runs.execute import Tally, run, send_canary
-from vlures.runs.plan import (
-    check_plan,
-    count_due,
-    end_redo,
-    is_due,
-    make_plan,
-    mark_asked_again,
-    needs_canary,
-    prepare_spending,
-)
+from vlures.runs.execute import Execution, RunCounts, execute, send_canary
+from vlures.runs.plan import check_plan, count_due, make_plan, needs_canary
+from vlures.runs.prepare import Prepared, find_estimator, prepare_spending
+from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.response_keeper import Keeper
-from vlures.store.checkpoints import CheckpointStore, parse_key
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.due import is_due
+from vlures.store.keys import parse_key, request_key
 from vlures.store.rescue import take_rescued
 
 SETTING = Setting()
@@ -112,13 +109,16 @@ def config_of(question: Question, folder: Path) -> RunConfig:
 
 
 @cache
-def benchmark_of(question: Question, folder: Path) -> Benchmark:
+def benchmark_of(question: Question, folder: Path) -> VluresBenchmark:
     config = config_of(question, folder)
     numbers = range(1, question.samples + 1)
     samples = tuple(Sample(n, Image(Path(f"{n}.png"), "image/png", 3, 1, 1, f"d{n}"), None) for n in numbers)
     dataset = Dataset(Path("data"), samples)
-    prompts = {cell: CellPrompt("", "What is this?", None) for cell in config.cells}
-    return Benchmark(config, dict.fromkeys(config.languages, dataset), prompts)
+    prompts = {
+        cell: CellPrompt("", "What is this?", None)
+        for cell in (make_cell(code, task) for code in config.languages for task in config.tasks)
+    }
+    return VluresBenchmark(config, dict.fromkeys(config.languages, dataset), prompts)
 
 
 @dataclass(slots=True)
@@ -147,7 +147,7 @@ class Process:
         self.benchmark = benchmark_of(question, disk.folder)
         self.listener = Listener()
         self.steps = 0
-        self.tally = Tally()
+        self.tally = RunCounts()
         self.forgotten: list[str] = []
         self.store: CheckpointStore | None = None
         self.client: Client | None = None
@@ -182,28 +182,30 @@ class Process:
                 account=question.account,
             )
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
-            policy, prices = BatchPolicy.of(config, 100, 1_000_000, 10), find_prices(config)
+            policy = BatchPolicy.of(config, 100, 1_000_000, 10)
+            prepared = Prepared(config, self.benchmark, find_prices(config), find_estimator(config, self.benchmark))
             if self.question.command == "cancel":
-                spending = prepare_spending(self.benchmark, store, prices)
+                spending = prepare_spending(prepared, store)
                 stack.callback(spending.close)
                 driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
                 await cancel(store, driver, self.listener, self.tally.statuses, spending)
                 return
-            plan = make_plan(self.benchmark, store)
-            check_plan(self.benchmark, store, plan)
-            self.spending = spending = prepare_spending(self.benchmark, store, prices)
+            plan = make_plan(config, self.benchmark, store, prepared.estimator)
+            check_plan(config, self.benchmark, store, plan)
+            self.spending = spending = prepare_spending(prepared, store)
             stack.callback(spending.close)
             driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
             if plan.total("due") or store.open_jobs():
-                mark_asked_again(store, plan)
+                mark_asked_again(store, plan.asked_again)
                 keeper = self._keeper = Keeper(store, spending, say, self._is_going)
+                run = Execution(config, self.benchmark, store, self.listener, self.tally, spending, keeper)
                 if needs_canary(config, store, plan):
                     live = self._connect_live()
-                    await send_canary(self.benchmark, store, live, self.listener, self.tally, spending, keeper)
+                    await send_canary(run, live)
                     self.live = False
                 if self._going:
                     finish = self._connect_live if config.live_share is not None else None
-                    await run(self.benchmark, store, driver, self.listener, self.tally, spending, keeper, finish)
+                    await execute(run, driver, finish)
             self.complete = not count_due(self.benchmark, store) and not store.open_jobs()
             if self.complete and not self.interrupted:
                 end_redo(store)
@@ -282,12 +284,12 @@ class Process:
         return self._loop.complaints
 
 
-def _forgotten(benchmark: Benchmark, store: CheckpointStore) -> Iterator[str]:
+def _forgotten(benchmark: VluresBenchmark, store: CheckpointStore) -> Iterator[str]:
     """Requests that a run which has come to its end leaves without answer, failure or batch."""
     held = {key for job in store.open_jobs() for key in job.requests}
-    for cell, sample in benchmark.questions():
-        entry = store.entry(cell, sample.id)
-        key = request_key(cell, SETTING, sample.id)
+    for question in benchmark.questions():
+        entry = store.entry(question.cell, question.sample_id)
+        key = request_key(question.cell, SETTING, question.sample_id)
         if entry is None and key not in held:
             yield key
 

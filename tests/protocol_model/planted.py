@@ -164,7 +164,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "what is left to be asked live is dropped",
-        "vlures.runs.execute:_Intake._take_one",
+        "vlures.runs.execute:ResponseSink._take_one",
         "self.left.add(response.key)",
         "pass",
         "it forgot|neither answer nor failure",
@@ -186,7 +186,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a redo is never over",
-        "vlures.runs.plan:end_redo",
+        "vlures.runs.redo:end_redo",
         "(store.folder / REDO_FILE).unlink(missing_ok=True)",
         "pass",
         "a redo is not over",
@@ -194,7 +194,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a redo that was interrupted begins anew",
-        "vlures.runs.plan:mark_asked_again",
+        "vlures.runs.redo:mark_asked_again",
         "if not store.read_json(REDO_FILE):",
         "if True:",
         TWICE,

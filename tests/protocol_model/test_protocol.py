@@ -76,7 +76,8 @@ from tests.protocol_model.provider import (
     usage_of,
 )
 from vlures.records import FINAL_STATUSES
-from vlures.store.checkpoints import CheckpointStore, parse_key
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import parse_key
 
 EXAMPLES = int(os.environ.get("VLURES_MODEL_EXAMPLES", "160"))
 SEED = int(os.environ.get("VLURES_MODEL_SEED", "0"))
@@ -483,9 +484,9 @@ class Protocol(RuleBasedStateMachine):
     def _check_complete(self, process: Process) -> None:
         assert process.error is None or process.tally.is_hopeless(1), f"it ended with {process.error!r}"
         with closing(CheckpointStore(process.benchmark.config.output_folder, SETTING, writable=False)) as store:
-            for cell, sample in process.benchmark.questions():
-                request = process.benchmark.request(cell, sample)
-                entry = store.entry(cell, sample.id)
+            for question in process.benchmark.questions():
+                request = process.benchmark.request(question)
+                entry = store.entry(question.cell, question.sample_id)
                 assert entry is not None, f"{request.key} has neither answer nor failure"
                 if request.key not in self.provider.cursed:
                     assert entry.status in FINAL_STATUSES, f"{request.key} stands as {entry.status}"
@@ -534,8 +535,7 @@ class Protocol(RuleBasedStateMachine):
 
     def _asked_now(self) -> Iterator[Asked]:
         benchmark = benchmark_of(self.question, self.disk.folder)
-        for cell, sample in benchmark.questions():
-            request = benchmark.request(cell, sample)
+        for request in benchmark.requests():
             yield request.key, request.digest
 
     def _end_redo(self) -> None:

@@ -20,9 +20,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Command, Result, make_dataset
-from vlures.records import Cell, Response, Setting, Usage, digest_request, request_key
-from vlures.results.export import COLUMNS, as_cell, read_standing
+from vlures.benchmarks.vlures import columns
+from vlures.benchmarks.vlures.settings import Setting, make_cell
+from vlures.records import Response, Usage, digest_request
+from vlures.results.export import WHAT, WHO, as_cell, read_standing
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
+
+COLUMNS = WHO | columns({}).question | WHAT | columns({}).subject
 
 RUN = ("run", "--sandbox", "--backend", "gemini", "--model", "gemini-3.8-flash", "--name", "x", "--dataset", "data")
 FOLDER = "outputs/sandbox-x"
@@ -147,8 +152,8 @@ def test_what_is_no_answer_is_a_status_beside_an_empty_answer(work: Command, for
 
 def test_it_says_what_was_written_and_what_is_still_due(work: Command) -> None:
     store = CheckpointStore(work.folder / FOLDER, Setting())
-    answered = next(number for number, entry in store.entries(Cell("Ur", 8)).items() if entry.status == "ok")
-    store.ask_again(Cell("Ur", 8), answered, "redo")
+    answered = next(number for number, entry in store.entries(make_cell("Ur", 8)).items() if entry.status == "ok")
+    store.ask_again(make_cell("Ur", 8), answered, "redo")
     store.close()
     path = work.folder / f"{FOLDER}/checkpoints_1shot_rationales/run.json"
     run = json.loads(path.read_text("utf-8"))
@@ -165,11 +170,11 @@ def test_it_says_what_was_written_and_what_is_still_due(work: Command) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_texts_come_back_as_they_are(work: Command, form: str) -> None:
     text = 'دو، "تین"\nچار\r\nپانچ\u2028\t;,\\n 一\r🙂 '
-    cell = Cell("Ur", 2)
+    cell = make_cell("Ur", 2)
     add(
         work,
-        Response(request_key(cell, Setting(), 901), "ok", "d", text, "考え\n中", usage=Usage(1, 2, 3, 4), job="9ad2"),
-        Response(request_key(cell, Setting(), 902), "ok", "d", "=1+1"),
+        Response(request_key(cell, Setting(), "901"), "ok", "d", text, "考え\n中", usage=Usage(1, 2, 3, 4), job="9ad2"),
+        Response(request_key(cell, Setting(), "902"), "ok", "d", "=1+1"),
     )
     first, second = export(work, form=form)[-2:]
     assert (first["answer"], first["reasoning"]) == (text, "考え\n中")
@@ -227,7 +232,7 @@ def test_only_csv_marks_formulas_and_raw_cells_leaves_them(work: Command) -> Non
 
 
 def test_a_csv_file_is_as_rfc_4180_says(work: Command) -> None:
-    add(work, Response(request_key(Cell("Ur", 2), Setting(), 901), "ok", "d", 'a "b",\nc'))
+    add(work, Response(request_key(make_cell("Ur", 2), Setting(), "901"), "ok", "d", 'a "b",\nc'))
     export(work, form="csv")
     data = (work.folder / f"{FOLDER}/sandbox-x.csv").read_bytes()
     assert data.startswith(",".join(COLUMNS).encode() + b"\r\nsandbox-x,gemini,live,")
@@ -390,7 +395,13 @@ def test_standard_output_takes_the_table_and_nothing_else(work: Command, form: s
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(work: Command) -> None:
-    add(work, *(Response(request_key(Cell("Ur", 2), Setting(), n), "ok", "d", "y" * 10_000) for n in range(100, 200)))
+    add(
+        work,
+        *(
+            Response(request_key(make_cell("Ur", 2), Setting(), str(n)), "ok", "d", "y" * 10_000)
+            for n in range(100, 200)
+        ),
+    )
     process = work.start("export", FOLDER, "--out", "-")
     assert process.stdout is not None
     process.stdout.readline()
@@ -530,7 +541,7 @@ def test_no_question_is_made_up_for_an_imported_answer(work: Command, monkeypatc
 
     monkeypatch.chdir(work.folder)
     before = count_questions()
-    keys = [request_key(Cell("Jp", 3), Setting(), number) for number in range(1, 7)]
+    keys = [request_key(make_cell("Jp", 3), Setting(), str(number)) for number in range(1, 7)]
     add(work, *(Response(key, "ok", text="Ndiyo", attempts=0, imported="checkpoint_task3_Jp.json") for key in keys))
     assert count_questions() == before
     assert before > 0

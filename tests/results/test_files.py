@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import VluresError
-from vlures.records import Cell, Failure, Response, Setting, Usage, request_key
-from vlures.results.files import results_path, summarise, write_results
+from vlures.records import Cell, Failure, Response, Usage
+from vlures.results.files import results_folder, summarise, write_results
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 
-CELL = Cell("Ur", 7)
+CELL = make_cell("Ur", 7)
 
 
 def stored(folder: Path, *responses: Response, setting: Setting | None = None) -> CheckpointStore:
@@ -20,8 +22,12 @@ def stored(folder: Path, *responses: Response, setting: Setting | None = None) -
     return store
 
 
+def results_path(folder: Path, name: str, setting: Setting, cell: Cell) -> Path:
+    return results_folder(folder, setting) / setting.results_file(cell, name)
+
+
 def answer(sample_id: int, text: str, cell: Cell = CELL, usage: Usage | None = None) -> Response:
-    return Response(request_key(cell, Setting(), sample_id), "ok", "d", text, usage=usage)
+    return Response(request_key(cell, Setting(), str(sample_id)), "ok", "d", text, usage=usage)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,7 @@ def answer(sample_id: int, text: str, cell: Cell = CELL, usage: Usage | None = N
 )
 def test_results_have_the_names_of_the_original_scripts(tmp_path: Path, setting: Setting, path: str) -> None:
     assert results_path(tmp_path, "gpt", setting, CELL) == tmp_path / path
-    response = Response(request_key(CELL, setting, 1), "ok", "d", "x")
+    response = Response(request_key(CELL, setting, "1"), "ok", "d", "x")
     write_results(tmp_path, "gpt", stored(tmp_path, response, setting=setting))
     written = {str(file.relative_to(tmp_path)) for file in tmp_path.glob("results_*/**/*") if file.is_file()}
     assert written == {path, f"results_{setting.label}/summary.json"}
@@ -53,10 +59,10 @@ def test_what_is_no_answer_is_counted_and_not_written(tmp_path: Path) -> None:
     store = stored(
         tmp_path,
         answer(1, "x"),
-        Response(request_key(CELL, Setting(), 2), "failed", "d", error=Failure("500", "Error: no.")),
-        Response(request_key(CELL, Setting(), 3), "refused", "d", "I cannot help with that."),
-        Response(request_key(CELL, Setting(), 4), "truncated", "d", "The picture sh"),
-        Response(request_key(CELL, Setting(), 5), "truncated", "d", error=Failure("no text", "Raise it.")),
+        Response(request_key(CELL, Setting(), "2"), "failed", "d", error=Failure("500", "Error: no.")),
+        Response(request_key(CELL, Setting(), "3"), "refused", "d", "I cannot help with that."),
+        Response(request_key(CELL, Setting(), "4"), "truncated", "d", "The picture sh"),
+        Response(request_key(CELL, Setting(), "5"), "truncated", "d", error=Failure("no text", "Raise it.")),
     )
     summary = write_results(tmp_path, "gpt", store)
     assert json.loads(results_path(tmp_path, "gpt", Setting(), CELL).read_text("utf-8")) == {"1": "x"}
@@ -64,7 +70,7 @@ def test_what_is_no_answer_is_counted_and_not_written(tmp_path: Path) -> None:
 
 
 def test_a_cell_without_any_answer_has_an_empty_file(tmp_path: Path) -> None:
-    failed = Response(request_key(CELL, Setting(), 2), "failed", "d", error=Failure("500", "Error: no."))
+    failed = Response(request_key(CELL, Setting(), "2"), "failed", "d", error=Failure("500", "Error: no."))
     write_results(tmp_path, "gpt", stored(tmp_path, failed))
     assert json.loads(results_path(tmp_path, "gpt", Setting(), CELL).read_text("utf-8")) == {}
 
@@ -72,7 +78,7 @@ def test_a_cell_without_any_answer_has_an_empty_file(tmp_path: Path) -> None:
 def test_an_answer_that_is_asked_again_stays_until_the_new_one_is_there(tmp_path: Path) -> None:
     store = stored(tmp_path, answer(1, "old"))
     path = results_path(tmp_path, "gpt", Setting(), CELL)
-    store.ask_again(CELL, 1, "stale")
+    store.ask_again(CELL, "1", "stale")
     write_results(tmp_path, "gpt", store)
     assert json.loads(path.read_text("utf-8")) == {"1": "old"}
     store.append(answer(1, "new"))
@@ -82,13 +88,13 @@ def test_an_answer_that_is_asked_again_stays_until_the_new_one_is_there(tmp_path
 
 
 def test_the_summary_counts_by_cell_and_in_all_and_adds_up_the_tokens(tmp_path: Path) -> None:
-    english = Cell("En", 1)
+    english = make_cell("En", 1)
     store = stored(
         tmp_path,
         answer(1, "x", usage=Usage(100, 20, 5, None)),
         answer(2, "x", usage=Usage(10, 2, None, 3)),
         answer(1, "x", english, Usage(7, 1, None, None)),
-        Response(request_key(english, Setting(), 2), "failed", "d", error=Failure("500", "no")),
+        Response(request_key(english, Setting(), "2"), "failed", "d", error=Failure("500", "no")),
     )
     summary = write_results(tmp_path, "gpt", store)
     assert summary == {

@@ -14,21 +14,23 @@ import pytest
 
 import vlures.runs.response_keeper
 from tests.files.test_writing import FailingOs, put
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.config.run_config import RunConfig
 from vlures.errors import Incomplete, NotWritable
 from vlures.pricing.costs import UNKNOWN
 from vlures.pricing.spending import Spending
-from vlures.records import Cell, Response, Setting, request_key
+from vlures.records import Response
 from vlures.runs.response_keeper import Keeper
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 from vlures.store.rescue import find_rescued, take_rescued
 
 ALWAYS = range(10_000)
-CELL = Cell("En", 1)
+CELL = make_cell("En", 1)
 
 
 def answer(number: int) -> Response:
-    return Response(request_key(CELL, Setting(), number), "ok", "d", f"Answer {number}.")
+    return Response(request_key(CELL, Setting(), str(number)), "ok", "d", f"Answer {number}.")
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkpoin
 def keep(
     store: CheckpointStore, said: list[str], *answers: Response, keep_going: Callable[[], bool] = lambda: True
 ) -> Keeper:
-    keeper = Keeper(store, Spending(RunConfig(), UNKNOWN, store), said.append, keep_going)
+    keeper = Keeper(store, Spending(RunConfig(), UNKNOWN, store, None), said.append, keep_going)
 
     async def work() -> None:
         async with keeper.watching():
@@ -62,7 +64,7 @@ def test_a_write_that_fails_once_delays_an_answer_and_no_more(
     put(monkeypatch, FailingOs({"write": {0: errno.EIO}}))
     said: list[str] = []
     assert keep(store, said, answer(1), answer(2)).may_send()
-    assert sorted(store.entries(CELL)) == [1, 2]
+    assert sorted(map(int, store.entries(CELL))) == [1, 2]
     assert find_rescued(store.folder) == []
     assert said[-1].endswith("can be written again; what waited is stored.")
 
@@ -82,7 +84,10 @@ def test_what_a_disk_never_takes_is_found_by_the_next_run_once(
         said.clear()
         with closing(CheckpointStore(tmp_path / "run", Setting())) as later:
             take_rescued(later, said.append)
-            assert {number: line["text"] for number, line in later.responses(CELL)} == {1: "Answer 1.", 2: "Answer 2."}
+            assert {int(number): line["text"] for number, line in later.responses(CELL)} == {
+                1: "Answer 1.",
+                2: "Answer 2.",
+            }
         assert [sentence.split()[0] for sentence in said] == ([taken] if taken else [])
     assert len(store.checkpoint_path(CELL).read_bytes().splitlines()) == 2
 
@@ -95,7 +100,7 @@ def test_a_wish_to_ask_again_waits_with_the_answers(
     store.append(replace(answer(1), time="2026-01-01T00:00:00+00:00"))
     store.close()
     system = put(monkeypatch, FailingOs(only=store.folder, faults={"fsync": dict.fromkeys(ALWAYS, errno.EIO)}))
-    store.ask_again(CELL, 1, "redo")
+    store.ask_again(CELL, "1", "redo")
     again = replace(answer(1), text="Another answer.")
     with pytest.raises(Incomplete, match=r" 1 answer\(s\) wait in "):
         keep(store, [], again)
@@ -107,19 +112,19 @@ def test_a_wish_to_ask_again_waits_with_the_answers(
         with closing(CheckpointStore(tmp_path / "run", Setting(), say=said.append)) as later:
             take_rescued(later, said.append)
             assert [line["text"] for _, line in later.responses(CELL)] == ["Another answer."]
-            assert not later.entries(CELL)[1].due
+            assert not later.entries(CELL)["1"].due
         assert not [sentence for sentence in said if "cannot be read" in sentence]
     assert len(path.read_bytes().splitlines()) == 3
 
 
 def test_a_wish_that_was_fulfilled_is_not_taken_in_again(store: CheckpointStore, tmp_path: Path) -> None:
     store.append(answer(1))
-    store.ask_again(CELL, 1, "redo")
+    store.ask_again(CELL, "1", "redo")
     wish = store.checkpoint_path(CELL).read_bytes().splitlines(keepends=True)[1]
     assert store.append(replace(answer(1), text="Another answer."))
     assert not store.take_in(wish)
     assert not store.take_in(wish.replace(b"redo", b"what the disk has lost"))
-    assert not store.entries(CELL)[1].due
+    assert not store.entries(CELL)["1"].due
 
 
 def test_an_answer_that_no_disk_takes_is_said(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from fill_store import CELLS, make_response
 
-from vlures.records import Setting
+from vlures.benchmarks.vlures.settings import Setting
 from vlures.store.checkpoints import CheckpointStore
 
 SETTING = Setting()

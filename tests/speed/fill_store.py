@@ -8,10 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from vlures.records import LANGUAGES, TASKS, Cell, Job, Response, Setting, Sighting, Usage, request_key
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
+from vlures.records import Cell, Job, Response, Sighting, Usage, Variant
 from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.keys import request_key
 
-CELLS = tuple(Cell(language, task) for language in LANGUAGES for task in TASKS)
+CELLS = tuple(make_cell(language, task) for language in LANGUAGES for task in TASKS)
 WORDS = {
     "En": "Two people stand beside a red bus in the rain, and behind them is a shop with a sign. ",
     "Jp": "雨の中、赤いバスのそばに二人が立っていて、その後ろに看板のある店が見えます。",
@@ -24,10 +28,10 @@ SHORTEST_BYTES, SPREAD_BYTES = 150, 900
 SHARD = 500
 
 
-def make_response(cell: Cell, setting: Setting, sample_id: int, text_bytes: int = TEXT_BYTES) -> Response:
+def make_response(cell: Cell, setting: Variant, sample_id: int, text_bytes: int = TEXT_BYTES) -> Response:
     """An answer as a batch brings it, with a text of about so many bytes."""
-    words = WORDS[cell.language]
-    key = request_key(cell, setting, sample_id)
+    words = WORDS[parse_cell(cell)[0]]
+    key = request_key(cell, setting, str(sample_id))
     return Response(
         key=key,
         status="ok",
@@ -48,7 +52,7 @@ def digest(words: str) -> str:
 
 def fill_shard(store: CheckpointStore, cell: Cell, sample_ids: range) -> None:
     """Answers that one batch brought, and what the journal says of it."""
-    keys = [request_key(cell, store.setting, sample_id) for sample_id in sample_ids]
+    keys = [request_key(cell, store.variant, str(sample_id)) for sample_id in sample_ids]
     tag = digest(keys[0])
     store.begin_job(Job(tag, "OpenAI", "intended", {key: digest(key) for key in keys}, now(), weight=len(keys) * 1_000))
     store.update_job(tag, "uploaded", file_id=f"file-{tag}")
@@ -58,7 +62,7 @@ def fill_shard(store: CheckpointStore, cell: Cell, sample_ids: range) -> None:
         store.see_job(tag, Sighting("in_progress", now(), now(), done, len(keys)))
     for sample_id in sample_ids:
         text_bytes = SHORTEST_BYTES + sample_id * 7_919 % SPREAD_BYTES
-        store.append(replace(make_response(cell, store.setting, sample_id, text_bytes), job=tag))
+        store.append(replace(make_response(cell, store.variant, sample_id, text_bytes), job=tag))
     store.update_job(tag, "collected", status="completed")
 
 
@@ -67,7 +71,7 @@ def main(output_folder: Path, answers: int) -> None:
     for first in range(1, answers + 1, SHARD):
         for cell in CELLS:
             fill_shard(store, cell, range(first, min(first + SHARD, answers + 1)))
-    planned = {f"{cell.language}-t{cell.task}": {"requests": answers, "left_out": 0} for cell in CELLS}
+    planned = {cell: {"requests": answers, "left_out": 0} for cell in CELLS}
     about = {"time": now(), "provider": "openai", "mode": "batch", "model": "gpt-6-luna", "planned": planned}
     store.write_json("run.json", about)
     store.close()

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from vlures.records import Setting
+from vlures.benchmarks.vlures.settings import Setting
 from vlures.store.checkpoints import CheckpointStore
 
 

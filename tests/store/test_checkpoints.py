@@ -13,19 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import VluresError
 from vlures.files.writing import CANCELLED, write_whole
-from vlures.records import STATUSES, Cell, Failure, Job, Response, Setting, Usage, request_key
+from vlures.records import STATUSES, Cell, Failure, Job, Response, Usage
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 
-CELL = Cell("Sw", 3)
+CELL = make_cell("Sw", 3)
 SETTING = Setting()
 
 
 def response(
     sample_id: int, status: Any = "ok", *, digest: str = "d1", text: str = "Ndiyo", cell: Cell = CELL
 ) -> Response:
-    key = request_key(cell, SETTING, sample_id)
+    key = request_key(cell, SETTING, str(sample_id))
     if status == "failed":
         return Response(key, "failed", digest, error=Failure("500 server_error", "Sorry.", transient=True))
     return Response(key, status, digest, text, usage=Usage(10, 2, 1, None), time="2026-11-21T10:00:00+00:00")
@@ -42,14 +44,14 @@ def opened(folder: Path, **how: Any) -> Iterator[CheckpointStore]:
 
 def standing(store: CheckpointStore) -> dict[tuple[Cell, int], tuple[str, str, bool]]:
     return {
-        (cell, number): (entry.status, entry.digest, entry.due)
+        (cell, int(number)): (entry.status, entry.digest, entry.due)
         for cell in store.cells
         for number, entry in store.entries(cell).items()
     }
 
 
 def texts(store: CheckpointStore, cell: Cell = CELL) -> dict[int, str | None]:
-    return {number: stored.get("text") for number, stored in store.responses(cell)}
+    return {int(number): stored.get("text") for number, stored in store.responses(cell)}
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_half_a_line_that_its_writer_gave_up_is_passed_over(tmp_path: Path, path
 )
 def test_the_files_have_the_names_of_the_original_scripts(tmp_path: Path, setting: Setting, folder: str) -> None:
     store = CheckpointStore(tmp_path / "outputs/gpt", setting)
-    store.append(Response(request_key(Cell("Ur", 8), setting, 5), "ok", "d", "متن"))
+    store.append(Response(request_key(make_cell("Ur", 8), setting, "5"), "ok", "d", "متن"))
     store.begin_job(Job("t", "OpenAI", "intended", {}, "2026-11-21T10:00:00+00:00"))
     store.write_json("run.json", {})
     store.close()
@@ -177,9 +179,9 @@ def test_the_first_answer_to_a_question_stands_and_is_stored_once(
     with opened(tmp_path) as store:
         assert [store.append(response(1, status)) for status in statuses] == stored
         assert len(store.checkpoint_path(CELL).read_text().splitlines()) == sum(stored)
-        assert store.entries(CELL)[1].status == stands
+        assert store.entries(CELL)["1"].status == stands
     with opened(tmp_path) as store:
-        assert store.entries(CELL)[1].status == stands
+        assert store.entries(CELL)["1"].status == stands
 
 
 def test_an_answer_to_another_question_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_a_failure_to_answer_another_question_leaves_the_answer_alone(tmp_path: 
 def test_asking_again_makes_it_due_and_the_old_answer_stands_until_a_new_one_comes(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.append(response(1, "truncated", text="half"))
-        store.ask_again(CELL, 1, "redo truncated")
+        store.ask_again(CELL, "1", "redo truncated")
     with opened(tmp_path) as store:
         assert standing(store) == {(CELL, 1): ("truncated", "d1", True)}
         assert texts(store) == {1: "half"}
@@ -219,7 +221,7 @@ def test_asking_again_makes_it_due_and_the_old_answer_stands_until_a_new_one_com
 def test_tokens_are_counted_for_every_answer_that_was_paid(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.append(response(1, "truncated"))
-        store.ask_again(CELL, 1, "redo")
+        store.ask_again(CELL, "1", "redo")
         store.append(response(1))
         store.append(response(1))
         store.append(response(2, "failed"))
@@ -231,7 +233,7 @@ def test_tokens_are_counted_for_every_answer_that_was_paid(tmp_path: Path) -> No
             2,
             0,
         )
-        assert store.totals(Cell("En", 1)).input_tokens == 0
+        assert store.totals(make_cell("En", 1)).input_tokens == 0
 
 
 def test_tokens_that_a_line_does_not_know_or_counts_otherwise_are_none(tmp_path: Path, path: Path) -> None:
@@ -240,7 +242,7 @@ def test_tokens_that_a_line_does_not_know_or_counts_otherwise_are_none(tmp_path:
         file.write(b'{"key":"Sw-t3-1shot-rationales-4","status":"ok","text":"t","usage":' + usage + b',"job":"tag"}\n')
         file.write(b'{"key":"Sw-t3-1shot-rationales-5","status":"ok","text":"t","usage":null}\n')
     with opened(tmp_path) as store:
-        assert sorted(store.entries(CELL)) == [1, 2, 3, 4, 5]
+        assert sorted(store.entries(CELL)) == ["1", "2", "3", "4", "5"]
         totals = store.totals(CELL, "batch")
         assert (totals.input_tokens, totals.output_tokens) == (7, 0)
         assert store.totals(CELL).input_tokens == 37
@@ -252,8 +254,8 @@ def test_responses_come_by_ascending_number(tmp_path: Path) -> None:
             store.append(response(number, text=str(number)))
         assert list(texts(store)) == [1, 2, 10, 33]
         assert all(text == str(number) for number, text in texts(store).items())
-        assert store.entry(CELL, 4) is None
-        assert texts(store, Cell("En", 1)) == {}
+        assert store.entry(CELL, "4") is None
+        assert texts(store, make_cell("En", 1)) == {}
 
 
 # Properties
@@ -262,7 +264,7 @@ Step = tuple[str, Cell, int, str, str]
 STEPS: st.SearchStrategy[list[Step]] = st.lists(
     st.tuples(
         st.sampled_from([*STATUSES, "due"]),
-        st.sampled_from([CELL, Cell("Jp", 8)]),
+        st.sampled_from([CELL, make_cell("Jp", 8)]),
         st.integers(0, 3),
         st.sampled_from(["d1", "d2"]),
         st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
@@ -275,8 +277,8 @@ def take(store: CheckpointStore, step: Step) -> None:
     status, cell, number, digest, text = step
     if status != "due":
         store.append(response(number, status, digest=digest, text=text, cell=cell))
-    elif store.entry(cell, number):
-        store.ask_again(cell, number, "redo")
+    elif store.entry(cell, str(number)):
+        store.ask_again(cell, str(number), "redo")
 
 
 def everything(store: CheckpointStore) -> object:
@@ -340,7 +342,7 @@ def test_a_torn_last_line_is_cut_off_said_and_kept_aside(tmp_path: Path, path: P
     path.write_bytes(whole[:-20])
     said: list[str] = []
     with opened(tmp_path, say=said.append) as store:
-        assert sorted(store.entries(CELL)) == [1, 2]
+        assert sorted(map(int, store.entries(CELL))) == [1, 2]
     last = whole.rfind(b"\n", 0, -1) + 1
     assert path.read_bytes() == whole[:last]
     [aside] = path.parent.glob("*torn*")
@@ -384,19 +386,19 @@ def test_a_last_line_that_lacks_only_its_line_break_is_kept(tmp_path: Path, path
     path.write_bytes(whole[:-1])
     said: list[str] = []
     with opened(tmp_path, say=said.append) as store:
-        assert sorted(store.entries(CELL)) == [1, 2, 3]
+        assert sorted(map(int, store.entries(CELL))) == [1, 2, 3]
         store.append(response(4))
     assert len(said) == 1
     assert path.read_bytes().startswith(whole)
     with opened(tmp_path) as store:
-        assert sorted(store.entries(CELL)) == [1, 2, 3, 4]
+        assert sorted(map(int, store.entries(CELL))) == [1, 2, 3, 4]
 
 
 def test_a_torn_line_longer_than_any_buffer_is_cut_off_whole(tmp_path: Path, path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"key":"Sw-t3-1shot-rationales-4","text":"' + b"x" * 200_000)
     with opened(tmp_path) as store:
-        assert sorted(store.entries(CELL)) == [1, 2, 3]
+        assert sorted(map(int, store.entries(CELL))) == [1, 2, 3]
     assert path.read_bytes() == whole
 
 
@@ -485,7 +487,7 @@ def test_a_torn_last_line_with_bytes_that_are_no_utf_8_is_cut_off(tmp_path: Path
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"key":"\xff\xfe"}')
     with opened(tmp_path) as store:
-        assert sorted(store.entries(CELL)) == [1, 2, 3]
+        assert sorted(map(int, store.entries(CELL))) == [1, 2, 3]
 
 
 def test_reading_only_mends_nothing_and_makes_nothing(tmp_path: Path, path: Path) -> None:
@@ -493,7 +495,7 @@ def test_reading_only_mends_nothing_and_makes_nothing(tmp_path: Path, path: Path
     path.write_bytes(torn)
     said: list[str] = []
     with opened(tmp_path, writable=False, say=said.append) as store:
-        assert sorted(store.entries(CELL)) == [1, 2]
+        assert sorted(map(int, store.entries(CELL))) == [1, 2]
     assert path.read_bytes() == torn
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert len(said) == 1
@@ -506,7 +508,8 @@ FILL_UP = """
 import resource, sys
 from pathlib import Path
 from vlures.errors import VluresError
-from vlures.records import Response, Setting
+from vlures.benchmarks.vlures.settings import Setting
+from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 store = CheckpointStore(Path(sys.argv[1]), Setting())
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -527,7 +530,7 @@ def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path: Path) -> None:
     assert stored == entries > 0
     said: list[str] = []
     with opened(tmp_path, say=said.append) as store:
-        assert sorted(store.entries(CELL)) == list(range(stored))
+        assert sorted(map(int, store.entries(CELL))) == list(range(stored))
         assert store.checkpoint_path(CELL).read_bytes().endswith(b"\n")
     assert said == [], "there was nothing to mend"
 

@@ -13,7 +13,7 @@ from vlures.cli.stopper import run_heeding_signals
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
 from vlures.config.run_config import RunConfig, read_environment
-from vlures.errors import LockLost, NotWritable, VluresError
+from vlures.errors import LockLost, NotWritable
 
 if TYPE_CHECKING:
     from vlures.store.checkpoints import CheckpointStore
@@ -34,28 +34,28 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
     Example:
       vlures cancel outputs/gpt-6-luna
     """
-    from vlures.records import SETTINGS
+    from vlures.benchmarks import require_stored_variants
     from vlures.store.checkpoints import CheckpointStore
     from vlures.store.lock import hold_folder
 
     folder = folder or only_run(config)
-    settings = [setting for setting in SETTINGS if (folder / f"checkpoints_{setting.label}").is_dir()]
-    if not settings:
-        raise VluresError(f"{folder} holds no run; see the runs with `vlures status`.")
+    variants = [variant for _, variant in require_stored_variants(folder)]
     codes = []
     with enduring("stdout"), hold_folder(folder, ADVICE, say) as held:
-        for setting in settings:
-            with closing(CheckpointStore(folder, setting, say=say, guard=held.check)) as store:
+        for variant in variants:
+            with closing(CheckpointStore(folder, variant, say=say, guard=held.check)) as store:
                 codes.append(_cancel_jobs(config, folder, store))
     return max(codes)
 
 
 def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
-    """Cancel the jobs of one setting, say what has come of them, return the exit code."""
+    """Cancel the jobs of one variant, say what has come of them, return the exit code."""
     from collections import Counter
     from dataclasses import replace
+    from functools import partial
 
     from vlures.backends import Setup, connect_batch
+    from vlures.benchmarks import open_other_stores
     from vlures.pricing.costs import find_prices
     from vlures.pricing.spending import Spending
     from vlures.results.files import write_results
@@ -74,8 +74,10 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     with ExitStack() as stack:
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
-        prices = find_prices(config)
-        spending = stack.enter_context(closing(Spending(replace(config, max_cost=None), prices, store, say)))
+        prices, others = find_prices(config), partial(open_other_stores, store)
+        spending = stack.enter_context(
+            closing(Spending(replace(config, max_cost=None), prices, store, None, others, say))
+        )
         spending.open(lambda: ())
         backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
         stored: Counter[str] = Counter()

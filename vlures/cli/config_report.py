@@ -148,7 +148,7 @@ def _consequences(config: RunConfig) -> Iterable[list[str]]:
     if config.backend in DEFAULT_MODELS or config.model:
         yield ["output folder", str(config.output_folder), ""]
     yield ["setting", config.setting.label, ""]
-    yield ["cells", str(len(config.cells)), ""]
+    yield ["cells", str(len(config.languages) * len(config.tasks)), ""]
 
 
 def _show(value: Any) -> str:

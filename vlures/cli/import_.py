@@ -51,14 +51,14 @@ def import_(
     from vlures.store.lock import hold_folder
 
     config = load_config(config_file, flags)
-    output = config.output_folder
-    folder = source or output / f"checkpoints_{config.setting.label}"
+    output, variant = config.output_folder, config.setting
+    folder = source or output / f"checkpoints_{variant.label}"
     if not holds_originals(folder):
         raise VluresError(
             f"{folder} holds no checkpoint of the original scripts, such as checkpoint_task1_En.json; name the folder that does with "
             "--from."
         )
-    with hold_folder(output), closing(CheckpointStore(output, config.setting, say=say)) as store:
+    with hold_folder(output), closing(CheckpointStore(output, variant, say=say)) as store:
         taken = take_originals(store, folder, say)
         if taken.answers:
             write_results(output, config.run_name, store, find_prices(config))

@@ -17,29 +17,24 @@ def plan(config: RunConfig) -> int:
     Example:
       vlures plan -c configs/openai.toml --tasks 1,8
     """
-    from vlures.backends import find_backend
-    from vlures.benchmarks.vlures.benchmark import load_benchmark
-    from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing
+    from vlures.benchmarks import open_stores
     from vlures.config.run_config import find_address, find_other_host, read_environment
-    from vlures.legacy.checkpoints import foresee_originals
-    from vlures.pricing.costs import find_prices, read_accounts
+    from vlures.legacy.checkpoints import assume_originals_imported
+    from vlures.pricing.costs import read_accounts
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
-    from vlures.runs.plan import check_addresses, make_plan
+    from vlures.runs.plan import make_plan
+    from vlures.runs.prepare import prepare
     from vlures.runs.sandbox_guard import ADDRESSES
-    from vlures.runs.session import judge_model
     from vlures.store.checkpoints import CheckpointStore
 
-    find_backend(config)
-    judge_model(config, say)
-    benchmark = load_benchmark(config)
-    check_addresses(benchmark)
-    store = CheckpointStore(config.output_folder, config.setting, writable=False, say=say)
-    check_text_languages(benchmark, store)
-    if crossing := describe_crossing(benchmark):
-        say(crossing)
-    foresee_originals(store, say)
-    made = make_plan(benchmark, store)
-    prices = find_prices(config)
+    prepared = prepare(config, say)
+    benchmark, prices = prepared.benchmark, prepared.prices
+    store = CheckpointStore(config.output_folder, benchmark.variant, writable=False, say=say)
+    benchmark.check_folder(store)
+    for note in benchmark.notes():
+        say(note)
+    assume_originals_imported(store, say)
+    made = make_plan(config, benchmark, store, prepared.estimator)
     tell(tabulate_plan(made, prices))
     if made.stale and config.stale == "stop":
         tell(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
@@ -49,6 +44,6 @@ def plan(config: RunConfig) -> int:
     )
     for note in describe_costs(config, made, prices, find_other_host(address)):
         tell(note)
-    if money := describe_account(config, read_accounts(config.output_folder, prices)):
+    if money := describe_account(config, read_accounts(open_stores(config.output_folder), prices)):
         tell(money)
     return 0

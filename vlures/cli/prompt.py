@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import GroupedCommand, config_options, tell
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.cli.options import GroupedCommand, config_options, say, tell
 from vlures.cli.suggestions import suggest_from
 from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
-from vlures.records import LANGUAGES
 from vlures.safety.control_characters import as_line
 
 
@@ -26,14 +26,14 @@ def prompt(config: RunConfig, one_language: str | None, one_task: int | None, on
     Example:
       vlures prompt --language Sw --task 7 --sample 3
     """
-    from vlures.benchmarks.vlures.benchmark import load_benchmark
     from vlures.config.run_config import narrow
+    from vlures.runs.prepare import prepare, requests_of
 
     config = narrow(config, one_language, one_task, one_sample)
-    benchmark = load_benchmark(config)
-    request = next(benchmark.requests(), None)
+    benchmark = prepare(config, say).benchmark
+    request = next(requests_of(benchmark), None)
     if request is None:
-        cell = config.cells[0]
+        cell = benchmark.variant.title(benchmark.cells()[0])
         raise VluresError(f"{cell} has nothing to ask: no sample selected has the text that the task needs.")
     image = request.image
     tell(as_line(f"── {request.key} ── {request.model}"))

@@ -46,9 +46,9 @@ def import_(script: Path, out: Path, setting: str | None, fill: bool, force: boo
     Example:
       vlures prompts import run_openai_batch.py --out configs/prompts/mine
     """
+    from vlures.benchmarks.vlures.settings import SETTINGS
     from vlures.legacy.prompts.importing import import_script
     from vlures.legacy.prompts.writing import write_packs
-    from vlures.records import SETTINGS
 
     asked = next((one for one in SETTINGS if one.label == setting), None)
     imported = import_script(script, asked, fill)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from vlures.records import LANGUAGES, TASKS
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.tasks import TASKS
 
 Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 

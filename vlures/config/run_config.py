@@ -19,10 +19,14 @@ from urllib.parse import urlsplit
 import msgspec
 from dotenv import dotenv_values
 
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
+from vlures.benchmarks.vlures.samples import COLUMN_ROLES
+from vlures.benchmarks.vlures.settings import Setting
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import UsageError
 from vlures.files.names import name_after_model, refuse_name
 from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml
-from vlures.records import COLUMN_ROLES, LANGUAGES, TASKS, Cell, Language, Setting, find_language
+from vlures.records import AskedModel
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -79,6 +83,7 @@ class RunConfig:
     """Everything a run depends on but the keys. A field is a key of the TOML file and a flag of the command."""
 
     backend: BackendName = _option("Who answers: openai, gemini or local.", "openai", group="Who answers")
+    benchmark: str = _option("What is asked: vlures.", "vlures")
     mode: Mode | None = _option("batch (half price) or live; by default what suits the backend.", group="Who answers")
     model: str | None = _option("The provider's name of the model.", group="Who answers")
     name: str | None = _option("Name of the folder under outputs/; by default the model's.", group="What is stored")
@@ -258,13 +263,13 @@ class RunConfig:
         return tuple(LANGUAGES[code] for code in self.languages)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        return tuple(Cell(code, task) for code in self.languages for task in self.tasks)
-
-    @property
     def parameters(self) -> dict[str, Any]:
         """The generation parameters that were set, and no others."""
         return {key: getattr(self, key) for key in PARAMETER_KEYS if getattr(self, key) is not None}
+
+    @property
+    def asked_model(self) -> AskedModel:
+        return AskedModel(self.backend, self.run_model, self.parameters)
 
     @property
     def live_share(self) -> float | None:

@@ -1,8 +1,9 @@
-"""What a run's folder is called: a name that is one folder on any system, and never leads elsewhere."""
+"""Names of folders and files: one folder on any system, never one that leads elsewhere; paths as texts."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 LONGEST_NAME = 100
 LONGEST_NAME_BYTES = 180
@@ -37,3 +38,8 @@ def refuse_name(name: str) -> str | None:
     if _RESERVED.fullmatch(name):
         return "that is a device on Windows, not a folder; take another"
     return None
+
+
+def path_as_text(path: Path) -> str:
+    """A file's path; bytes of its name that are not UTF-8, as old archives bring them, become a replacement character."""
+    return path.as_posix().encode(errors="surrogateescape").decode(errors="replace")

@@ -15,11 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlures.benchmarks import Benchmark
+from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.dataset import numeric_id
+from vlures.benchmarks.vlures.languages import find_language
+from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import VluresError
 from vlures.files.reading import UnusableFile, read_file
-from vlures.records import FINAL_STATUSES, TASKS, Cell, Response, find_language, request_key
+from vlures.records import FINAL_STATUSES, Cell, Response
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import request_key
 
 _NAME = re.compile(r"checkpoint_task([0-9]+)_([A-Za-z]+)\.json", re.IGNORECASE)
 _ERROR = re.compile(r"\s*error\s*:", re.IGNORECASE)
@@ -45,8 +51,8 @@ class Original:
     path: Path
     cell: Cell
     digest: str
-    answers: dict[int, str]
-    empty: frozenset[int]
+    answers: dict[str, str]
+    empty: frozenset[str]
     troubles: tuple[str, ...]
     whole: bool
 
@@ -65,24 +71,26 @@ class Taken:
 
 
 def take_originals(store: CheckpointStore, folder: Path, say: Callable[[str], None]) -> Taken:
-    """Store the answers of the folder's checkpoints, each file once. say: told every sentence about what was found.
+    """Store the answers of the folder's checkpoints, each file once; only VLURes has any. say: told every sentence about what was found.
 
     A file is remembered as taken over when its answers are on the disk, so one that was interrupted is gone through again
     and nothing is stored twice. Raises VluresError for a file that cannot be read at all.
     """
     taken = Taken()
+    if not isinstance(store.variant, Setting):
+        return taken
     for path, cell in _find_checkpoints(folder, say):
         data = _read(path)
         known = _digests(store, path)
         taken.files += 1
         if _digest(data) in known:
             continue
-        original = _read_data(path, cell, data)
+        original = read_original(path, cell, data)
         if known:
             say(f"{path}: another file of this name was taken over before; what is new in this one is added.")
         fresh = _fresh(store, original)
         for sample_id, text in fresh.items():
-            key = request_key(cell, store.setting, sample_id)
+            key = request_key(cell, store.variant, sample_id)
             store.append(Response(key, "ok", text=text, attempts=0, imported=path.name))
         store.sync_all()
         store.remember(_fact(path), {"digests": [*known, original.digest]})
@@ -93,36 +101,52 @@ def take_originals(store: CheckpointStore, folder: Path, say: Callable[[str], No
     return taken
 
 
-def foresee_originals(store: CheckpointStore, say: Callable[[str], None]) -> None:
+def assume_originals_imported(store: CheckpointStore, say: Callable[[str], None]) -> None:
     """Let a plan count the answers that the next run takes over from the store's own folder. Writes nothing."""
-    foreseen: dict[Cell, set[int]] = {}
+    assumed: dict[Cell, set[str]] = {}
+    if not isinstance(store.variant, Setting):
+        return
     for path, cell in _find_checkpoints(store.folder, say):
         data = _read(path)
         if _digest(data) not in _digests(store, path):
-            original = _read_data(path, cell, data)
+            original = read_original(path, cell, data)
             fresh = _fresh(store, original)
             _report(original, store, fresh, say, "will be taken over by the next run, and count as answered here")
-            foreseen.setdefault(cell, set()).update(fresh)
-    for cell, numbers in foreseen.items():
+            assumed.setdefault(cell, set()).update(fresh)
+    for cell, numbers in assumed.items():
         for number in numbers:
-            store.foresee(cell, number)
+            store.assume_imported(cell, number)
+
+
+def find_unknown_samples(benchmark: Benchmark, store: CheckpointStore) -> list[str]:
+    """Keys of imported answers about samples that the datasets, where they were read whole, don't have."""
+    if not isinstance(benchmark, VluresBenchmark):
+        return []
+    datasets = {code: dataset for code, dataset in benchmark.datasets.items() if not dataset.selection}
+    known = {code: {str(sample.id) for sample in dataset.samples} for code, dataset in datasets.items()}
+    languages = {cell: parse_cell(cell)[0] for cell in store.cells}
+    return [
+        request_key(cell, store.variant, sample_id)
+        for cell, language in languages.items()
+        if language in known
+        for sample_id, entry in store.entries(cell).items()
+        if entry.imported and sample_id not in known[language]
+    ]
 
 
 def find_waiting(store: CheckpointStore) -> list[Path]:
     """The checkpoints in the store's own folder that were not taken over yet."""
+    if not isinstance(store.variant, Setting):
+        return []
     found = _find_checkpoints(store.folder, lambda _: None)
     return [path for path, _ in found if _digest(_read(path)) not in _digests(store, path)]
 
 
-def read_original(path: Path, cell: Cell) -> Original:
-    """Read an object {"<id>": "<text>"}, or a list of objects with an id and a text, as far as it can be read.
+def read_original(path: Path, cell: Cell, data: bytes) -> Original:
+    """An object {"<id>": "<text>"}, or a list of objects with an id and a text, as far as it can be read.
 
-    Raises VluresError if the file cannot be read, or is in another encoding than UTF-8: its answers would be paid for again.
+    Raises VluresError for another encoding than UTF-8: its answers would be paid for again.
     """
-    return _read_data(path, cell, _read(path))
-
-
-def _read_data(path: Path, cell: Cell, data: bytes) -> Original:
     mark, text = _decode(path, data)
     pile = _Pile()
     torn = ""
@@ -156,7 +180,7 @@ def _find_checkpoints(folder: Path, say: Callable[[str], None]) -> Iterator[tupl
         if language is None or task not in TASKS:
             say(f"{path} is left aside: there is no {'task ' + match[1] if language else 'language ' + match[2]}.")
             continue
-        yield path, Cell(language.code, task)
+        yield path, make_cell(language.code, task)
 
 
 def _read(path: Path) -> bytes:
@@ -199,18 +223,18 @@ def _digests(store: CheckpointStore, path: Path) -> list[str]:
     return list(store.recall(_fact(path)).get("digests", []))
 
 
-def _fresh(store: CheckpointStore, original: Original) -> dict[int, str]:
+def _fresh(store: CheckpointStore, original: Original) -> dict[str, str]:
     return {number: text for number, text in original.answers.items() if not _is_answered(store, original.cell, number)}
 
 
-def _is_answered(store: CheckpointStore, cell: Cell, sample_id: int) -> bool:
+def _is_answered(store: CheckpointStore, cell: Cell, sample_id: str) -> bool:
     """Whether an answer stands, be it that it is to be asked again."""
     entry = store.entry(cell, sample_id)
     return entry is not None and entry.status in FINAL_STATUSES
 
 
 def _report(
-    original: Original, store: CheckpointStore, fresh: dict[int, str], say: Callable[[str], None], fate: str
+    original: Original, store: CheckpointStore, fresh: dict[str, str], say: Callable[[str], None], fate: str
 ) -> None:
     cell, path = original.cell, original.path
     parts = [f"{len(fresh):,} answer(s) {fate}"]
@@ -227,7 +251,7 @@ def _report(
         say(f"{path}: {trouble}.")
 
 
-def _stored(store: CheckpointStore, cell: Cell, wanted: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _stored(store: CheckpointStore, cell: Cell, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((number, response) for number, response in store.responses(cell) if number in wanted)
 
 
@@ -313,10 +337,10 @@ class _Pile:
     """What the entries of a file come to. left: what is no answer and has no ID or no text, with the reason."""
 
     def __init__(self) -> None:
-        self.empty: set[int] = set()
+        self.empty: set[str] = set()
         self.left: list[str] = []
-        self._texts: dict[int, dict[str, str]] = {}  # by ID, then by the key that it stands under
-        self._twice: dict[int, None] = {}
+        self._texts: dict[str, dict[str, str]] = {}  # by ID, then by the key that it stands under
+        self._twice: dict[str, None] = {}
         self._count = 0
 
     def add(self, key: str | None, value: Any) -> None:
@@ -340,7 +364,7 @@ class _Pile:
             self._twice[number] = None
         texts[key] = value
 
-    def settle(self) -> dict[int, str]:
+    def settle(self) -> dict[str, str]:
         """The answers, when all entries are there. Where several keys come to one ID with different texts, none is chosen."""
         answers = {}
         for number, texts in self._texts.items():
@@ -357,17 +381,17 @@ class _Pile:
         if self.left:
             yield f"{len(self.left):,} of its entries cannot be answers: {_name_some(self.left)}"
         if self._twice:
-            ids = _name_some([str(number) for number in self._twice])
+            ids = _name_some(list(self._twice))
             yield f"{len(self._twice):,} ID(s) stand there more than once with different texts, of which the last was taken: {ids}"
 
 
-def _find_id(key: str) -> int:
+def _find_id(key: str) -> str:
     """Raises VluresError with the reason for what is neither a whole number nor a name with one number in it."""
     key = key.strip()
     number = numeric_id(key)
     if not _KEY.fullmatch(key):
         raise VluresError("neither a whole number nor a file's name")
-    return number
+    return str(number)
 
 
 def _open_element(element: Any) -> tuple[str, Any]:

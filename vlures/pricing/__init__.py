@@ -2,8 +2,8 @@
 
 Nothing here sends anything: text in, figures out. How it goes together:
 
-    counter = TextCounter(provider, model)                         one for a plan; counts each text once
-    estimate = estimate_request(request, provider, setting, counter)
+    estimator = RequestEstimator(provider, model, benchmark.expected_output_tokens)
+    estimate = estimator.estimate(request)
     totals = Totals(); totals.add(estimate)                        one for each cell
     price = find_price(provider, model, "batch", None, when)       None: nobody we know lists it
     cost_range(totals, price)                                      low, expected, high in USD
@@ -17,14 +17,14 @@ from vlures.pricing.charges import charge_of, may_be_charged, may_cost
 from vlures.pricing.estimates import (
     CostRange,
     Estimate,
+    RequestEstimator,
     Totals,
     cost_range,
     describe_gaps,
-    estimate_request,
     highest_cost,
 )
 from vlures.pricing.image_tokens import describe_refusal, image_tokens, most_image_tokens
-from vlures.pricing.ledger import LIVE, NANO, Event, Ledger, cap_to_nano, group_of, to_nano
+from vlures.pricing.ledger import LIVE, NANO, Event, Ledger, cap_to_nano, to_nano
 from vlures.pricing.output_tokens import OutputRange, expect_output
 from vlures.pricing.prices import Price, cost, describe_change, find_price, format_usd, require_price
 from vlures.pricing.text_tokens import TextCounter
@@ -40,6 +40,7 @@ __all__ = [
     "Ledger",
     "OutputRange",
     "Price",
+    "RequestEstimator",
     "TextCounter",
     "Totals",
     "calibrate",
@@ -51,11 +52,9 @@ __all__ = [
     "describe_change",
     "describe_gaps",
     "describe_refusal",
-    "estimate_request",
     "expect_output",
     "find_price",
     "format_usd",
-    "group_of",
     "highest_cost",
     "image_tokens",
     "may_be_charged",

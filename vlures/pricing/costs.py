@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,8 +15,9 @@ from vlures.config.run_config import Mode, RunConfig
 from vlures.errors import UsageError
 from vlures.pricing import NANO, Ledger, Price, cost, find_price, to_nano
 from vlures.pricing.spending_file import SpendingFile
-from vlures.records import FINAL_STATUSES, SETTINGS, Cell, Response
+from vlures.records import FINAL_STATUSES, Cell, Response
 from vlures.store.checkpoints import CellTotals, CheckpointStore
+from vlures.store.keys import cell_group, cell_of_group, group_of
 
 PRICED = frozenset({"openai", "gemini"})
 LIVE_FOR_BATCH = 2.0
@@ -102,7 +102,7 @@ def cost_of_answer(response: Response, prices: Prices) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What was spent on one setting of a run, in USD: what its lines say, today's prices for lines that say nothing, and what the
+    """What was spent on one variant of a run, in USD: what its lines say, today's prices for lines that say nothing, and what the
     ledger of its folder adds: replies that were lost, calls in flight at a kill, answers without usage. None: not known."""
 
     store: CheckpointStore
@@ -120,11 +120,8 @@ class Account:
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Those with answers, or with money in the ledger alone."""
-        suffix = f"-{self.store.setting.key}"
-        groups = [group.removesuffix(suffix) for group in self.ledger.charged if group.endswith(suffix)]
-        named = (group.partition("-t") for group in groups)
-        charged = {Cell(code, int(task)) for code, _, task in named if task.isdecimal()}
-        return tuple(sorted({*self.store.cells, *charged}))
+        charged = {cell_of_group(group, self.store.variant) for group in self.ledger.charged} - {None}
+        return tuple(sorted({*self.store.cells, *(cell for cell in charged if cell is not None)}))
 
     def spent_on(self, cell: Cell) -> float | None:
         """On a cell."""
@@ -144,26 +141,24 @@ class Account:
         return total
 
     def in_all(self) -> float | None:
-        """On the whole setting."""
+        """On the whole variant."""
         return add_up(self.spent_on(cell) for cell in self.cells)
 
     def reserved(self) -> float:
-        """For requests of the setting that are, or may be, under way."""
-        suffix = f"-{self.store.setting.key}-"
+        """For requests of the variant that are, or may be, under way."""
         held = (item for holdings in self.ledger.standing.values() for item in holdings.items())
-        return sum(nano for key, nano in held if suffix in key) / NANO
+        ours = (nano for key, nano in held if cell_of_group(group_of(key), self.store.variant) is not None)
+        return sum(ours) / NANO
 
     def group(self, cell: Cell) -> str:
-        return f"{cell.language}-t{cell.task}-{self.store.setting.key}"
+        return cell_group(cell, self.store.variant)
 
 
-def read_accounts(
-    output_folder: Path, prices: Prices, say: Callable[[str], None] = lambda _: None
-) -> tuple[Account, ...]:
-    """Those of all settings of a folder: they share one limit."""
-    ledger = SpendingFile(output_folder, writable=False, say=say).ledger
-    there = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
-    stores = [CheckpointStore(output_folder, setting, writable=False, say=say) for setting in there]
+def read_accounts(stores: Sequence[CheckpointStore], prices: Prices) -> tuple[Account, ...]:
+    """Those of all variants of an output folder, which share one limit."""
+    if not stores:
+        return ()
+    ledger = SpendingFile(stores[0].folder.parent, writable=False).ledger
     return tuple(Account(store, prices, ledger) for store in stores)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,7 +10,7 @@ from vlures.pricing.image_tokens import image_tokens, most_image_tokens
 from vlures.pricing.output_tokens import expect_output
 from vlures.pricing.prices import LEAST_CACHED_TOKENS, Price
 from vlures.pricing.text_tokens import TextCounter
-from vlures.records import Request, Setting
+from vlures.records import Cell, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +94,34 @@ class CostRange:
     high: float
 
 
-def estimate_request(request: Request, provider: str, setting: Setting, counter: TextCounter) -> Estimate:
-    """What a request will take. The counter is one for all requests of a plan, so that shared texts are counted once."""
-    image, parameters = request.image, request.parameters
-    text = counter.count_prompt(request.prompt, request.cell.language)
-    picture = image_tokens(provider, request.model, image.width, image.height, parameters)
-    picture_most = most_image_tokens(provider, request.model, image.width, image.height, parameters)
-    cell = request.cell
-    output = expect_output(provider, request.model, cell.language, cell.task, setting, parameters)
-    return Estimate(
-        text_tokens=text,
-        image_tokens=picture,
-        image_most=picture_most,
-        input_most=ceil(text * counter.margin) + picture_most,
-        output_low=output.low,
-        output_expected=output.expected,
-        output_high=output.high,
-        output_bounded=output.bounded,
-    )
+class RequestEstimator:
+    """Estimates what the requests of one run will take; texts that they share are counted once.
+
+    expected_tokens: tokens of a cell's answers in English, as Benchmark.expected_output_tokens gives them.
+    """
+
+    def __init__(self, provider: str, model: str, expected_tokens: Callable[[Cell], int]) -> None:
+        self.counter = TextCounter(provider, model)
+        self._provider = provider
+        self._expected_tokens = expected_tokens
+
+    def estimate(self, request: Request) -> Estimate:
+        """What a request will take."""
+        provider, model, parameters, image = self._provider, request.model, request.parameters, request.image
+        text = self.counter.count_prompt(request.prompt, request.language)
+        picture = image_tokens(provider, model, image.width, image.height, parameters)
+        picture_most = most_image_tokens(provider, model, image.width, image.height, parameters)
+        output = expect_output(provider, model, self._expected_tokens(request.cell), request.language, parameters)
+        return Estimate(
+            text_tokens=text,
+            image_tokens=picture,
+            image_most=picture_most,
+            input_most=ceil(text * self.counter.margin) + picture_most,
+            output_low=output.low,
+            output_expected=output.expected,
+            output_high=output.high,
+            output_bounded=output.bounded,
+        )
 
 
 def highest_cost(estimate: Estimate, price: Price) -> float:

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from vlures.store.keys import group_of
+
 NANO = 1_000_000_000
 LIVE = ""
 """In place of a job's tag: the reservations of live calls."""
@@ -60,7 +62,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Ledger:
-    """What the events so far come to. charged: nano by group (a cell in a setting), without what stored lines tell."""
+    """What the events so far come to. charged: nano by group (a cell in a variant), without what stored lines tell."""
 
     def __init__(self) -> None:
         self.reserved = 0
@@ -74,7 +76,7 @@ class Ledger:
         return self.standing.get(job, {}).get(key)
 
     def reserved_in(self, group: str) -> int:
-        """What is reserved for requests of a cell in a setting."""
+        """What is reserved for requests of a cell in a variant."""
         held = (item for holdings in self.standing.values() for item in holdings.items())
         return sum(nano for key, nano in held if group_of(key) == group)
 
@@ -127,8 +129,3 @@ class Ledger:
         return Event(
             total=self.charged, untold=self.untold or None, standing=self.standing or None, overs=self.overs or None
         )
-
-
-def group_of(key: str) -> str:
-    """The cell and the setting of a request's key: all but the sample's ID."""
-    return key.rpartition("-")[0]

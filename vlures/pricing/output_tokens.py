@@ -1,8 +1,6 @@
-"""What an answer is expected to take in tokens, thinking included. All of it is our own judgement, and said to be.
+"""The tokens that an answer is expected to take, thinking included. All of it is our own judgement, and said to be.
 
-Where it comes from: the answers and reasons of this package's worked examples, counted by o200k_base on 2026-11-22 (in
-English 61 to 199 tokens for an answer by task, 73 to 99 for its reasons), and half as much again, for models write more than
-the example shows. Real usage takes the place of it after the first answers.
+Real usage takes the place of it after the first answers.
 """
 
 from __future__ import annotations
@@ -11,22 +9,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vlures.records import Parameters, Setting
-
-ANSWER_TOKENS = {1: 140, 2: 170, 3: 200, 4: 300, 5: 90, 6: 140, 7: 200, 8: 170}
-"""Of an answer in English, by task."""
-
-REASON_TOKENS = 130
-"""Of the reasons in English, where they are asked for."""
+from vlures.records import Parameters
 
 LANGUAGE_FACTORS = {
-    "openai": {"En": 1.0, "Jp": 1.55, "Sw": 1.15, "Ur": 1.3},
-    "gemini": {"En": 1.0, "Jp": 1.1, "Sw": 1.2, "Ur": 1.45},
+    "openai": {"en": 1.0, "ja": 1.55, "sw": 1.15, "ur": 1.3},
+    "gemini": {"en": 1.0, "ja": 1.1, "sw": 1.2, "ur": 1.45},
 }
-"""Tokens of the same examples in another language, for one in English; measured as above, gemini by Gemma's vocabulary."""
-
-WITHOUT_EXAMPLE = 1.5
-"""Nothing shows the model how short an answer may be."""
+"""Tokens of a text in a language (BCP 47) for one of the same text in English. Measured on 2026-11-22 on the worked examples of
+VLURes: openai by o200k_base, gemini by the vocabulary of its open sister Gemma."""
 
 LOW = 0.5
 """The low end: half of the answer, and no thinking."""
@@ -59,26 +49,23 @@ class OutputRange:
 
 
 def expect_output(
-    provider: str, model: str, language: str, task: int, setting: Setting, parameters: Parameters
+    provider: str, model: str, english_tokens: int, language: str | None, parameters: Parameters
 ) -> OutputRange:
-    """What an answer may take. language: its code; a task or language of the future counts as the dearest known."""
-    return _expect(
-        provider,
-        language,
-        task,
-        setting,
-        expected_thinking(provider, model, parameters),
-        parameters.get("max_output_tokens"),
-    )
+    """What an answer may take.
+
+    english_tokens: what it would take in English, without thinking. language: a tag; one without a factor of its own counts as
+    the dearest that has one, none at all as English.
+    """
+    thinking = expected_thinking(provider, model, parameters)
+    return _expect(provider, english_tokens, language, thinking, parameters.get("max_output_tokens"))
 
 
 @lru_cache(maxsize=4_096)
 def _expect(
-    provider: str, language: str, task: int, setting: Setting, thinking: int, allowance: int | None
+    provider: str, english_tokens: int, language: str | None, thinking: int, allowance: int | None
 ) -> OutputRange:
-    english = ANSWER_TOKENS.get(task, max(ANSWER_TOKENS.values())) + (REASON_TOKENS if setting.rationales else 0)
     factors = LANGUAGE_FACTORS.get(provider, LANGUAGE_FACTORS["openai"])
-    answer = english * factors.get(language, max(factors.values())) * (1 if setting.shots else WITHOUT_EXAMPLE)
+    answer = english_tokens * factors.get(language or "en", max(factors.values()))
     low, expected = round(answer * LOW), round(answer) + thinking
     if allowance is None:
         return OutputRange(low, expected, max(UNBOUNDED_LEAST, UNBOUNDED * expected), bounded=False)

@@ -16,12 +16,11 @@ from vlures.pricing import (
     Calibration,
     Estimate,
     Event,
-    TextCounter,
+    RequestEstimator,
     calibrate,
     cap_to_nano,
     charge_of,
     describe_calibration,
-    estimate_request,
     format_usd,
     highest_cost,
     may_be_charged,
@@ -29,11 +28,12 @@ from vlures.pricing import (
     require_price,
     to_nano,
 )
-from vlures.pricing.costs import PRICED, Account, Prices
+from vlures.pricing.costs import Account, Prices
 from vlures.pricing.ledger import SettledBy
 from vlures.pricing.spending_file import SpendingFile
-from vlures.records import FINAL_STATUSES, SETTINGS, Job, JobState, Request, Response, Sighting, Usage
-from vlures.store.checkpoints import CheckpointStore, now, parse_key
+from vlures.records import FINAL_STATUSES, Job, JobState, Request, Response, Sighting, Usage
+from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.keys import cell_group, parse_key
 
 
 class Spending:
@@ -48,14 +48,18 @@ class Spending:
         config: RunConfig,
         prices: Prices,
         store: CheckpointStore,
+        estimator: RequestEstimator | None,
+        others: Callable[[], Iterable[CheckpointStore]] = tuple,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """estimator: None where the provider has no prices, or nothing is to be sent. others: opens the stores of the folder's other variants, to read."""
         self._config = config
         self._prices = prices
         self._store = store
         self._say = say
-        self._counter = TextCounter(config.backend, config.run_model) if config.backend in PRICED else None
-        self._calibrator = Calibrator() if self._counter is not None else None
+        self._estimator = estimator
+        self._others = others
+        self._calibrator = Calibrator() if estimator is not None else None
         if config.max_cost is not None:
             require_price(prices.of(config.run_mode), config.run_model)
         self._cap = None if config.max_cost is None else cap_to_nano(config.max_cost)
@@ -80,7 +84,7 @@ class Spending:
     # What was spent before
 
     def open(self, requests: Callable[[], Iterable[Request]]) -> None:
-        """Bring the account up to date: what earlier processes left, in every setting of the folder.
+        """Bring the account up to date: what earlier processes left, in every variant of the folder.
 
         requests: all of the run.
         Raises VluresError where a stored answer has no price, so that a limit cannot be kept.
@@ -98,12 +102,10 @@ class Spending:
             )
 
     def _all_stores(self) -> list[CheckpointStore]:
-        """Those of the folder's other settings are only read, and only where something depends on them."""
+        """Those of the folder's other variants are only read, and only where something depends on them."""
         if self._cap is None and not self._ledger.standing:
             return [self._store]
-        folder = self._store.folder.parent
-        others = [s for s in SETTINGS if s != self._store.setting and (folder / f"checkpoints_{s.label}").is_dir()]
-        return [self._store, *(CheckpointStore(folder, setting, writable=False) for setting in others)]
+        return [self._store, *self._others()]
 
     def _write_off(self, stores: list[CheckpointStore]) -> None:
         """Live calls that were in flight when a process was killed: nobody knows whether they were charged."""
@@ -162,7 +164,7 @@ class Spending:
 
     @property
     def spent(self) -> int:
-        """In all settings of the folder."""
+        """In all variants of the folder."""
         return self._stored + sum(self._ledger.charged.values())
 
     @property
@@ -171,7 +173,7 @@ class Spending:
 
     @property
     def _is_priced(self) -> bool:
-        return self._counter is not None and self._prices.of(self._config.run_mode) is not None
+        return self._prices.of(self._config.run_mode) is not None
 
     def fits(self, request: Request, mode: Mode) -> bool:
         """Whether the request could be sent now."""
@@ -403,8 +405,8 @@ class Spending:
         return nano
 
     def _estimate(self, request: Request) -> Estimate:
-        assert self._counter is not None
-        estimate = estimate_request(request, self._config.backend, self._config.setting, self._counter)
+        assert self._estimator is not None
+        estimate = self._estimator.estimate(request)
         if self._calibrator is not None:
             self._calibrator.expect(request.key, estimate)
         return estimate
@@ -516,7 +518,7 @@ LOST = "lost at the provider"
 def _is_answered(store: CheckpointStore, key: str) -> bool:
     """Whether the request, which was sent because it was due, has its answer now."""
     try:
-        cell, sample_id = parse_key(key, store.setting)
+        cell, sample_id = parse_key(key, store.variant)
     except ValueError:
         return False
     entry = store.entry(cell, sample_id)
@@ -525,7 +527,7 @@ def _is_answered(store: CheckpointStore, key: str) -> bool:
 
 def _untold(store: CheckpointStore) -> Iterator[tuple[str, int]]:
     for cell in store.cells:
-        yield f"{cell.language}-t{cell.task}-{store.setting.key}", store.money(cell).untold
+        yield cell_group(cell, store.variant), store.money(cell).untold
 
 
 def _enough(nano: int) -> str:

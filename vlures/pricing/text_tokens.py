@@ -18,10 +18,10 @@ from pathlib import Path
 from vlures.records import Prompt
 
 CHARACTERS_PER_TOKEN = {
-    "openai": {"En": 4.4, "Jp": 1.2, "Sw": 3.3, "Ur": 2.8},
-    "gemini": {"En": 4.3, "Jp": 1.6, "Sw": 3.0, "Ur": 2.5},
+    "openai": {"en": 4.4, "ja": 1.2, "sw": 3.3, "ur": 2.8},
+    "gemini": {"en": 4.3, "ja": 1.6, "sw": 3.0, "ur": 2.5},
 }
-"""By provider and language. Measured on 2026-11-22 on this package's own prompt packs and sample articles, 12,000 to 29,000
+"""By provider and language (BCP 47). Measured on 2026-11-22 on this package's own prompt packs and sample articles, 12,000 to 29,000
 characters for each language. openai: by o200k_base (4.48, 1.24, 3.40, 2.84). gemini: by two published vocabularies of its
 open sister Gemma, the lower of the two each (4.38, 1.61, 3.03, 2.49), for Gemini's own is not published. All rounded down, so
 that they rather count too much."""
@@ -58,39 +58,39 @@ class TextCounter:
     def __init__(self, provider: str, model: str) -> None:
         self._ratios = CHARACTERS_PER_TOKEN.get(provider, CHARACTERS_PER_TOKEN["openai"])
         self._count = load_encoding() if provider == "openai" and _ENCODED_MODELS.fullmatch(model) else None
-        self._known: dict[str, dict[str, int]] = {}
+        self._known: dict[str | None, dict[str, int]] = {}
         self.by = f"tiktoken's {ENCODING}" if self._count else "the number of characters"
         self.margin = COUNTED_MARGIN if self._count else GUESSED_MARGIN
 
-    def count(self, text: str, language: str) -> int:
-        """Tokens of a text. language: the code of the cell's, which decides the ratio where nothing else does."""
+    def count(self, text: str, language: str | None = None) -> int:
+        """Tokens of a text. language: its tag, which decides the ratio where the script does not."""
         known = self._known.setdefault(language, {})
         tokens = known.get(text)
         if tokens is None:
             tokens = known[text] = self._count_anew(text, language)
         return tokens
 
-    def count_prompt(self, prompt: Prompt, language: str) -> int:
+    def count_prompt(self, prompt: Prompt, language: str | None = None) -> int:
         """Tokens of a prompt, with what its messages take beyond their texts."""
         pieces = sum(self.count(piece, language) for piece in prompt.pieces)
         return MESSAGE_TOKENS + self.count(prompt.system, language) + pieces
 
-    def _count_anew(self, text: str, language: str) -> int:
+    def _count_anew(self, text: str, language: str | None) -> int:
         if self._count is None:
             return ceil(len(text) / self._ratios[find_script(text, language)])
         counted = self._count(text[:LONGEST_COUNTED])
         return counted if len(text) <= LONGEST_COUNTED else ceil(counted * len(text) / LONGEST_COUNTED)
 
 
-def find_script(text: str, language: str) -> str:
-    """The code of the language whose ratio suits the text: articles are not always in the language of the question."""
-    latin = language if language in ("En", "Sw") else "En"
+def find_script(text: str, language: str | None) -> str:
+    """The language whose ratio suits the text: articles are not always in the language of the question."""
+    latin = language if language in ("en", "sw") else "en"
     if text.isascii():
         return latin
     extra = len(text.encode(errors="replace")) / len(text) - 1
     if extra >= _JAPANESE_EXTRA_BYTES:
-        return "Jp"
-    return "Ur" if extra >= _ARABIC_EXTRA_BYTES else latin
+        return "ja"
+    return "ur" if extra >= _ARABIC_EXTRA_BYTES else latin
 
 
 def load_encoding() -> Callable[[str], int] | None:

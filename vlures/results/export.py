@@ -1,6 +1,6 @@
 """One table of all that a run has stored, for pandas, polars and Hugging Face `datasets`: a row per standing response.
 
-Rows come by setting, then sample, then cell, are read one by one and written in pieces: a million answers need the
+Rows come by variant, then sample, then cell, are read one by one and written in pieces: a million answers need the
 memory of the store's index and of one piece. Image and article of a row are those that were asked about, or empty.
 """
 
@@ -16,43 +16,36 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache, partial
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 import msgspec
 
 from vlures.backends.models import is_same_model
-from vlures.benchmarks.vlures.benchmark import Benchmark, digest_data, find_language_reading, load_prompts
-from vlures.benchmarks.vlures.dataset import Reading, Selection, load_reading
-from vlures.config.run_config import FIELDS, RunConfig
+from vlures.benchmarks import BenchmarkPackage, Head, Question, Subject, Subjects, require_stored_variants
 from vlures.errors import UsageError, VluresError
+from vlures.files.names import path_as_text
 from vlures.images import PICTURES_HELD, read_bytes
-from vlures.records import LANGUAGES, SETTINGS, TASKS, Cell, Dataset, Failure, Response, Sample, Setting, Usage
+from vlures.records import Cell, Failure, Response, Usage, Variant
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
+from vlures.store.lines import read_small_file
 
 Format = Literal["jsonl", "parquet", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 Row = dict[str, Any]
-COLUMNS: dict[str, type] = {
+WHO: dict[str, type] = {
     "name": str,
     "provider": str,
     "mode": str,
     "model": str,
     "model_answered": str,
-    "setting": str,
-    "shots": int,
-    "rationales": bool,
-    "language": str,
-    "language_name": str,
-    "task": int,
-    "task_code": str,
-    "sample_id": int,
+}
+WHAT: dict[str, type] = {
     "key": str,
     "status": str,
     "answer": str,
@@ -72,9 +65,9 @@ COLUMNS: dict[str, type] = {
     "time": str,
     "digest": str,
     "image": str,
-    "article": str,
 }
-"""Every table has these columns, in this order, whether or not anything stands in them."""
+"""Columns of every table, in this order: who was asked, the benchmark's columns about the question, what came of it, the benchmark's
+columns about the subject. All are there, whether or not anything stands in them."""
 
 _FORMULA = re.compile(r"""[\s"'“”‘’`\u200b-\u200f\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]""")
 """What a spreadsheet takes for a formula, also behind blanks and quotation marks, and in full width."""
@@ -92,10 +85,11 @@ LARGEST_DICTIONARY_BYTES = 1 << 30
 
 @dataclass(slots=True)
 class Exported:
-    """What was written. due: requests that have no answer yet or are to be asked again, those that failed included."""
+    """What was written."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     due: int = 0
+    """Requests that have no answer yet or are to be asked again, failures included."""
 
 
 def choose_format(wanted: str | None, out: Path | None) -> Format:
@@ -139,57 +133,64 @@ def export_run(
     say: Callable[[str], None],
     raw_cells: bool = False,
 ) -> Exported:
-    """Write the table of all settings of a run to a file, whole or not at all, or to one that is open.
+    """Write the table of all variants of a run to a file, whole or not at all, or to one that is open.
 
     force: replace a file that is there. raw_cells: in CSV, leave texts that a spreadsheet would run as they are. say: called with a sentence about what stays empty. Raises VluresError if the
     folder holds no run, if the file is there or cannot be written, if a stored line cannot be read, or if an image is
     wanted that is gone or is not what was asked about.
     """
-    settings = _find_settings(output_folder)
+    variants = require_stored_variants(output_folder)
+    columns, _ = find_columns(output_folder)
     exported = Exported()
     with _open_whole(to, force) if isinstance(to, Path) else nullcontext(to) as file:
-        standing = _all_standing(output_folder, settings, form if with_images else None, exported, say)
+        standing = _all_standing(output_folder, variants, form if with_images else None, exported, say)
         rows = (answer.row for answer in standing)
         if form == "jsonl":
             _write_jsonl(rows, file)
         elif form == "csv":
-            _write_csv(rows, file, raw_cells)
+            _write_csv(rows, columns, file, raw_cells)
         else:
-            _write_parquet(rows, file, with_images)
+            _write_parquet(rows, columns, file, with_images)
         file.flush()
     return exported
 
 
-Load = Callable[[Reading], Dataset]
-"""How a dataset is read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A standing response as a row of the table, and what the row is made of. run: the run.json of its setting. sample:
-    what it is about, None where that is not there or has changed since."""
+    """A standing response as a row of the table, and what the row is made of."""
 
     row: Row
     response: Response
-    sample: Sample | None
+    subject: Subject | None
+    """None where it is not there or has changed since."""
     run: Mapping[str, Any]
+    """The run.json of its variant."""
+    cell: Cell
+    variant: Variant
+    head: Head
 
 
 def read_standing(
-    output_folder: Path, say: Callable[[str], None], *, sample_id: int | None = None, load: Load = load_reading
+    output_folder: Path, say: Callable[[str], None], *, sample_id: str | None = None
 ) -> Iterator[Standing]:
-    """All standing responses of a run, in all its settings, or those about one sample.
+    """All standing responses of a run, in all its variants, or those about one sample.
 
     Raises VluresError if the folder holds no run, or if a stored line cannot be read.
     """
-    return _all_standing(output_folder, _find_settings(output_folder), None, Exported(), say, sample_id, load)
+    return _all_standing(output_folder, require_stored_variants(output_folder), None, Exported(), say, sample_id)
 
 
-def _find_settings(output_folder: Path) -> list[Setting]:
-    settings = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
-    if not settings:
-        raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
-    return settings
+def find_columns(output_folder: Path) -> tuple[dict[str, type], dict[str, type]]:
+    """The columns of a run's table, with their types; and those that only this machine knows."""
+    question: dict[str, type] = {}
+    subject: dict[str, type] = {}
+    local: dict[str, type] = {}
+    for package, variant in require_stored_variants(output_folder):
+        columns = package.columns(read_small_file(output_folder / f"checkpoints_{variant.label}" / "run.json"))
+        question |= columns.question
+        subject |= columns.subject
+        local |= columns.local
+    return WHO | question | WHAT | subject, local
 
 
 @contextmanager
@@ -235,33 +236,32 @@ def _unwritable(path: Path, error: OSError) -> VluresError:
 
 def _all_standing(
     output_folder: Path,
-    settings: Iterable[Setting],
+    variants: Iterable[tuple[BenchmarkPackage, Variant]],
     images_for: Format | None,
     exported: Exported,
     say: Callable[[str], None],
-    only: int | None = None,
-    load: Load = load_reading,
+    only: str | None = None,
 ) -> Iterator[Standing]:
-    """images_for: the format that the pictures themselves are wanted in, if they are. only: the ID of the only sample that
+    """images_for: the format that the images themselves are wanted in, if they are. only: the ID of the only sample that
     is wanted."""
-    load = cache(load)
-    for setting in settings:
-        store = CheckpointStore(output_folder, setting, writable=False, say=say)
+    for package, variant in variants:
+        store = CheckpointStore(output_folder, variant, writable=False, say=say)
         run = store.read_json("run.json")
         exported.due += sum(left.due + left.in_flight for left in count_left(store).values())
-        source = _find_source(run, store, load)
-        for sentence in source.missing:
+        subjects = package.find_subjects(run, store)
+        for sentence in subjects.missing:
             if images_for is not None:
                 raise VluresError(
                     f"{sentence}, and --with-images needs it; export from the folder where the run began."
                 )
-            say(f"{sentence}; the columns image and article stay empty.")
-        for standing in _rows(output_folder.resolve().name, store, run, source, images_for, only):
+            empty = " and ".join(["image", *package.columns(run).subject])
+            say(f"{sentence}; the columns {empty} stay empty.")
+        for standing in _rows(output_folder.resolve().name, store, run, package, subjects, images_for, only):
             exported.statuses[standing.response.status] += 1
             yield standing
-        if source.withheld:
+        if subjects.withheld:
             say(
-                f"{source.withheld:,} answer(s) in {setting.label} stay without image and article: what they are about was "
+                f"{subjects.withheld:,} answer(s) in {variant.label} stay without image and article: what they are about was "
                 "removed or has changed since, or its prompt has."
             )
 
@@ -270,73 +270,73 @@ def _rows(
     name: str,
     store: CheckpointStore,
     run: Mapping[str, Any],
-    source: _Source,
+    package: BenchmarkPackage,
+    subjects: Subjects,
     images_for: Format | None,
-    only: int | None,
+    only: str | None,
 ) -> Iterator[Standing]:
-    setting = store.setting
     read = lru_cache(PICTURES_HELD)(read_bytes)
     providers = {job.tag: job.provider.lower() for job in store.jobs}
+    columns = package.columns(run)
     for sample_id, cell, response in _standing(store, only):
-        usage, error = response.usage or Usage(), response.error or Failure("", "")
-        language, task = LANGUAGES.get(cell.language), TASKS.get(cell.task)
-        sample = source.find(cell, sample_id, response, wanted=images_for is not None)
-        is_latest = _is_of_run(run, source, cell, sample_id, response)
+        question = Question(cell, sample_id)
+        subject = subjects.find(question, response, wanted=images_for is not None)
+        is_latest = _is_of_run(run, subjects, question, response)
         row: Row = {
             "name": name,
             "provider": run.get("provider") if is_latest else providers.get(response.job or ""),
             "mode": None if response.imported else "batch" if response.job else "live",
             "model": run.get("model") if is_latest else response.model,
             "model_answered": response.model,
-            "setting": setting.label,
-            "shots": setting.shots,
-            "rationales": setting.rationales,
-            "language": cell.language,
-            "language_name": language.name if language else None,
-            "task": cell.task,
-            "task_code": task.code if task else None,
-            "sample_id": sample_id,
-            "key": response.key,
-            "status": response.status,
-            "answer": response.text,
-            "reasoning": response.reasoning,
-            "finish_reason": response.finish_reason,
-            "error_code": error.code or None,
-            "error_message": error.message or None,
-            "response_id": response.response_id,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "thinking_tokens": usage.thinking_tokens,
-            "latency_s": response.latency_s,
-            "attempts": response.attempts,
-            "job": response.job,
-            "imported": response.imported,
-            "time": response.time,
-            "digest": response.digest,
-            "image": write_path(sample.image.path) if sample else None,
-            "article": sample.text if sample else None,
+            **package.describe_question(store.variant, question),
+            **_describe_response(response),
+            "image": path_as_text(subject.image.path) if subject else None,
+            **{name: subject.columns.get(name) if subject else None for name in columns.subject},
         }
         if images_for == "parquet":
-            row["image"] = {"bytes": read(sample.image), "path": row["image"]} if sample else None
+            row["image"] = {"bytes": read(subject.image), "path": row["image"]} if subject else None
         elif images_for == "jsonl":
-            row["image_base64"] = base64.b64encode(read(sample.image)).decode("ascii") if sample else None
-        yield Standing(row, response, sample, run)
+            row["image_base64"] = base64.b64encode(read(subject.image)).decode("ascii") if subject else None
+        yield Standing(row, response, subject, run, cell, store.variant, package.head(store.variant, cell))
 
 
-def _is_of_run(run: Mapping[str, Any], source: _Source, cell: Cell, sample_id: int, response: Response) -> bool:
-    """Whether the run that run.json tells of is the one that asked: one folder may hold answers of several models, kept with
+def _describe_response(response: Response) -> Row:
+    usage, error = response.usage or Usage(), response.error or Failure("", "")
+    return {
+        "key": response.key,
+        "status": response.status,
+        "answer": response.text,
+        "reasoning": response.reasoning,
+        "finish_reason": response.finish_reason,
+        "error_code": error.code or None,
+        "error_message": error.message or None,
+        "response_id": response.response_id,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "thinking_tokens": usage.thinking_tokens,
+        "latency_s": response.latency_s,
+        "attempts": response.attempts,
+        "job": response.job,
+        "imported": response.imported,
+        "time": response.time,
+        "digest": response.digest,
+    }
+
+
+def _is_of_run(run: Mapping[str, Any], subjects: Subjects, question: Question, response: Response) -> bool:
+    """Whether the run that run.json describes is the one that asked: one folder may hold answers of several models, kept with
     --stale keep. By the name of the model that answered, else by the digest of the question."""
-    if response.imported:  # nobody knows who answered to what
+    if response.imported:  # it is not known who answered to what
         return False
     if response.model is not None and is_same_model(str(run.get("model")), response.model):
         return True
-    return bool(response.digest) and source.is_asked_today(cell, sample_id, response.digest)
+    return bool(response.digest) and subjects.is_asked_today(question, response.digest)
 
 
-def _standing(store: CheckpointStore, only: int | None) -> Iterator[tuple[int, Cell, Response]]:
+def _standing(store: CheckpointStore, only: str | None) -> Iterator[tuple[str, Cell, Response]]:
     """Every standing response, by sample and then by cell, so that what is about one picture stands together."""
-    for sample_id, cell, line in heapq.merge(*(_of_cell(store, cell, only) for cell in store.cells), key=itemgetter(0)):
+    for sample_id, cell, line in heapq.merge(*(_of_cell(store, cell, only) for cell in store.cells), key=_place):
         try:
             yield sample_id, cell, msgspec.convert(line, Response)
         except msgspec.ValidationError as error:
@@ -345,125 +345,13 @@ def _standing(store: CheckpointStore, only: int | None) -> Iterator[tuple[int, C
             ) from error
 
 
-def _of_cell(store: CheckpointStore, cell: Cell, only: int | None) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
+def _place(standing: tuple[str, Cell, dict[str, Any]]) -> tuple[int, str]:
+    """As sort_ids orders them."""
+    return len(standing[0]), standing[0]
+
+
+def _of_cell(store: CheckpointStore, cell: Cell, only: str | None) -> Iterator[tuple[str, Cell, dict[str, Any]]]:
     return ((sample_id, cell, line) for sample_id, line in store.responses(cell, only))
-
-
-# What the answers are about
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A language's samples today. then: what they must still be asked, to be what was asked; None if no sample has
-    changed since the last run. ask: gives the questions of today."""
-
-    folder: Path
-    samples: Mapping[int, Sample]
-    then: Benchmark | None
-    ask: Callable[[], Benchmark]
-
-
-@dataclass(slots=True)
-class _Source:
-    """The images and articles that a setting's answers are about, by language.
-
-    missing: what is not there at all, each a sentence without its end. withheld: how many answers had to stay without.
-    """
-
-    asked: dict[str, _Asked] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    withheld: int = 0
-
-    def find(self, cell: Cell, sample_id: int, response: Response, *, wanted: bool) -> Sample | None:
-        """The sample that a response is about, or None if it is no longer what was asked about.
-
-        wanted: then raise VluresError instead, unless there never was an answer or it is imported.
-        """
-        asked = self.asked.get(cell.language)
-        if asked is None:
-            return None
-        sample = asked.samples.get(sample_id)
-        if response.status == "failed" or response.imported:  # what was asked about is not known
-            return sample
-        if sample is not None and (asked.then is None or _is_same(asked.then, cell, sample, response.digest)):
-            return sample
-        if wanted and sample is None:
-            raise VluresError(
-                f"{asked.folder} has no usable image with the ID {sample_id} any more, which {response.key} is about; put it "
-                "back (`vlures check` may say more), or export without --with-images."
-            )
-        if wanted and sample is not None:
-            raise VluresError(
-                f"{sample.image.path} is not what {response.key} is about: it, its article or the prompt has changed since. "
-                "Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
-            )
-        self.withheld += 1
-        return None
-
-    def is_asked_today(self, cell: Cell, sample_id: int, digest: str) -> bool:
-        """Whether the last run's configuration asks this question of today's sample."""
-        asked = self.asked.get(cell.language)
-        sample = asked.samples.get(sample_id) if asked else None
-        return asked is not None and sample is not None and _is_same(asked.ask(), cell, sample, digest)
-
-
-def _find_source(run: Mapping[str, Any], store: CheckpointStore, load: Load) -> _Source:
-    source = _Source()
-    config = _stored_config(run)
-    if config is None:
-        source.missing.append(f"{store.folder / 'run.json'} does not say which dataset was asked about")
-        return source
-    absent: dict[Path, list[str]] = {}
-    for code in sorted({cell.language for cell in store.cells} & LANGUAGES.keys()):
-        if isinstance(config.dataset, dict) and code not in config.dataset:
-            source.missing.append(f"{store.folder / 'run.json'} names no dataset folder for {LANGUAGES[code].name}")
-            continue
-        folder = config.dataset_folder(LANGUAGES[code])
-        try:
-            dataset = load(find_language_reading(config, LANGUAGES[code], _answered(store, code)))
-        except VluresError:
-            absent.setdefault(folder, []).append(LANGUAGES[code].name)
-            continue
-        samples = {sample.id: sample for sample in dataset.samples}
-        unchanged = run.get("data_digests", {}).get(code) == digest_data(dataset)
-        ask = cache(partial(_questions, config, code, dataset))
-        source.asked[code] = _Asked(folder, samples, None if unchanged else ask(), ask)
-    for folder, names in absent.items():
-        source.missing.append(
-            f"Seen from here, the dataset folder {folder} ({', '.join(names)}) is not there or has no images"
-        )
-    return source
-
-
-def _answered(store: CheckpointStore, code: str) -> Selection:
-    """Of a table, only the samples that there is something about."""
-    return Selection(
-        frozenset(number for cell in store.cells if cell.language == code for number in store.entries(cell))
-    )
-
-
-def _stored_config(run: Mapping[str, Any]) -> RunConfig | None:
-    """The configuration of the last run; None if it is not there or of a kind that is no longer known."""
-    if "config" not in run:
-        return None
-    try:
-        return msgspec.convert({key: value for key, value in run["config"].items() if key in FIELDS}, RunConfig)
-    except msgspec.ValidationError:
-        return None
-
-
-def _questions(config: RunConfig, code: str, dataset: Dataset) -> Benchmark:
-    """All that today's images, articles and prompts would ask in a language."""
-    config = replace(config, languages=(code,), tasks=tuple(TASKS))
-    try:
-        prompts = load_prompts(config)
-    except VluresError:  # a pack is gone or broken: nothing can be told to be the same
-        prompts = {}
-    return Benchmark(config, {code: dataset}, prompts)
-
-
-def _is_same(then: Benchmark, cell: Cell, sample: Sample, digest: str) -> bool:
-    return cell in then.prompts and then.request(cell, sample).digest == digest
 
 
 # Formats
@@ -475,11 +363,6 @@ def _write_jsonl(rows: Iterable[Row], file: BinaryIO) -> None:
         file.write(encoder.encode(row) + b"\n")
 
 
-def write_path(path: Path) -> str:
-    """A file's path as a text; bytes of its name that are not UTF-8, as old archives bring them, become a mark."""
-    return path.as_posix().encode(errors="surrogateescape").decode(errors="replace")
-
-
 def as_cell(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula (https://owasp.org/www-community/attacks/CSV_Injection) with a ' before
     it; all other values as they are. A number in words runs nothing."""
@@ -488,22 +371,24 @@ def as_cell(value: Any) -> Any:
     return value
 
 
-def _write_csv(rows: Iterable[Row], file: BinaryIO, raw_cells: bool) -> None:
+def _write_csv(rows: Iterable[Row], columns: Mapping[str, type], file: BinaryIO, raw_cells: bool) -> None:
     """RFC 4180 in UTF-8: a header, CRLF between rows, line breaks inside answers as they are, nothing for None."""
     writer = csv.writer(codecs.getwriter("utf-8")(file))
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        row["rationales"] = "true" if row["rationales"] else "false"  # polars knows no True
-        writer.writerow(row.values() if raw_cells else map(as_cell, row.values()))
+        values = (
+            str(value).lower() if isinstance(value, bool) else value for value in row.values()
+        )  # polars knows no True
+        writer.writerow(values if raw_cells else map(as_cell, values))
 
 
-def _write_parquet(rows: Iterable[Row], file: BinaryIO, with_images: bool) -> None:
+def _write_parquet(rows: Iterable[Row], kinds: Mapping[str, type], file: BinaryIO, with_images: bool) -> None:
     # Loaded on use: it is big, and only those who want Parquet install it.
     import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow.parquet import ParquetWriter  # type: ignore[import-untyped]
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-    columns = {name: types[kind] for name, kind in COLUMNS.items()}
+    columns = {name: types[kind] for name, kind in kinds.items()}
     repeating = [name for name in columns if name not in ALL_DIFFERENT]
     metadata = None
     if with_images:
@@ -529,7 +414,7 @@ def _pieces(rows: Iterable[Row]) -> Iterator[list[Row]]:
     size = 0
     for row in rows:
         piece.append(row)
-        size += sum(len(row[name]) for name in ("answer", "reasoning", "article") if row[name])
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
         size += len(row["image"]["bytes"]) if isinstance(row["image"], dict) else 0
         if len(piece) == PIECE_ROWS or size >= PIECE_BYTES:
             yield piece

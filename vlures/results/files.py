@@ -10,24 +10,17 @@ from typing import Any
 from vlures.errors import NotWritable
 from vlures.files.writing import write_whole
 from vlures.pricing.costs import UNKNOWN, Account, Prices, add_up, rerun_costs
-from vlures.records import LANGUAGES, STATUSES, Cell, Setting
+from vlures.records import STATUSES, Cell, Variant
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
 
 
-def results_folder(output_folder: Path, setting: Setting) -> Path:
-    return output_folder / f"results_{setting.label}"
-
-
-def results_path(output_folder: Path, name: str, setting: Setting, cell: Cell) -> Path:
-    """`<Language>/results_<name>_1shot_<Code>_task<n>_Rationales.json`"""
-    rationales = "Rationales" if setting.rationales else "NoRationales"
-    file = f"results_{name}_{setting.shots}shot_{cell.language}_task{cell.task}_{rationales}.json"
-    return results_folder(output_folder, setting) / LANGUAGES[cell.language].name / file
+def results_folder(output_folder: Path, variant: Variant) -> Path:
+    return output_folder / f"results_{variant.label}"
 
 
 def write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
-    """Write every cell's answers ({"<id>": "<text>"}, by numeric ID) and the summary; returns the summary.
+    """Write every cell's answers ({"<id>": "<text>"}, in the order of the IDs) and the summary; returns the summary.
 
     Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary. Raises
     NotWritable; before anything is written the answers are brought to the disk.
@@ -41,16 +34,14 @@ def write_results(output_folder: Path, name: str, store: CheckpointStore, prices
 
 
 def _write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices) -> dict[str, Any]:
+    folder = results_folder(output_folder, store.variant)
     for cell in store.cells:
         answers = {
-            str(sample_id): response["text"]
-            for sample_id, response in store.responses(cell)
-            if response["status"] == "ok"
+            sample_id: response["text"] for sample_id, response in store.responses(cell) if response["status"] == "ok"
         }
-        path = results_path(output_folder, name, store.setting, cell)
+        path = folder / store.variant.results_file(cell, name)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
     summary = summarise(name, store, prices)
-    folder = results_folder(output_folder, store.setting)
     write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     return summary
 
@@ -71,7 +62,7 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
         imported = count_imported(store, cell)
         all_imported += imported
         totals = store.totals(cell)
-        cells[f"{cell.language}-t{cell.task}"] = {
+        cells[cell] = {
             "status": {status: counts[status] for status in STATUSES if counts[status]},
             **({"imported": imported} if imported else {}),
             "usage": {
@@ -86,7 +77,7 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
         }
     return {
         "name": name,
-        "setting": store.setting.label,
+        "setting": store.variant.label,
         "status": {status: everything[status] for status in STATUSES if everything[status]},
         **({"imported": all_imported} if all_imported else {}),
         "cost_usd": _round(account.in_all()),

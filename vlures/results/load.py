@@ -6,34 +6,42 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from vlures.benchmarks.vlures.dataset import Reading, load_reading
+from vlures.benchmarks import Subject
 from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError, VluresError
 from vlures.pricing.costs import Prices, cost_of_answer, prices_of
-from vlures.records import Dataset, Sample
-from vlures.results.export import COLUMNS as EXPORTED_COLUMNS
-from vlures.results.export import Row, Standing, read_standing, write_path
+from vlures.results.export import Row, Standing, find_columns, read_standing
 
 Output = str | os.PathLike[str] | RunConfig
 Outputs = Output | Iterable[Output]
 """Runs: their folders, patterns such as outputs/*, or their configurations."""
 
-COLUMNS: dict[str, type] = {"run": str, **EXPORTED_COLUMNS, "article_path": str, "cost_usd": float}
-"""Those of an exported table, in their order, after the run's folder and before what only this machine or today's prices
-know."""
 
-DATASETS_HELD = 8
+def find_table_columns(folders: Iterable[Path]) -> dict[str, type]:
+    """The columns of a table of these runs, with their types: those of an exported table, in their order, after the run's folder and
+    before what only this machine or today's prices know."""
+    exported: dict[str, type] = {}
+    local: dict[str, type] = {}
+    for folder in folders:
+        columns, here = find_columns(folder)
+        exported |= columns
+        local |= here
+    return {"run": str, **exported, **local, "cost_usd": float}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A standing response as a row of COLUMNS, and the sample that it is about, where that is still there and the same."""
+    """A standing response as a row of the table."""
 
     row: Row
-    sample: Sample | None
+    standing: Standing
+
+    @property
+    def subject(self) -> Subject | None:
+        """What it is about, where that is still there and the same."""
+        return self.standing.subject
 
 
 def find_runs(outputs: Outputs) -> list[Path]:
@@ -73,48 +81,25 @@ def _runs_within(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if _is_run(path))
 
 
-def read_answers(folders: Iterable[Path], say: Callable[[str], None], sample_id: int | None = None) -> Iterator[Answer]:
+def read_answers(folders: Iterable[Path], say: Callable[[str], None], sample_id: str | None = None) -> Iterator[Answer]:
     """All standing answers of runs, whatever their status, or those about one sample.
 
     say: told a sentence about what stays empty. Raises VluresError if a folder holds no run, or a stored line cannot be read.
     """
     for folder in folders:
         prices: dict[str, Prices] = {}
-        for standing in read_standing(folder, say, sample_id=sample_id, load=_load_once):
-            setting = standing.row["setting"]
-            if setting not in prices:
-                prices[setting] = prices_of(standing.run)
-            yield Answer(_make_row(folder, standing, prices[setting]), standing.sample)
+        for standing in read_standing(folder, say, sample_id=sample_id):
+            label = standing.variant.label
+            if label not in prices:
+                prices[label] = prices_of(standing.run)
+            yield Answer(_make_row(folder, standing, prices[label]), standing)
 
 
 def _make_row(folder: Path, standing: Standing, prices: Prices) -> Row:
-    response, sample = standing.response, standing.sample
+    response, subject = standing.response, standing.subject
     return {
         "run": folder.as_posix(),
         **standing.row,
-        "article_path": write_path(sample.text_path) if sample and sample.text_path else None,
+        **(subject.columns if subject else {}),
         "cost_usd": cost_of_answer(response, prices),
     }
-
-
-def _load_once(reading: Reading) -> Dataset:
-    """A dataset, read again only when a file of it has changed: that takes seconds where there are thousands of pictures."""
-    return _load_marked(reading.folder.absolute(), reading, _mark(reading.folder))
-
-
-@lru_cache(DATASETS_HELD)
-def _load_marked(place: Path, reading: Reading, mark: tuple[object, ...]) -> Dataset:  # noqa: ARG001
-    return load_reading(reading)
-
-
-def _mark(folder: Path) -> tuple[object, ...]:
-    """What is another as soon as a file of the folder is: names, sizes and times."""
-    marks = []
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                state = (Path(root) / name).stat()
-            except OSError:
-                continue
-            marks.append((root, name, state.st_size, state.st_mtime_ns))
-    return tuple(sorted(marks))

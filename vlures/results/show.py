@@ -18,13 +18,12 @@ from vlures.errors import UsageError, VluresError
 from vlures.files.image_header import UnusableImage, plain_header
 from vlures.files.reading import UnusableFile, read_file
 from vlures.images import LARGEST_IMAGE_BYTES
-from vlures.records import LANGUAGES, TASKS, Image
+from vlures.records import Image
 from vlures.results.export import Row
 from vlures.results.load import Answer, Outputs, find_runs, read_answers
 from vlures.safety.control_characters import as_line, as_text
 
-LANGUAGE_TAGS = {"En": "en", "Jp": "ja", "Sw": "sw", "Ur": "ur"}
-RIGHT_TO_LEFT = frozenset({"Ur"})
+RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 _SCRIPTS = {"ur": re.compile(r"[\u0600-\u06ff]"), "ja": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")}
 
 THUMBNAIL_PIXELS = 640
@@ -50,11 +49,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Exhibit:
-    """What answers are about. image, article: None where they are not there or have changed since."""
+    """What answers are about, and the answers. image, article: None where they are not there or have changed since."""
 
     image: Image | None
     article: str | None
-    answers: tuple[Row, ...]
+    answers: tuple[Answer, ...]
 
 
 def show(
@@ -78,16 +77,16 @@ def show(
         raise UsageError(f"{sample_id!r} is no sample's ID; give a whole number.") from error
     wanted = load_config(None, {"languages": languages, "tasks": tasks}, keywords=True)
     runs = find_runs(_only_run() if output is None else output)
-    found = list(read_answers(runs, lambda _: None, number))
+    found = list(read_answers(runs, lambda _: None, str(number)))
     chosen = [
         answer
         for answer in found
-        if (languages is None or answer.row["language"] in wanted.languages)
-        and (tasks is None or answer.row["task"] in wanted.tasks)
+        if (languages is None or answer.row.get("language") in wanted.languages)
+        and (tasks is None or answer.row.get("task") in wanted.tasks)
     ]
     if not chosen:
         where = ", ".join(map(str, runs))
-        there = sorted({f"{answer.row['language']} task {answer.row['task']}" for answer in found})
+        there = sorted({answer.standing.variant.title(answer.standing.cell) for answer in found})
         raise VluresError(
             f"{where} has no such answer about sample {number}; there are {', '.join(there)}."
             if there
@@ -109,29 +108,28 @@ def _exhibits(answers: Iterable[Answer]) -> list[_Exhibit]:
     """Answers about the same picture and article together: one of a folder for all languages, or one for each."""
     groups: dict[tuple[str | None, str | None], list[Answer]] = {}
     for answer in answers:
-        sample = answer.sample
-        about = (sample.image.digest, sample.text) if sample else (None, None)
+        subject = answer.subject
+        about = (subject.image.digest, subject.text) if subject else (None, None)
         groups.setdefault(about, []).append(answer)
     exhibits = []
     for group in groups.values():
-        sample = group[0].sample
-        rows = sorted((answer.row for answer in group), key=_place)
-        exhibits.append(_Exhibit(sample.image if sample else None, sample.text if sample else None, tuple(rows)))
+        subject = group[0].subject
+        image, text = (subject.image, subject.text) if subject else (None, None)
+        exhibits.append(_Exhibit(image, text, tuple(sorted(group, key=_place))))
     return sorted(exhibits, key=lambda exhibit: _place(exhibit.answers[0]))
 
 
-def _place(row: Row) -> tuple[int, int, str, str]:
-    codes = list(LANGUAGES)
-    language = codes.index(row["language"]) if row["language"] in codes else len(codes)
-    return language, row["task"], row["run"], row["setting"]
+def _place(answer: Answer) -> tuple[str, str, str]:
+    return answer.standing.cell, answer.row["run"], answer.standing.variant.label
 
 
 # HTML. Styles stand in the elements, so that nothing else in a notebook looks different; colours are the notebook's own.
 
 
 def _page(number: int, exhibits: Sequence[_Exhibit]) -> str:
-    rows = [row for exhibit in exhibits for row in exhibit.answers]
-    heads = _Heads(len({row["run"] for row in rows}) > 1, len({row["setting"] for row in rows}) > 1)
+    answers = [answer for exhibit in exhibits for answer in exhibit.answers]
+    runs = {answer.row["run"] for answer in answers}
+    heads = _Heads(len(runs) > 1, len({answer.standing.variant.label for answer in answers}) > 1)
     body = "".join(_exhibit(number, exhibit, heads) for exhibit in exhibits)
     # A dollar in an answer begins no formula.
     return f'<div class="tex2jax_ignore mathjax_ignore">{body}</div>'
@@ -139,14 +137,14 @@ def _page(number: int, exhibits: Sequence[_Exhibit]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Heads:
-    """What stands above an answer beside its language and task."""
+    """What stands above an answer beside its title."""
 
     run: bool
-    setting: bool
+    variant: bool
 
 
 def _exhibit(number: int, exhibit: _Exhibit, heads: _Heads) -> str:
-    cards = "".join(_card(row, heads) for row in exhibit.answers)
+    cards = "".join(_card(answer, heads) for answer in exhibit.answers)
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;margin:.5em 0 1.5em">'
         f'<div style="flex:1 1 {THUMBNAIL_PIXELS // 2}px;max-width:{THUMBNAIL_PIXELS // 2}px">'
@@ -173,12 +171,11 @@ def _article(text: str | None) -> str:
     return f'<div style="{FRAME};margin-top:.6em">{_text(text, _tag_of(text), "auto")}</div>'
 
 
-def _card(row: Row, heads: _Heads) -> str:
-    code, task = row["language"], TASKS.get(row["task"])
-    parts = [row["language_name"] or code, f"{row['task']} {task.name}" if task else f"task {row['task']}"]
-    parts += [row["setting"]] * heads.setting + [row["run"]] * heads.run
-    direction = "rtl" if code in RIGHT_TO_LEFT else "ltr"
-    said = _text(row["answer"], LANGUAGE_TAGS.get(code), direction) if row["answer"] is not None else ""
+def _card(answer: Answer, heads: _Heads) -> str:
+    row, head = answer.row, answer.standing.head
+    parts = [head.title, *[answer.standing.variant.label] * heads.variant, *[row["run"]] * heads.run]
+    direction = "auto" if head.language is None else "rtl" if head.language in RIGHT_TO_LEFT else "ltr"
+    said = _text(row["answer"], head.language, direction) if row["answer"] is not None else ""
     thought = ""
     if row["reasoning"]:
         thought = f"<details><summary>reasoning</summary>{_text(row['reasoning'], None, 'auto')}</details>"

@@ -27,7 +27,7 @@ HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of 
 def tabulate_plan(plan: Plan, prices: Prices) -> str:
     """A row per cell and one for all of them. Money is what is expected, or, where pictures are unknown, what it will
     hardly pass."""
-    rows = [_row(str(cell.cell), _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
+    rows = [_row(cell.title, _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
     rows.append(_row("all", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
     headers = [*HEADERS, "USD batch", "USD live", "about MB"]
     alignment = ["left"] + ["right"] * (len(headers) - 1)

@@ -10,39 +10,26 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vlures.backends import MOST_CONNECTIONS, Backend, Setup, connect, find_backend
-from vlures.backends.models import check_model
+from vlures.backends import MOST_CONNECTIONS, Backend, Setup, connect
 from vlures.backends.open_files import RESERVE, count_open, fit, raise_limit
-from vlures.benchmarks.vlures.benchmark import Benchmark, load_benchmark
-from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing, remember_text_languages
+from vlures.benchmarks import Benchmark
 from vlures.config.run_config import RunConfig, read_environment
-from vlures.errors import LockLost, NotWritable, UsageError
-from vlures.legacy.checkpoints import take_originals
-from vlures.pricing.costs import Prices, find_prices
+from vlures.errors import LockLost, NotWritable
+from vlures.legacy.checkpoints import find_unknown_samples, take_originals
+from vlures.pricing.costs import Prices
 from vlures.pricing.spending import Spending
 from vlures.results.files import results_folder, write_results
 from vlures.runs.answer_warnings import UNUSABLE, describe_unusable
 from vlures.runs.describe_plan import describe_plan
-from vlures.runs.execute import RunObserver, Tally, run, send_canary
+from vlures.runs.execute import Execution, RunCounts, RunObserver, execute, send_canary
 from vlures.runs.interrupt import Stopper
-from vlures.runs.plan import (
-    Plan,
-    check_addresses,
-    check_plan,
-    count_due,
-    drop_unbegun,
-    end_redo,
-    find_strangers,
-    make_plan,
-    mark_asked_again,
-    needs_canary,
-    prepare_spending,
-)
+from vlures.runs.plan import Plan, check_plan, count_due, make_plan, needs_canary
+from vlures.runs.prepare import prepare, prepare_spending
 from vlures.runs.progress import Progress
+from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.response_keeper import Keeper
 from vlures.runs.run_record import describe_run
 from vlures.runs.sandbox_guard import check_rehearsal
@@ -87,7 +74,7 @@ class Session:
     prices: Prices
     spending: Spending
     say: Callable[[str], None]
-    tally: Tally = field(default_factory=Tally)
+    counts: RunCounts = field(default_factory=RunCounts)
 
     @property
     def has_work(self) -> bool:
@@ -118,9 +105,10 @@ class Session:
             )
             live_setup = replace(setup, config=replace(config, mode="live"), budget=self.spending.budget("live"))
             backend = connect(setup)
-            remember_text_languages(self.benchmark, store)
-            store.write_json("run.json", describe_run(self.benchmark, store))
-            mark_asked_again(store, self.plan)
+            self.benchmark.mark_folder(store)
+            store.write_json("run.json", describe_run(config, self.benchmark, store))
+            mark_asked_again(store, self.plan.asked_again)
+            run = Execution(config, self.benchmark, store, observer, self.counts, self.spending, keeper)
 
             def connect_live() -> Backend:
                 stopper.live = True
@@ -129,12 +117,12 @@ class Session:
             async def work() -> None:
                 if needs_canary(config, store, self.plan):
                     live = connect_live()
-                    await send_canary(self.benchmark, store, live, observer, self.tally, self.spending, keeper)
+                    await send_canary(run, live)
                     stopper.live = config.run_mode == "live"
                     if not stopper.keep_going():
                         return
                 finish = connect_live if config.live_share is not None else None
-                await run(self.benchmark, store, backend, observer, self.tally, self.spending, keeper, finish)
+                await execute(run, backend, finish)
 
             yield work
 
@@ -163,16 +151,16 @@ class Session:
         summary = write_results(config.output_folder, config.run_name, store, self.prices)
         jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
         complete = not count_due(self.benchmark, store) and not jobs
-        folder = results_folder(config.output_folder, store.setting)
+        folder = results_folder(config.output_folder, store.variant)
         return Outcome(
-            config.output_folder, folder, summary["status"], self.tally.failures, jobs, summary["cost_usd"], complete
+            config.output_folder, folder, summary["status"], self.counts.failures, jobs, summary["cost_usd"], complete
         )
 
     def describe_unusable(self) -> str | None:
         """Why the run is no success though nothing is left to ask: not one of its answers can be used."""
         statuses: Counter[str] = Counter()
-        for cell, sample in self.benchmark.questions():
-            entry = self.store.entry(cell, sample.id)
+        for question in self.benchmark.questions():
+            entry = self.store.entry(question.cell, question.sample_id)
             if entry is not None and entry.status == "ok":
                 return None
             statuses[entry.status if entry is not None else "due"] += 1
@@ -188,12 +176,22 @@ class Session:
             end_redo(self.store)
         if not self.plan.changed_in_flight or self.config.stale != "stop":
             return True
-        if not make_plan(self.benchmark, self.store).stale:
+        if not make_plan(self.config, self.benchmark, self.store, None).stale:
             return True
         self.say(
             "Answers that were in flight are to a question that has changed since; the next run asks what to do with them."
         )
         return False
+
+
+def drop_unbegun(config: RunConfig, store: CheckpointStore) -> None:
+    """A live run takes over what a batch run was going to send: of a job that was only intended, or whose file was only
+    uploaded, there is no batch."""
+    if config.run_mode != "live":
+        return
+    for job in store.open_jobs():
+        if job.state in ("intended", "uploaded"):
+            store.update_job(job.tag, "dropped", note="a live run took its requests over")
 
 
 @contextmanager
@@ -202,34 +200,32 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
 
     Raises UsageError and VluresError for whatever can be known to be wrong before anything is sent.
     """
-    _check(config, say)
+    prepared = prepare(config, say)
+    benchmark = prepared.benchmark
     if not config.sandbox and (advice := describe_open_keys()):
         say(advice)
     with ExitStack() as stack:
-        benchmark = load_benchmark(config)
-        check_addresses(benchmark)
         held = stack.enter_context(hold_folder(config.output_folder, say=say))
-        store = CheckpointStore(config.output_folder, config.setting, say=say, guard=held.check)
+        store = CheckpointStore(config.output_folder, benchmark.variant, say=say, guard=held.check)
         stack.callback(store.close)
         if rehearsal := check_rehearsal(config, read_environment(), store):
             say(rehearsal)
         take_rescued(store, say)
-        check_text_languages(benchmark, store)
-        if crossing := describe_crossing(benchmark):
-            say(crossing)
-        _import_originals(benchmark, store, say)
-        prices = find_prices(config)
-        plan = make_plan(benchmark, store)
-        check_plan(benchmark, store, plan)
+        benchmark.check_folder(store)
+        for note in benchmark.notes():
+            say(note)
+        _import_originals(config, benchmark, store, say)
+        plan = make_plan(config, benchmark, store, prepared.estimator)
+        check_plan(config, benchmark, store, plan)
         drop_unbegun(config, store)
-        say(describe_plan(config, plan, prices))
+        say(describe_plan(config, plan, prepared.prices))
         for refusal in plan.refused:
             say(refusal)
-        spending = prepare_spending(benchmark, store, prices, say)
+        spending = prepare_spending(prepared, store, say)
         stack.callback(spending.close)
         if money := spending.describe():
             say(money)
-        yield Session(config, benchmark, store, plan, prices, spending, say)
+        yield Session(config, benchmark, store, plan, prepared.prices, spending, say)
 
 
 def carry_out(
@@ -269,39 +265,19 @@ def carry_out(
         return replace(outcome, complete=settled and not unusable and not stopper.interrupted)
 
 
-def _import_originals(benchmark: Benchmark, store: CheckpointStore, say: Callable[[str], None]) -> None:
+def _import_originals(
+    config: RunConfig, benchmark: Benchmark, store: CheckpointStore, say: Callable[[str], None]
+) -> None:
     """Take over what lies in the run's checkpoint folder."""
     taken = take_originals(store, store.folder, say)
     is_first_run = bool(store.cells) and not store.read_json("run.json")
     if is_first_run:  # it may find nothing left to ask, and then nothing else says what the answers are about
-        store.write_json("run.json", describe_run(benchmark, store))
-    if (taken.answers or is_first_run) and (strangers := find_strangers(benchmark, store)):
+        store.write_json("run.json", describe_run(config, benchmark, store))
+    if (taken.answers or is_first_run) and (unknown := find_unknown_samples(benchmark, store)):
         say(
-            f"{len(strangers):,} imported answer(s) are about samples that the dataset does not have, such as {strangers[0]}; they "
+            f"{len(unknown):,} imported answer(s) are about samples that the dataset does not have, such as {unknown[0]}; they "
             "are in the results all the same. Is it the right dataset?"
         )
-
-
-def judge_model(config: RunConfig, say: Callable[[str], None]) -> None:
-    """Raises UsageError if today's provider is known not to answer with this model; says what else is known of it."""
-    if note := check_model(config, datetime.now(UTC).date()):
-        say(note)
-
-
-def _check(config: RunConfig, say: Callable[[str], None]) -> None:
-    from vlures.sandbox import parse_fault
-
-    find_backend(config)
-    if config.run_mode == "live":
-        if not config.wait:
-            raise UsageError(
-                "--no-wait is for batches, which live on by themselves; leave it out, or add --mode batch."
-            )
-        if config.finish_live is not None:
-            raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
-    judge_model(config, say)
-    for fault in config.fault:
-        parse_fault(fault)
 
 
 def _sandbox(config: RunConfig) -> Any:

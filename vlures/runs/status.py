@@ -9,12 +9,13 @@ from typing import Any
 
 from tabulate import tabulate
 
+from vlures.benchmarks import require_stored_variants
 from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
 from vlures.legacy.checkpoints import find_waiting
 from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, rerun_costs
-from vlures.records import LANGUAGES, SETTINGS, STATUSES, TASKS, Job
+from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses
 from vlures.runs.sandbox_guard import is_rehearsal
 from vlures.safety.control_characters import as_line
@@ -38,15 +39,12 @@ def find_runs(config: RunConfig) -> list[Path]:
 
 
 def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
-    """The texts that describe each setting of a run.
+    """The texts that describe each variant of a run.
 
     Raises VluresError if the folder holds no run.
     """
-    found = [setting for setting in SETTINGS if (output_folder / f"checkpoints_{setting.label}").is_dir()]
-    if not found:
-        raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
-    for setting in found:
-        store = CheckpointStore(output_folder, setting, writable=False, say=say)
+    for _, variant in require_stored_variants(output_folder):
+        store = CheckpointStore(output_folder, variant, writable=False, say=say)
         account = Account.read(store)
         yield "\n".join([_headline(output_folder, account), _cells(account), *_imported(store), *_jobs(store)])
 
@@ -59,7 +57,7 @@ def _headline(output_folder: Path, account: Account) -> str:
     answers = ", a rehearsal: a sandbox has answered" if is_rehearsal(store) else ""
     reserved = account.reserved()
     held = f", up to {format_usd(reserved)} reserved for requests under way" if reserved else ""
-    return as_line(f"{output_folder}: {who}{store.setting.label}{since}{answers}{held}")
+    return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}")
 
 
 def _cells(account: Account) -> str:
@@ -68,12 +66,11 @@ def _cells(account: Account) -> str:
     left = {cell: Left(0, 0) for cell in account.cells} | count_left(store)
     rerun = rerun_costs(account, {cell: count.due for cell, count in left.items()}, run.get("mode", "batch"))
     rows: list[list[Any]] = []
-    for cell in sorted(left, key=lambda cell: (list(LANGUAGES).index(cell.language), cell.task)):
+    for cell in sorted(left):
         counts, totals = count_statuses(store, cell), store.totals(cell)
-        task = f"{cell} {TASKS[cell.task].code}" if cell.task in TASKS else str(cell)
         rows.append(
             [
-                task,
+                store.variant.title(cell),
                 *(counts[status] for status in STATUSES),
                 left[cell].in_flight,
                 left[cell].due,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -23,20 +22,9 @@ import msgspec
 from vlures.errors import NotWritable, VluresError
 from vlures.files.reading import UnusableFile, open_file
 from vlures.files.writing import CANCELLED, AppendOnlyFile, cut_off, finish_line, move_tail, sync_folders, write_whole
-from vlures.records import (
-    FINAL_STATUSES,
-    OPEN_JOB_STATES,
-    Cell,
-    Job,
-    JobState,
-    Response,
-    Setting,
-    Sighting,
-    Usage,
-    request_key,
-)
+from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, Cell, Job, JobState, Response, Sighting, Usage, Variant
+from vlures.store.keys import LONGEST_ID, key_prefix, parse_key, request_key, unescape
 from vlures.store.lines import (
-    LONGEST_ID,
     LONGEST_LINE_BYTES,
     StoredLine,
     StoredUsage,
@@ -77,9 +65,6 @@ _SIGHTED = tuple(fact.name for fact in fields(Sighting))
 
 MOST_COUNTED = 10_000_000
 """Tokens of one answer; older versions stored any number that a server told."""
-
-_CHECKPOINT_NAME = re.compile(r"checkpoint_task(\d+)_(\w+)\.jsonl")
-
 
 # What there is a million of is a Struct without garbage collection: made in a fraction of a dataclass's time.
 
@@ -147,7 +132,7 @@ def _is_sound(usage: Usage | StoredUsage) -> bool:
 
 
 class CheckpointStore:
-    """The checkpoint folder of one output folder in one setting.
+    """The checkpoint folder of one output folder in one variant.
 
     writable=False reads only and mends nothing. say: called with a sentence about anything that was mended. guard: raises an
     exception where the folder is no longer this process's; asked before each event of a job, and by whoever appends.
@@ -157,15 +142,15 @@ class CheckpointStore:
     def __init__(
         self,
         output_folder: Path,
-        setting: Setting,
+        variant: Variant,
         *,
         writable: bool = True,
         say: Callable[[str], None] = lambda _: None,
         guard: Callable[[], None] = lambda: None,
     ) -> None:
         self.guard = guard
-        self.folder = output_folder / f"checkpoints_{setting.label}"
-        self.setting = setting
+        self.folder = output_folder / f"checkpoints_{variant.label}"
+        self.variant = variant
         self._writable = writable
         self._say = say
         self._files: dict[Path, AppendOnlyFile] = {}
@@ -173,7 +158,7 @@ class CheckpointStore:
         self._has_new_names = True
         # Files of earlier processes: one that was killed may have left its last answers in the system's hands only.
         self._found: set[Path] = set()
-        self._entries: dict[Cell, dict[int, Entry]] = {}
+        self._entries: dict[Cell, dict[str, Entry]] = {}
         self._totals: dict[tuple[Cell, Literal["batch", "live"]], CellTotals] = {}
         self._money: dict[Cell, CellMoney] = {}
         self._jobs: dict[str, Job] = {}
@@ -203,13 +188,13 @@ class CheckpointStore:
         return frozenset(key for key in keys if not self._is_answered(key))
 
     def _is_answered(self, key: str) -> bool:
-        entry = self.entry(*parse_key(key, self.setting))
+        entry = self.entry(*parse_key(key, self.variant))
         return entry is not None and entry.status in FINAL_STATUSES
 
-    def entries(self, cell: Cell) -> Mapping[int, Entry]:
+    def entries(self, cell: Cell) -> Mapping[str, Entry]:
         return self._entries.get(cell, {})
 
-    def entry(self, cell: Cell, sample_id: int) -> Entry | None:
+    def entry(self, cell: Cell, sample_id: str) -> Entry | None:
         return self._entries.get(cell, {}).get(sample_id)
 
     def totals(self, cell: Cell, mode: Literal["batch", "live"] | None = None) -> CellTotals:
@@ -225,15 +210,15 @@ class CheckpointStore:
         """What the lines of a cell tell of their cost."""
         return self._money.get(cell, CellMoney())
 
-    def responses(self, cell: Cell, only: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The standing response of every sample of the cell, or of one, by ascending ID, read back from the disk."""
+    def responses(self, cell: Cell, only: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The standing response of every sample of the cell, or of one, in the order of sort_ids, read back from the disk."""
         entries = self._entries.get(cell, {})
         if only is not None:
             entries = {sample_id: entries[sample_id] for sample_id in entries.keys() & {only}}
         if not entries:
             return
         with self.checkpoint_path(cell).open("rb") as file:
-            for sample_id in sorted(entries):
+            for sample_id in sort_ids(entries):
                 yield sample_id, self._read_at(file, entries[sample_id].offset)
 
     def usage(self, cell: Cell, entry: Entry) -> Usage | None:
@@ -253,7 +238,7 @@ class CheckpointStore:
             ) from error
 
     def checkpoint_path(self, cell: Cell) -> Path:
-        return self.folder / f"checkpoint_task{cell.task}_{cell.language}.jsonl"
+        return self.folder / self.variant.checkpoint_file(cell)
 
     @property
     def jobs_path(self) -> Path:
@@ -270,7 +255,7 @@ class CheckpointStore:
     def append(self, response: Response) -> bool:
         """Store a response. False if the same question has its answer already, or if this is the very answer that stands,
         collected once more; then nothing is written."""
-        cell, sample_id = parse_key(response.key, self.setting)
+        cell, sample_id = parse_key(response.key, self.variant)
         standing = self.entry(cell, sample_id)
         if (
             standing
@@ -294,15 +279,15 @@ class CheckpointStore:
 
     def holds(self, response: Response) -> bool:
         """Whether the standing answer is this very one, collected once more."""
-        cell, sample_id = parse_key(response.key, self.setting)
+        cell, sample_id = parse_key(response.key, self.variant)
         standing = self.entry(cell, sample_id)
         return standing is not None and self._stands(response, cell, standing)
 
     def take_in(self, line: bytes) -> bool:
         """Take in a line of a checkpoint that an earlier process has written elsewhere, unless it is here too. Returns whether it
-        brought an answer. Raises UnreadableLine or ValueError for what is no line of this setting."""
+        brought an answer. Raises UnreadableLine or ValueError for what is no line of this variant."""
         stored = read_line(line)
-        cell, sample_id = parse_key(stored.key, self.setting)
+        cell, sample_id = parse_key(stored.key, self.variant)
         standing = self.entry(cell, sample_id)
         if standing is not None and self._has_line(cell, standing, line):
             return False
@@ -331,8 +316,8 @@ class CheckpointStore:
         """Lines of checkpoints of which it is not certain that they are on the disk."""
         return [line for path, file in self._files.items() if path != self.jobs_path for line in file.unsynced]
 
-    def foresee(self, cell: Cell, sample_id: int) -> None:
-        """Count an answer as imported in this object's mind only: for the plan of a run that will import it."""
+    def assume_imported(self, cell: Cell, sample_id: str) -> None:
+        """Count an answer as imported in memory only: for the plan of a run that will import it."""
         self._entries.setdefault(cell, {})[sample_id] = Entry("ok", "", -1, imported=True)
 
     def _stands(self, response: Response, cell: Cell, standing: Entry) -> bool:
@@ -342,10 +327,10 @@ class CheckpointStore:
         with self.checkpoint_path(cell).open("rb") as file:
             return bool(self._read_at(file, standing.offset).get("job") == response.job)
 
-    def ask_again(self, cell: Cell, sample_id: int, why: str) -> None:
+    def ask_again(self, cell: Cell, sample_id: str, why: str) -> None:
         """Make an answered request due; its old answer stays in the file, and stands until a new one comes."""
         standing = self._entries[cell][sample_id]
-        key = f"{cell.language}-t{cell.task}-{self.setting.key}-{sample_id}"
+        key = request_key(cell, self.variant, sample_id)
         self._write(self.checkpoint_path(cell), {"key": key, "status": "due", "why": why, "time": now()})
         self._entries[cell][sample_id] = msgspec.structs.replace(standing, due=True)
 
@@ -481,12 +466,12 @@ class CheckpointStore:
     def _load(self) -> None:
         if not self.folder.is_dir():
             return
-        for path in sorted(self.folder.glob("checkpoint_task*_*.jsonl")):
-            match = _CHECKPOINT_NAME.fullmatch(path.name)
-            if match is None:
+        for path in sorted(self.folder.glob("*.jsonl")):
+            cell = self.variant.cell_of(path.name)
+            if cell is None:
                 continue
             self._found.add(path)
-            self._load_cell(path, Cell(match[2], int(match[1])))
+            self._load_cell(path, cell)
         if self.jobs_path.is_file():
             for number, line in enumerate(chain.from_iterable(self._lines(self.jobs_path)), start=1):
                 try:
@@ -499,7 +484,7 @@ class CheckpointStore:
     def _load_cell(self, path: Path, cell: Cell) -> None:
         """What is done a million times is looked up before, or done for many lines at once, and calls no function that it can do
         without."""
-        prefix = request_key(cell, self.setting, 0)[:-1]
+        prefix, is_sample_id = key_prefix(cell, self.variant), self.variant.is_sample_id
         entries = self._entries.get(cell, {})
         batch, live = self._paid(cell, "batch"), self._paid(cell, "live")
         money = self._money.setdefault(cell, CellMoney())
@@ -508,12 +493,11 @@ class CheckpointStore:
             for line, stored in zip(lines, read_lines(lines) or _read_each(lines, path, number), strict=True):
                 if stored is not None:
                     key = stored.key
-                    digits = key[len(prefix) :]
-                    if not (
-                        key.startswith(prefix) and digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_ID
-                    ):
+                    sample = key[len(prefix) :]
+                    if "%" in sample:
+                        sample = unescape(sample)
+                    if not key.startswith(prefix) or len(sample) > LONGEST_ID or not is_sample_id(sample):
                         raise misplaced(key).at(path, number + 1 + lines.index(line))
-                    sample = int(digits)
                     if sample in entries or stored.status == "due" or stored.imported is not None:
                         imported = stored.imported is not None
                         _fold(entries, sample, Entry(stored.status, stored.digest, offset, False, imported))
@@ -622,7 +606,7 @@ def _too_long() -> UnreadableLine:
     return UnreadableLine(f"it has more than {LONGEST_LINE_BYTES:,} bytes")
 
 
-def _fold(entries: dict[int, Entry], sample_id: int, entry: Entry) -> None:
+def _fold(entries: dict[str, Entry], sample_id: str, entry: Entry) -> None:
     """The last answer stands; a failure does not displace an answer, a wish to ask again marks it."""
     standing = entries.get(sample_id)
     if entry.status == "due":
@@ -632,12 +616,9 @@ def _fold(entries: dict[int, Entry], sample_id: int, entry: Entry) -> None:
         entries[sample_id] = entry
 
 
-def parse_key(key: str, setting: Setting) -> tuple[Cell, int]:
-    """The cell and the sample's ID of a request's key. Raises ValueError if it is no key of this setting."""
-    match = re.fullmatch(rf"([A-Za-z]+)-t([0-9]+)-{setting.key}-([0-9]+)", key)
-    if match is None:
-        raise ValueError(f"{key!r} is not the key of a request in the setting {setting.label}")
-    return Cell(match[1], int(match[2])), int(match[3])
+def sort_ids(sample_ids: Iterable[str]) -> list[str]:
+    """Shorter IDs first, those of one length by their characters: whole numbers ascend."""
+    return sorted(sorted(sample_ids), key=len)
 
 
 def encode_line(response: Response) -> bytes:

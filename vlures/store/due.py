@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vlures.errors import VluresError
 from vlures.records import FINAL_STATUSES, Cell
-from vlures.store.checkpoints import CheckpointStore, Entry, parse_key
+from vlures.store.checkpoints import CheckpointStore, Entry
+from vlures.store.keys import parse_key
 
 
 def is_due(entry: Entry | None) -> bool:
@@ -25,14 +27,17 @@ class Left:
 def count_left(store: CheckpointStore) -> dict[Cell, Left]:
     """What every cell of a run still lacks, by its folder alone: by what the last run was to ask, and what came of it."""
     planned: dict[str, Any] = store.read_json("run.json").get("planned", {})
+    if unknown := [name for name in planned if not store.variant.is_cell(name)]:
+        raise VluresError(
+            f"{store.folder / 'run.json'} cannot be read (`planned` names {unknown[0]!r}, which is no cell); move it aside "
+            "and run again."
+        )
     # What was answered outside of the last run's selection stands beside it.
-    wanted = {
-        _parse_cell(name): counts.get("requests", 0) + counts.get("outside", 0) for name, counts in planned.items()
-    }
-    in_flight: dict[Cell, set[int]] = {}
+    wanted = {Cell(name): counts.get("requests", 0) + counts.get("outside", 0) for name, counts in planned.items()}
+    in_flight: dict[Cell, set[str]] = {}
     for job in store.open_jobs():
         for key in job.requests:
-            cell, sample_id = parse_key(key, store.setting)
+            cell, sample_id = parse_key(key, store.variant)
             in_flight.setdefault(cell, set()).add(sample_id)
     left = {}
     for cell in {*store.cells, *wanted, *in_flight}:
@@ -41,8 +46,3 @@ def count_left(store: CheckpointStore) -> dict[Cell, Left]:
         asked = len(entries) + len(flying - entries.keys())
         left[cell] = Left(len(flying), len(again - flying) + max(0, wanted.get(cell, 0) - asked))
     return left
-
-
-def _parse_cell(name: str) -> Cell:
-    language, _, task = name.partition("-t")
-    return Cell(language, int(task))

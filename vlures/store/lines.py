@@ -20,8 +20,6 @@ from vlures.records import MOST_COUNTED, JobState, Note, Status
 
 LONGEST_LINE_BYTES = 500_000_000
 """Of a checkpoint. A batch of 50,000 requests takes 4 MB, an answer hardly ever 1 MB."""
-LONGEST_ID = 15
-"""Digits of a sample's ID, as a dataset gives it."""
 LATER_VERSION = "it was written by a later version of vlures"
 UPGRADE = "Upgrade vlures, then run again."
 MEND = "Mend or remove that line, then run again."
@@ -337,22 +335,20 @@ def is_torn(tail: bytes) -> bool:
 # Small files
 
 
-_CellName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]+-t[0-9]{1,4}$")]
-
-
 class _Run(msgspec.Struct):
     """What commands rely on in run.json."""
 
     time: str | None = None
     provider: str | None = None
     mode: Literal["batch", "live"] | None = None
+    benchmark: str | None = None
     model: str | None = None
     config: dict[str, Any] | None = None
     parameters: dict[str, Any] | None = None
     text_languages: dict[str, str] | None = None
     prompt_digests: dict[str, str] | None = None
     data_digests: dict[str, str] | None = None
-    planned: dict[_CellName, dict[str, _Count]] | None = None
+    planned: dict[str, dict[str, _Count]] | None = None
 
 
 class _Redo(msgspec.Struct):

@@ -36,14 +36,15 @@ def split_body(body: Mapping[str, object]) -> Line:
     return Line(head + b"base64,", b'"' + tail) if mark else Line(head, None)
 
 
-def fill_template(template: str, image: Image, sample_id: int) -> str:
+def fill_template(template: str, image: Image, sample_id: str) -> str:
     """The address of a sample's picture from `image_url_template`; what stands for a word is quoted as addresses need it.
 
     Raises UsageError for a placeholder that there is not.
     """
     path = Path(image.path)
     names = {"name": path.name, "stem": path.stem, "folder": path.absolute().parent.name}
-    words = {"id": sample_id, "sha256": image.digest, **{word: quote(name, safe="") for word, name in names.items()}}
+    number = int(sample_id) if sample_id.isdecimal() else sample_id  # so that a format may ask for leading zeros
+    words = {"id": number, "sha256": image.digest, **{word: quote(name, safe="") for word, name in names.items()}}
     try:
         return template.format_map(words)
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:

@@ -1,1 +1,70 @@
-"""The VLURes benchmark: four languages, eight tasks, images with their articles."""
+"""The VLURes benchmark: eight tasks in four languages, about images with their articles.
+
+Its modules are loaded on use: reading a run's folder needs few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vlures.benchmarks import Columns, Head, Question, Skips
+    from vlures.benchmarks.vlures.benchmark import VluresBenchmark
+    from vlures.benchmarks.vlures.settings import Setting
+    from vlures.benchmarks.vlures.subjects import VluresSubjects
+    from vlures.config.run_config import RunConfig
+    from vlures.records import Cell, Variant
+    from vlures.store.checkpoints import CheckpointStore
+
+
+def load_benchmark(config: RunConfig, skips: Skips) -> VluresBenchmark:
+    from vlures.benchmarks.vlures import benchmark
+
+    return benchmark.load_benchmark(config, skips)
+
+
+def check_data(config: RunConfig, tell: Callable[[str], None]) -> bool:
+    from vlures.benchmarks.vlures import data_report
+
+    return data_report.check_data(config, tell)
+
+
+def choose_variant(config: RunConfig) -> Setting:
+    return config.setting
+
+
+def find_variant(label: str) -> Setting | None:
+    from vlures.benchmarks.vlures.settings import SETTINGS
+
+    return next((setting for setting in SETTINGS if setting.label == label), None)
+
+
+def columns(run: Mapping[str, Any]) -> Columns:  # noqa: ARG001 (all runs have the same)
+    from vlures.benchmarks.vlures.subjects import COLUMNS
+
+    return COLUMNS
+
+
+def describe_question(variant: Variant, question: Question) -> Mapping[str, Any]:
+    from vlures.benchmarks.vlures.subjects import describe_question
+
+    return describe_question(variant, question)
+
+
+def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> VluresSubjects:
+    from vlures.benchmarks.vlures import subjects
+
+    return subjects.find_subjects(run, store)
+
+
+def head(variant: Variant, cell: Cell) -> Head:  # noqa: ARG001 (the same in all settings)
+    from vlures.benchmarks import Head
+    from vlures.benchmarks.vlures.languages import LANGUAGES
+    from vlures.benchmarks.vlures.settings import parse_cell
+    from vlures.benchmarks.vlures.tasks import TASKS
+
+    code, number = parse_cell(cell)
+    language = LANGUAGES.get(code)
+    task = f"{number} {TASKS[number].name}" if number in TASKS else f"task {number}"
+    return Head(f"{language.name if language else code} · {task}", language.tag if language else None)

@@ -1,41 +1,66 @@
-"""Everything a run may ask: datasets, prompts, and the requests that they make."""
+"""Everything that a run of VLURes may ask: datasets, prompts, and the requests that they make."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from vlures.benchmarks import Question, Skips, make_request
+from vlures.benchmarks.vlures.answer_length import expect_tokens
 from vlures.benchmarks.vlures.dataset import Reading, Selection, find_reading, load_reading
-from vlures.benchmarks.vlures.dataset.languages import find_folder_language
+from vlures.benchmarks.vlures.dataset.language_names import find_folder_language
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
 from vlures.benchmarks.vlures.prompts import CellPrompt, build_cell_prompt, load_pack
+from vlures.benchmarks.vlures.samples import Dataset, Sample
+from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
+from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing, remember_text_languages
 from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError, VluresError
-from vlures.pricing import describe_refusal
-from vlures.records import (
-    TASKS,
-    Cell,
-    Dataset,
-    Image,
-    Language,
-    Parameters,
-    Request,
-    Sample,
-    digest_request,
-    find_language,
-    request_key,
-)
+from vlures.records import AskedModel, Cell, Image, Request
+from vlures.store.checkpoints import CheckpointStore
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """Everything a run may ask: the samples of each language and the prompts of each cell."""
+class VluresBenchmark:
+    """The samples of each language and the prompts of each cell, as vlures.benchmarks.Benchmark."""
 
     config: RunConfig
     datasets: Mapping[str, Dataset]
+    """By the language's code; languages may share one."""
     prompts: Mapping[Cell, CellPrompt]
+    skips: Skips = lambda _: False
+    name: str = field(default="vlures", init=False)
+
+    @property
+    def variant(self) -> Setting:
+        return self.config.setting
+
+    def cells(self) -> Sequence[Cell]:
+        return [make_cell(code, task) for code in self.config.languages for task in self.config.tasks]
+
+    def questions(self) -> Iterator[Question]:
+        for codes in self._languages_by_dataset():
+            for sample in self.samples(codes[0]):
+                for cell in self._cells_about(sample, codes):
+                    yield Question(cell, str(sample.id))
+
+    def requests(self) -> Iterator[Request]:
+        """Every question as a request, in their order."""
+        return map(self.request, self.questions())
+
+    def request(self, question: Question) -> Request:
+        language, _ = parse_cell(question.cell)
+        sample = self._samples_by_id[language][question.sample_id]
+        prompt = self.prompts[question.cell].fill(sample.text)
+        return make_request(question, self.variant, self._asked, prompt, sample.image, LANGUAGES[language].tag)
+
+    def images(self) -> Iterator[Image]:
+        return (sample.image for codes in self._languages_by_dataset() for sample in self.samples(codes[0]))
 
     def samples(self, language_code: str) -> tuple[Sample, ...]:
         """The language's samples that the configuration selects."""
@@ -46,55 +71,56 @@ class Benchmark:
         return samples[: self.config.limit]
 
     def left_out(self, cell: Cell) -> int:
-        """Samples without the text that the cell's task needs, or with an image that is refused and skipped."""
-        return sum(not self._is_asked(sample, cell.task) for sample in self.samples(cell.language))
+        """Samples without the text that the cell's task needs, or with an image that is skipped."""
+        language, task = parse_cell(cell)
+        return sum(not self._is_asked(sample, task) for sample in self.samples(language))
 
-    def refusals(self) -> dict[Image, str]:
-        """Images that the model is known to refuse, without a charge, each with a sentence on why."""
-        samples = (sample for codes in self._languages_by_dataset() for sample in self.samples(codes[0]))
-        said = {sample.image: self._why_refused(sample.image) for sample in samples}
-        return {image: why for image, why in said.items() if why is not None}
+    def expected_output_tokens(self, cell: Cell) -> int:
+        _, task = parse_cell(cell)
+        return expect_tokens(task, self.variant)
 
-    def _why_refused(self, image: Image) -> str | None:
-        config = self.config
-        return describe_refusal(config.backend, config.run_model, image.width, image.height, self._parameters)
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "text_languages": find_text_languages(self.config, self.datasets),
+            "prompt_digests": {cell: digest(prompt) for cell, prompt in self.prompts.items()},
+            "data_digests": {_part(code, dataset): digest_data(dataset) for code, dataset in self.datasets.items()},
+            "data_sources": {code: dataset.fetched for code, dataset in self.datasets.items() if dataset.fetched},
+        }
+
+    def check_folder(self, store: CheckpointStore) -> None:
+        folders = {code: dataset.folder for code, dataset in self.datasets.items()}
+        check_text_languages(store, find_text_languages(self.config, self.datasets), folders)
+
+    def mark_folder(self, store: CheckpointStore) -> None:
+        remember_text_languages(store, find_text_languages(self.config, self.datasets))
+
+    def notes(self) -> Iterator[str]:
+        folders = {code: dataset.folder for code, dataset in self.datasets.items()}
+        if crossing := describe_crossing(find_text_languages(self.config, self.datasets), folders):
+            yield crossing
+
+    def _cells_about(self, sample: Sample, codes: Sequence[str]) -> Iterator[Cell]:
+        if self.skips(sample.image):
+            return
+        for code in codes:
+            for task in self.config.tasks:
+                if sample.text is not None or not TASKS[task].needs_text:
+                    yield make_cell(code, task)
 
     def _is_asked(self, sample: Sample, task: int) -> bool:
-        if sample.text is None and TASKS[task].needs_text:
-            return False
-        return not (self.config.skip_problems and self._why_refused(sample.image))
-
-    def questions(self) -> Iterator[tuple[Cell, Sample]]:
-        """What may be asked, sample by sample and mixed over cells, so that a picture's requests stand together."""
-        for codes in self._languages_by_dataset():
-            for sample in self.samples(codes[0]):
-                for code in codes:
-                    for task in self.config.tasks:
-                        if self._is_asked(sample, task):
-                            yield Cell(code, task), sample
-
-    def requests(self) -> Iterator[Request]:
-        """Every question as a request, in their order."""
-        return (self.request(cell, sample) for cell, sample in self.questions())
-
-    def request(self, cell: Cell, sample: Sample) -> Request:
-        config = self.config
-        prompt = self.prompts[cell].fill(sample.text)
-        return Request(
-            key=request_key(cell, config.setting, sample.id),
-            cell=cell,
-            sample_id=sample.id,
-            model=config.run_model,
-            parameters=self._parameters,
-            prompt=prompt,
-            image=sample.image,
-            digest=digest_request(config.backend, config.run_model, self._parameters, prompt, sample.image),
-        )
+        return (sample.text is not None or not TASKS[task].needs_text) and not self.skips(sample.image)
 
     @cached_property
-    def _parameters(self) -> Parameters:
+    def _asked(self) -> AskedModel:
         """The same for a million requests."""
-        return self.config.parameters
+        return self.config.asked_model
+
+    @cached_property
+    def _samples_by_id(self) -> Mapping[str, Mapping[str, Sample]]:
+        by_dataset = {
+            id(dataset): {str(sample.id): sample for sample in dataset.samples} for dataset in self.datasets.values()
+        }
+        return {code: by_dataset[id(dataset)] for code, dataset in self.datasets.items()}
 
     def _languages_by_dataset(self) -> list[list[str]]:
         by_dataset: dict[int, list[str]] = {}
@@ -103,7 +129,7 @@ class Benchmark:
         return list(by_dataset.values())
 
 
-def load_benchmark(config: RunConfig) -> Benchmark:
+def load_benchmark(config: RunConfig, skips: Skips = lambda _: False) -> VluresBenchmark:
     """Read the datasets and prompt packs of a configuration.
 
     Raises VluresError for a broken pack, and for files that `vlures check` finds wrong unless they are to be skipped.
@@ -119,7 +145,7 @@ def load_benchmark(config: RunConfig) -> Benchmark:
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
     if unknown := [number for number in config.samples if number not in known]:
         raise VluresError(f"No dataset has a sample with the ID {unknown[0]}; see the IDs with `vlures check`.")
-    return Benchmark(config, datasets, load_prompts(config))
+    return VluresBenchmark(config, datasets, load_prompts(config), skips)
 
 
 def load_datasets(config: RunConfig) -> dict[str, Dataset]:
@@ -169,7 +195,7 @@ def load_prompts(config: RunConfig) -> dict[Cell, CellPrompt]:
         example_language = find_language(config.example_language or language.code) or language
         example_pack = load_pack(example_language, directory)
         for task in config.tasks:
-            prompts[Cell(language.code, task)] = build_cell_prompt(pack, example_pack, TASKS[task], config.setting)
+            prompts[make_cell(language.code, task)] = build_cell_prompt(pack, example_pack, TASKS[task], config.setting)
     return prompts
 
 
@@ -180,3 +206,8 @@ def digest_data(dataset: Dataset) -> str:
 
 def digest(content: object) -> str:
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+
+
+def _part(code: str, dataset: Dataset) -> str:
+    """What a digest of data is of: only the same parts of a table can be compared."""
+    return f"{code} ({dataset.selection})" if dataset.selection else code

@@ -1,44 +1,52 @@
 """Texts in one language, prompts and answers in another: what a run does, and what an output folder holds already.
 
-A sample's ID says nothing of its dataset, so answers about texts in two languages could lie in one cell unnoticed.
+A sample's ID does not tell its dataset, so answers about texts in two languages could end up in one cell unnoticed. Everywhere here
+`texts` is language code → code of its texts' language, and `folders` language code → its dataset's folder.
 """
 
 from __future__ import annotations
 
-from vlures.benchmarks.vlures.benchmark import Benchmark, find_text_languages
+from collections.abc import Mapping
+from pathlib import Path
+
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.settings import parse_cell
 from vlures.errors import VluresError
-from vlures.records import FINAL_STATUSES, LANGUAGES, Cell
+from vlures.records import FINAL_STATUSES, Cell
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import parse_key
 
 FACT = "text_languages"
 
 
-def describe_crossing(benchmark: Benchmark) -> str | None:
+def describe_crossing(texts: Mapping[str, str], folders: Mapping[str, Path]) -> str | None:
     """Which prompts are about texts in another language; None if none are."""
-    texts = find_text_languages(benchmark.config, benchmark.datasets)
     crossing = [
-        f"{code} over texts in {LANGUAGES[texts[code]].name} ({benchmark.datasets[code].folder})"
-        for code in benchmark.config.languages
+        f"{code} over texts in {LANGUAGES[texts[code]].name} ({folder})"
+        for code, folder in folders.items()
         if texts.get(code, code) != code
     ]
     return f"Prompts and answers in another language than the texts: {', '.join(crossing)}." if crossing else None
 
 
-def check_text_languages(benchmark: Benchmark, store: CheckpointStore) -> None:
+def check_text_languages(store: CheckpointStore, texts: Mapping[str, str], folders: Mapping[str, Path]) -> None:
     """Raises VluresError where the folder has answers of a language, or batches, about texts in another than today's.
 
-    What failed is asked again anyway, and of an imported answer nobody knows what it is about: neither counts.
+    Failures do not count, because they are asked again anyway; nor do imported answers, of which it is not known what they are
+    about.
     """
-    config, before = benchmark.config, store.recall(FACT)
-    under_way = {key.partition("-")[0] for job in store.open_jobs() for key in job.requests}
-    there = {cell.language for cell in store.cells if _has_own_answer(store, cell)} | under_way
-    for code, texts in find_text_languages(config, benchmark.datasets).items():
-        if code in there and before.get(code, texts) != texts:
-            folder = benchmark.datasets[code].folder
+    before = store.recall(FACT)
+    cells = {parse_key(key, store.variant)[0] for job in store.open_jobs() for key in job.requests}
+    cells |= {cell for cell in store.cells if _has_own_answer(store, cell)}
+    answered = {parse_cell(cell)[0] for cell in cells}
+    output = store.folder.parent
+    for code, language in texts.items():
+        if code in answered and before.get(code, language) != language:
             raise VluresError(
-                f"{config.output_folder} holds answers in {LANGUAGES[code].name} about texts in {LANGUAGES[before[code]].name}, and "
-                f"{folder} has texts in {LANGUAGES[texts].name}: give this run another --name, such as {config.run_name.removeprefix('sandbox-')}-texts-{texts}, "
-                f"or say with --text-language {code}={before[code]} that they are in {LANGUAGES[before[code]].name} all the same."
+                f"{output} holds answers in {LANGUAGES[code].name} about texts in {LANGUAGES[before[code]].name}, and "
+                f"{folders[code]} has texts in {LANGUAGES[language].name}: give this run another --name, such as "
+                f"{output.name.removeprefix('sandbox-')}-texts-{language}, or say with --text-language {code}={before[code]} that they are "
+                f"in {LANGUAGES[before[code]].name} all the same."
             )
 
 
@@ -46,9 +54,9 @@ def _has_own_answer(store: CheckpointStore, cell: Cell) -> bool:
     return any(entry.status in FINAL_STATUSES and not entry.imported for entry in store.entries(cell).values())
 
 
-def remember_text_languages(benchmark: Benchmark, store: CheckpointStore) -> None:
+def remember_text_languages(store: CheckpointStore, texts: Mapping[str, str]) -> None:
     """Have the output folder know what its answers are about, from the first request on."""
     before = store.recall(FACT)
-    known = {**before, **find_text_languages(benchmark.config, benchmark.datasets)}
+    known = {**before, **texts}
     if known != before:
         store.remember(FACT, known)

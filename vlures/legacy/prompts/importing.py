@@ -10,7 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts.packs import read_pack
+from vlures.benchmarks.vlures.settings import Setting
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import VluresError
 from vlures.legacy.prompts.packing import (
     PackDraft,
@@ -24,7 +27,6 @@ from vlures.legacy.prompts.packing import (
 from vlures.legacy.prompts.scripts import Finding, read_prompts
 from vlures.legacy.prompts.static_values import read_script
 from vlures.legacy.prompts.writing import write_toml
-from vlures.records import LANGUAGES, TASKS, Language, Setting
 
 
 @dataclass(frozen=True, slots=True)

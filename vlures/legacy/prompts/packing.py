@@ -16,11 +16,12 @@ from vlures.benchmarks.vlures.prompts.packs import (
     split_template,
     wanted_placeholders,
 )
+from vlures.benchmarks.vlures.settings import Setting
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import UsageError
 from vlures.legacy.prompts.scripts import Finding, LanguagePrompts, ScriptPrompts, pick_field
 from vlures.legacy.prompts.static_values import Computed, Text
 from vlures.legacy.prompts.template_usage import ROLES, Filling
-from vlures.records import TASKS, Setting
 
 RIGHT_TO_LEFT = frozenset({"Ur"})
 _MARK = "\ue000"

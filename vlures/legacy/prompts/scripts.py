@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
 from vlures.benchmarks.vlures.prompts.packs import SECTIONS
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import VluresError
 from vlures.legacy.prompts.static_values import Computed, Key, Script, Table, Text, Value
 from vlures.legacy.prompts.template_usage import Filling, find_changes, read_filling
-from vlures.records import LANGUAGES, TASKS, Language, find_language
 
 CONFIG_NAMES = ("LANGUAGE_CONFIGS", "LANGUAGE_CONFIG", "LANG_CONFIGS", "LANGUAGES", "PROMPTS")
 EXAMPLE_NAMES = ("EXAMPLES", "EXAMPLE", "ONE_SHOT_EXAMPLES", "FEW_SHOT_EXAMPLES")

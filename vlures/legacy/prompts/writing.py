@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.errors import VluresError
-from vlures.records import LANGUAGES
 
 _NAMED = {"\b": "\\b", "\f": "\\f", "\r": "\\r", "\\": "\\\\"}
 _ESCAPED = re.compile(r'[\x00-\x08\x0b-\x1f\x7f\\]|[ \t](?=\n|\Z)|"(?="")|"\Z')

@@ -17,8 +17,9 @@ from vlures.benchmarks.vlures.dataset.layouts import Layout, find_layout, list_f
 from vlures.benchmarks.vlures.dataset.pairs import load_pairs, numeric_id
 from vlures.benchmarks.vlures.dataset.tables import EVERYTHING, Selection, Table, load_table, open_table
 from vlures.benchmarks.vlures.dataset.unlisted_files import refuse_texts_beside
+from vlures.benchmarks.vlures.languages import Language
+from vlures.benchmarks.vlures.samples import Dataset, Problem
 from vlures.errors import VluresError
-from vlures.records import Dataset, Language, Problem
 
 __all__ = [
     "EVERYTHING",

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlures.benchmarks.vlures.samples import COLUMN_ROLES
 from vlures.errors import UsageError
-from vlures.records import COLUMN_ROLES
 
 ChosenColumns = tuple[tuple[str, str], ...]
 """Role and column, as the user gave them; an empty column is one that is not there."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlures.benchmarks.vlures.dataset.bounds import Bounds
-from vlures.benchmarks.vlures.dataset.languages import find_folder_language
+from vlures.benchmarks.vlures.dataset.language_names import find_folder_language
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.errors import VluresError
 from vlures.images import IMAGE_SUFFIXES
-from vlures.records import LANGUAGES, Language
 
 TABLE_NAMES = ("metadata.parquet", "metadata.jsonl", "metadata.csv")
 TABLE_SUFFIXES = frozenset({".parquet", ".jsonl", ".csv"})

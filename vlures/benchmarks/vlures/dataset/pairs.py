@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlures.benchmarks.vlures.dataset.bounds import Bounds
+from vlures.benchmarks.vlures.samples import Dataset, Problem, Sample
 from vlures.errors import VluresError
 from vlures.files.reading import UnusableFile, read_file
 from vlures.images import IMAGE_SUFFIXES, UnusableImage, read_image
-from vlures.records import Dataset, Problem, Sample
 
 TEXT_SUFFIXES = frozenset({".txt", ".text"})
 LONGEST_ID = 15

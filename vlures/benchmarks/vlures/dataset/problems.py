@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from vlures.records import Problem
+from vlures.benchmarks.vlures.samples import Problem
 
 Thing = TypeVar("Thing")
 Severity = Literal["error", "note"]

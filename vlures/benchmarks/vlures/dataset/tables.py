@@ -14,14 +14,15 @@ from zlib import crc32
 
 from vlures.benchmarks.vlures.dataset.bounds import Bounds
 from vlures.benchmarks.vlures.dataset.columns import ChosenColumns, Columns, find_columns
-from vlures.benchmarks.vlures.dataset.languages import find_spoken_language
+from vlures.benchmarks.vlures.dataset.language_names import find_spoken_language
 from vlures.benchmarks.vlures.dataset.pairs import LARGEST_TEXT, LONGEST_ID, numeric_id, tidy_text
 from vlures.benchmarks.vlures.dataset.problems import Complaints
 from vlures.benchmarks.vlures.dataset.readers import read_columns, read_rows, row_place
 from vlures.benchmarks.vlures.dataset.unlisted_files import IMAGE_FOLDERS, find_unnamed_images, name_key
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language
+from vlures.benchmarks.vlures.samples import Dataset, Problem, Sample
 from vlures.errors import UsageError, VluresError
 from vlures.images import UnusableImage, read_image
-from vlures.records import LANGUAGES, Dataset, Language, Problem, Sample
 
 ROWS_TO_JUDGE = 20
 COLUMNS_TO_JUDGE = 50

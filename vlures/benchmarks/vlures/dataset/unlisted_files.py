@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from vlures.benchmarks.vlures.dataset.layouts import list_folder
 from vlures.benchmarks.vlures.dataset.pairs import TEXT_SUFFIXES, numeric_id
 from vlures.benchmarks.vlures.dataset.problems import MOST_OF_A_KIND
+from vlures.benchmarks.vlures.samples import Problem
 from vlures.errors import VluresError
 from vlures.images import IMAGE_SUFFIXES
-from vlures.records import Problem
 
 IMAGE_FOLDERS = ("images", "train", "train/images")
 """Where an image may be that is not where the table says, as seen from the table."""

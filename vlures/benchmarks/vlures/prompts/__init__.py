@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts.packs import Pack, read_pack
+from vlures.benchmarks.vlures.settings import SETTINGS, Setting
+from vlures.benchmarks.vlures.tasks import Task
 from vlures.errors import VluresError
 from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, read_file
-from vlures.records import LANGUAGES, SETTINGS, Language, Prompt, Setting, Task
+from vlures.records import Prompt
 
 __all__ = ["SETTINGS", "CellPrompt", "Pack", "build_cell_prompt", "load_pack", "read_pack"]
 

@@ -9,11 +9,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts import load_pack
 from vlures.benchmarks.vlures.prompts.packs import Pack
 from vlures.errors import VluresError
 from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml, read_file
-from vlures.records import LANGUAGES, Language
 
 OWN = "own"
 """The name of the package's own packs."""

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from vlures.benchmarks.vlures.languages import Language
+from vlures.benchmarks.vlures.settings import SETTINGS, Setting
+from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import VluresError
 from vlures.files.reading import UnusableFile, parse_toml
-from vlures.records import SETTINGS, TASKS, Language, Setting
 
 EXAMPLE_KEYS = ("question", "rationale", "answer")
 PLACEHOLDERS = frozenset({"task", "article", *EXAMPLE_KEYS})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vlures.records import LANGUAGES, Language, find_language
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
 
 OTHER_NAMES = {
     "En": ("eng", "en"),

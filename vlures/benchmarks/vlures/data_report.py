@@ -1,0 +1,44 @@
+"""What `vlures check` tells of datasets and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tabulate import tabulate
+
+from vlures.benchmarks.vlures.benchmark import load_datasets, load_prompts
+from vlures.benchmarks.vlures.samples import Dataset, Problem
+from vlures.config.run_config import RunConfig
+from vlures.safety.control_characters import as_line
+
+HEADERS = ("folder", "layout", "languages", "samples", "with text", "only tasks 1-5", "errors")
+
+
+def check_data(config: RunConfig, tell: Callable[[str], None]) -> bool:
+    """Tell what each dataset holds and everything that is wrong with it. Returns whether none has an error.
+
+    Raises VluresError for a broken prompt pack.
+    """
+    load_prompts(config)
+    datasets: dict[int, tuple[list[str], Dataset]] = {}
+    for code, dataset in load_datasets(config).items():
+        datasets.setdefault(id(dataset), ([], dataset))[0].append(code)
+    tell(tabulate([_describe(codes, dataset) for codes, dataset in datasets.values()], HEADERS, tablefmt="simple"))
+    problems: dict[tuple[Path, Problem], None] = {}  # a table's are the same for each of its languages
+    for _, dataset in datasets.values():
+        problems.update(dict.fromkeys((dataset.folder, problem) for problem in dataset.problems))
+    for folder, problem in problems:
+        tell(as_line(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}"))
+    return not any(dataset.errors for _, dataset in datasets.values())
+
+
+def _describe(codes: list[str], dataset: Dataset) -> list[object]:
+    errors = sum(problem.times for problem in dataset.errors)
+    with_text = sum(sample.text is not None for sample in dataset.samples)
+    samples = len(dataset.samples)
+    layout = dataset.layout + (f" ({dataset.selection})" if dataset.selection else "")
+    return [
+        *(as_line(dataset.folder), as_line(layout), " ".join(codes)),
+        *(samples, with_text, samples - with_text, errors),
+    ]

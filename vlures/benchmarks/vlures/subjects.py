@@ -1,0 +1,196 @@
+"""The images and articles that a run's stored answers are about, as far as they are still there and the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vlures.benchmarks import Columns, Question, Subject
+from vlures.benchmarks.vlures.benchmark import VluresBenchmark, digest_data, find_language_reading, load_prompts
+from vlures.benchmarks.vlures.dataset import Reading, Selection, load_reading
+from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.samples import Dataset, Sample
+from vlures.benchmarks.vlures.settings import Setting, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
+from vlures.config.run_config import FIELDS, RunConfig
+from vlures.errors import VluresError
+from vlures.files.names import path_as_text
+from vlures.records import Response, Variant
+from vlures.store.checkpoints import CheckpointStore
+
+COLUMNS = Columns(
+    question={
+        "setting": str,
+        "shots": int,
+        "rationales": bool,
+        "language": str,
+        "language_name": str,
+        "task": int,
+        "task_code": str,
+        "sample_id": int,
+    },
+    subject={"article": str},
+    local={"article_path": str},
+)
+DATASETS_HELD = 8
+
+
+def describe_question(variant: Variant, question: Question) -> Mapping[str, Any]:
+    assert isinstance(variant, Setting)
+    code, number = parse_cell(question.cell)
+    language, task = LANGUAGES.get(code), TASKS.get(number)
+    return {
+        "setting": variant.label,
+        "shots": variant.shots,
+        "rationales": variant.rationales,
+        "language": code,
+        "language_name": language.name if language else None,
+        "task": number,
+        "task_code": task.code if task else None,
+        "sample_id": int(question.sample_id),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """A language's samples today."""
+
+    folder: Path
+    samples: Mapping[str, Sample]
+    then: VluresBenchmark | None
+    """What the samples must still be asked, to be what was asked; None if none has changed since the last run."""
+    ask: Callable[[], VluresBenchmark]
+    """Gives the questions of today."""
+
+
+@dataclass(slots=True)
+class VluresSubjects:
+    """As vlures.benchmarks.Subjects."""
+
+    languages: dict[str, _Language] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    withheld: int = 0
+
+    def find(self, question: Question, response: Response, *, wanted: bool) -> Subject | None:
+        sample = self._find_sample(question, response, wanted=wanted)
+        if sample is None:
+            return None
+        path = path_as_text(sample.text_path) if sample.text_path else None
+        return Subject(sample.image, sample.text, {"article": sample.text, "article_path": path})
+
+    def is_asked_today(self, question: Question, digest: str) -> bool:
+        code, _ = parse_cell(question.cell)
+        language = self.languages.get(code)
+        known = language is not None and question.sample_id in language.samples
+        return known and language is not None and _is_same(language.ask(), question, digest)
+
+    def _find_sample(self, question: Question, response: Response, *, wanted: bool) -> Sample | None:
+        code, _ = parse_cell(question.cell)
+        language = self.languages.get(code)
+        if language is None:
+            return None
+        sample = language.samples.get(question.sample_id)
+        if response.status == "failed" or response.imported:  # what was asked about is not known
+            return sample
+        if sample is not None and (language.then is None or _is_same(language.then, question, response.digest)):
+            return sample
+        if wanted and sample is None:
+            raise VluresError(
+                f"{language.folder} has no usable image with the ID {question.sample_id} any more, which {response.key} is about; put "
+                "it back (`vlures check` may say more), or export without --with-images."
+            )
+        if wanted and sample is not None:
+            raise VluresError(
+                f"{sample.image.path} is not what {response.key} is about: it, its article or the prompt has changed since. "
+                "Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
+            )
+        self.withheld += 1
+        return None
+
+
+def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> VluresSubjects:
+    """run: the run.json of the store."""
+    subjects = VluresSubjects()
+    config = _stored_config(run)
+    if config is None:
+        subjects.missing.append(f"{store.folder / 'run.json'} does not say which dataset was asked about")
+        return subjects
+    absent: dict[Path, list[str]] = {}
+    for code in sorted({parse_cell(cell)[0] for cell in store.cells} & LANGUAGES.keys()):
+        if isinstance(config.dataset, dict) and code not in config.dataset:
+            subjects.missing.append(f"{store.folder / 'run.json'} names no dataset folder for {LANGUAGES[code].name}")
+            continue
+        folder = config.dataset_folder(LANGUAGES[code])
+        try:
+            dataset = _load_once(find_language_reading(config, LANGUAGES[code], _answered(store, code)))
+        except VluresError:
+            absent.setdefault(folder, []).append(LANGUAGES[code].name)
+            continue
+        samples = {str(sample.id): sample for sample in dataset.samples}
+        unchanged = run.get("data_digests", {}).get(code) == digest_data(dataset)
+        ask = cache(partial(_questions, config, code, dataset))
+        subjects.languages[code] = _Language(folder, samples, None if unchanged else ask(), ask)
+    for folder, names in absent.items():
+        subjects.missing.append(
+            f"Seen from here, the dataset folder {folder} ({', '.join(names)}) is not there or has no images"
+        )
+    return subjects
+
+
+def _answered(store: CheckpointStore, code: str) -> Selection:
+    """Of a table, only the samples that there is something about."""
+    cells = (cell for cell in store.cells if parse_cell(cell)[0] == code)
+    return Selection(frozenset(int(sample_id) for cell in cells for sample_id in store.entries(cell)))
+
+
+def _stored_config(run: Mapping[str, Any]) -> RunConfig | None:
+    """The configuration of the last run; None if it is not there or of a kind that is no longer known."""
+    if "config" not in run:
+        return None
+    try:
+        return msgspec.convert({key: value for key, value in run["config"].items() if key in FIELDS}, RunConfig)
+    except msgspec.ValidationError:
+        return None
+
+
+def _questions(config: RunConfig, code: str, dataset: Dataset) -> VluresBenchmark:
+    """All that today's images, articles and prompts would ask in a language."""
+    config = replace(config, languages=(code,), tasks=tuple(TASKS))
+    try:
+        prompts = load_prompts(config)
+    except VluresError:  # a pack is gone or broken: nothing can be told to be the same
+        prompts = {}
+    return VluresBenchmark(config, {code: dataset}, prompts)
+
+
+def _is_same(then: VluresBenchmark, question: Question, digest: str) -> bool:
+    return question.cell in then.prompts and then.request(question).digest == digest
+
+
+def _load_once(reading: Reading) -> Dataset:
+    """A dataset, read again only when a file of it has changed: that takes seconds where there are thousands of images."""
+    return _load_marked(reading.folder.absolute(), reading, _mark(reading.folder))
+
+
+@lru_cache(DATASETS_HELD)
+def _load_marked(place: Path, reading: Reading, mark: tuple[object, ...]) -> Dataset:  # noqa: ARG001
+    return load_reading(reading)
+
+
+def _mark(folder: Path) -> tuple[object, ...]:
+    """Changes as soon as a file of the folder does: names, sizes and times."""
+    marks = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                state = (Path(root) / name).stat()
+            except OSError:
+                continue
+            marks.append((root, name, state.st_size, state.st_mtime_ns))
+    return tuple(sorted(marks))

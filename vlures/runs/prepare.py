@@ -1,0 +1,120 @@
+"""The one way in: a configuration becomes something that can be planned, run or cancelled, or is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from vlures.backends import find_backend
+from vlures.backends.models import check_model
+from vlures.benchmarks import Benchmark, find_package, open_other_stores
+from vlures.config.run_config import RunConfig
+from vlures.errors import UsageError
+from vlures.pricing import RequestEstimator
+from vlures.pricing.costs import PRICED, Prices, find_prices
+from vlures.pricing.spending import Spending
+from vlures.records import Image, Request
+from vlures.runs.plan import why_refused
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.due import is_due
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration that can be run: everything but the run's folder."""
+
+    config: RunConfig
+    benchmark: Benchmark
+    prices: Prices
+    estimator: RequestEstimator | None
+    """None where the provider has no prices."""
+
+
+def prepare(config: RunConfig, say: Say) -> Prepared:
+    """Check the options, read the data and prompts, find the prices. say: told what is known of the model.
+
+    Raises UsageError and VluresError for whatever can be known to be wrong without the run's folder.
+    """
+    check_options(config, say)
+    package = find_package(config.benchmark)
+    benchmark = package.load_benchmark(config, lambda image: config.skip_problems and bool(why_refused(config, image)))
+    _check_addresses(config, benchmark)
+    return Prepared(config, benchmark, find_prices(config), find_estimator(config, benchmark))
+
+
+def check_options(config: RunConfig, say: Say) -> None:
+    """Raises UsageError for options that contradict each other, and for a model that its provider is known not to have."""
+    from vlures.sandbox import parse_fault
+
+    find_backend(config)
+    if config.run_mode == "live":
+        if not config.wait:
+            raise UsageError(
+                "--no-wait is for batches, which live on by themselves; leave it out, or add --mode batch."
+            )
+        if config.finish_live is not None:
+            raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
+    if note := check_model(config, datetime.now(UTC).date()):
+        say(note)
+    for fault in config.fault:
+        parse_fault(fault)
+
+
+def find_estimator(config: RunConfig, benchmark: Benchmark) -> RequestEstimator | None:
+    """None where the provider has no prices."""
+    if config.backend not in PRICED:
+        return None
+    return RequestEstimator(config.backend, config.run_model, benchmark.expected_output_tokens)
+
+
+def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lambda _: None) -> Spending:
+    """The run's money, with all that earlier runs have spent and what is in flight already.
+
+    Raises UsageError where --max-cost cannot be kept, or leaves no room for even one request.
+    """
+    benchmark, others = prepared.benchmark, lambda: open_other_stores(store)
+    spending = Spending(prepared.config, prepared.prices, store, prepared.estimator, others, say)
+    spending.open(lambda: requests_of(benchmark))
+    spending.check_first(due_requests(benchmark, store))
+    return spending
+
+
+def requests_of(benchmark: Benchmark) -> Iterator[Request]:
+    """Every question as a request, in their order."""
+    return map(benchmark.request, benchmark.questions())
+
+
+def due_requests(benchmark: Benchmark, store: CheckpointStore) -> Iterator[Request]:
+    """Those that have no answer, looked up one by one as they are taken."""
+    return (
+        benchmark.request(question)
+        for question in benchmark.questions()
+        if is_due(store.entry(question.cell, question.sample_id))
+    )
+
+
+def _check_addresses(config: RunConfig, benchmark: Benchmark) -> None:
+    """With images that are named by their addresses: whether each has one of its own.
+
+    Raises UsageError for a template that cannot be filled, or gives one address to two images.
+    """
+    if config.image_url_template is not None:
+        check_addresses(config.image_url_template, requests_of(benchmark))
+
+
+def check_addresses(template: str, requests: Iterable[Request]) -> None:
+    """Raises UsageError as _check_addresses does."""
+    from vlures.backends.openai.pictures import fill_template  # loads the SDK, which takes a while
+
+    seen: dict[str, Image] = {}
+    for request in requests:
+        address = fill_template(template, request.image, request.sample_id)
+        other = seen.setdefault(address, request.image)
+        if other.digest != request.image.digest:
+            raise UsageError(
+                f"image_url_template gives {address} for {other.path} and for {request.image.path}, which are not the same "
+                "image; add {folder} or {sha256}, or what else tells them apart."
+            )
