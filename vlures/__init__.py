@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vlures.api import load, run, run_async
-    from vlures.config.run_config import RunConfig
     from vlures.errors import Incomplete, UsageError, VluresError
     from vlures.results.show import show
+    from vlures.runs.config import RunConfig
     from vlures.runs.session import Outcome
 
 __version__ = "0.1.0"
@@ -34,7 +34,7 @@ _HOMES = {
     "run_async": "api",
     "load": "api",
     "show": "results.show",
-    "RunConfig": "config.run_config",
+    "RunConfig": "runs.config",
     "Outcome": "runs.session",
     "VluresError": "errors",
     "UsageError": "errors",

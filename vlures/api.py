@@ -12,12 +12,11 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, wait
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlures.config.run_config import RunConfig, check_key, load_config
 from vlures.errors import UsageError, VluresError
+from vlures.runs.config import RunConfig, check_name, load_config
 from vlures.runs.event_loop import RunningTimeLoop
 from vlures.runs.interrupt import Stopper
 from vlures.runs.session import Outcome, carry_out
@@ -174,10 +173,10 @@ async def _end_or_cancel(ended: Future[None], task: asyncio.Task[Any] | None) ->
 
 def _read_config(config: Config | None, options: Mapping[str, Any]) -> RunConfig:
     for key in options:
-        check_key(key, f"`{key}`")
+        check_name(key, f"`{key}`")
     given = {key: _plain(value) for key, value in options.items()}
     if isinstance(config, RunConfig):
-        return load_config(None, asdict(config) | given, keywords=True)
+        return load_config(None, config.as_dict() | given, keywords=True)
     if config is not None and not isinstance(config, str | os.PathLike):
         raise UsageError(
             f"{config!r} is no configuration; give a RunConfig, the path of a TOML file, or options by their names."

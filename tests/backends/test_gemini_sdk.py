@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import Command
 from vlures.backends.models import check_model
-from vlures.config.run_config import load_config
 from vlures.errors import UsageError
+from vlures.runs.config import load_config
 
 TODAY = date(2026, 11, 22)
 RETIRED: dict[str, Any] = {"backend": "gemini", "sdk": "google-generativeai"}

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from vlures.backends.models import ENDINGS, LISTED_ON, check_model
-from vlures.config.run_config import DEFAULT_MODELS, RunConfig, load_config
+from vlures.config.sections import DEFAULT_MODELS
 from vlures.errors import UsageError
+from vlures.runs.config import RunConfig, load_config
 
 TODAY = date(2026, 11, 22)
 

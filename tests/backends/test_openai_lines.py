@@ -18,8 +18,8 @@ from vlures.backends.openai.chat import build_completion, read_completion
 from vlures.backends.openai.pictures import Picture
 from vlures.backends.outcomes import is_blank
 from vlures.benchmarks.vlures.settings import make_cell
-from vlures.config.run_config import RunConfig
 from vlures.records import Failure, Image, Prompt, Request, Response, Usage
+from vlures.runs.config import RunConfig
 
 KEY = "Sw-t3-1shot-rationales-421"
 

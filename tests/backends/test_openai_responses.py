@@ -20,9 +20,9 @@ from vlures.backends.openai.image_files import LIFETIME_S, OUTLIVES_S, PLACEHOLD
 from vlures.backends.openai.pictures import Picture, fill_template
 from vlures.backends.openai.responses import build_response, read_response
 from vlures.benchmarks.vlures.settings import Setting, make_cell
-from vlures.config.run_config import RunConfig
 from vlures.errors import Retry, UsageError
 from vlures.records import Failure, Image, Prompt, Request, Response, Usage
+from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore
 
 KEY = "Sw-t3-1shot-rationales-421"

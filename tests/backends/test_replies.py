@@ -110,9 +110,7 @@ async def fail() -> None:
 def test_a_call_that_fails_in_the_moment_of_an_interruption_leaves_no_trace() -> None:
     unseen: list[object] = []
 
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
-
+    async def interrupt() -> None:
         async def work() -> None:
             waiting.cancel()
             raise IndexError("no more pages")
@@ -120,7 +118,10 @@ def test_a_call_that_fails_in_the_moment_of_an_interruption_leaves_no_trace() ->
         waiting = asyncio.ensure_future(within(60, work()))
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        del waiting
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        await interrupt()
         gc.collect()
 
     asyncio.run(main())

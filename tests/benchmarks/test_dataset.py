@@ -6,11 +6,10 @@ from pathlib import Path, PosixPath
 import pytest
 from PIL import Image as Pillow
 
-from vlures.benchmarks.vlures.benchmark import load_benchmark
+from tests.benchmarks.loading import benchmark_of
 from vlures.benchmarks.vlures.dataset import load_dataset
 from vlures.benchmarks.vlures.samples import Dataset
 from vlures.benchmarks.vlures.settings import make_cell, parse_cell
-from vlures.config.run_config import load_config
 from vlures.errors import VluresError
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
@@ -255,7 +254,7 @@ def test_the_order_of_listing_and_of_making_decides_nothing(tmp_path: Path) -> N
 
 def test_an_image_without_text_takes_part_in_five_tasks_and_is_counted_as_left_out_of_three(tmp_path: Path) -> None:
     fill(tmp_path, "image1.jpg text1.txt image2.jpg image3.jpg")
-    benchmark = load_benchmark(load_config(None, {"dataset": str(tmp_path), "languages": "Sw"}))
+    benchmark = benchmark_of({"dataset": str(tmp_path), "languages": "Sw"})
     assert [benchmark.left_out(make_cell("Sw", task)) for task in range(1, 9)] == [0, 0, 0, 0, 0, 2, 2, 2]
     asked = [(parse_cell(request.cell)[1], int(request.sample_id)) for request in benchmark.requests()]
     assert sorted(asked) == [(task, number) for task in range(1, 6) for number in (1, 2, 3)] + [
@@ -267,6 +266,6 @@ def test_files_that_are_wrong_stop_a_run_unless_they_are_to_be_skipped(tmp_path:
     fill(tmp_path, "image1.jpg image2.jpg text9.txt")
     options = {"dataset": str(tmp_path), "languages": "En", "tasks": "1"}
     with pytest.raises(VluresError, match=r"text9\.txt.*--skip-problems"):
-        load_benchmark(load_config(None, options))
-    benchmark = load_benchmark(load_config(None, options | {"skip_problems": True, "limit": 1}))
+        benchmark_of(options)
+    benchmark = benchmark_of(options | {"skip_problems": True, "limit": 1})
     assert [request.sample_id for request in benchmark.requests()] == ["1"]

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image as Pillow
 from pyarrow.parquet import write_table
 
+from tests.benchmarks.loading import benchmark_of, questions_of
 from tests.conftest import Command, make_dataset
-from vlures.benchmarks.vlures.benchmark import load_benchmark, load_datasets
+from vlures.benchmarks.vlures.benchmark import load_datasets
 from vlures.benchmarks.vlures.dataset import Selection, load_dataset
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.samples import Dataset
 from vlures.benchmarks.vlures.settings import parse_cell
-from vlures.config.run_config import load_config
 from vlures.errors import UsageError, VluresError
 
 KINDS = ("parquet", "jsonl", "csv")
@@ -116,21 +116,21 @@ def test_each_language_of_a_run_takes_its_own_rows_of_one_split(tmp_path: Path) 
     words = [(code, word) for code, several in WORDS.items() for word in several]
     rows = [row(number, language=word) for number, (_, word) in enumerate(words, 1)]
     put_dataset(tmp_path, "jsonl", rows)
-    datasets = load_datasets(load_config(None, {"dataset": str(tmp_path)}))
+    datasets = load_datasets(questions_of({"dataset": str(tmp_path)}))
     expected = {
         code: {number: f"text {number}" for number, (own, _) in enumerate(words, 1) if own == code} for code in WORDS
     }
     assert {code: texts(dataset) for code, dataset in datasets.items()} == expected
     assert {code: dataset.language for code, dataset in datasets.items()} == {code: code for code in WORDS}
     assert [problem for dataset in datasets.values() for problem in dataset.errors] == []
-    benchmark = load_benchmark(load_config(None, {"dataset": str(tmp_path), "tasks": "1"}))
+    benchmark = benchmark_of({"dataset": str(tmp_path), "tasks": "1"})
     asked = {(parse_cell(request.cell)[0], int(request.sample_id)) for request in benchmark.requests()}
     assert asked == {(code, number) for code, numbers in expected.items() for number in numbers}
 
 
 def test_a_table_without_a_language_serves_every_language_and_is_read_once(tmp_path: Path) -> None:
     put_dataset(tmp_path, "csv", [row(1), row(2)])
-    datasets = load_datasets(load_config(None, {"dataset": str(tmp_path), "languages": "Sw,Ur"}))
+    datasets = load_datasets(questions_of({"dataset": str(tmp_path), "languages": "Sw,Ur"}))
     assert datasets["Sw"] is datasets["Ur"]
     assert texts(datasets["Sw"]) == {1: "text 1", 2: "text 2"}
 
@@ -151,7 +151,7 @@ def test_columns_are_found_by_name_or_named(
     put_images(tmp_path, "image5.png")
     put_table(tmp_path, kind, [dict(zip(names, ("image5.png", "a text", "Urdu", 5), strict=True))])
     options = {"dataset": str(tmp_path), "languages": "Ur"} | ({"columns": columns} if columns else {})
-    assert texts(load_datasets(load_config(None, options))["Ur"]) == {5: "a text"}
+    assert texts(load_datasets(questions_of(options))["Ur"]) == {5: "a text"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_columns_that_do_not_tell_are_asked_for(tmp_path: Path, names: str, colu
     put_table(tmp_path, "csv", [{name: values.get(name, "words") for name in names.split()}])
     options = {"dataset": str(tmp_path), "languages": "Ur"} | ({"columns": columns} if columns else {})
     with pytest.raises(UsageError, match=sentence):
-        load_datasets(load_config(None, options))
+        load_datasets(questions_of(options))
 
 
 def test_a_table_may_have_no_text_and_no_language_if_that_is_said(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_table_may_have_no_text_and_no_language_if_that_is_said(tmp_path: Path
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ("story", "'story' says not what it is; write it as in text=story"),
+        ("story", "'story' does not say what it is; write it as in text=story"),
         ("title=x", "a table has no 'title'; choose from file, text, language, id"),
         ("text=a,text=b", "can be named once"),
         ("text=a", "--columns is for a table .* has none"),
@@ -197,7 +197,7 @@ def test_a_table_may_have_no_text_and_no_language_if_that_is_said(tmp_path: Path
 def test_columns_that_cannot_be_are_refused(tmp_path: Path, columns: str, sentence: str) -> None:
     put_images(tmp_path, "image1.png")
     with pytest.raises(UsageError, match=sentence):
-        load_datasets(load_config(None, {"dataset": str(tmp_path), "languages": "En", "columns": columns}))
+        load_datasets(questions_of({"dataset": str(tmp_path), "languages": "En", "columns": columns}))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -298,8 +298,8 @@ def test_a_selection_reads_no_more_than_it_takes_and_makes_up_for_what_is_missin
     assert (list(texts(some)), some.errors) == ([7, 8], ())
     options = {"dataset": str(tmp_path), "languages": "En", "skip_problems": True}
     with pytest.raises(VluresError, match="No dataset has a sample with the ID 10"):
-        load_benchmark(load_config(None, options | {"samples": "10"}))
-    benchmark = load_benchmark(load_config(None, options | {"limit": 2, "tasks": "1"}))
+        benchmark_of(options | {"samples": "10"})
+    benchmark = benchmark_of(options | {"limit": 2, "tasks": "1"})
     assert [request.sample_id for request in benchmark.requests()] == ["1", "3"]
 
 
@@ -408,7 +408,7 @@ def test_a_folder_per_language_is_found(tmp_path: Path, folders: str, found: str
     for number, name in enumerate(folders.split(), 1):
         put_images(tmp_path, f"{name}/image{number}.png")
         (tmp_path / name / f"text{number}.txt").write_text(name, encoding="utf-8")
-    datasets = load_datasets(load_config(None, {"dataset": str(tmp_path)}))
+    datasets = load_datasets(questions_of({"dataset": str(tmp_path)}))
     assert {code: texts(dataset) for code, dataset in datasets.items()} == {
         code: {number: name} for number, (code, name) in enumerate(zip(WORDS, found.split(), strict=True), 1)
     }
@@ -418,7 +418,7 @@ def test_a_folder_per_language_is_found(tmp_path: Path, folders: str, found: str
 def test_a_language_folder_may_have_a_table_of_its_own(tmp_path: Path) -> None:
     put_dataset(tmp_path / "English", "csv", [row(1)])
     put_dataset(tmp_path / "Urdu", "jsonl", [row(2, language="Urdu"), row(3, language="English")])
-    datasets = load_datasets(load_config(None, {"dataset": str(tmp_path), "languages": "En,Ur"}))
+    datasets = load_datasets(questions_of({"dataset": str(tmp_path), "languages": "En,Ur"}))
     assert {code: texts(dataset) for code, dataset in datasets.items()} == {"En": {1: "text 1"}, "Ur": {2: "text 2"}}
 
 

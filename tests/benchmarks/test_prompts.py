@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vlures.benchmarks.vlures.prompts
+from tests.benchmarks.loading import questions_of
 from vlures.benchmarks.vlures.benchmark import load_prompts
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts import SETTINGS, build_cell_prompt, load_pack, read_pack
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.benchmarks.vlures.tasks import TASKS
-from vlures.config.run_config import load_config
 from vlures.errors import VluresError
+from vlures.runs.config import load_config
 
 GOLDEN = Path(__file__).parent / "golden"
 ARTICLE = "First line with {task} {article} {{x}} 100 % {\n{question} %s \\1 $task }\nLast line."
@@ -34,7 +35,7 @@ def options(language: Language, setting: Setting, **more: Any) -> dict[str, Any]
 
 def write_out(language: Language, setting: Setting, **more: Any) -> str:
     """The eight prompts of a language in a setting, as a text to read."""
-    prompts = load_prompts(load_config(None, options(language, setting, **more)))
+    prompts = load_prompts(questions_of(options(language, setting, **more)))
     parts = []
     for task in TASKS.values():
         prompt = prompts[make_cell(language.code, task.number)].fill(ARTICLE if task.needs_text else None)
@@ -126,8 +127,8 @@ def packs(tmp_path: Path) -> Path:
 
 def test_a_folder_of_packs_goes_before_the_packages_own(packs: Path) -> None:
     config = load_config(None, {"languages": "En,Jp", "tasks": "1,2", "prompts": str(packs)})
-    prompts = load_prompts(config)
-    own = load_prompts(load_config(None, {"languages": "En,Jp", "tasks": "1,2"}))
+    prompts = load_prompts(config.questions)
+    own = load_prompts(questions_of({"languages": "En,Jp", "tasks": "1,2"}))
     assert "Count the cups." in prompts[make_cell("En", 1)].before
     assert prompts[make_cell("En", 1)] != own[make_cell("En", 1)]
     assert prompts[make_cell("En", 2)] == own[make_cell("En", 2)]

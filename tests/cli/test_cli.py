@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from tests.conftest import REPOSITORY, Command
 from vlures.cli import call, commands, main
 from vlures.cli.config_report import tabulate_config, write_toml
-from vlures.config.run_config import FIELDS, GROUPS, RunConfig, check_address, load_config
+from vlures.config.environment import check_address
+from vlures.config.options import GROUPS
 from vlures.errors import UsageError
+from vlures.runs.config import RunConfig, all_options, load_config
 from vlures.scaffold import lay_out
 
 # Help
@@ -83,10 +85,10 @@ def test_every_option_of_a_run_stands_once_under_its_heading(terminal: Any) -> N
     text = terminal("run", "--help")
     headings = [line.rstrip(":") for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert headings == ["Options", *GROUPS]
-    for name, option in FIELDS.items():
+    for name, option in all_options().items():
         flag = f"  --{name.replace('_', '-')} "
         assert text.count(flag) == 1, flag
-        heading = option.metadata["group"]
+        heading = option.group
         section = text.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
         assert flag in section + " ", (flag, heading)
 
@@ -198,7 +200,7 @@ def test_every_option_is_shown_with_where_it_came_from_and_no_key(vlures: Comman
     assert rows["dataset"] == "data run.toml"
     assert rows["base_url"] == "http://h:1/x GOOGLE_GEMINI_BASE_URL, in .env"
     assert rows["seed"] == "– default"
-    assert set(FIELDS) <= rows.keys()
+    assert set(all_options()) <= rows.keys()
 
     assert rows["OPENAI_API_KEY"] == "set in the environment"
     assert rows["GOOGLE_API_KEY"] == "set in .env"

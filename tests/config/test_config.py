@@ -8,8 +8,9 @@ import pytest
 
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.settings import Setting
-from vlures.config.run_config import RunConfig, load_config, narrow, read_environment
+from vlures.config.environment import read_environment
 from vlures.errors import UsageError
+from vlures.runs.config import RunConfig, load_config, narrow
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_without_a_file_or_flags_the_defaults_are_the_papers_whole_benchmark() -
     config = load_config(None, {})
     assert config == RunConfig()
     assert (config.languages, config.tasks) == (("En", "Jp", "Sw", "Ur"), tuple(range(1, 9)))
-    assert config.setting == Setting(1, True)
+    assert config.questions.setting == Setting(1, True)
     assert config.limit is None
     assert config.parameters == {}
 
@@ -304,7 +305,7 @@ FOLDERS = {"En": "a=b", "Jp": "c"}
 )
 def test_the_dataset_is_one_folder_or_one_per_language(value: object, folders: dict[str, str]) -> None:
     config = load_config(None, {"dataset": value, "languages": "En,Jp"})
-    assert {code: str(config.dataset_folder(LANGUAGES[code])) for code in folders} == folders
+    assert {code: str(config.questions.dataset_folder(LANGUAGES[code])) for code in folders} == folders
 
 
 @pytest.mark.parametrize("value", ["truncated,refused", ("truncated", "refused"), ["truncated,refused"]])
@@ -341,15 +342,15 @@ def test_a_local_model_must_be_named() -> None:
 
 
 def test_a_configuration_can_be_narrowed_to_one_prompt() -> None:
-    config = narrow(load_config(None, {"limit": 3}), "swahili", 7, 12)
+    config = narrow(load_config(None, {"limit": 3}), {"languages": "swahili", "tasks": 7, "samples": 12})
     assert (config.languages, config.tasks, config.samples, config.limit) == (("Sw",), (7,), (12,), 3)
-    assert narrow(config, None, None, None) == config
+    assert narrow(config, {"languages": None, "tasks": None, "samples": None}) == config
 
 
 @pytest.mark.parametrize(("language", "task"), [("Fr", None), (None, 9)])
 def test_a_configuration_cannot_be_narrowed_to_nothing(language: str | None, task: int | None) -> None:
-    with pytest.raises(UsageError, match=r"--language|--task"):
-        narrow(RunConfig(), language, task, None)
+    with pytest.raises(UsageError, match=r"--language:|--task:"):
+        narrow(RunConfig(), {"languages": language, "tasks": task})
 
 
 # The environment

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Command, Sandbox, wait_until
-from vlures.config.run_config import Mode, RunConfig
-from vlures.pricing.costs import find_prices
+from vlures.config.sections import Mode
+from vlures.pricing.costs import Prices, find_prices
+from vlures.runs.config import RunConfig
 
 pytestmark = pytest.mark.warm
 
@@ -26,13 +27,18 @@ def command(backend: str, mode: str, *options: str) -> tuple[str, ...]:
     return ("run", "--backend", backend, "--mode", mode, "--model", MODELS[backend], *ASK, *sized, *options)
 
 
+def prices_of(backend: str, mode: str, model: str) -> Prices:
+    config = RunConfig(backend=backend, mode=mode, model=model)
+    return find_prices(config.target, config.money)
+
+
 def charged(vlures: Command, sandbox: Sandbox) -> float:
     """USD, by the provider's own account, less what its cache has saved in the answers that came."""
     total = 0.0
     for entry in sandbox.ledger:
         backend = "gemini" if entry["provider"] == "gemini" else "openai"
         mode: Mode = entry["mode"]
-        price = find_prices(RunConfig(backend=backend, mode=mode, model=entry["model"])).of(mode)  # type: ignore[arg-type]
+        price = prices_of(backend, mode, entry["model"]).of(mode)
         assert price is not None
         total += (entry["input_tokens"] * price.input + entry["output_tokens"] * price.output) / 1e6
     return total - saved(vlures)
@@ -46,7 +52,7 @@ def saved(vlures: Command) -> float:
             "batch" if "job" in line else "live",
         )
         model = re.sub(r"-\d{4}-.*", "", line["model"])
-        price = find_prices(RunConfig(backend=backend, mode=mode, model=model)).of(mode)  # type: ignore[arg-type]
+        price = prices_of(backend, mode, model).of(mode)  # type: ignore[arg-type]
         assert price is not None
         total += line.get("usage", {}).get("cached_tokens", 0) * (price.input - price.cached_input) / 1e6
     return total

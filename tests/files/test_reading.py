@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import Command
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.prompts import load_pack
-from vlures.config.run_config import load_config
 from vlures.errors import UsageError, VluresError
 from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, parse_json, parse_toml, read_file
+from vlures.runs.config import load_config
 
 HALF = LARGEST_TOML_BYTES // 2
 DEEP_TOML = {

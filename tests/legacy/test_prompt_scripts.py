@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.benchmarks.loading import questions_of
 from tests.conftest import Command, make_dataset
 from vlures.benchmarks.vlures.benchmark import load_prompts
 from vlures.benchmarks.vlures.languages import LANGUAGES
@@ -19,12 +20,12 @@ from vlures.benchmarks.vlures.prompts import load_pack
 from vlures.benchmarks.vlures.settings import Setting, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.cli import call
-from vlures.config.run_config import load_config
 from vlures.errors import VluresError
 from vlures.legacy.prompts.importing import import_script
 from vlures.legacy.prompts.scripts import CONFIG_NAMES, EXAMPLE_NAMES, FIELDS, KEYS
 from vlures.legacy.prompts.template_usage import PLACEHOLDER_NAMES
 from vlures.legacy.prompts.writing import write_toml
+from vlures.runs.config import load_config
 
 SCRIPTS = Path(__file__).parent / "prompt_scripts"
 ARTICLE = 'First line {task} {{x}} "quoted"\n\\ 100 % {text_content}\nLast line.'
@@ -80,7 +81,7 @@ def asked(folder: Path, language: str, setting: Setting | None = None, **options
     """What a run with the packs of a folder asks in each task it has: the system prompt and the user's turn."""
     setting = setting or Setting()
     options = {"languages": language, "shots": setting.shots, "rationales": setting.rationales, **options}
-    prompts = load_prompts(load_config(None, {"prompts": str(folder), **options}))
+    prompts = load_prompts(questions_of({"prompts": str(folder), **options}))
     return {parse_cell(cell)[1]: ((prompt := made.fill(ARTICLE)).system, prompt.user) for cell, made in prompts.items()}
 
 
@@ -644,7 +645,7 @@ def test_the_language_of_texts_needs_a_folder() -> None:
     with pytest.raises(VluresError, match="names no folder for Swahili"):
         load_config(None, {"dataset": {"En": "a"}, "languages": "En,Sw", "text_language": "Jp"})
     config = load_config(None, {"dataset": {"En": "a", "Jp": "b"}, "languages": "Jp,Sw", "text_language": "En"})
-    assert {str(config.dataset_folder(language)) for language in config.run_languages} == {"a"}
+    assert {str(config.questions.dataset_folder(language)) for language in config.questions.run_languages} == {"a"}
 
 
 def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_understood() -> None:
@@ -657,7 +658,7 @@ def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_u
     assert [name for name in understood if f"`{name}`" not in page] == []
     example = page.partition("```toml\n")[2].partition("```")[0]
     config = load_config(None, tomllib.loads(example))
-    assert (config.run_name, {str(config.dataset_folder(one)) for one in config.run_languages}) == (
+    assert (config.run_name, {str(config.questions.dataset_folder(one)) for one in config.questions.run_languages}) == (
         "gpt-4o",
         {"data/ImagesTextEn1K"},
     )

@@ -20,7 +20,7 @@ from vlures.backends.lenient_json import as_count
 from vlures.benchmarks import open_other_stores
 from vlures.benchmarks.vlures.answer_length import expect_tokens
 from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
-from vlures.config.run_config import Mode, RunConfig
+from vlures.config.sections import Mode
 from vlures.errors import Retry, VluresError
 from vlures.files.writing import CANCELLED
 from vlures.pricing import NANO, Event, Ledger, RequestEstimator, charge_of, may_be_charged, may_cost
@@ -28,6 +28,7 @@ from vlures.pricing.costs import Account, cost_of_answer, find_prices
 from vlures.pricing.spending import LedgerJournal, Spending, _enough
 from vlures.pricing.spending_file import FILE, SUMMED_EVERY, SpendingFile
 from vlures.records import Failure, Image, Job, Prompt, Request, Response, Usage
+from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 
@@ -40,7 +41,7 @@ REJECTED = Retry("429 slow down", code="429")
 
 
 def request_of(number: int, config: RunConfig) -> Request:
-    key = request_key(CELL, config.setting, str(number))
+    key = request_key(CELL, config.questions.setting, str(number))
     prompt = Prompt("Answer in one line.", ("What is in the picture? " * (1 + number % 7),))
     return Request(key, CELL, str(number), config.run_model, config.parameters, prompt, IMAGE, "digest")
 
@@ -55,8 +56,15 @@ def opened(
     folder: Path, config: RunConfig, requests: list[Request] | None = None
 ) -> Iterator[tuple[Spending, CheckpointStore]]:
     """As a process opens it. What is not closed is as after a kill: files are in the system's hands line by line."""
-    store = CheckpointStore(folder, config.setting)
-    spending = Spending(config, find_prices(config), store, ESTIMATOR, partial(open_other_stores, store))
+    store = CheckpointStore(folder, config.questions.setting)
+    spending = Spending(
+        config.target,
+        config.money.max_cost,
+        find_prices(config.target, config.money),
+        store,
+        ESTIMATOR,
+        partial(open_other_stores, store),
+    )
     spending.open(lambda: requests or [])
     try:
         yield spending, store
@@ -75,7 +83,7 @@ def take(spending: Spending, store: CheckpointStore, response: Response) -> None
 
 # What one answer costs
 
-PRICE = find_prices(config_of()).live
+PRICE = find_prices(config_of().target, config_of().money).live
 assert PRICE is not None
 
 
@@ -191,19 +199,19 @@ def test_an_answer_keeps_the_price_of_the_model_that_gave_it(tmp_path: Path) -> 
     changed = config_of(max_cost=1, model="gpt-6-astra")
     with opened(tmp_path, changed) as (spending, store):
         assert spending.spent == spent
-        assert Account.read(store, find_prices(changed)).nano_on(CELL) == spent
+        assert Account.read(store, find_prices(changed.target, changed.money)).nano_on(CELL) == spent
 
 
 def test_answers_of_earlier_versions_are_priced_as_their_models_and_never_at_nothing(tmp_path: Path) -> None:
     config = config_of(max_cost=1)
-    store = CheckpointStore(tmp_path, config.setting)
+    store = CheckpointStore(tmp_path, config.questions.setting)
     for number, (model, usage) in enumerate(((MODEL, Usage(1_000, 100)), (DEARER, Usage(1_000, 100)), (MODEL, None))):
         store.append(answer_of(request_of(number, config), usage, model=model))
     store.append(answer_of(request_of(8, config), Usage(-(10**9), 5)))
     store.close()
     with opened(tmp_path, config, [request_of(9, config)]) as (spending, store):
         assert spending.spent == 5_200_000 + 2 * spending._highest(request_of(9, config), "live")
-        assert Account.read(store, find_prices(config)).nano_on(CELL) == spending.spent
+        assert Account.read(store, find_prices(config.target, config.money)).nano_on(CELL) == spending.spent
     with opened(tmp_path, config, [request_of(9, config)]) as (again, _):
         assert again.spent == spending.spent
 
@@ -235,8 +243,15 @@ def test_what_a_kill_left_in_flight_counts_as_spent_once_and_is_said(tmp_path: P
         lost = spending.reserved - (spending._ledger.reservation(request_of(0, config).key) or 0)
     said: list[str] = []
     for _ in range(2):
-        store = CheckpointStore(tmp_path, config.setting)
-        spending = Spending(config, find_prices(config), store, ESTIMATOR, say=said.append)
+        store = CheckpointStore(tmp_path, config.questions.setting)
+        spending = Spending(
+            config.target,
+            config.money.max_cost,
+            find_prices(config.target, config.money),
+            store,
+            ESTIMATOR,
+            say=said.append,
+        )
         spending.open(list)
         assert (spending.spent, spending.reserved) == (1_200_000 + lost, 0)
     assert len(said) == 1
@@ -261,7 +276,8 @@ class World:
 
     def usage(self, highest: int, mode: Mode, kind: str, model: str) -> Usage | None:
         """What an answer says; what it really cost is added to the truth."""
-        price = find_prices(config_of(mode, model=model)).of(mode)
+        config = config_of(mode, model=model)
+        price = find_prices(config.target, config.money).of(mode)
         assert price is not None
         output = self.draw.randrange(1, 401)
         honest = Usage(self.draw.randrange(1, 900), output)
@@ -357,7 +373,7 @@ def collect(
 ) -> None:
     """Batches of this setting that have ended; the process may die in the middle of one."""
     for tag, (of, held) in list(world.alive.items()):
-        if of.setting != config.setting or world.draw.random() < 0.5:
+        if of.questions.setting != config.questions.setting or world.draw.random() < 0.5:
             continue
         del world.alive[tag]
         for request, highest in held:
@@ -420,7 +436,7 @@ def test_most_of_the_limit_is_used_before_a_run_stops(seed: int, cap: float, at_
             assert spending.reserved == 0
             assert f"--max-cost {cap:g} lets nothing more go: $" in spending.describe_stop()
             total = sum(
-                cost_of_answer(msgspec.convert(line, Response), find_prices(config)) or 0
+                cost_of_answer(msgspec.convert(line, Response), find_prices(config.target, config.money)) or 0
                 for _, line in store.responses(CELL)
             )
             assert round(total * NANO) == spending.spent

@@ -22,12 +22,12 @@ from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.prompts import CellPrompt
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, make_cell
-from vlures.config.run_config import RunConfig, load_config
 from vlures.errors import Incomplete, VluresError
 from vlures.pricing.costs import find_prices
 from vlures.pricing.spending import Spending
 from vlures.records import Image, Response
 from vlures.runs.cancel import cancel
+from vlures.runs.config import RunConfig, load_config
 from vlures.runs.execute import Execution, RunCounts, execute, send_canary
 from vlures.runs.plan import check_plan, count_due, make_plan, needs_canary
 from vlures.runs.prepare import Prepared, find_estimator, prepare_spending
@@ -118,7 +118,7 @@ def benchmark_of(question: Question, folder: Path) -> VluresBenchmark:
         cell: CellPrompt("", "What is this?", None)
         for cell in (make_cell(code, task) for code in config.languages for task in config.tasks)
     }
-    return VluresBenchmark(config, dict.fromkeys(config.languages, dataset), prompts)
+    return VluresBenchmark(config.questions, config.target.asked, dict.fromkeys(config.languages, dataset), prompts)
 
 
 @dataclass(slots=True)
@@ -144,6 +144,7 @@ class Process:
 
     def __init__(self, question: Question, provider: Provider, disk: Disk, number: int = 0) -> None:
         self.question = question
+        self.config = config_of(question, disk.folder)
         self.benchmark = benchmark_of(question, disk.folder)
         self.listener = Listener()
         self.steps = 0
@@ -168,7 +169,7 @@ class Process:
         self._main = self._loop.create_task(self._command())
 
     async def _command(self) -> None:
-        config, say = self.benchmark.config, self.listener.say
+        config, say = self.config, self.listener.say
         with ExitStack() as stack:
             self.store = store = stack.enter_context(closing(CheckpointStore(config.output_folder, SETTING, say=say)))
             take_rescued(store, say)
@@ -183,7 +184,9 @@ class Process:
             )
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
             policy = BatchPolicy.of(config, 100, 1_000_000, 10)
-            prepared = Prepared(config, self.benchmark, find_prices(config), find_estimator(config, self.benchmark))
+            prepared = Prepared(
+                config, self.benchmark, find_prices(config.target, config.money), find_estimator(config, self.benchmark)
+            )
             if self.question.command == "cancel":
                 spending = prepare_spending(prepared, store)
                 stack.callback(spending.close)
@@ -214,7 +217,7 @@ class Process:
 
     def _connect_live(self) -> LiveDriver:
         self.live = True
-        config, say = self.benchmark.config, self.listener.say
+        config, say = self.config, self.listener.say
         patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
         client = LiveClient(self._provider, self.number)
         assert self.spending is not None

@@ -483,7 +483,7 @@ class Protocol(RuleBasedStateMachine):
 
     def _check_complete(self, process: Process) -> None:
         assert process.error is None or process.tally.is_hopeless(1), f"it ended with {process.error!r}"
-        with closing(CheckpointStore(process.benchmark.config.output_folder, SETTING, writable=False)) as store:
+        with closing(CheckpointStore(process.config.output_folder, SETTING, writable=False)) as store:
             for question in process.benchmark.questions():
                 request = process.benchmark.request(question)
                 entry = store.entry(question.cell, question.sample_id)

@@ -15,11 +15,11 @@ import pytest
 import vlures.runs.response_keeper
 from tests.files.test_writing import FailingOs, put
 from vlures.benchmarks.vlures.settings import Setting, make_cell
-from vlures.config.run_config import RunConfig
 from vlures.errors import Incomplete, NotWritable
 from vlures.pricing.costs import UNKNOWN
 from vlures.pricing.spending import Spending
 from vlures.records import Response
+from vlures.runs.config import RunConfig
 from vlures.runs.response_keeper import Keeper
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
@@ -47,7 +47,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkpoin
 def keep(
     store: CheckpointStore, said: list[str], *answers: Response, keep_going: Callable[[], bool] = lambda: True
 ) -> Keeper:
-    keeper = Keeper(store, Spending(RunConfig(), UNKNOWN, store, None), said.append, keep_going)
+    keeper = Keeper(store, Spending(RunConfig().target, None, UNKNOWN, store, None), said.append, keep_going)
 
     async def work() -> None:
         async with keeper.watching():

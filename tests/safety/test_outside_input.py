@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Command, Sandbox, make_dataset
-from vlures.config.run_config import load_config
 from vlures.errors import UsageError
 from vlures.files.names import name_after_model, refuse_name
+from vlures.runs.config import load_config
 
 pytestmark = pytest.mark.warm
 

@@ -19,7 +19,7 @@ from vlures.backends.batch.shards import Line
 from vlures.backends.openai.batch import write_line
 from vlures.backends.openai.bodies import make_bodies
 from vlures.benchmarks.vlures.benchmark import load_benchmark
-from vlures.config.run_config import load_config
+from vlures.runs.config import load_config
 
 Lines = dict[Path, list[Line]]
 """Image → the lines that hold it."""
@@ -65,7 +65,7 @@ def _build_lines(dataset: Path) -> Lines:
     """Heads and tails of all lines, by image, exactly as a run writes them."""
     lines: Lines = {}
     config = load_config(None, {"dataset": str(dataset), "languages": ("En",)})
-    for request in load_benchmark(config).requests():
+    for request in load_benchmark(config.questions, config.target.asked).requests():
         lines.setdefault(request.image.path, []).append(write_line(request, make_bodies(config)))
     return lines
 

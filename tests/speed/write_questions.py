@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vlures.benchmarks.vlures.benchmark import load_benchmark
-from vlures.config.run_config import load_config
+from vlures.runs.config import load_config
 
 
 def main(dataset: str, tasks: str, target: Path) -> None:
@@ -20,7 +20,7 @@ def main(dataset: str, tasks: str, target: Path) -> None:
             "image": str(request.image.path),
             "mime_type": request.image.mime_type,
         }
-        for request in load_benchmark(config).requests()
+        for request in load_benchmark(config.questions, config.target.asked).requests()
     ]
     target.write_text(json.dumps(questions), encoding="utf-8")
 

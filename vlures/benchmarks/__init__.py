@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from vlures.errors import VluresError
 from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Variant, digest_request
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 from vlures.store.lines import read_small_file
-
-if TYPE_CHECKING:
-    from vlures.config.run_config import RunConfig
 
 BENCHMARKS = {"vlures": "vlures.benchmarks.vlures"}
 """Name → package. Each has the functions of a BenchmarkPackage."""
@@ -126,15 +123,15 @@ class Head:
 
 
 class BenchmarkPackage(Protocol):
-    """What the package of a benchmark offers."""
+    """What the package of a benchmark offers. options: an object of its `Options`."""
 
-    def load_benchmark(self, config: RunConfig, skips: Skips) -> Benchmark:
-        """Read the data and prompts. Raises VluresError or UsageError for what is wrong with them."""
+    def load_benchmark(self, options: Any, asked: AskedModel, skips: Skips | None) -> Benchmark:
+        """Read the data and prompts. skips: what is left out; None where anything wrong with the data stops a run. Raises VluresError or UsageError for what is wrong with them."""
 
-    def check_data(self, config: RunConfig, tell: Callable[[str], None]) -> bool:
+    def check_data(self, options: Any, tell: Callable[[str], None]) -> bool:
         """Tell everything that is wrong with the data. Returns whether nothing keeps a run from beginning."""
 
-    def choose_variant(self, config: RunConfig) -> Variant:
+    def choose_variant(self, options: Any) -> Variant:
         """The variant that is asked, by the options alone."""
 
     def find_variant(self, label: str) -> Variant | None:
@@ -149,6 +146,9 @@ class BenchmarkPackage(Protocol):
     def find_subjects(self, run: Mapping[str, Any], store: CheckpointStore) -> Subjects:
         """run: the run.json of the store."""
 
+    def read_selection(self, selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
+        """Whether a cell is among those that are named as by options. Raises UsageError."""
+
     def head(self, variant: Variant, cell: Cell) -> Head:
         """What stands above an answer of this cell."""
 
@@ -160,6 +160,14 @@ def find_package(name: str) -> BenchmarkPackage:
             f"There is no benchmark {name!r} here; choose from {', '.join(BENCHMARKS)}, or upgrade vlures."
         )
     return cast(BenchmarkPackage, import_module(BENCHMARKS[name]))
+
+
+def find_options(name: str) -> type:
+    """The options that a benchmark adds to those of every run: `Options` in its module `options`. Raises VluresError for an unknown
+    benchmark."""
+    find_package(name)
+    options: type = import_module(f"{BENCHMARKS[name]}.options").Options
+    return options
 
 
 def find_stored_variants(output_folder: Path) -> list[tuple[BenchmarkPackage, Variant]]:

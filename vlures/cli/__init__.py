@@ -32,7 +32,7 @@ from vlures.cli.run import run
 from vlures.cli.sandbox import sandbox
 from vlures.cli.status import status
 from vlures.cli.streams import enduring, silence
-from vlures.config.run_config import read_environment
+from vlures.config.environment import read_environment
 from vlures.errors import Incomplete, UsageError, VluresError
 from vlures.safety.redaction import BlottedStream, find_secrets, make_blot
 

@@ -12,8 +12,9 @@ from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand
 from vlures.cli.stopper import run_heeding_signals
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
-from vlures.config.run_config import RunConfig, read_environment
+from vlures.config.environment import read_environment
 from vlures.errors import LockLost, NotWritable
+from vlures.runs.config import RunConfig
 
 if TYPE_CHECKING:
     from vlures.store.checkpoints import CheckpointStore
@@ -51,7 +52,6 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
 def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     """Cancel the jobs of one variant, say what has come of them, return the exit code."""
     from collections import Counter
-    from dataclasses import replace
     from functools import partial
 
     from vlures.backends import Setup, connect_batch
@@ -74,10 +74,8 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     with ExitStack() as stack:
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
-        prices, others = find_prices(config), partial(open_other_stores, store)
-        spending = stack.enter_context(
-            closing(Spending(replace(config, max_cost=None), prices, store, None, others, say))
-        )
+        prices, others = find_prices(config.target, config.money), partial(open_other_stores, store)
+        spending = stack.enter_context(closing(Spending(config.target, None, prices, store, None, others, say)))
         spending.open(lambda: ())
         backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
         stored: Counter[str] = Counter()

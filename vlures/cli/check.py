@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options, tell
-from vlures.config.run_config import RunConfig
+from vlures.runs.config import RunConfig
 
 
 @click.command(cls=GroupedCommand, groups=("What is asked",))
@@ -19,4 +19,4 @@ def check(config: RunConfig) -> int:
     """
     from vlures.benchmarks import find_package
 
-    return 0 if find_package(config.benchmark).check_data(config, tell) else EXIT_CANNOT
+    return 0 if find_package(config.selection.benchmark).check_data(config.questions, tell) else EXIT_CANNOT

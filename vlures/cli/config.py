@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from vlures.cli.options import GroupedCommand, config_options, tell
-from vlures.config.run_config import FIELDS, RunConfig, find_origins, read_environment
+from vlures.config.environment import read_environment
+from vlures.runs.config import RunConfig, all_options, find_origins
 from vlures.safety.control_characters import as_toml
 
 
@@ -36,7 +37,7 @@ def show(config: RunConfig, form: str) -> int:
     from vlures.cli.config_report import tabulate_config, write_toml
 
     given = click.get_current_context().params
-    flags = {name: value for name, value in given.items() if name in FIELDS and value not in (None, ())}
+    flags = {name: value for name, value in given.items() if name in all_options() and value not in (None, ())}
     origins = find_origins(given["config_file"], flags)
     if form == "toml":
         click.echo(as_toml(write_toml(config, origins)).encode(), nl=False)

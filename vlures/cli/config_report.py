@@ -9,14 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from vlures.config.run_config import DEFAULT_MODELS, FIELDS, GROUPS, RunConfig, find_address
+from vlures.benchmarks import find_package
+from vlures.config.environment import find_address
+from vlures.config.options import GROUPS
+from vlures.config.sections import DEFAULT_MODELS
+from vlures.runs.config import RunConfig, all_options
 from vlures.safety.control_characters import as_line
 
 KEYS = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
 ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
 _ADDRESS_OPTIONS = ("base_url", "image_url_template")
 VALUE_WIDTH, ORIGIN_WIDTH = 40, 36
-_NAME_WIDTH = max(map(len, FIELDS))
+_NAME_WIDTH = max(map(len, all_options()))
 """The table's columns: together they stay below 100."""
 
 
@@ -28,7 +32,7 @@ def tabulate_config(config: RunConfig, origins: Mapping[str, str], environment: 
     rows: list[list[str]] = []
     for group in GROUPS:
         rows += [["", "", ""], [group.upper(), "", ""]]
-        rows += [[name, *_describe(config, name, origins, environment)] for name in _names_of(group)]
+        rows += [[name, *_describe(config, name, origins, environment)] for name in _names_of(config, group)]
     rows += [["", "", ""], ["WHAT FOLLOWS", "", ""], *_consequences(config)]
     rows += [["", "", ""], ["KEYS", "", ""], *([name, *_describe_key(name, environment)] for name in KEYS)]
     head = [["option", "value", "from"], ["-" * _NAME_WIDTH, "-" * VALUE_WIDTH, "-" * ORIGIN_WIDTH]]
@@ -44,8 +48,8 @@ def write_toml(config: RunConfig, origins: Mapping[str, str]) -> str:
     derived = _derived(config)
     for group in GROUPS:
         lines = [f"# ── {group} ──"]
-        for name in _names_of(group):
-            value, comment = getattr(config, name), f"# {FIELDS[name].metadata['help']}"
+        for name in _names_of(config, group):
+            value, comment = getattr(config, name), f"# {config.options()[name].help}"
             if name in _ADDRESS_OPTIONS and value is not None and _hide(value) != value:
                 lines += [comment, f"# {name} may hold a secret, so it is left out; {_other_places(config, name)}."]
             elif value is None:
@@ -80,8 +84,8 @@ def _wrap(text: str, width: int) -> list[str]:
     return [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
 
 
-def _names_of(group: str) -> Iterator[str]:
-    return (name for name, option in FIELDS.items() if option.metadata["group"] == group)
+def _names_of(config: RunConfig, group: str) -> Iterator[str]:
+    return (name for name, option in config.options().items() if option.group == group)
 
 
 def _origin(name: str, origins: Mapping[str, str]) -> str:
@@ -105,19 +109,19 @@ def _describe(
 def _derived(config: RunConfig) -> dict[str, tuple[str, str]]:
     """What an option that is not set comes to, and why."""
     found = {
-        "mode": (config.run_mode, f"default of {config.backend}"),
-        "timeout_s": (_show(config.run_timeout_s), "default"),
+        "mode": (config.who.find_mode(), f"default of {config.who.backend}"),
+        "timeout_s": (_show(config.live.find_timeout_s(config.who.service_tier)), "default"),
     }
-    if config.backend in DEFAULT_MODELS:
-        found["model"] = (config.run_model, f"default of {config.backend}")
+    if config.who.backend in DEFAULT_MODELS:
+        found["model"] = (config.target.model, f"default of {config.who.backend}")
     return found
 
 
 def _describe_address(config: RunConfig, origins: Mapping[str, str], environment: Mapping[str, str]) -> tuple[str, str]:
-    if config.sandbox:
+    if config.rehearsal.sandbox:
         return "the sandbox's", _origin("sandbox", origins)
-    variable = ADDRESSES.get(config.backend, "")
-    address = find_address(config, environment, variable)
+    variable = ADDRESSES.get(config.who.backend, "")
+    address = find_address(config.who.base_url, environment, variable)
     if address is None:
         return "the provider's own", "default"
     return _hide(address), origins.get("base_url") or f"{variable}, {_place(variable)}"
@@ -132,7 +136,7 @@ def _hide(address: str) -> str:
 def _other_places(config: RunConfig, name: str) -> str:
     """Where an address can be given that is not to stand in a file."""
     flag = f"give it with --{name.replace('_', '-')}"
-    variable = ADDRESSES.get(config.backend) if name == "base_url" else None
+    variable = ADDRESSES.get(config.who.backend) if name == "base_url" else None
     return f"{flag}, or as {variable} in the environment or in .env" if variable else flag
 
 
@@ -145,10 +149,10 @@ def _place(variable: str) -> str:
 
 
 def _consequences(config: RunConfig) -> Iterable[list[str]]:
-    if config.backend in DEFAULT_MODELS or config.model:
+    if config.who.backend in DEFAULT_MODELS or config.who.model:
         yield ["output folder", str(config.output_folder), ""]
-    yield ["setting", config.setting.label, ""]
-    yield ["cells", str(len(config.languages) * len(config.tasks)), ""]
+    variant = find_package(config.selection.benchmark).choose_variant(config.questions)
+    yield ["variant", variant.label, ""]
 
 
 def _show(value: Any) -> str:

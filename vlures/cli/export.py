@@ -10,7 +10,7 @@ import click
 
 from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say, tell
 from vlures.cli.suggestions import suggest_runs
-from vlures.config.run_config import load_config
+from vlures.runs.config import load_config
 
 
 @click.command()

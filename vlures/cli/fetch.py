@@ -29,7 +29,7 @@ def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> 
     """
     from vlures.benchmarks.vlures.download import describe_licence, find_hub, find_offer, is_confirmed
     from vlures.benchmarks.vlures.download import fetch as fetch_offer
-    from vlures.config.run_config import read_environment
+    from vlures.config.environment import read_environment
 
     folder = to or Path("data") / repository.rpartition("/")[2]
     offer = find_offer(repository, revision, folder, find_hub(read_environment()))

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from vlures.cli.options import EXIT_INCOMPLETE, config_file_option, config_option, debug_option, say, tell
-from vlures.config.run_config import load_config
 from vlures.errors import VluresError
+from vlures.runs.config import load_config
 
 
 @click.command("import")
@@ -44,6 +44,7 @@ def import_(
     """
     from contextlib import closing
 
+    from vlures.benchmarks import find_package
     from vlures.legacy.checkpoints import holds_originals, take_originals
     from vlures.pricing.costs import find_prices
     from vlures.results.files import write_results
@@ -51,7 +52,7 @@ def import_(
     from vlures.store.lock import hold_folder
 
     config = load_config(config_file, flags)
-    output, variant = config.output_folder, config.setting
+    output, variant = config.output_folder, find_package(config.selection.benchmark).choose_variant(config.questions)
     folder = source or output / f"checkpoints_{variant.label}"
     if not holds_originals(folder):
         raise VluresError(
@@ -61,7 +62,7 @@ def import_(
     with hold_folder(output), closing(CheckpointStore(output, variant, say=say)) as store:
         taken = take_originals(store, folder, say)
         if taken.answers:
-            write_results(output, config.run_name, store, find_prices(config))
+            write_results(output, config.run_name, store, find_prices(config.target, config.money))
         before = f"; {taken.files - taken.new} file(s) had been taken over before" if taken.files > taken.new else ""
         tell(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
     return 0 if taken.whole else EXIT_INCOMPLETE

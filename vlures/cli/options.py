@@ -1,17 +1,19 @@
-"""What the commands share: an option for every field of RunConfig, their help, the exit codes, how a sentence is said."""
+"""What the commands share: an option for every option of a run, their help, the exit codes, how a sentence is said."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from vlures.cli.suggestions import SUGGESTIONS, suggest_configs, suggest_from, suggest_list_of
-from vlures.config.run_config import FIELDS, GROUPS, Group, RunConfig, find_choices, load_config
+from vlures.benchmarks import BENCHMARKS
+from vlures.cli.suggestions import SUGGESTIONS, Suggest, suggest_configs, suggest_folders, suggest_from, suggest_list_of
+from vlures.config.options import GROUPS, Group, Option
 from vlures.errors import UsageError, VluresError
+from vlures.runs.config import RunConfig, all_options, load_config
 from vlures.safety.control_characters import as_line, as_text
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -38,22 +40,6 @@ def _click_type(hint: Any) -> Any:
     return hint if hint in (int, float) else str
 
 
-_HINTS = get_type_hints(RunConfig, include_extras=True)
-_METAVARS = {
-    "dataset": "[LANGUAGE=]FOLDER",
-    "columns": "ROLE=COLUMN",
-    "languages": "CODES",
-    "tasks": "NUMBERS",
-    "samples": "NUMBERS",
-    "example_language": "LANGUAGE",
-    "text_language": "[LANGUAGE=]LANGUAGE",
-    "prompts": "FOLDER",
-    "output": "FOLDER",
-    "finish_live": "PERCENT",
-    "base_url": "URL",
-    "image_url_template": "URL",
-    "fault": "KIND[@PLACE]",
-}
 _WIDEST = 24
 """Columns for the options' names in the help; longer ones have a line of their own."""
 
@@ -68,7 +54,8 @@ class GroupedCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], **{group: [] for group in self.groups}}
         for param in self.get_params(ctx):
-            group = FIELDS[param.name].metadata["group"] if param.name in FIELDS else "Options"
+            known = all_options().get(param.name or "")
+            group = known.group if known else "Options"
             if (
                 isinstance(param, click.Option)
                 and group in sections
@@ -86,25 +73,33 @@ class GroupedCommand(click.Command):
 
 
 def config_option(name: str) -> Callable[[Any], Any]:
-    field = FIELDS[name]
-    hint = _HINTS[name]
+    declared = all_options()[name]
     flag = "--" + name.replace("_", "-")
-    if hint is bool:
+    if declared.hint is bool:
         flags = f"{flag}/--no-{name.replace('_', '-')}"
-        return click.option(flags, name, default=None, help=field.metadata["help"])
-    several = get_origin(hint) is tuple or name == "dataset"
-    choices = find_choices(hint)
-    suggest = suggest_list_of(dict.fromkeys(choices, "")) if several else suggest_from(choices)
+        return click.option(flags, name, default=None, help=declared.help)
+    choices = list(BENCHMARKS) if name == "benchmark" else declared.choices
     return click.option(
         flag,
         name,
-        type=str if several else _click_type(hint),
-        multiple=several,
+        type=str if declared.several else _click_type(declared.hint),
+        multiple=declared.several,
         default=None,
-        metavar=_METAVARS.get(name) or ("|".join(choices) if choices else None),
-        shell_complete=SUGGESTIONS.get(name) or (suggest if choices else None),
-        help=field.metadata["help"],
+        metavar=declared.metavar or ("|".join(choices) if choices else None),
+        shell_complete=_suggest(declared, choices),
+        help=declared.help,
     )
+
+
+def _suggest(declared: Option, choices: list[str]) -> Suggest | None:
+    if declared.name in SUGGESTIONS:
+        return SUGGESTIONS[declared.name]
+    if declared.suggest == "folder":
+        return suggest_folders
+    words = declared.suggest or dict.fromkeys(choices, "")
+    if not words:
+        return None
+    return suggest_list_of(words) if declared.several else suggest_from(words)
 
 
 debug_option = click.option(
@@ -129,14 +124,14 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every option of a run, and a `--config` file. It receives one RunConfig."""
 
     def with_config(config_file: Path | None, **flags: Any) -> Any:
-        own = {name: value for name, value in flags.items() if name not in FIELDS}
-        given = {name: value for name, value in flags.items() if name in FIELDS and value not in (None, ())}
+        own = {name: value for name, value in flags.items() if name not in all_options()}
+        given = {name: value for name, value in flags.items() if name in all_options() and value not in (None, ())}
         return command(load_config(config_file, given), **own)
 
     with_config.__name__, with_config.__doc__ = command.__name__, command.__doc__
     with_config.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
     decorated: Callable[..., Any] = with_config
-    for name in reversed(FIELDS):
+    for name in reversed(all_options()):
         decorated = config_option(name)(decorated)
     for option in (debug_option, config_file_option("A TOML file with options.")):
         decorated = option(decorated)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vlures.cli.options import GroupedCommand, config_options, say, tell
-from vlures.config.run_config import RunConfig
+from vlures.runs.config import RunConfig
 
 
 @click.command(cls=GroupedCommand)
@@ -18,7 +18,7 @@ def plan(config: RunConfig) -> int:
       vlures plan -c configs/openai.toml --tasks 1,8
     """
     from vlures.benchmarks import open_stores
-    from vlures.config.run_config import find_address, find_other_host, read_environment
+    from vlures.config.environment import find_address, find_other_host, read_environment
     from vlures.legacy.checkpoints import assume_originals_imported
     from vlures.pricing.costs import read_accounts
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
@@ -40,7 +40,9 @@ def plan(config: RunConfig) -> int:
         tell(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
     tell(describe_plan(config, made, prices))
     address = (
-        find_address(config, read_environment(), ADDRESSES[config.backend]) if config.backend in ADDRESSES else None
+        find_address(config.who.base_url, read_environment(), ADDRESSES[config.backend])
+        if config.backend in ADDRESSES
+        else None
     )
     for note in describe_costs(config, made, prices, find_other_host(address)):
         tell(note)

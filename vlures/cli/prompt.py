@@ -7,8 +7,8 @@ import click
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.cli.options import GroupedCommand, config_options, say, tell
 from vlures.cli.suggestions import suggest_from
-from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
+from vlures.runs.config import RunConfig
 from vlures.safety.control_characters import as_line
 
 
@@ -26,10 +26,10 @@ def prompt(config: RunConfig, one_language: str | None, one_task: int | None, on
     Example:
       vlures prompt --language Sw --task 7 --sample 3
     """
-    from vlures.config.run_config import narrow
+    from vlures.runs.config import narrow
     from vlures.runs.prepare import prepare, requests_of
 
-    config = narrow(config, one_language, one_task, one_sample)
+    config = narrow(config, {"languages": one_language, "tasks": one_task, "samples": one_sample})
     benchmark = prepare(config, say).benchmark
     request = next(requests_of(benchmark), None)
     if request is None:

@@ -9,7 +9,7 @@ import click
 from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say, tell
 from vlures.cli.stopper import run_heeding_signals
 from vlures.cli.streams import enduring
-from vlures.config.run_config import RunConfig
+from vlures.runs.config import RunConfig
 
 if TYPE_CHECKING:
     from vlures.runs.session import Outcome

@@ -8,8 +8,8 @@ import click
 
 from vlures.cli.options import GroupedCommand, config_options, say, tell
 from vlures.cli.suggestions import suggest_runs
-from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
+from vlures.runs.config import RunConfig
 
 
 @click.command(cls=GroupedCommand, groups=("What is stored",))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
-
-from vlures.benchmarks.vlures.languages import LANGUAGES
-from vlures.benchmarks.vlures.tasks import TASKS
 
 Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
@@ -24,7 +21,7 @@ def suggest_from(values: Iterable[str]) -> Suggest:
     return suggest
 
 
-def suggest_list_of(values: dict[str, str]) -> Suggest:
+def suggest_list_of(values: Mapping[str, str]) -> Suggest:
     """Suggest the next part of a list with commas. values: with what each means."""
 
     def suggest(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem[str]]:  # noqa: ARG001
@@ -63,15 +60,7 @@ def _suggest_faults(ctx: click.Context, param: click.Parameter, begun: str) -> l
     return suggest_from(FAULT_KINDS)(ctx, param, begun)
 
 
-_CODES = {code: language.name for code, language in LANGUAGES.items()}
-
 SUGGESTIONS: dict[str, Suggest] = {
-    "languages": suggest_list_of(_CODES),
-    "example_language": suggest_from(LANGUAGES),
-    "tasks": suggest_list_of({str(number): task.name for number, task in TASKS.items()}),
-    "dataset": suggest_folders,
-    "prompts": suggest_folders,
-    "output": suggest_folders,
     "fault": _suggest_faults,
 }
-"""By option; options of closed sets suggest those by themselves."""
+"""By option; the others say themselves what they suggest."""

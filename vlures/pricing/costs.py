@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from vlures.backends.models import is_same_model
-from vlures.config.run_config import Mode, RunConfig
+from vlures.config.resolve import stored_section
+from vlures.config.sections import GenerationOptions, Mode, MoneyOptions, Target, WhoOptions
 from vlures.errors import UsageError
 from vlures.pricing import NANO, Ledger, Price, cost, find_price, to_nano
 from vlures.pricing.spending_file import SpendingFile
@@ -57,36 +58,37 @@ class Prices:
 UNKNOWN = Prices(None, None)
 
 
-def find_prices(config: RunConfig) -> Prices:
+def find_prices(target: Target, money: MoneyOptions) -> Prices:
     """Today's. A model that a table lists has the listed price at whatever address it is asked, unless the user gives another.
 
     Raises UsageError for a price of one's own that does not do alone.
     """
-    if config.backend not in PRICED:
+    if target.provider not in PRICED:
         return UNKNOWN
     now = datetime.now(UTC)
 
     def find(mode: Mode, times: float) -> Price | None:
-        own = {"price_input": config.price_input, "price_output": config.price_output}
+        own = {"price_input": money.price_input, "price_output": money.price_output}
         own = {name: None if price is None else price * times for name, price in own.items()}
-        return find_price(
-            config.backend, config.run_model, mode, config.service_tier if mode == "live" else None, now, **own
-        )
+        tier = target.service_tier if mode == "live" else None
+        return find_price(target.provider, target.model, mode, tier, now, **own)
 
     return Prices(
         batch=find("batch", 1.0),
-        live=find("live", LIVE_FOR_BATCH if config.run_mode == "batch" else 1.0),
-        backend=config.backend,
-        model=config.run_model,
-        service_tier=config.service_tier,
-        own=config.price_input is not None or config.price_output is not None,
+        live=find("live", LIVE_FOR_BATCH if target.mode == "batch" else 1.0),
+        backend=target.provider,
+        model=target.model,
+        service_tier=target.service_tier,
+        own=money.price_input is not None or money.price_output is not None,
     )
 
 
 def prices_of(run: Mapping[str, Any]) -> Prices:
     """The prices of the run that a run.json tells of; unknown if it tells of none."""
+    stored = run.get("config") or {}
     try:
-        return find_prices(msgspec.convert(run.get("config") or {}, RunConfig)) if run else UNKNOWN
+        who, generation = stored_section(WhoOptions, stored), stored_section(GenerationOptions, stored)
+        return find_prices(Target.of(who, generation), stored_section(MoneyOptions, stored)) if run else UNKNOWN
     except (msgspec.ValidationError, UsageError):
         return UNKNOWN
 

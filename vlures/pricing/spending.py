@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
-from vlures.config.run_config import Mode, RunConfig
+from vlures.config.sections import Mode, Target
 from vlures.errors import NotWritable, Retry, UsageError, VluresError
 from vlures.pricing import (
     CALIBRATE_AFTER,
@@ -45,7 +45,8 @@ class Spending:
 
     def __init__(
         self,
-        config: RunConfig,
+        target: Target,
+        max_cost: float | None,
         prices: Prices,
         store: CheckpointStore,
         estimator: RequestEstimator | None,
@@ -53,16 +54,17 @@ class Spending:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """estimator: None where the provider has no prices, or nothing is to be sent. others: opens the stores of the folder's other variants, to read."""
-        self._config = config
+        self._target = target
+        self._max_cost = max_cost
         self._prices = prices
         self._store = store
         self._say = say
         self._estimator = estimator
         self._others = others
         self._calibrator = Calibrator() if estimator is not None else None
-        if config.max_cost is not None:
-            require_price(prices.of(config.run_mode), config.run_model)
-        self._cap = None if config.max_cost is None else cap_to_nano(config.max_cost)
+        if max_cost is not None:
+            require_price(prices.of(target.mode), target.model)
+        self._cap = None if max_cost is None else cap_to_nano(max_cost)
         self._file = SpendingFile(store.folder.parent, say=say)
         self._ledger = self._file.ledger
         self._stored = 0
@@ -156,7 +158,7 @@ class Spending:
                 nano = account.nano_on(cell)
                 if nano is None:
                     models = [model for _, model in account.store.money(cell).unpriced]
-                    return next((model for model in models if model), self._config.run_model)
+                    return next((model for model in models if model), self._target.model)
                 self._stored += nano - self._ledger.charged.get(account.group(cell), 0)
         return None
 
@@ -173,7 +175,7 @@ class Spending:
 
     @property
     def _is_priced(self) -> bool:
-        return self._prices.of(self._config.run_mode) is not None
+        return self._prices.of(self._target.mode) is not None
 
     def fits(self, request: Request, mode: Mode) -> bool:
         """Whether the request could be sent now."""
@@ -349,13 +351,13 @@ class Spending:
             return
         least = None
         for request in requests:
-            need = self._highest(request, self._config.run_mode)
+            need = self._highest(request, self._target.mode)
             if need <= self._cap:
                 return
             least = need if least is None else min(least, need)
         if least is not None:
             raise UsageError(
-                f"--max-cost {self._config.max_cost:g} does not reach for one request, which may cost {format_usd(least / NANO)} by the "
+                f"--max-cost {self._max_cost:g} does not reach for one request, which may cost {format_usd(least / NANO)} by the "
                 f"high end of its estimate; raise it to {_enough(least)} or more, or lower max_output_tokens."
             )
 
@@ -371,7 +373,7 @@ class Spending:
         )
         later = " once that has been answered, or" if reserved else ""
         return (
-            f"--max-cost {self._config.max_cost:g} lets nothing more go: {format_usd(self.spent / NANO)} is spent{reserved}, and the "
+            f"--max-cost {self._max_cost:g} lets nothing more go: {format_usd(self.spent / NANO)} is spent{reserved}, and the "
             f"next request may cost {format_usd(self._least_forgone / NANO)}. Run again{later} with --max-cost "
             f"{_enough(self.spent + self.reserved + self._least_forgone)} or more to go on."
         )
@@ -381,7 +383,7 @@ class Spending:
         if self._cap is None:
             return None
         reserved = f", up to {format_usd(self.reserved / NANO)} reserved" if self.reserved else ""
-        return f"Of --max-cost {self._config.max_cost:g}, {format_usd(self.spent / NANO)} is spent{reserved}."
+        return f"Of --max-cost {self._max_cost:g}, {format_usd(self.spent / NANO)} is spent{reserved}."
 
     def sync(self) -> None:
         self._file.sync()
@@ -415,7 +417,7 @@ class Spending:
         return self._ledger.overs.get(self._over_name(mode), 1.0)
 
     def _over_name(self, mode: Mode) -> str:
-        return f"{self._config.run_model} {mode}"
+        return f"{self._target.model} {mode}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class Standing:
     """None where it is not there or has changed since."""
     run: Mapping[str, Any]
     """The run.json of its variant."""
+    package: BenchmarkPackage
     cell: Cell
     variant: Variant
     head: Head
@@ -297,7 +298,7 @@ def _rows(
             row["image"] = {"bytes": read(subject.image), "path": row["image"]} if subject else None
         elif images_for == "jsonl":
             row["image_base64"] = base64.b64encode(read(subject.image)).decode("ascii") if subject else None
-        yield Standing(row, response, subject, run, cell, store.variant, package.head(store.variant, cell))
+        yield Standing(row, response, subject, run, package, cell, store.variant, package.head(store.variant, cell))
 
 
 def _describe_response(response: Response) -> Row:

@@ -7,14 +7,22 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 from vlures.benchmarks import Subject
-from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError, VluresError
 from vlures.pricing.costs import Prices, cost_of_answer, prices_of
 from vlures.results.export import Row, Standing, find_columns, read_standing
 
-Output = str | os.PathLike[str] | RunConfig
+
+class HasFolder(Protocol):
+    """A configuration: it knows where its run lies."""
+
+    @property
+    def output_folder(self) -> Path: ...
+
+
+Output = str | os.PathLike[str] | HasFolder
 Outputs = Output | Iterable[Output]
 """Runs: their folders, patterns such as outputs/*, or their configurations."""
 
@@ -49,14 +57,15 @@ def find_runs(outputs: Outputs) -> list[Path]:
 
     Raises UsageError for what cannot name a run, VluresError if there is none.
     """
-    several = [outputs] if isinstance(outputs, str | os.PathLike | RunConfig) else list(outputs)
+    is_one = isinstance(outputs, str | os.PathLike) or hasattr(outputs, "output_folder")
+    several = [cast(Output, outputs)] if is_one else list(cast(Iterable[Output], outputs))
     if not several:
         raise UsageError("No run is named; name its folder, such as outputs/gpt-6-luna, or several.")
     return list(dict.fromkeys(folder for output in several for folder in _find(output)))
 
 
 def _find(output: Output) -> list[Path]:
-    if isinstance(output, RunConfig):
+    if not isinstance(output, str | os.PathLike) and hasattr(output, "output_folder"):
         return [output.output_folder]
     if not isinstance(output, str | os.PathLike):
         raise UsageError(f"{output!r} names no run; name its folder, such as outputs/gpt-6-luna.")

@@ -7,13 +7,12 @@ import io
 import operator
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from vlures.config.run_config import load_config
 from vlures.errors import UsageError, VluresError
 from vlures.files.image_header import UnusableImage, plain_header
 from vlures.files.reading import UnusableFile, read_file
@@ -39,7 +38,7 @@ FAINT = "opacity:.7;font-size:85%"
 class Page:
     """What `vlures.show` gives. A notebook displays it; elsewhere `html` is there to be written to a file in UTF-8."""
 
-    sample_id: int
+    sample_id: int | str
     answers: int
     html: str = field(repr=False)
 
@@ -57,33 +56,23 @@ class _Exhibit:
 
 
 def show(
-    sample_id: int,
+    sample_id: int | str,
     output: Outputs | None = None,
-    *,
-    languages: str | Sequence[str] | None = None,
-    tasks: int | str | Sequence[int] | None = None,
+    **selection: Any,
 ) -> Page:
     """A sample's picture, article and answers side by side. A notebook shows it where it is a cell's last line, or in
     `display(vlures.show(…))`.
 
-    output: as for load; by default the only run under outputs/. languages, tasks: only these, as a configuration names them.
+    output: as for load; by default the only run under outputs/. selection: only these, as a configuration names them; of VLURes
+    `languages` and `tasks`.
     Nothing on the disk is changed, and every text is shown as a text.
 
     Raises UsageError for what names no sample, run, language or task, VluresError if there is no such answer.
     """
-    try:
-        number = operator.index(sample_id)
-    except TypeError as error:
-        raise UsageError(f"{sample_id!r} is no sample's ID; give a whole number.") from error
-    wanted = load_config(None, {"languages": languages, "tasks": tasks}, keywords=True)
+    number = _read_id(sample_id)
     runs = find_runs(_only_run() if output is None else output)
-    found = list(read_answers(runs, lambda _: None, str(number)))
-    chosen = [
-        answer
-        for answer in found
-        if (languages is None or answer.row.get("language") in wanted.languages)
-        and (tasks is None or answer.row.get("task") in wanted.tasks)
-    ]
+    found = list(read_answers(runs, lambda _: None, number))
+    chosen = _choose(found, selection)
     if not chosen:
         where = ", ".join(map(str, runs))
         there = sorted({answer.standing.variant.title(answer.standing.cell) for answer in found})
@@ -92,7 +81,24 @@ def show(
             if there
             else f"{where} has no answer about sample {number}; `vlures.load` tells which samples have one."
         )
-    return Page(number, len(chosen), _page(number, _exhibits(chosen)))
+    return Page(int(number) if number.isdecimal() else number, len(chosen), _page(number, _exhibits(chosen)))
+
+
+def _read_id(sample_id: object) -> str:
+    if isinstance(sample_id, str) and sample_id:
+        return sample_id
+    try:
+        return str(operator.index(sample_id))  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(f"{sample_id!r} is no sample's ID; give a whole number or a text.") from error
+
+
+def _choose(answers: list[Answer], selection: Mapping[str, Any]) -> list[Answer]:
+    given = {name: value for name, value in selection.items() if value is not None}
+    if not given:
+        return answers
+    rules = {answer.standing.package: answer.standing.package.read_selection(given) for answer in answers}
+    return [answer for answer in answers if rules[answer.standing.package](answer.standing.cell)]
 
 
 def _only_run() -> Path:
@@ -126,7 +132,7 @@ def _place(answer: Answer) -> tuple[str, str, str]:
 # HTML. Styles stand in the elements, so that nothing else in a notebook looks different; colours are the notebook's own.
 
 
-def _page(number: int, exhibits: Sequence[_Exhibit]) -> str:
+def _page(number: str, exhibits: Sequence[_Exhibit]) -> str:
     answers = [answer for exhibit in exhibits for answer in exhibit.answers]
     runs = {answer.row["run"] for answer in answers}
     heads = _Heads(len(runs) > 1, len({answer.standing.variant.label for answer in answers}) > 1)
@@ -143,7 +149,7 @@ class _Heads:
     variant: bool
 
 
-def _exhibit(number: int, exhibit: _Exhibit, heads: _Heads) -> str:
+def _exhibit(number: str, exhibit: _Exhibit, heads: _Heads) -> str:
     cards = "".join(_card(answer, heads) for answer in exhibit.answers)
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;margin:.5em 0 1.5em">'
@@ -154,7 +160,7 @@ def _exhibit(number: int, exhibit: _Exhibit, heads: _Heads) -> str:
     )
 
 
-def _picture(number: int, image: Image | None) -> str:
+def _picture(number: str, image: Image | None) -> str:
     if image is None:
         return f'<p style="{FAINT}">Sample {number}: its picture and article are not there, or have changed since.</p>'
     name = escape(as_line(image.path.as_posix()))

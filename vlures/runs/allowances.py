@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vlures.config.run_config import RunConfig
 from vlures.records import Request, digest_request
+from vlures.runs.config import RunConfig
 
 ALLOWANCE = "max_output_tokens"
 

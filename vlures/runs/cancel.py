@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 
 from vlures.backends import BatchBackend, Observer
-from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
 from vlures.pricing.spending import LedgerJournal, Spending
 from vlures.records import Response
+from vlures.runs.config import RunConfig, stored_config
 from vlures.runs.response_keeper import Keeper
 from vlures.store.checkpoints import CheckpointStore
 
@@ -44,16 +43,16 @@ def config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
     """
     own = store.read_json("run.json").get("config")
     if own is None:
-        return replace(today, mode="batch")
+        return today.replace(mode="batch")
     try:
-        config = msgspec.convert(own, RunConfig)
+        config = stored_config(own)
     except msgspec.ValidationError as error:
         raise VluresError(
             f"{store.folder / 'run.json'} cannot be used ({error}); cancel with the version of vlures that wrote it."
         ) from error
     plain = RunConfig()
     said = {name: getattr(today, name) for name in TODAYS if getattr(today, name) != getattr(plain, name)}
-    return replace(config, mode="batch", **said)
+    return config.replace(mode="batch", **said)
 
 
 async def cancel(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from tabulate import tabulate
 
-from vlures.config.run_config import RunConfig
 from vlures.pricing import (
     Price,
     Totals,
@@ -18,6 +17,7 @@ from vlures.pricing import (
     format_usd,
 )
 from vlures.pricing.costs import Account, Prices, add_up
+from vlures.runs.config import RunConfig
 from vlures.runs.plan import CellPlan, Plan
 
 COUNTS = ("due", "answered", "in_flight", "left_out")

@@ -12,11 +12,11 @@ from typing import Protocol
 from vlures.backends import Backend, Observer
 from vlures.backends.outcomes import is_wordless
 from vlures.benchmarks import Benchmark
-from vlures.config.run_config import RunConfig
 from vlures.errors import Incomplete, VluresError
 from vlures.pricing.spending import LedgerJournal, Spending
 from vlures.records import FINAL_STATUSES, Deferred, Request, Response
 from vlures.runs.answer_warnings import UNUSABLE, Remarks, describe_canary, describe_unusable
+from vlures.runs.config import RunConfig
 from vlures.runs.prepare import due_requests
 from vlures.runs.response_keeper import Keeper
 from vlures.store.checkpoints import CheckpointStore

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vlures.config.run_config import RunConfig
+from vlures.runs.config import RunConfig
 
 if TYPE_CHECKING:
     import asyncio

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vlures.benchmarks import Benchmark
-from vlures.config.run_config import RunConfig, read_environment
+from vlures.config.environment import read_environment
 from vlures.errors import VluresError
 from vlures.pricing import (
     CALIBRATE_AFTER,
@@ -21,6 +21,7 @@ from vlures.pricing import (
 )
 from vlures.records import Cell, Image, Request, Usage
 from vlures.runs.allowances import is_only_raised, same_question
+from vlures.runs.config import RunConfig
 from vlures.runs.redo import sizes_when_redo_began
 from vlures.runs.run_record import what_changed
 from vlures.runs.standing_answers import Rules, Verdict
@@ -100,7 +101,7 @@ def make_plan(
     estimator: None where the provider has no prices.
     """
     rules = Rules(
-        config.asked_model,
+        config.target.asked,
         config.redo,
         config.stale,
         same_question(config, store.read_json("run.json")),

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from vlures.backends import find_backend
 from vlures.backends.models import check_model
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
-from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError
 from vlures.pricing import RequestEstimator
 from vlures.pricing.costs import PRICED, Prices, find_prices
 from vlures.pricing.spending import Spending
 from vlures.records import Image, Request
+from vlures.runs.config import RunConfig
 from vlures.runs.plan import why_refused
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
@@ -39,10 +39,11 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
     Raises UsageError and VluresError for whatever can be known to be wrong without the run's folder.
     """
     check_options(config, say)
-    package = find_package(config.benchmark)
-    benchmark = package.load_benchmark(config, lambda image: config.skip_problems and bool(why_refused(config, image)))
+    package = find_package(config.selection.benchmark)
+    skips = (lambda image: why_refused(config, image) is not None) if config.selection.skip_problems else None
+    benchmark = package.load_benchmark(config.questions, config.target.asked, skips)
     _check_addresses(config, benchmark)
-    return Prepared(config, benchmark, find_prices(config), find_estimator(config, benchmark))
+    return Prepared(config, benchmark, find_prices(config.target, config.money), find_estimator(config, benchmark))
 
 
 def check_options(config: RunConfig, say: Say) -> None:
@@ -76,7 +77,9 @@ def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lamb
     Raises UsageError where --max-cost cannot be kept, or leaves no room for even one request.
     """
     benchmark, others = prepared.benchmark, lambda: open_other_stores(store)
-    spending = Spending(prepared.config, prepared.prices, store, prepared.estimator, others, say)
+    spending = Spending(
+        prepared.config.target, prepared.config.money.max_cost, prepared.prices, store, prepared.estimator, others, say
+    )
     spending.open(lambda: requests_of(benchmark))
     spending.check_first(due_requests(benchmark, store))
     return spending

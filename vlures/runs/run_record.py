@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 import vlures
 from vlures.benchmarks import Benchmark
-from vlures.config.run_config import RunConfig
 from vlures.records import Cell
 from vlures.runs.allowances import describe_allowances
+from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore, now
 
 
@@ -37,7 +36,7 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
         "mode": config.run_mode,
         "model": config.run_model,
         "parameters": config.parameters,
-        "config": asdict(config),
+        "config": config.as_dict(),
         **benchmark.describe(),
         "planned": planned,
         "allowances": describe_allowances(config, store.read_json("run.json")),

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from vlures.config.run_config import RunConfig, find_address
+from vlures.config.environment import find_address
 from vlures.errors import VluresError
 from vlures.records import FINAL_STATUSES
+from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore, now
 
 ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
@@ -31,7 +32,7 @@ def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: Ch
     """
     if config.sandbox or config.backend not in ADDRESSES:
         return None
-    address = find_address(config, environment, ADDRESSES[config.backend])
+    address = find_address(config.who.base_url, environment, ADDRESSES[config.backend])
     may_be_sandbox = address is not None and _may_be_sandbox(address)
     if is_rehearsal(store):
         if may_be_sandbox:

@@ -16,13 +16,14 @@ from typing import Any
 from vlures.backends import MOST_CONNECTIONS, Backend, Setup, connect
 from vlures.backends.open_files import RESERVE, count_open, fit, raise_limit
 from vlures.benchmarks import Benchmark
-from vlures.config.run_config import RunConfig, read_environment
+from vlures.config.environment import read_environment
 from vlures.errors import LockLost, NotWritable
 from vlures.legacy.checkpoints import find_unknown_samples, take_originals
 from vlures.pricing.costs import Prices
 from vlures.pricing.spending import Spending
 from vlures.results.files import results_folder, write_results
 from vlures.runs.answer_warnings import UNUSABLE, describe_unusable
+from vlures.runs.config import RunConfig
 from vlures.runs.describe_plan import describe_plan
 from vlures.runs.execute import Execution, RunCounts, RunObserver, execute, send_canary
 from vlures.runs.interrupt import Stopper
@@ -103,7 +104,7 @@ class Session:
                 keeper.may_send,
                 connections,
             )
-            live_setup = replace(setup, config=replace(config, mode="live"), budget=self.spending.budget("live"))
+            live_setup = replace(setup, config=config.replace(mode="live"), budget=self.spending.budget("live"))
             backend = connect(setup)
             self.benchmark.mark_folder(store)
             store.write_json("run.json", describe_run(config, self.benchmark, store))
@@ -143,7 +144,7 @@ class Session:
                 f"{len(cells)} are checkpoints."
             )
         concurrency = min(config.concurrency, room)
-        return replace(config, concurrency=concurrency), fit(2 * MOST_CONNECTIONS, limit, count_open()) // 2 or 1
+        return config.replace(concurrency=concurrency), fit(2 * MOST_CONNECTIONS, limit, count_open()) // 2 or 1
 
     def end(self) -> Outcome:
         """Write the results, and say where the run stands."""

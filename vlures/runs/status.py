@@ -10,13 +10,13 @@ from typing import Any
 from tabulate import tabulate
 
 from vlures.benchmarks import require_stored_variants
-from vlures.config.run_config import RunConfig
 from vlures.errors import VluresError
 from vlures.legacy.checkpoints import find_waiting
 from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses
+from vlures.runs.config import RunConfig
 from vlures.runs.sandbox_guard import is_rehearsal
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore

@@ -10,7 +10,7 @@ from vlures.backends.gemini.errors import PROVIDER
 from vlures.backends.gemini.live import GeminiLive
 from vlures.backends.live.driver import LiveClient, LiveDriver, LivePolicy
 from vlures.backends.retry import Patience
-from vlures.config.run_config import find_address, find_key
+from vlures.config.environment import find_address, find_key
 from vlures.errors import VluresError
 
 
@@ -84,4 +84,4 @@ def _find_access(setup: Setup) -> tuple[str, str | None]:
     if setup.sandbox_url:
         return "sandbox", f"{setup.sandbox_url}/gemini"
     key = find_key(setup.environment, "GOOGLE_API_KEY", "GEMINI_API_KEY")
-    return key, find_address(setup.config, setup.environment, "GOOGLE_GEMINI_BASE_URL")
+    return key, find_address(setup.config.base_url, setup.environment, "GOOGLE_GEMINI_BASE_URL")

@@ -18,7 +18,8 @@ from vlures.backends.openai.errors import PROVIDER
 from vlures.backends.openai.image_files import find_file
 from vlures.backends.openai.live import OpenAILive
 from vlures.backends.retry import Patience
-from vlures.config.run_config import RunConfig, find_address, find_key
+from vlures.config.environment import find_address, find_key
+from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError
 from vlures.records import Image
 
@@ -84,7 +85,9 @@ def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_ur
 
     Raises UsageError if there is no key where one is needed. The sandbox is not shown a real one.
     """
-    address = f"{sandbox_url}/openai/v1" if sandbox_url else find_address(config, environment, "OPENAI_BASE_URL")
+    address = (
+        f"{sandbox_url}/openai/v1" if sandbox_url else find_address(config.base_url, environment, "OPENAI_BASE_URL")
+    )
     return {
         "api_key": "sandbox" if sandbox_url else _find_key(environment, address),
         "base_url": address,

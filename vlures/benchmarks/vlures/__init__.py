@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vlures.benchmarks import Columns, Head, Question, Skips
     from vlures.benchmarks.vlures.benchmark import VluresBenchmark
+    from vlures.benchmarks.vlures.options import Options
     from vlures.benchmarks.vlures.settings import Setting
     from vlures.benchmarks.vlures.subjects import VluresSubjects
-    from vlures.config.run_config import RunConfig
-    from vlures.records import Cell, Variant
+    from vlures.records import AskedModel, Cell, Variant
     from vlures.store.checkpoints import CheckpointStore
 
 
-def load_benchmark(config: RunConfig, skips: Skips) -> VluresBenchmark:
+def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> VluresBenchmark:
     from vlures.benchmarks.vlures import benchmark
 
-    return benchmark.load_benchmark(config, skips)
+    return benchmark.load_benchmark(options, asked, skips)
 
 
-def check_data(config: RunConfig, tell: Callable[[str], None]) -> bool:
+def check_data(options: Options, tell: Callable[[str], None]) -> bool:
     from vlures.benchmarks.vlures import data_report
 
-    return data_report.check_data(config, tell)
+    return data_report.check_data(options, tell)
 
 
-def choose_variant(config: RunConfig) -> Setting:
-    return config.setting
+def choose_variant(options: Options) -> Setting:
+    return options.setting
 
 
 def find_variant(label: str) -> Setting | None:
@@ -56,6 +56,12 @@ def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> VluresSubje
     from vlures.benchmarks.vlures import subjects
 
     return subjects.find_subjects(run, store)
+
+
+def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
+    from vlures.benchmarks.vlures.options import read_selection
+
+    return read_selection(selection)
 
 
 def head(variant: Variant, cell: Cell) -> Head:  # noqa: ARG001 (the same in all settings)

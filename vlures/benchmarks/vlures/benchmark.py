@@ -14,12 +14,12 @@ from vlures.benchmarks.vlures.answer_length import expect_tokens
 from vlures.benchmarks.vlures.dataset import Reading, Selection, find_reading, load_reading
 from vlures.benchmarks.vlures.dataset.language_names import find_folder_language
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
+from vlures.benchmarks.vlures.options import Options
 from vlures.benchmarks.vlures.prompts import CellPrompt, build_cell_prompt, load_pack
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing, remember_text_languages
-from vlures.config.run_config import RunConfig
 from vlures.errors import UsageError, VluresError
 from vlures.records import AskedModel, Cell, Image, Request
 from vlures.store.checkpoints import CheckpointStore
@@ -29,19 +29,21 @@ from vlures.store.checkpoints import CheckpointStore
 class VluresBenchmark:
     """The samples of each language and the prompts of each cell, as vlures.benchmarks.Benchmark."""
 
-    config: RunConfig
+    options: Options
+    asked: AskedModel
     datasets: Mapping[str, Dataset]
     """By the language's code; languages may share one."""
     prompts: Mapping[Cell, CellPrompt]
-    skips: Skips = lambda _: False
+    skips: Skips | None = None
+    """Images that are left out."""
     name: str = field(default="vlures", init=False)
 
     @property
     def variant(self) -> Setting:
-        return self.config.setting
+        return self._setting
 
     def cells(self) -> Sequence[Cell]:
-        return [make_cell(code, task) for code in self.config.languages for task in self.config.tasks]
+        return [make_cell(code, task) for code in self.options.languages for task in self.options.tasks]
 
     def questions(self) -> Iterator[Question]:
         for codes in self._languages_by_dataset():
@@ -57,7 +59,7 @@ class VluresBenchmark:
         language, _ = parse_cell(question.cell)
         sample = self._samples_by_id[language][question.sample_id]
         prompt = self.prompts[question.cell].fill(sample.text)
-        return make_request(question, self.variant, self._asked, prompt, sample.image, LANGUAGES[language].tag)
+        return make_request(question, self.variant, self.asked, prompt, sample.image, LANGUAGES[language].tag)
 
     def images(self) -> Iterator[Image]:
         return (sample.image for codes in self._languages_by_dataset() for sample in self.samples(codes[0]))
@@ -65,10 +67,10 @@ class VluresBenchmark:
     def samples(self, language_code: str) -> tuple[Sample, ...]:
         """The language's samples that the configuration selects."""
         samples = self.datasets[language_code].samples
-        if self.config.samples:
-            wanted = set(self.config.samples)
+        if self.options.samples:
+            wanted = set(self.options.samples)
             samples = tuple(sample for sample in samples if sample.id in wanted)
-        return samples[: self.config.limit]
+        return samples[: self.options.limit]
 
     def left_out(self, cell: Cell) -> int:
         """Samples without the text that the cell's task needs, or with an image that is skipped."""
@@ -81,7 +83,7 @@ class VluresBenchmark:
 
     def describe(self) -> Mapping[str, Any]:
         return {
-            "text_languages": find_text_languages(self.config, self.datasets),
+            "text_languages": find_text_languages(self.options, self.datasets),
             "prompt_digests": {cell: digest(prompt) for cell, prompt in self.prompts.items()},
             "data_digests": {_part(code, dataset): digest_data(dataset) for code, dataset in self.datasets.items()},
             "data_sources": {code: dataset.fetched for code, dataset in self.datasets.items() if dataset.fetched},
@@ -89,31 +91,34 @@ class VluresBenchmark:
 
     def check_folder(self, store: CheckpointStore) -> None:
         folders = {code: dataset.folder for code, dataset in self.datasets.items()}
-        check_text_languages(store, find_text_languages(self.config, self.datasets), folders)
+        check_text_languages(store, find_text_languages(self.options, self.datasets), folders)
 
     def mark_folder(self, store: CheckpointStore) -> None:
-        remember_text_languages(store, find_text_languages(self.config, self.datasets))
+        remember_text_languages(store, find_text_languages(self.options, self.datasets))
 
     def notes(self) -> Iterator[str]:
         folders = {code: dataset.folder for code, dataset in self.datasets.items()}
-        if crossing := describe_crossing(find_text_languages(self.config, self.datasets), folders):
+        if crossing := describe_crossing(find_text_languages(self.options, self.datasets), folders):
             yield crossing
 
     def _cells_about(self, sample: Sample, codes: Sequence[str]) -> Iterator[Cell]:
-        if self.skips(sample.image):
+        if self._is_skipped(sample):
             return
         for code in codes:
-            for task in self.config.tasks:
+            for task in self.options.tasks:
                 if sample.text is not None or not TASKS[task].needs_text:
                     yield make_cell(code, task)
 
     def _is_asked(self, sample: Sample, task: int) -> bool:
-        return (sample.text is not None or not TASKS[task].needs_text) and not self.skips(sample.image)
+        return (sample.text is not None or not TASKS[task].needs_text) and not self._is_skipped(sample)
+
+    def _is_skipped(self, sample: Sample) -> bool:
+        return self.skips is not None and self.skips(sample.image)
 
     @cached_property
-    def _asked(self) -> AskedModel:
-        """The same for a million requests."""
-        return self.config.asked_model
+    def _setting(self) -> Setting:
+        """The same object for a million requests."""
+        return self.options.setting
 
     @cached_property
     def _samples_by_id(self) -> Mapping[str, Mapping[str, Sample]]:
@@ -124,35 +129,38 @@ class VluresBenchmark:
 
     def _languages_by_dataset(self) -> list[list[str]]:
         by_dataset: dict[int, list[str]] = {}
-        for code in self.config.languages:
+        for code in self.options.languages:
             by_dataset.setdefault(id(self.datasets[code]), []).append(code)
         return list(by_dataset.values())
 
 
-def load_benchmark(config: RunConfig, skips: Skips = lambda _: False) -> VluresBenchmark:
-    """Read the datasets and prompt packs of a configuration.
+def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = None) -> VluresBenchmark:
+    """Read the datasets and prompt packs.
 
-    Raises VluresError for a broken pack, and for files that `vlures check` finds wrong unless they are to be skipped.
+    skips: images that are left out, as files are that `vlures check` finds wrong; None where nothing is.
+    Raises VluresError for a broken pack, and for files that are wrong where nothing is left out.
     """
-    datasets = load_datasets(config)
+    datasets = load_datasets(options)
     for dataset in {id(dataset): dataset for dataset in datasets.values()}.values():
-        if dataset.errors and not config.skip_problems:
+        if dataset.errors and skips is None:
             first = dataset.errors[0]
             raise VluresError(
                 f"{dataset.folder} has {sum(error.times for error in dataset.errors):,} problem(s), the first: {', '.join(first.files)}: {first.reason}. "
-                "See them all with `vlures check`; mend them, or leave those files out with --skip-problems."
+                "See them all with `vlures check`; correct them, or leave those files out with --skip-problems."
             )
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
-    if unknown := [number for number in config.samples if number not in known]:
+    if unknown := [number for number in options.samples if number not in known]:
         raise VluresError(f"No dataset has a sample with the ID {unknown[0]}; see the IDs with `vlures check`.")
-    return VluresBenchmark(config, datasets, load_prompts(config), skips)
+    return VluresBenchmark(options, asked, datasets, load_prompts(options), skips)
 
 
-def load_datasets(config: RunConfig) -> dict[str, Dataset]:
+def load_datasets(options: Options) -> dict[str, Dataset]:
     """The dataset of each language. Languages that share a folder share its samples, unless it says which have which."""
-    selection = Selection(frozenset(config.samples), config.limit)
-    readings = {language.code: find_language_reading(config, language, selection) for language in config.run_languages}
-    if config.columns and all(reading.table is None for reading in readings.values()):
+    selection = Selection(frozenset(options.samples), options.limit)
+    readings = {
+        language.code: find_language_reading(options, language, selection) for language in options.run_languages
+    }
+    if options.columns and all(reading.table is None for reading in readings.values()):
         folder = next(iter(readings.values())).folder
         raise UsageError(
             f"--columns is for a table (metadata.parquet, .jsonl or .csv), and {folder} has none; leave it out."
@@ -164,15 +172,15 @@ def load_datasets(config: RunConfig) -> dict[str, Dataset]:
     return {code: by_reading[reading] for code, reading in readings.items()}
 
 
-def find_language_reading(config: RunConfig, language: Language, selection: Selection) -> Reading:
+def find_language_reading(options: Options, language: Language, selection: Selection) -> Reading:
     """How the dataset of a language is to be read."""
-    folder = config.dataset_folder(language)
-    texts = config.text_language_of(language)
-    columns = tuple(config.columns.items())
-    return find_reading(folder, config.text_encoding, texts, columns, selection, follow_links=config.follow_links)
+    folder = options.dataset_folder(language)
+    texts = options.text_language_of(language)
+    columns = tuple(options.columns.items())
+    return find_reading(folder, options.text_encoding, texts, columns, selection, follow_links=options.follow_links)
 
 
-def find_text_languages(config: RunConfig, datasets: Mapping[str, Dataset]) -> dict[str, str]:
+def find_text_languages(options: Options, datasets: Mapping[str, Dataset]) -> dict[str, str]:
     """Language code → code of its texts' language: what the configuration says, else the dataset, else the folder's name.
 
     A language whose texts nobody says anything of is left out.
@@ -180,22 +188,24 @@ def find_text_languages(config: RunConfig, datasets: Mapping[str, Dataset]) -> d
     found = {}
     for code, dataset in datasets.items():
         named = find_folder_language(dataset.folder.name)
-        texts = config.text_language.get(code) or dataset.language or (named.code if named else None)
+        texts = options.text_language.get(code) or dataset.language or (named.code if named else None)
         if texts is not None:
             found[code] = texts
     return found
 
 
-def load_prompts(config: RunConfig) -> dict[Cell, CellPrompt]:
+def load_prompts(options: Options) -> dict[Cell, CellPrompt]:
     """The prompt of every cell."""
-    directory = Path(config.prompts) if config.prompts else None
+    directory = Path(options.prompts) if options.prompts else None
     prompts = {}
-    for language in config.run_languages:
+    for language in options.run_languages:
         pack = load_pack(language, directory)
-        example_language = find_language(config.example_language or language.code) or language
+        example_language = find_language(options.example_language or language.code) or language
         example_pack = load_pack(example_language, directory)
-        for task in config.tasks:
-            prompts[make_cell(language.code, task)] = build_cell_prompt(pack, example_pack, TASKS[task], config.setting)
+        for task in options.tasks:
+            prompts[make_cell(language.code, task)] = build_cell_prompt(
+                pack, example_pack, TASKS[task], options.setting
+            )
     return prompts
 
 

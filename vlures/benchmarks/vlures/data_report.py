@@ -8,21 +8,21 @@ from pathlib import Path
 from tabulate import tabulate
 
 from vlures.benchmarks.vlures.benchmark import load_datasets, load_prompts
+from vlures.benchmarks.vlures.options import Options
 from vlures.benchmarks.vlures.samples import Dataset, Problem
-from vlures.config.run_config import RunConfig
 from vlures.safety.control_characters import as_line
 
 HEADERS = ("folder", "layout", "languages", "samples", "with text", "only tasks 1-5", "errors")
 
 
-def check_data(config: RunConfig, tell: Callable[[str], None]) -> bool:
+def check_data(options: Options, tell: Callable[[str], None]) -> bool:
     """Tell what each dataset holds and everything that is wrong with it. Returns whether none has an error.
 
     Raises VluresError for a broken prompt pack.
     """
-    load_prompts(config)
+    load_prompts(options)
     datasets: dict[int, tuple[list[str], Dataset]] = {}
-    for code, dataset in load_datasets(config).items():
+    for code, dataset in load_datasets(options).items():
         datasets.setdefault(id(dataset), ([], dataset))[0].append(code)
     tell(tabulate([_describe(codes, dataset) for codes, dataset in datasets.values()], HEADERS, tablefmt="simple"))
     problems: dict[tuple[Path, Problem], None] = {}  # a table's are the same for each of its languages

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vlures.benchmarks.vlures.dataset import FETCHED_FILE, Fetched, read_fetched
-from vlures.config.run_config import check_address, hide_secrets
+from vlures.config.environment import check_address, hide_secrets
 from vlures.errors import Incomplete, UsageError, VluresError
 from vlures.files.writing import write_whole
 from vlures.store.checkpoints import now

@@ -15,13 +15,15 @@ from vlures.benchmarks import Columns, Question, Subject
 from vlures.benchmarks.vlures.benchmark import VluresBenchmark, digest_data, find_language_reading, load_prompts
 from vlures.benchmarks.vlures.dataset import Reading, Selection, load_reading
 from vlures.benchmarks.vlures.languages import LANGUAGES
+from vlures.benchmarks.vlures.options import Options
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
-from vlures.config.run_config import FIELDS, RunConfig
-from vlures.errors import VluresError
+from vlures.config.resolve import stored_section
+from vlures.config.sections import GenerationOptions, Target, WhoOptions
+from vlures.errors import UsageError, VluresError
 from vlures.files.names import path_as_text
-from vlures.records import Response, Variant
+from vlures.records import AskedModel, Response, Variant
 from vlures.store.checkpoints import CheckpointStore
 
 COLUMNS = Columns(
@@ -117,24 +119,25 @@ class VluresSubjects:
 def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> VluresSubjects:
     """run: the run.json of the store."""
     subjects = VluresSubjects()
-    config = _stored_config(run)
-    if config is None:
+    stored = _read_stored(run)
+    if stored is None:
         subjects.missing.append(f"{store.folder / 'run.json'} does not say which dataset was asked about")
         return subjects
+    options, asked = stored
     absent: dict[Path, list[str]] = {}
     for code in sorted({parse_cell(cell)[0] for cell in store.cells} & LANGUAGES.keys()):
-        if isinstance(config.dataset, dict) and code not in config.dataset:
+        if isinstance(options.dataset, dict) and code not in options.dataset:
             subjects.missing.append(f"{store.folder / 'run.json'} names no dataset folder for {LANGUAGES[code].name}")
             continue
-        folder = config.dataset_folder(LANGUAGES[code])
+        folder = options.dataset_folder(LANGUAGES[code])
         try:
-            dataset = _load_once(find_language_reading(config, LANGUAGES[code], _answered(store, code)))
+            dataset = _load_once(find_language_reading(options, LANGUAGES[code], _answered(store, code)))
         except VluresError:
             absent.setdefault(folder, []).append(LANGUAGES[code].name)
             continue
         samples = {str(sample.id): sample for sample in dataset.samples}
         unchanged = run.get("data_digests", {}).get(code) == digest_data(dataset)
-        ask = cache(partial(_questions, config, code, dataset))
+        ask = cache(partial(_questions, options, asked, code, dataset))
         subjects.languages[code] = _Language(folder, samples, None if unchanged else ask(), ask)
     for folder, names in absent.items():
         subjects.missing.append(
@@ -149,24 +152,26 @@ def _answered(store: CheckpointStore, code: str) -> Selection:
     return Selection(frozenset(int(sample_id) for cell in cells for sample_id in store.entries(cell)))
 
 
-def _stored_config(run: Mapping[str, Any]) -> RunConfig | None:
-    """The configuration of the last run; None if it is not there or of a kind that is no longer known."""
+def _read_stored(run: Mapping[str, Any]) -> tuple[Options, AskedModel] | None:
+    """What the last run asked, and whom; None if that is not there or of a kind that is no longer known."""
     if "config" not in run:
         return None
     try:
-        return msgspec.convert({key: value for key, value in run["config"].items() if key in FIELDS}, RunConfig)
-    except msgspec.ValidationError:
+        options = stored_section(Options, run["config"])
+        who, generation = (stored_section(kind, run["config"]) for kind in (WhoOptions, GenerationOptions))
+        return options, Target.of(who, generation).asked
+    except (msgspec.ValidationError, UsageError):
         return None
 
 
-def _questions(config: RunConfig, code: str, dataset: Dataset) -> VluresBenchmark:
+def _questions(options: Options, asked: AskedModel, code: str, dataset: Dataset) -> VluresBenchmark:
     """All that today's images, articles and prompts would ask in a language."""
-    config = replace(config, languages=(code,), tasks=tuple(TASKS))
+    options = replace(options, languages=(code,), tasks=tuple(TASKS), samples=(), limit=None)
     try:
-        prompts = load_prompts(config)
+        prompts = load_prompts(options)
     except VluresError:  # a pack is gone or broken: nothing can be told to be the same
         prompts = {}
-    return VluresBenchmark(config, {code: dataset}, prompts)
+    return VluresBenchmark(options, asked, {code: dataset}, prompts)
 
 
 def _is_same(then: VluresBenchmark, question: Question, digest: str) -> bool:

@@ -1,0 +1,183 @@
+"""The options of VLURes: which images, articles, languages and tasks, and how the prompts are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
+from vlures.benchmarks.vlures.samples import COLUMN_ROLES
+from vlures.benchmarks.vlures.settings import Setting, parse_cell
+from vlures.benchmarks.vlures.tasks import TASKS
+from vlures.config.options import as_list, option, read_columns, read_numbers, read_texts, read_words
+from vlures.config.sections import PositiveInt
+from vlures.errors import UsageError
+from vlures.records import Cell
+
+SAMPLE_DATASETS = {code: f"data/Sample{code}" for code in LANGUAGES}
+_NAMES = {code: language.name for code, language in LANGUAGES.items()}
+
+
+def _read_languages(words: Any, place: str) -> list[str]:
+    """Codes, each once."""
+    codes: list[str] = []
+    for word in (part.strip() for item in as_list(words) for part in str(item).split(",")):
+        language = find_language(word)
+        if language is None:
+            known = ", ".join(f"{language.code} ({language.name})" for language in LANGUAGES.values())
+            raise UsageError(f"{place}: {word!r} is not one of the languages {known}.")
+        if language.code not in codes:
+            codes.append(language.code)
+    return codes
+
+
+def _read_tasks(value: Any, place: str) -> list[int]:
+    numbers = read_numbers(value, place)
+    for number in numbers:
+        if number not in TASKS:
+            raise UsageError(f"{place}: there is no task {number}; tasks are 1 to 8.")
+    return numbers
+
+
+def _read_example_language(value: Any, place: str) -> str:
+    codes = _read_languages([value], place)
+    if len(codes) > 1:
+        raise UsageError(f"{place}: a worked example has one language, not {len(codes)}.")
+    return codes[0]
+
+
+def _read_dataset(value: Any, place: str) -> str | dict[str, str]:
+    """One folder, or {language code: folder} from a table or from `En=DIR` words."""
+    if isinstance(value, dict):
+        folders = {_read_languages([word], place)[0]: folder for word, folder in value.items()}
+        read_texts(list(folders.values()), place)
+        return folders
+    words = read_texts(value, place)
+    if len(words) == 1 and not (words[0].partition("=")[1] and find_language(words[0].partition("=")[0])):
+        return words[0]
+    folders = {}
+    for word in words:
+        language, equals, folder = word.partition("=")
+        if not equals:
+            raise UsageError(f"{place}: with several folders each needs its language, as in En={word}.")
+        folders[_read_languages([language], place)[0]] = folder
+    return folders
+
+
+def _read_text_language(value: Any, place: str) -> dict[str, str]:
+    """{language code: language code of its texts} from a table, from `Jp=En` words, or from one language for all."""
+
+    def one(word: Any) -> str:
+        found = _read_languages([word], place)
+        if len(found) != 1:
+            raise UsageError(f"{place}: {word!r} is not one language; write one for all, or pairs such as Jp=En,Ur=En.")
+        return found[0]
+
+    if isinstance(value, dict):
+        return {one(language): one(texts) for language, texts in value.items()}
+    words = [word.strip() for word in read_words(value, place)]
+    if len(words) == 1 and "=" not in words[0]:
+        return dict.fromkeys(LANGUAGES, one(words[0]))
+    pairs = [word.partition("=") for word in words]
+    return {one(language): one(texts) for language, _, texts in pairs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What of VLURes is asked, and how."""
+
+    dataset: str | dict[str, str] = option(
+        "The folder of images and texts, or one per language: repeat --dataset En=DIR.",
+        SAMPLE_DATASETS,
+        metavar="[LANGUAGE=]FOLDER",
+        read=_read_dataset,
+        suggest="folder",
+        several=True,
+    )
+    columns: dict[str, str] = option(
+        "Which column of a dataset's table is which, where the names do not tell: file=NAME,text=NAME,language=NAME,id=NAME.",
+        {},
+        metavar="ROLE=COLUMN",
+        read=read_columns(COLUMN_ROLES),
+    )
+    languages: tuple[str, ...] = option(
+        "Languages, by code or name: En,Jp,Sw,Ur.",
+        tuple(LANGUAGES),
+        metavar="CODES",
+        read=_read_languages,
+        suggest=_NAMES,
+    )
+    text_language: dict[str, str] = option(
+        "Language of the texts, where it is not that of the prompt and the answer: En for all, or Jp=En,Ur=En.",
+        {},
+        metavar="[LANGUAGE=]LANGUAGE",
+        read=_read_text_language,
+    )
+    tasks: tuple[int, ...] = option(
+        "Tasks, by number: 1-8 or 1,2,7.",
+        tuple(TASKS),
+        metavar="NUMBERS",
+        read=_read_tasks,
+        suggest={str(number): task.name for number, task in TASKS.items()},
+    )
+    shots: Literal[0, 1] = option("Worked examples in the prompt: 0 or 1.", 1)
+    rationales: bool = option("Ask for (and show) the reasons of an answer.", True)
+    example_language: str | None = option(
+        "Language of the worked example; by default the prompt's own.",
+        metavar="LANGUAGE",
+        read=_read_example_language,
+        suggest=_NAMES,
+    )
+    prompts: str | None = option(
+        "A folder with prompt packs that go before the package's own.", metavar="FOLDER", suggest="folder"
+    )
+    limit: PositiveInt | None = option("Take only the first N samples of each folder.")
+    samples: tuple[int, ...] = option("Take only the samples with these IDs.", (), metavar="NUMBERS", read=read_numbers)
+    text_encoding: Literal["utf-8", "latin-1"] = option("How the articles are encoded.", "utf-8")
+    follow_links: bool = option("Follow links in a dataset that lead out of its folder.", False)
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.shots, self.rationales)
+
+    @property
+    def run_languages(self) -> tuple[Language, ...]:
+        return tuple(LANGUAGES[code] for code in self.languages)
+
+    def text_language_of(self, language: Language) -> Language:
+        """The language of the texts that prompts in `language` are about."""
+        return LANGUAGES[self.text_language.get(language.code, language.code)]
+
+    def dataset_folder(self, language: Language) -> Path:
+        """What prompts in `language` are about: the folder of their texts' language, or else their own."""
+        if isinstance(self.dataset, str):
+            return Path(self.dataset)
+        texts = self.text_language_of(language).code
+        return Path(self.dataset[texts if texts in self.dataset else language.code])
+
+    def check(self, place: Callable[[str], str]) -> None:
+        """Raises UsageError for options that do not go together. place: where an option was given."""
+        if isinstance(self.dataset, dict):
+            for language in self.run_languages:
+                if not {language.code, self.text_language_of(language).code}.intersection(self.dataset):
+                    raise UsageError(
+                        f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with --languages."
+                    )
+        if not self.tasks or not self.languages:
+            raise UsageError("A run needs at least one language and one task.")
+
+
+def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
+    """Whether a cell is of the languages and tasks that are named. Raises UsageError."""
+    if unknown := selection.keys() - {"languages", "tasks"}:
+        raise UsageError(f"`{min(unknown)}` selects nothing; name languages or tasks.")
+    codes = _read_languages(selection["languages"], "`languages`") if "languages" in selection else None
+    tasks = _read_tasks(selection["tasks"], "`tasks`") if "tasks" in selection else None
+
+    def is_chosen(cell: Cell) -> bool:
+        code, task = parse_cell(cell)
+        return (codes is None or code in codes) and (tasks is None or task in tasks)
+
+    return is_chosen

@@ -1,0 +1,90 @@
+"""What the environment and `.env` say: keys and addresses. Neither a key nor an address with a password is ever written anywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from vlures.errors import UsageError
+
+
+def read_environment(directory: Path | None = None) -> dict[str, str]:
+    """The environment, over the `.env` file of the directory (by default the current one)."""
+    path = (directory or Path.cwd()) / ".env"
+    try:
+        from_file = dotenv_values(path) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); correct or remove it.") from error
+    return {**{key: value for key, value in from_file.items() if value is not None}, **os.environ}
+
+
+def find_key(environment: Mapping[str, str], *names: str) -> str:
+    """The first API key that is there.
+
+    Raises UsageError, which never shows it, if there is none or it cannot be one.
+    """
+    for name in names:
+        key = environment.get(name, "").strip()
+        if key:
+            if not re.fullmatch(r"[!-~]+", key):
+                raise UsageError(f"{name} cannot be a key: it has blanks or letters beyond ASCII. Copy it again.")
+            return key
+    raise UsageError(
+        f"There is no {' or '.join(names)}; put one into .env or the environment, or rehearse with --sandbox."
+    )
+
+
+def find_address(base_url: str | None, environment: Mapping[str, str], name: str) -> str | None:
+    """The provider's address where it is not the usual one: the option's, or the environment's under `name`.
+
+    Raises UsageError if it is no address.
+    """
+    address = base_url or environment.get(name) or None
+    if address is not None:
+        check_address(address, "The base URL" if base_url else name)
+    return address
+
+
+def check_address(address: str, place: str) -> None:
+    """Raises UsageError, which shows no secret, for what is no address, or has a password or a key in it: it would be written
+    into run.json, logs and errors."""
+    if not _is_address(address):
+        raise UsageError(f"The base URL {hide_secrets(address)!r} is no address; write it as http://host:port/path.")
+    parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise UsageError(
+            f"{place} has a user name or a password in it; leave them out, and put the server's key into .env or the environment "
+            "(OPENAI_API_KEY, GOOGLE_API_KEY, HF_TOKEN)."
+        )
+    if "?" in address or "#" in address:
+        raise UsageError(
+            f"{place} has a query in it (what follows the {'?' if '?' in address else '#'}); leave it out, and put a key into .env or "
+            "the environment (OPENAI_API_KEY, GOOGLE_API_KEY, HF_TOKEN)."
+        )
+
+
+def hide_secrets(address: str) -> str:
+    """What is to be an address, without what stands before an @ and behind its path, which may be a password or a key."""
+    return re.sub(r"[?#].*", "?…", re.sub(r"^(\w+://)?.*@", r"\1…@", address, flags=re.DOTALL), flags=re.DOTALL)
+
+
+PROVIDER_HOSTS = (".openai.com", ".googleapis.com")
+
+
+def find_other_host(address: str | None) -> str | None:
+    """The host of an address that is not a provider's own."""
+    host = urlsplit(address or "").hostname
+    return None if host is None or f".{host}".endswith(PROVIDER_HOSTS) else host
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and " " not in text
+    except ValueError:
+        return False

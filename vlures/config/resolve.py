@@ -1,0 +1,133 @@
+"""TOML + flags → frozen sections. An unknown key is an error with a suggestion. Flags win over the file, the file over the defaults."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vlures.config.options import Option, options_of
+from vlures.errors import UsageError
+from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 200
+"""Shows a value in a sentence, however long and deep it is."""
+
+Place = Callable[[str], str]
+"""Says of an option's name where it was given, for sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Options as the user gave them, by name, and where."""
+
+    values: Mapping[str, Any]
+    places: Mapping[str, str]
+    """For sentences: `run.toml: `limit`` or `--limit`."""
+    origins: Mapping[str, str]
+    """For `vlures config show`: the file's name or the flag."""
+
+    def place(self, name: str) -> str:
+        return self.places.get(name, f"`{name}`")
+
+
+def gather(file: Path | None, flags: Mapping[str, Any], known: Iterable[str], *, keywords: bool = False) -> Given:
+    """What a TOML file and flags (None: not given) say.
+
+    known: names of all options. keywords: the flags were given to a function, so that a sentence calls them by their names alone.
+    Raises UsageError for a file that cannot be read, and for a key in it that is no option.
+    """
+    from_file = _read_toml(file, known) if file is not None else {}
+    from_flags = {key: value for key, value in flags.items() if value is not None}
+    places = {key: f"{file}: `{key}`" for key in from_file}
+    places |= {key: f"`{key}`" if keywords else _flag(key) for key in from_flags}
+    origins = {key: str(file) for key in from_file}
+    origins |= {key: _flag(f"no_{key}" if value is False else key) for key, value in from_flags.items()}
+    return Given(from_file | from_flags, places, origins)
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+def _read_toml(file: Path, known: Iterable[str]) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:  # a pipe too: --config <(…)
+            content = parse_toml(opened.read(LARGEST_TOML_BYTES + 1))
+    except OSError as error:
+        raise UsageError(
+            f"The configuration {file} cannot be read ({error.strerror}); name another with --config."
+        ) from error
+    except UnusableFile as error:
+        raise UsageError(f"{file} {error}.") from error
+    for key in content:
+        check_key(key, f"{file}: `{key}`", known)
+    return content
+
+
+def check_key(key: str, place: str, known: Iterable[str]) -> None:
+    """Raises UsageError, naming the place, for a key that no option has."""
+    names = list(known)
+    if key in names:
+        return
+    if re.search(r"api.?key|secret|^(access_?|auth_?)?token$", key, re.IGNORECASE):
+        raise UsageError(f"{place}: a key does not belong in a configuration; put it into .env or the environment.")
+    close = difflib.get_close_matches(key.replace("-", "_"), names, n=1, cutoff=0.5)
+    hint = f"; did you mean `{close[0]}`?" if close else "; `vlures run --help` lists the options."
+    raise UsageError(f"{place} is not an option{hint}")
+
+
+def read_section(section: Any, given: Given) -> Any:
+    """A section with the options that were given, and defaults for the others.
+
+    Raises UsageError for a value that an option cannot have.
+    """
+    values = {}
+    for name, declared in options_of(section).items():
+        if name in given.values:
+            values[name] = _read_value(declared, given.values[name], given.place(name))
+    return msgspec.convert(values, section)
+
+
+def _read_value(declared: Option, value: Any, place: str) -> Any:
+    if declared.read is not None and value is not None:
+        value = declared.read(value, place)
+    try:
+        msgspec.convert({declared.name: value}, declared.section, strict=True)
+        msgspec.json.encode(value, enc_hook=str)  # as run.json will hold it
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{place} is {_shown.repr(value)}: it is not UTF-8; give it another name.") from error
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{place} is {_shown.repr(value)}: {_reason(declared, error)}.") from error
+    return value
+
+
+def show(value: Any) -> str:
+    """A value for a sentence, cut where it is long."""
+    return _shown.repr(value)
+
+
+def _reason(declared: Option, error: msgspec.ValidationError) -> str:
+    if declared.choices:
+        return f"choose from {', '.join(declared.choices)}"
+    reason = str(error).split(" - at ")[0]
+    for theirs, ours in (
+        ("`int`", "a whole number"),
+        ("`float`", "a number"),
+        ("`bool`", "true or false"),
+        ("`str`", "a text"),
+    ):
+        reason = reason.replace(theirs, ours)
+    return reason[0].lower() + reason[1:]
+
+
+def stored_section(section: Any, stored: Mapping[str, Any]) -> Any:
+    """A section as a run.json holds it, among the options of all sections. Raises msgspec.ValidationError."""
+    return msgspec.convert({name: stored[name] for name in options_of(section) if name in stored}, section)

@@ -1,0 +1,285 @@
+"""The options of every run, in sections: a door takes the section that it needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from vlures.config.options import option, read_texts, read_words
+from vlures.errors import UsageError
+from vlures.records import AskedModel, Parameters
+
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+
+BackendName = Literal["openai", "gemini", "local"]
+Mode = Literal["batch", "live"]
+EndpointName = Literal["chat", "responses"]
+SdkName = Literal["google-genai", "google-generativeai"]
+ImageTransport = Literal["inline", "file", "url"]
+
+DEFAULT_MODES: dict[str, Mode] = {"openai": "batch", "gemini": "live", "local": "live"}
+DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
+"""The cheapest vision models of each provider that were alive on 2026-11-21."""
+
+FLEX_TIMEOUT_S = 900.0
+"""Flex answers within 15 minutes, says OpenAI's guide on it."""
+USUAL_TIMEOUT_S = 300.0
+
+PARAMETER_KEYS = (
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "seed",
+    "image_detail",
+    "media_resolution",
+    "reasoning_effort",
+    "thinking_level",
+    "thinking_budget",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhoOptions:
+    """Who answers."""
+
+    backend: BackendName = option("Who answers: openai, gemini or local.", "openai", group="Who answers")
+    mode: Mode | None = option("batch (half price) or live; by default what suits the backend.", group="Who answers")
+    model: str | None = option("The provider's name of the model.", group="Who answers")
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = option(
+        "Live: flex is half the price and may take minutes.", None, "Who answers"
+    )
+    base_url: str | None = option(
+        "The provider's address, if it is not the usual one.", None, "Who answers", metavar="URL"
+    )
+
+    def find_mode(self) -> Mode:
+        return self.mode or DEFAULT_MODES[self.backend]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderOptions:
+    """What only one provider has."""
+
+    sdk: SdkName = option(
+        "What asks Gemini live: google-genai, or google-generativeai (no longer supported).",
+        "google-genai",
+        "Who answers",
+    )
+    endpoint: EndpointName = option("Which of OpenAI's endpoints is asked: chat or responses.", "chat", "Who answers")
+    image_transport: ImageTransport = option(
+        "How pictures get to OpenAI: inline, file (uploaded once, with --endpoint responses), url.",
+        "inline",
+        "Who answers",
+    )
+    image_url_template: str | None = option(
+        "Where OpenAI finds the pictures, as in https://host/{name}; also {id} {stem} {folder} {sha256}.",
+        None,
+        "Who answers",
+        metavar="URL",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions:
+    """How the model answers. What is not set is not sent."""
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = option("Sampling temperature.", group="Model")
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = option("Nucleus sampling.", group="Model")
+    max_output_tokens: PositiveInt | None = option("Most tokens of an answer, thinking included.", group="Model")
+    seed: int | None = option("Seed, where the provider takes one.", group="Model")
+    image_detail: Literal["low", "high", "original", "auto"] | None = option(
+        "How closely OpenAI's models look at the image.", group="Model"
+    )
+    media_resolution: Literal["low", "medium", "high"] | None = option(
+        "How closely Gemini's models look at the image.", group="Model"
+    )
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = option(
+        "How long OpenAI's models think.", group="Model"
+    )
+    thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = option(
+        "How long Gemini's models from 3 on think.", group="Model"
+    )
+    thinking_budget: Annotated[int, msgspec.Meta(ge=-1)] | None = option(
+        "Most tokens that Gemini 2.5 thinks; 0: none, -1: as it likes.", group="Model"
+    )
+    thinking_summary: bool = option(
+        "Ask for a summary of the thinking, and store it; changes no answer.", False, group="Model"
+    )
+    keep_think_tags: bool = option(
+        "Leave thinking that a server puts into the text, as in <think>…</think>, there.", False, group="Model"
+    )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The generation parameters that were set, and no others."""
+        return {key: getattr(self, key) for key in PARAMETER_KEYS if getattr(self, key) is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions:
+    """Which benchmark is asked."""
+
+    benchmark: str = option("What is asked: vlures.", "vlures")
+    skip_problems: bool = option("Go on without the files that `vlures check` finds wrong.", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions:
+    """Where a run's folder lies."""
+
+    output: str = option(
+        "The folder that holds the runs' folders.", "outputs", "What is stored", metavar="FOLDER", suggest="folder"
+    )
+    name: str | None = option("Name of the folder under outputs/; by default the model's.", group="What is stored")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgainOptions:
+    """What becomes of answers that are there."""
+
+    redo: tuple[Literal["truncated", "refused", "imported"], ...] = option(
+        "Ask again what was truncated, refused or imported.", (), "What is asked again", read=read_words
+    )
+    stale: Literal["stop", "keep", "redo"] = option(
+        "What to do with answers to a question that has changed since.", "stop", "What is asked again"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How batches are cut, watched and collected."""
+
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = option("Most lines of one batch.", 500, "Batches")
+    batch_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = option(
+        "Most bytes of one batch's file.", 190_000_000, "Batches"
+    )
+    max_attempts: PositiveInt = option("How often one run sends a failing request in batches.", 3, "Batches")
+    poll_s: PositiveFloat = option("Longest time between two looks at a batch, in seconds.", 60.0, "Batches")
+    doubt_patience_s: PositiveFloat = option(
+        "How long a batch whose creation is in doubt is looked for before it is created again, in seconds.",
+        300.0,
+        "Batches",
+    )
+    result_patience_s: PositiveFloat = option(
+        "How long an ended batch is looked at again whose results are not all there, in seconds.", 600.0, "Batches"
+    )
+    forget_lost: bool = option(
+        "Ask (and pay) again for what was in batches that the provider no longer knows or has no results of.",
+        False,
+        "What is asked again",
+    )
+    canary: bool = option(
+        "Send the first request live before the first batch, to see that all is in order.", True, "Batches"
+    )
+    wait: bool = option("Batch: wait for the answers; without, send and leave them for a later run.", True, "Batches")
+    finish_live: str | None = option(
+        "Answer live what batches leave without an answer, once all have ended, if it is at most so much: 2%.",
+        None,
+        "Batches",
+        metavar="PERCENT",
+    )
+    stall_after_s: PositiveFloat = option(
+        "Say so when a batch stays in one state for so long, in seconds.", 14_400.0, "Batches"
+    )
+    delete_remote_files: bool = option(
+        "Delete a batch's files at the provider once its answers are stored.", False, "Batches"
+    )
+
+    @property
+    def live_share(self) -> float | None:
+        """The share of a batch run's requests that may be finished live, from 0 to 1; None if none."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", self.finish_live or "")
+        return float(match[1]) / 100 if match and float(match[1]) <= 100 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions:
+    """How live requests are paced."""
+
+    concurrency: PositiveInt = option("Most live requests in flight.", 10, "Live requests")
+    rpm: PositiveFloat | None = option("Most live requests a minute.", None, "Live requests")
+    tpm: PositiveFloat | None = option(
+        "Most tokens a minute of live requests, asked and answered.", None, "Live requests"
+    )
+    timeout_s: PositiveFloat | None = option(
+        "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900. Calls about batches take 60, or less if this is.",
+        None,
+        "Live requests",
+    )
+
+    def find_timeout_s(self, service_tier: str | None) -> float:
+        """Longest time that one request may take."""
+        return self.timeout_s or (FLEX_TIMEOUT_S if service_tier == "flex" else USUAL_TIMEOUT_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactOptions:
+    """How patiently a provider is tried."""
+
+    retry_budget_s: PositiveFloat = option(
+        "How long a run goes on without any answer from the provider, in seconds.", 1800.0, "Running"
+    )
+    first_contact_s: PositiveFloat = option(
+        "How long a run tries to reach the provider for the first time, in seconds.", 15.0, "Running"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyOptions:
+    """What may be spent, and by which prices."""
+
+    max_cost: Annotated[float, msgspec.Meta(gt=0, le=1_000_000_000)] | None = option(
+        "A cap in USD on all that the output folder ever spends; what is in flight counts at its highest cost.",
+        group="Money",
+    )
+    price_input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = option(
+        "USD for a million tokens of input, as charged in the run's mode.", group="Money"
+    )
+    price_output: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = option(
+        "USD for a million tokens of output, as charged in the run's mode.", group="Money"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RehearsalOptions:
+    """Whether a sandbox answers, and what goes wrong in it."""
+
+    sandbox: bool = option("Rehearse: let a sandbox on this machine answer. Costs nothing.", False, "Rehearsal")
+    fault: tuple[str, ...] = option(
+        "A fault for the sandbox to show; see `vlures sandbox --list-faults`.",
+        (),
+        "Rehearsal",
+        metavar="KIND[@PLACE]",
+        read=read_texts,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who is asked, in which mode, with which parameters: what the options come to."""
+
+    provider: str
+    mode: Mode
+    model: str
+    parameters: Parameters
+    service_tier: str | None = None
+    base_url: str | None = None
+
+    @classmethod
+    def of(cls, who: WhoOptions, generation: GenerationOptions) -> Target:
+        """Raises UsageError where the backend needs a model and none is named."""
+        provider, model = who.backend, who.model or DEFAULT_MODELS.get(who.backend)
+        if model is None:
+            raise UsageError(f"The backend {provider} needs a model; name one with --model.")
+        if provider == "gemini":
+            model = model.removeprefix("models/")
+        return cls(provider, who.find_mode(), model, generation.parameters, who.service_tier, who.base_url)
+
+    @property
+    def asked(self) -> AskedModel:
+        """As a request's digest knows it."""
+        return AskedModel(self.provider, self.model, self.parameters)
