@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.conftest import Command, Sandbox
-from vlures.sandbox.faults import ENDLESS, MALFORMED
+from vlures.sandbox.faults.kinds import ENDLESS, MALFORMED
 
 pytestmark = pytest.mark.warm
 

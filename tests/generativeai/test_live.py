@@ -17,7 +17,7 @@ from tests.e2e.test_live import (
     test_one_semaphore_stands_over_all_cells,
     test_the_days_quota_ends_the_run_with_the_time_of_its_renewal,
 )
-from vlures.sandbox.faults import HOWS
+from vlures.sandbox.faults.kinds import HOWS
 
 __all__ = [
     "test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting",

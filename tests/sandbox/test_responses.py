@@ -37,9 +37,9 @@ from tests.sandbox.test_sandbox import (
     wait_for,
 )
 from vlures.sandbox import parse_fault
-from vlures.sandbox.active_faults import FaultBook
-from vlures.sandbox.openai_errors import format_duration
-from vlures.sandbox.prompt_cache import RECENT_REQUESTS, PromptCache
+from vlures.sandbox.answers.prompt_cache import RECENT_REQUESTS, PromptCache
+from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.openai.errors import format_duration
 from vlures.sandbox.specs import SpecChecker, load_checker
 
 PNG = picture("PNG", (90, 60))

@@ -32,11 +32,11 @@ from PIL import Image
 
 from vlures.errors import UsageError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
-from vlures.sandbox.active_faults import FaultBook
-from vlures.sandbox.answers import repeated_words
-from vlures.sandbox.image_tokens import gemini_image_tokens, openai_image_tokens, patches
+from vlures.sandbox.answers.compose import repeated_words
+from vlures.sandbox.answers.questions import language_of, split_article
+from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.images.tokens import gemini_image_tokens, openai_image_tokens, patches
 from vlures.sandbox.multipart import boundary_of, find_parts
-from vlures.sandbox.questions import language_of, split_article
 
 BATCH_S = 0.25
 SYSTEMS = {

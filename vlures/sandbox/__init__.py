@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from vlures.sandbox.faults import FAULT_KINDS, Fault, parse_fault
+from vlures.sandbox.faults.kinds import FAULT_KINDS, Fault, parse_fault
 from vlures.sandbox.settings import SandboxSettings
 
 __all__ = ["FAULT_KINDS", "Fault", "SandboxSettings", "parse_fault", "serve"]

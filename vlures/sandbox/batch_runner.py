@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from vlures.sandbox.batch_execution import estimate_tokens, execute_batch
-from vlures.sandbox.batch_validation import validate_lines
-from vlures.sandbox.batches import FINALIZING_SHARE, VALIDATING_SHARE, Batch, BatchErrorLine
-from vlures.sandbox.gemini_execution import execute_gemini
+from vlures.sandbox.batches.batch import FINALIZING_SHARE, VALIDATING_SHARE, Batch, BatchErrorLine
+from vlures.sandbox.gemini.batch_execution import execute_gemini
+from vlures.sandbox.openai.batch_execution import estimate_tokens, execute_batch
+from vlures.sandbox.openai.batch_validation import validate_lines
 from vlures.sandbox.state import World
 
 LONGEST_CANCELLING_S = 0.5

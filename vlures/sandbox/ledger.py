@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from vlures.sandbox.answers import Answer
-from vlures.sandbox.questions import Question
+from vlures.sandbox.answers.compose import Answer
+from vlures.sandbox.answers.questions import Question
 
 Provider = Literal["openai", "gemini", "plain"]
 

@@ -4,13 +4,15 @@ import secrets
 
 import msgspec
 
-from vlures.sandbox import gemini_answer, gemini_errors, gemini_generate
+from vlures.sandbox.exchange import Call, Reply, json_reply
+from vlures.sandbox.gemini import answer as gemini_answer
+from vlures.sandbox.gemini import errors as gemini_errors
+from vlures.sandbox.gemini import generate as gemini_generate
 from vlures.sandbox.ledger import Provider, charge
-from vlures.sandbox.openai_batches import read_body
-from vlures.sandbox.openai_endpoints import ENDPOINTS, Occasion, answer_request
-from vlures.sandbox.openai_request import Answered
-from vlures.sandbox.plain_chat import answer_plain
-from vlures.sandbox.replies import Call, Reply, json_reply
+from vlures.sandbox.openai.batches import read_body
+from vlures.sandbox.openai.endpoints import ENDPOINTS, Occasion, answer_request
+from vlures.sandbox.openai.request import Answered
+from vlures.sandbox.plain_server import answer_plain
 from vlures.sandbox.state import World
 
 

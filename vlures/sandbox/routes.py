@@ -5,10 +5,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from vlures.sandbox import gemini_batches, gemini_files, inspection, live, openai_batches, openai_files
+from vlures.sandbox import live
+from vlures.sandbox import status_pages as inspection
 from vlures.sandbox.batch_runner import BatchRunner
-from vlures.sandbox.faults import LIVE_PLACES
-from vlures.sandbox.replies import Call, Reply
+from vlures.sandbox.exchange import Call, Reply
+from vlures.sandbox.faults.kinds import LIVE_PLACES
+from vlures.sandbox.gemini import batches as gemini_batches
+from vlures.sandbox.gemini import files as gemini_files
+from vlures.sandbox.openai import batches as openai_batches
+from vlures.sandbox.openai import files as openai_files
 from vlures.sandbox.state import World
 
 Provider = Literal["openai", "gemini", "plain", "sandbox"]

@@ -15,13 +15,15 @@ from aiohttp import web
 from PIL import Image
 
 from vlures.errors import UsageError
-from vlures.sandbox import gemini_errors, gemini_files, openai_errors
 from vlures.sandbox.batch_runner import BatchRunner
-from vlures.sandbox.broken_replies import ESCAPES, caller_key, echo, put_in_answer, write_broken
 from vlures.sandbox.callers import Refusal, judge_caller
-from vlures.sandbox.faults import Fault
-from vlures.sandbox.rate_limits import Allowance
-from vlures.sandbox.replies import Call, FilePart, ProviderError, Reply, json_reply
+from vlures.sandbox.exchange import Call, FilePart, ProviderError, Reply, json_reply
+from vlures.sandbox.faults.broken_replies import ESCAPES, caller_key, echo, put_in_answer, write_broken
+from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.rate_limits import Allowance
+from vlures.sandbox.gemini import errors as gemini_errors
+from vlures.sandbox.gemini import files as gemini_files
+from vlures.sandbox.openai import errors as openai_errors
 from vlures.sandbox.routes import Route, find_route, provider_of
 from vlures.sandbox.settings import SandboxSettings
 from vlures.sandbox.state import World

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlures.sandbox.faults import Fault
+from vlures.sandbox.faults.kinds import Fault
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vlures.errors import UsageError
-from vlures.sandbox.active_faults import FaultBook
-from vlures.sandbox.batches import BatchStore, Provider
-from vlures.sandbox.files import FileStore
-from vlures.sandbox.gemini_uploads import UploadSessions
+from vlures.sandbox.answers.prompt_cache import PromptCache
+from vlures.sandbox.batches.batch import BatchStore, Provider
+from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.file_store import FileStore
+from vlures.sandbox.gemini.uploads import UploadSessions
+from vlures.sandbox.images.inspection import Gallery
 from vlures.sandbox.ledger import Ledger
-from vlures.sandbox.pictures import Gallery
-from vlures.sandbox.prompt_cache import PromptCache
 from vlures.sandbox.settings import SandboxSettings
 from vlures.sandbox.specs import Document, SpecChecker, load_checker
 

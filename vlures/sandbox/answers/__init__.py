@@ -1,0 +1,1 @@
+"""Synthetic answers: what a request asks, and the text that answers it."""

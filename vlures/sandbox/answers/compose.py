@@ -1,0 +1,205 @@
+"""The sandbox's answers: computed from the picture and the article, in the language asked, always with the mark."""
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from vlures.sandbox.answers.phrases import PHRASES, Phrases
+from vlures.sandbox.answers.questions import Question
+from vlures.sandbox.faults.kinds import THINKING_FORMS, Fault
+from vlures.sandbox.images.inspection import Picture
+
+Finish = Literal["stop", "length", "safety", "refusal", "blocked"]
+
+_WORD = re.compile(r"[^\s.,;:!?()\[\]{}\"“”‘’'«»،؛؟۔…—–/\\|<>*#\d]+")
+_JAPANESE_WORD = re.compile(r"[\u4e00-\u9fff々]{2,}|[\u30a1-\u30ffー]{2,}")
+_ENDINGS = ".,:;!?。、：；！？．，۔،؛؟ "
+_INNER_QUOTES = str.maketrans("「」", "『』")
+_QUOTED_WORDS = 7
+_QUOTED_CHARS = 16
+_SHORTEST_WORD = 4
+_THOUGHT_TOKENS = 128
+_ALTERED = ("finish", "think_tags", "reasoning_only", "thinking_apart", "usage")
+THOUGHTS = "[sandbox] Synthetic thoughts: looked at the sizes and colours, then counted words."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the sandbox says to one question; tokens are estimates.
+
+    reason: the word for its end, where a fault names one. trouble: what a gateway says of it. thoughts: words that come as
+    reasoning. apart: usage counts the thinking beside the output. told: how the usage is falsified. bare: the answer itself,
+    where thinking stands around it in the text.
+    """
+
+    text: str
+    finish: Finish
+    text_tokens: int
+    output_tokens: int
+    thought_tokens: int = 0
+    reason: str = ""
+    trouble: str = ""
+    thoughts: str = ""
+    apart: bool = False
+    told: str = ""
+    bare: str | None = None
+
+    @property
+    def said(self) -> str:
+        """The words that are the answer."""
+        return self.text if self.bare is None else self.bare
+
+    @property
+    def charged(self) -> bool:
+        """Whether a provider would ask money for it: a prompt that was blocked was never answered."""
+        return self.finish != "blocked"
+
+
+def count_tokens(text: str) -> int:
+    """An estimate: four bytes of UTF-8 a token, so that an ideograph costs more than a letter."""
+    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+
+
+def answering_model(asked: str, fault: Fault | None) -> str:
+    """The model that a reply names: under the fault `other_model` another than the one asked."""
+    renamed = fault is not None and fault.kind == "other_model"
+    return fault.word("name", f"{asked}-other") if fault is not None and renamed else asked
+
+
+def answer_question(
+    question: Question, seed: int, limit: int | None, fault: Fault | None, thought_tokens: int = 0
+) -> Answer:
+    """Answer one question; the same question and seed give the same answer.
+
+    `limit` is in tokens, None for none; the `thought_tokens` that come before the text count towards it.
+    """
+    prompt_tokens = count_tokens(question.system) + count_tokens(question.text) + 8
+    if fault is not None and fault.kind == "other_model":
+        fault = None
+    if fault is not None and fault.kind in _ALTERED:
+        return _altered(compose(question, seed), prompt_tokens, thought_tokens, fault)
+    if fault is not None and fault.kind != "max_tokens":
+        return _withheld(question, fault, prompt_tokens)
+    text = compose(question, seed)
+    tokens = count_tokens(text)
+    if fault is not None:
+        limit = thought_tokens + tokens // 2
+    if limit is not None and thought_tokens + tokens > limit:
+        left = max(0, limit - thought_tokens)
+        text = text.encode()[: left * 4].decode("utf-8", "ignore")
+        return Answer(text, "length", prompt_tokens, left, min(thought_tokens, limit))
+    return Answer(text, "stop", prompt_tokens, tokens, thought_tokens)
+
+
+def _withheld(question: Question, fault: Fault, prompt_tokens: int) -> Answer:
+    if fault.kind == "refusal":
+        refusal = PHRASES[question.language()].refusal
+        return Answer(refusal, "refusal", prompt_tokens, count_tokens(refusal))
+    if fault.kind == "max_tokens_empty":
+        return Answer("", "length", prompt_tokens, 0, _THOUGHT_TOKENS)
+    finish: Finish = {"safety": "safety", "blocked_prompt": "blocked"}.get(fault.kind, "stop")  # type: ignore[assignment]
+    return Answer("", finish, prompt_tokens, 0)
+
+
+def _altered(text: str, prompt_tokens: int, thought_tokens: int, fault: Fault) -> Answer:
+    """A whole answer that comes in another way than it should."""
+    reason, trouble, thoughts = fault.word("reason", ""), fault.word("message", ""), ""
+    apart, bare = fault.kind == "thinking_apart", None
+    if fault.kind == "think_tags":
+        bare = text
+        form = THINKING_FORMS[fault.word("form", "think")]
+        text = form.format(thoughts=THOUGHTS, text=text)
+    elif fault.kind == "reasoning_only":
+        text, thoughts = "", THOUGHTS
+    elif apart:
+        thought_tokens = int(fault.number("tokens", 2_800))
+    elif fault.number("empty", 0):
+        text = ""
+    tokens = count_tokens(text or thoughts)
+    told = fault.word("tell", "nothing") if fault.kind == "usage" else ""
+    return Answer(text, "stop", prompt_tokens, tokens, thought_tokens, reason, trouble, thoughts, apart, told, bare)
+
+
+def tell_usage(usage: dict[str, object], told: str) -> dict[str, object] | None:
+    """The usage as a reply has it, where a fault hides or falsifies it."""
+    if told in ("", "nothing"):
+        return None if told else usage
+    counts = [name for name, count in usage.items() if isinstance(count, int)]
+    if told == "half":
+        return {name: usage[name] for name in counts[:1]}
+    false: dict[str, object] = {"negative": -1_000_000, "absurd": 10**15, "text": "many", "broken": 1.5}
+    return usage | dict.fromkeys(counts, false[told])
+
+
+def compose(question: Question, seed: int) -> str:
+    """The text of an answer: the mark and three to six sentences."""
+    phrases = PHRASES[question.language()]
+    drawn = hashlib.sha256(f"{seed}|{question.digest()}".encode()).digest()
+    sentences = [phrases.mark]
+    if question.pictures:
+        sentences += _picture_sentences(question.pictures[-1], phrases, drawn)
+    else:
+        sentences.append(phrases.no_picture)
+    article = question.article()
+    if article:
+        sentences += _article_sentences(article, phrases, drawn, japanese=question.language() == "Japanese")
+    if question.ending():
+        ending = phrases.quoted.format(_first_words(question.ending(), japanese=phrases.glue == ""))
+        sentences.append(phrases.ending[drawn[5] % 2].format(ending=ending))
+    return sentences[0] + " " + phrases.glue.join(sentences[1:])
+
+
+def _picture_sentences(picture: Picture, phrases: Phrases, drawn: bytes) -> list[str]:
+    orientation = phrases.square
+    if picture.width != picture.height:
+        orientation = phrases.landscape if picture.width > picture.height else phrases.portrait
+    size = phrases.size[drawn[0] % 2].format(width=picture.width, height=picture.height, orientation=orientation)
+    names = [phrases.colour_names[colour] for colour in picture.colours]
+    colour_phrases = phrases.one_colour if len(names) == 1 else phrases.colours
+    colours = colour_phrases[drawn[1] % 2].format(colours=_listed(names, phrases))
+    if picture.lightest is None or picture.darkest is None:
+        return [size, colours, phrases.even[drawn[2] % 2]]
+    brightness = phrases.brightness[drawn[2] % 2].format(
+        lightest=phrases.regions[picture.lightest], darkest=phrases.regions[picture.darkest]
+    )
+    return [size, colours, brightness]
+
+
+def _article_sentences(article: str, phrases: Phrases, drawn: bytes, *, japanese: bool) -> list[str]:
+    count = len("".join(article.split())) if japanese else len(article.split())
+    first = phrases.quoted.format(_first_words(article, japanese=japanese))
+    sentences = [phrases.article[drawn[3] % 2].format(count=count, first=first)]
+    words = [phrases.quoted.format(word) for word in repeated_words(article, phrases.common_words, japanese=japanese)]
+    if words:
+        wording = phrases.one_repeated if len(words) == 1 else phrases.repeated
+        sentences.append(wording[drawn[4] % 2].format(words=_listed(words, phrases)))
+    return sentences
+
+
+def _first_words(text: str, *, japanese: bool) -> str:
+    if japanese:
+        joined = "".join(text.split()).translate(_INNER_QUOTES)
+        first, more = joined[:_QUOTED_CHARS], len(joined) > _QUOTED_CHARS
+    else:
+        words = text.split()
+        first, more = " ".join(words[:_QUOTED_WORDS]), len(words) > _QUOTED_WORDS
+    return first.rstrip(_ENDINGS) + ("…" if more else "")
+
+
+@lru_cache(maxsize=4096)  # an article comes back in many requests
+def repeated_words(article: str, common: frozenset[str], *, japanese: bool) -> tuple[str, ...]:
+    """Up to three words that the article uses more than once, the commonest first, without the language's small words."""
+    found = _JAPANESE_WORD.findall(article) if japanese else _WORD.findall(article)
+    words = [word for word in found if (japanese or len(word) >= _SHORTEST_WORD) and word.lower() not in common]
+    spelling = {word.lower(): word for word in reversed(words)}
+    counts = Counter(word.lower() for word in words)
+    return tuple(spelling[word] for word, count in counts.most_common(3) if count > 1)
+
+
+def _listed(items: list[str], phrases: Phrases) -> str:
+    if len(items) < 2:
+        return "".join(items)
+    return phrases.joint.join(items[:-1]) + phrases.last_joint + items[-1]

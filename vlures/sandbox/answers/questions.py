@@ -1,0 +1,75 @@
+"""What a request asks, in the same words for both providers."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from vlures.sandbox.images.inspection import Picture
+
+Language = Literal["English", "Japanese", "Swahili", "Urdu"]
+
+_SWAHILI = re.compile(r"\b(?:ya|na|kwa|katika|picha|wewe|ni|kila|hii|yako)\b", re.IGNORECASE)
+_KANA = re.compile(r"[\u3040-\u30ff]")
+_ARABIC = re.compile(r"[\u0600-\u06ff]")
+_ENOUGH_WORDS = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request: the system text, everything else that was said (`text`), the last message alone, the pictures."""
+
+    model: str
+    system: str
+    text: str
+    last_message: str
+    pictures: tuple[Picture, ...]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The SHA-256 of each picture's bytes."""
+        return tuple(picture.digest for picture in self.pictures)
+
+    def digest(self) -> str:
+        """SHA-256 over model, system text, user text and the SHA-256 of each picture, parted by NUL, in hexadecimal."""
+        parts = [self.model, self.system, self.text, *self.images]
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def language(self) -> Language:
+        """The language to answer in, from the system text (from the rest where there is none)."""
+        return language_of(self.system or self.text)
+
+    def article(self) -> str:
+        """What stands between the last `<article>` line and the `</article>` line after it; empty if there is none."""
+        return split_article(self.last_message)[0]
+
+    def ending(self) -> str:
+        """The last line of the last message that is not the article's."""
+        lines = [line.strip() for line in split_article(self.last_message)[1] if line.strip()]
+        return lines[-1] if lines else ""
+
+
+@lru_cache(maxsize=256)  # a run has few system texts
+def language_of(text: str) -> Language:
+    """The language of a text, by its script and, between English and Swahili, by frequent words."""
+    letters = sum(1 for char in text if char.isalpha()) or 1
+    if len(_KANA.findall(text)) * 10 > letters:
+        return "Japanese"
+    if len(_ARABIC.findall(text)) * 3 > letters:
+        return "Urdu"
+    words = len(text.split()) or 1
+    swahili = len(_SWAHILI.findall(text))
+    return "Swahili" if swahili >= _ENOUGH_WORDS and swahili * 12 >= words else "English"
+
+
+def split_article(text: str) -> tuple[str, list[str]]:
+    """The article and the lines outside it."""
+    lines = text.split("\n")
+    opened = [index for index, line in enumerate(lines) if line.strip() == "<article>"]
+    if not opened:
+        return "", lines
+    start = opened[-1]
+    closed = [index for index in range(start + 1, len(lines)) if lines[index].strip() == "</article>"]
+    end = closed[0] if closed else len(lines)
+    return "\n".join(lines[start + 1 : end]).strip(), lines[:start] + lines[end + 1 :]

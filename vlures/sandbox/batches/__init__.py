@@ -1,0 +1,1 @@
+"""A batch as the sandbox keeps it, whichever provider it belongs to."""

@@ -1,0 +1,127 @@
+"""A provider's files: uploads and result files, on disk, each with a small record. A record means complete."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vlures.sandbox.exchange import FilePart
+
+DEFAULT_LIFE_S = 30 * 24 * 3600
+_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file's record; its bytes are a stretch of `<id>.data` (an upload keeps the form around them).
+
+    `mime` and `sha256` (in hexadecimal) are kept for Gemini's files only.
+    """
+
+    id: str
+    filename: str
+    purpose: str
+    size: int
+    start: int
+    created_at: int
+    expires_at: int | None
+    mime: str = ""
+    sha256: str = ""
+
+    def document(self) -> dict[str, object]:
+        """The file object as OpenAI shows it."""
+        return {
+            "id": self.id,
+            "object": "file",
+            "bytes": self.size,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "filename": self.filename,
+            "purpose": self.purpose,
+            "status": "processed",
+            "status_details": None,
+        }
+
+
+def new_id(prefix: str) -> str:
+    """An id that no other process will make."""
+    return prefix + secrets.token_hex(12)
+
+
+class FileStore:
+    """The folder of files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for torn in folder.glob("*.part"):
+            torn.unlink()
+        records = (msgspec.json.decode(path.read_bytes(), type=StoredFile) for path in folder.glob("*.json"))
+        self._files = {file.id: file for file in sorted(records, key=lambda file: (file.created_at, file.id))}
+
+    def new_part(self) -> Path:
+        """Where to write a file that is not complete yet."""
+        return self._folder / f"{secrets.token_hex(12)}.part"
+
+    def adopt(self, part: Path, file: StoredFile) -> StoredFile:
+        """Make a written file one of the store's."""
+        part.replace(self._folder / f"{file.id}.data")
+        record = self.new_part()
+        record.write_bytes(msgspec.json.encode(file))
+        record.replace(self._folder / f"{file.id}.json")
+        self._files[file.id] = file
+        return file
+
+    def adopt_result(self, part: Path, file_id: str, filename: str, life_s: int | None) -> StoredFile:
+        """Make a result file of a batch one of the store's."""
+        now = int(time.time())
+        size = part.stat().st_size
+        return self.adopt(
+            part, StoredFile(file_id, filename, "batch_output", size, 0, now, now + (life_s or DEFAULT_LIFE_S))
+        )
+
+    def find(self, file_id: str) -> StoredFile | None:
+        """The record, or None if there is no such file (any more)."""
+        file = self._files.get(file_id)
+        expired = file is not None and file.expires_at is not None and file.expires_at <= time.time()
+        return None if expired else file
+
+    def read(self, file: StoredFile) -> bytes:
+        """All of a file's bytes."""
+        part = self.part_of(file)
+        with part.path.open("rb") as source:
+            source.seek(part.start)
+            return source.read(part.size)
+
+    def listing(self) -> list[StoredFile]:
+        """Every file, the newest first."""
+        files = list(reversed(self._files.values()))  # at once: a batch's thread may add or delete one
+        return [file for file in files if self.find(file.id)]
+
+    def delete(self, file_id: str) -> bool:
+        """Remove a file; whether there was one."""
+        if self._files.pop(file_id, None) is None:
+            return False
+        (self._folder / f"{file_id}.json").unlink(missing_ok=True)
+        (self._folder / f"{file_id}.data").unlink(missing_ok=True)
+        return True
+
+    def part_of(self, file: StoredFile) -> FilePart:
+        """Where the file's bytes lie."""
+        return FilePart(self._folder / f"{file.id}.data", file.start, file.size)
+
+    def lines(self, file: StoredFile) -> Iterator[bytes]:
+        """The file's lines without their newline; only b"\\n" ends a line."""
+        part = self.part_of(file)
+        left = part.size
+        with part.path.open("rb", buffering=_BUFFER_BYTES) as source:
+            source.seek(part.start)
+            while left > 0:
+                line = source.readline(left)
+                if not line:
+                    return
+                left -= len(line)
+                yield line.removesuffix(b"\n")

@@ -1,0 +1,78 @@
+"""What Gemini checks of an input file before it creates a batch: one bad line, and there is no batch.
+
+Only the form is checked here, as JSON and by the names of fields; a request that cannot be answered fails by itself.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from vlures.sandbox.answers.compose import count_tokens
+from vlures.sandbox.file_store import StoredFile
+from vlures.sandbox.gemini.errors import GeminiError, bad_request
+from vlures.sandbox.gemini.fields import unknown_fields
+from vlures.sandbox.gemini.generate import read_generate
+from vlures.sandbox.state import World
+
+MOST_COMPLAINTS = 20
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A good input file: its number of lines, and the prompt tokens if the sandbox limits those (0 otherwise)."""
+
+    total: int
+    tokens: int
+
+
+def check_lines(world: World, file: StoredFile, model: str) -> Checked:
+    """Read an input file line by line; raises GeminiError with a sentence for each of the first bad lines.
+
+    Runs in a worker thread. Keys may be missing or doubled: Google takes both.
+    """
+    complaints: list[str] = []
+    total = tokens = 0
+    for number, line in enumerate(world.gemini_files.lines(file), start=1):
+        total = number
+        complaint = _complaint(world, line)
+        if complaint:
+            complaints.append(f"Error on line {number}: {complaint}")
+            if len(complaints) >= MOST_COMPLAINTS:
+                break
+        elif world.settings.queue_tokens is not None:
+            tokens += _prompt_tokens(world, line, model)
+    if complaints:
+        raise bad_request("\n".join(complaints))
+    if total == 0:
+        raise bad_request("The input file is empty.")
+    return Checked(total, tokens)
+
+
+def _complaint(world: World, line: bytes) -> str | None:
+    try:
+        asked = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"invalid JSON: {error}"
+    if not isinstance(asked, dict):
+        return "invalid JSON: not an object"
+    key, request = asked.get("key"), asked.get("request")
+    if key is not None and not isinstance(key, str):
+        return "invalid value for 'key': not a string"
+    if not isinstance(request, dict):
+        return "no 'request' in this line"
+    violation = world.violation("generateContent", request, f"batch line {key}")
+    if violation:
+        return violation
+    unknown = unknown_fields(request)
+    return f"invalid JSON: no such field: {unknown[0][1]}" if unknown else None
+
+
+def _prompt_tokens(world: World, line: bytes, model: str) -> int:
+    asked: dict[str, Any] = msgspec.json.decode(line)
+    try:
+        request = read_generate(asked["request"], model, world.gallery)
+    except GeminiError:
+        return 0  # it will fail by itself
+    question = request.question
+    return sum(request.image_tokens) + count_tokens(question.system) + count_tokens(question.text)

@@ -1,0 +1,168 @@
+"""Gemini's batches: create, look up, list, cancel, delete."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from vlures.sandbox.batch_runner import BatchRunner
+from vlures.sandbox.batches.batch import FINAL, Batch
+from vlures.sandbox.exchange import Call, Reply, json_reply
+from vlures.sandbox.file_store import StoredFile
+from vlures.sandbox.gemini.batch_validation import check_lines
+from vlures.sandbox.gemini.errors import (
+    GeminiError,
+    bad_request,
+    enqueued_quota,
+    file_gone,
+    unknown_batch,
+    unknown_model,
+)
+from vlures.sandbox.gemini.fields import pick, unknown_fields
+from vlures.sandbox.gemini.files import GENERATED, page
+from vlures.sandbox.gemini.generate import unreadable_body
+from vlures.sandbox.gemini.operation import operation
+from vlures.sandbox.gemini.uploads import short_id
+from vlures.sandbox.openai.batch_validation import read_line
+from vlures.sandbox.state import World
+
+MOST_UNFINISHED = 100
+"""Batches of a project that may be under way: https://ai.google.dev/gemini-api/docs/rate-limits"""
+MOST_LISTED, DEFAULT_LISTED = 1000, 50
+ID_LENGTH = 36
+
+
+async def create_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
+    """Create a batch and start its clock; the same request twice makes two batches.
+
+    The faults for whole batches are decided here, once. Under `token_limit`, and beyond the sandbox's own limit, there
+    is no batch but a 429.
+    """
+    model = call.words["model"]
+    asked = _read_creation(world, call)
+    file = _input_file(world, asked)
+    struck = world.faults.strikes("batch", "gemini_create")
+    if any(fault.kind == "token_limit" for fault in struck):
+        raise enqueued_quota(model)
+    checked = await runner.in_thread(check_lines, world, file, model)
+    _check_quota(world, model, checked.tokens)
+    batch = Batch(
+        id=short_id(ID_LENGTH),
+        created_at=time.time(),
+        input_file_id=file.id,
+        endpoint="generateContent",
+        provider="gemini",
+        display_name=str(pick(asked, "displayName") or ""),
+        priority=int(asked.get("priority") or 0),
+        faults=tuple(fault.text for fault in struck),
+        model=model,
+        total=checked.total,
+        queued_tokens=checked.tokens,
+    )
+    world.batches.save(batch)
+    runner.start(batch)
+    return json_reply(operation(batch, world.settings.batch_s))
+
+
+def _read_creation(world: World, call: Call) -> dict[str, Any]:
+    """The `batch` of a creation's body, after Google's checks."""
+    try:
+        body = msgspec.json.decode(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise unreadable_body() from None
+    complaint = world.violation("batchGenerateContent", body, "batchGenerateContent")
+    if complaint:
+        raise bad_request(complaint)
+    if not isinstance(body, dict) or not isinstance(body.get("batch"), dict):
+        raise bad_request("* BatchGenerateContentRequest.batch: the batch is not specified\n")
+    unknown = unknown_fields(body, "creation")
+    if unknown:
+        raise bad_request("\n".join(sentence for _, sentence in unknown), unknown)
+    models = world.settings.models
+    if models and call.words["model"] not in models:
+        raise unknown_model(call.words["model"], call.words["version"])
+    asked: dict[str, Any] = body["batch"]
+    if not str(asked.get("priority") or 0).lstrip("-").isdecimal():
+        raise bad_request(f"Invalid value at 'batch.priority' (TYPE_INT64), \"{asked['priority']}\"")
+    return asked
+
+
+def _input_file(world: World, asked: dict[str, Any]) -> StoredFile:
+    source = pick(asked, "inputConfig") or {}
+    name = pick(source, "fileName")
+    if not isinstance(name, str):
+        if "requests" in source:
+            raise bad_request("The sandbox runs batches of an input file only; upload the requests and name the file.")
+        raise bad_request("* BatchGenerateContentRequest.batch.input_config: the input is not specified\n")
+    file = world.gemini_files.find(name.removeprefix("files/"))
+    if file is None or file.purpose == GENERATED:
+        raise file_gone(name.removeprefix("files/"))
+    return file
+
+
+def _check_quota(world: World, model: str, tokens: int) -> None:
+    """Raise Google's 429 where too much is under way."""
+    running = [batch for batch in world.batches.unfinished() if batch.provider == "gemini"]
+    enqueued = sum(batch.queued_tokens for batch in running if batch.model == model)
+    limit = world.settings.queue_tokens
+    if len(running) >= MOST_UNFINISHED or (limit is not None and enqueued + tokens > limit):
+        raise enqueued_quota(model)
+
+
+def show_batch(world: World, call: Call) -> Reply:
+    """One batch as it is now."""
+    batch = _find(world, call)
+    return json_reply(
+        operation(batch, world.settings.batch_s, **world.batches.tell(batch), inline=_inline_results(world, batch))
+    )
+
+
+def _inline_results(world: World, batch: Batch) -> list[dict[str, Any]] | None:
+    """The results of a batch under the fault `inline`, as they stand in it once it has ended."""
+    fault, file = batch.fault("inline"), world.gemini_files.find(batch.output_file_id or "")
+    if fault is None or file is None or batch.status not in FINAL:
+        return None
+    results: list[dict[str, Any]] = []
+    for line in world.gemini_files.lines(file):
+        content = read_line(line) or {}
+        key = content.pop("key", None)
+        nameless = key is None or fault.number("nameless", 0.0)
+        results.append(content if nameless else content | {"metadata": {"key": key}})
+    return results
+
+
+def _find(world: World, call: Call) -> Batch:
+    batch = world.batches.find(call.words["batch"])
+    if batch is None or batch.provider != "gemini" or batch.deleted:
+        raise unknown_batch()
+    return batch
+
+
+def list_batches(world: World, call: Call) -> Reply:
+    """The batches, the newest first, page by page."""
+    now = time.time()
+    batches = [batch for batch in world.batches.newest_first("gemini") if not batch.deleted and batch.is_listed(now)]
+    operations = [operation(batch, world.settings.batch_s) for batch in batches]
+    shown, following = page(operations, call.query, most=MOST_LISTED, default=DEFAULT_LISTED)
+    return json_reply({**({"operations": shown} if shown else {}), **following})
+
+
+def cancel_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
+    """Begin to cancel a batch.
+
+    One that has not begun ends CANCELLED, with an error and no results. One that has begun ends SUCCEEDED, with the
+    answers it has and an error of code 1 for each other line: so it was seen at the provider.
+    """
+    batch = _find(world, call)
+    if batch.status in FINAL:
+        raise GeminiError(400, "The batch has ended and cannot be cancelled.", name="FAILED_PRECONDITION")
+    if batch.status != "cancelling":
+        runner.cancel(batch)
+    return json_reply({})
+
+
+def delete_batch(world: World, call: Call) -> Reply:
+    """Show a batch no more; one that is under way runs on."""
+    world.batches.save(replace(_find(world, call), deleted=True))
+    return json_reply({})

@@ -1,0 +1,124 @@
+"""Gemini's generateContent: the checks that the provider makes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vlures.sandbox.answers.questions import Question
+from vlures.sandbox.gemini.config import PART_RESOLUTIONS, Thinking, read_config, read_resolution
+from vlures.sandbox.gemini.errors import GeminiError, bad_request
+from vlures.sandbox.gemini.fields import pick, unknown_fields
+from vlures.sandbox.images.inspection import Gallery, Picture
+from vlures.sandbox.images.tokens import gemini_image_tokens
+
+ACCEPTED_MIMES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+ROLES = (None, "user", "model", "function")
+TIERS = ("standard", "flex", "priority")
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """A request that passed all checks; `image_tokens` are those of each picture, `limit` is in tokens."""
+
+    question: Question
+    image_tokens: tuple[int, ...]
+    limit: int | None
+    thinking: Thinking
+    tier: str
+
+
+Seen = list[tuple[Picture, str]]
+"""The pictures of a request, each with the media resolution that its part asks for (empty for none)."""
+
+
+def read_generate(body: object, model: str, gallery: Gallery) -> GenerateRequest:
+    """Check a request body as Google does; raises GeminiError."""
+    if not isinstance(body, dict):
+        raise bad_request("Invalid JSON payload received. Expected an object at the top.")
+    unknown = unknown_fields(body)
+    if unknown:
+        raise bad_request("\n".join(sentence for _, sentence in unknown), unknown)
+    contents = body.get("contents")
+    contents = [contents] if isinstance(contents, dict) else contents
+    if not isinstance(contents, list) or not contents:
+        raise bad_request(
+            "* GenerateContentRequest.contents: contents is not specified\n",
+            [("contents", "contents is not specified")],
+        )
+    spoken: list[str] = []
+    seen: Seen = []
+    last = ""
+    for index, content in enumerate(contents):
+        if content.get("role") not in ROLES:
+            raise bad_request("Please use a valid role: user, model.")
+        text = _read_parts(content, f"contents[{index}]", gallery, seen)
+        spoken.append(text)
+        last = text if content.get("role") != "model" else last
+    instruction = pick(body, "systemInstruction")
+    system = _read_parts(instruction, "systemInstruction", gallery, []) if instruction else ""
+    question = Question(model, system, "\n".join(spoken), last, tuple(picture for picture, _ in seen))
+    config = read_config(pick(body, "generationConfig") or {}, model)
+    tokens = tuple(
+        gemini_image_tokens(model, picture.width, picture.height, resolution or config.resolution)
+        for picture, resolution in seen
+    )
+    return GenerateRequest(question, tokens, config.limit, config.thinking, _read_tier(pick(body, "serviceTier")))
+
+
+def _read_tier(tier: object) -> str:
+    name = "standard" if tier in (None, "unspecified") else str(tier).lower()
+    if name not in TIERS:
+        raise bad_request(
+            f"Invalid value at 'service_tier' (ServiceTier), \"{tier}\"", [("service_tier", "unknown tier")]
+        )
+    return name
+
+
+def _read_parts(content: dict[str, Any], where: str, gallery: Gallery, seen: Seen) -> str:
+    parts = content.get("parts")
+    parts = [parts] if isinstance(parts, dict) else parts
+    if not parts or not isinstance(parts, list):
+        raise bad_request(
+            f"* GenerateContentRequest.{where}.parts: contents.parts must not be empty.\n",
+            [(f"{where}.parts", "contents.parts must not be empty.")],
+        )
+    texts: list[str] = []
+    for index, part in enumerate(parts):
+        place = f"{where}.parts[{index}]"
+        blob = pick(part, "inlineData")
+        if blob is not None:
+            asked = pick(part, "mediaResolution") or {}
+            level = asked.get("level") if isinstance(asked, dict) else asked
+            resolution = read_resolution(level, f"{place}.media_resolution.level", PART_RESOLUTIONS)
+            seen.append((_read_blob(blob, f"{place}.inline_data", gallery), resolution))
+        elif pick(part, "fileData") is not None:
+            raise bad_request(f"The sandbox reads pictures inline only; '{place}' names a file.")
+        elif isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif not part.keys() - {"thought", "mediaResolution", "media_resolution"}:
+            message = (
+                f"* GenerateContentRequest.{place}.data: required oneof field 'data' must have one initialized field\n"
+            )
+            raise bad_request(
+                message, [(f"{place}.data", "required oneof field 'data' must have one initialized field")]
+            )
+    return "\n".join(texts)
+
+
+def _read_blob(blob: dict[str, Any], place: str, gallery: Gallery) -> Picture:
+    mime, data = pick(blob, "mimeType"), blob.get("data")
+    if not isinstance(data, str):
+        raise bad_request(f"Invalid value at '{place}.data' (TYPE_BYTES).", [(f"{place}.data", "no data")])
+    if mime not in ACCEPTED_MIMES:
+        raise bad_request(f"Unsupported MIME type: {mime}")
+    picture = gallery.look(data, url_safe=True)
+    if picture.flaw == "base64":
+        message = f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed"
+        raise bad_request(message, [(f"{place}.data", message)])
+    if picture.flaw or picture.mime != mime:
+        raise bad_request("Unable to process input image. Please retry or report in the troubleshooting guide.")
+    return picture
+
+
+def unreadable_body() -> GeminiError:
+    """The 400 of a body that is not JSON."""
+    return bad_request("Invalid JSON payload received. Unexpected end of string.")

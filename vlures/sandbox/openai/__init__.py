@@ -1,0 +1,1 @@
+"""OpenAI's protocol: files, chat completions, responses, batches."""

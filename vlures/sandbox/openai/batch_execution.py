@@ -1,0 +1,215 @@
+"""Answering a batch: each line of the input file becomes a line of the output file, of the error file, or none."""
+
+import random
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from vlures.sandbox.answers.prompt_cache import PromptCache
+from vlures.sandbox.batches.batch import Batch, Usage
+from vlures.sandbox.file_store import StoredFile
+from vlures.sandbox.ledger import Entry, charge
+from vlures.sandbox.openai.batch_validation import read_line
+from vlures.sandbox.openai.endpoints import ENDPOINTS, Occasion, answer_request
+from vlures.sandbox.openai.errors import OpenAIError, line_error
+from vlures.sandbox.openai.images import PictureSource
+from vlures.sandbox.state import World
+
+EXPIRED = "This request could not be executed before the completion window expired."
+
+
+class Stopped(Exception):
+    """The sandbox ends; the next one on the same state folder executes the batch."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a batch has come to; a file id is None where there is no such file."""
+
+    completed: int
+    failed: int
+    usage: Usage
+    output_file_id: str | None
+    error_file_id: str | None
+
+
+@dataclass
+class _Outcome:
+    """What has been written so far."""
+
+    output: BinaryIO
+    errors: BinaryIO
+    completed: int = 0
+    failed: int = 0
+    usage: Usage = field(default_factory=Usage)
+    entries: list[Entry] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    cache: PromptCache = field(default_factory=PromptCache)
+
+
+def estimate_tokens(world: World, endpoint: str, file: StoredFile) -> int:
+    """The prompt tokens of an input file, as the queue limit counts them; lines that will fail count nothing."""
+    total = 0
+    source = PictureSource(world.gallery, world.files, world.faults, place="")
+    for line in world.files.lines(file):
+        request = read_line(line) or {}
+        try:
+            asked = ENDPOINTS[endpoint].read(request.get("body"), source, world.settings.models)
+        except OpenAIError:
+            continue
+        question = asked.question
+        total += asked.image_tokens + (len(question.system.encode()) + len(question.text.encode())) // 4
+    return total
+
+
+def execute_batch(world: World, batch: Batch, file: StoredFile, keep: float) -> Results:
+    """Answer the first `keep` (0 to 1) of the lines and store the result files; books what a provider charges.
+
+    Runs in a worker thread. Doing it again after a kill gives the same files and books nothing twice.
+    """
+    output_part, error_part = world.files.new_part(), world.files.new_part()
+    kept = round(batch.total * keep)
+    expired = batch.fault("expire") is not None and batch.cancelling_at is None
+    with output_part.open("wb") as output, error_part.open("wb") as errors:
+        outcome = _Outcome(output, errors)
+        for number, line in enumerate(world.files.lines(file)):
+            if world.stopping.is_set():
+                raise Stopped
+            request = read_line(line) or {}
+            if number < kept:
+                _answer_line(world, batch, request, outcome)
+            elif expired:
+                _write_error_b(outcome, request.get("custom_id"), "batch_expired", EXPIRED)
+            else:
+                break
+        _write_strays(batch, outcome)
+    if batch.fault("shuffle"):
+        shuffle_lines(output_part, outcome.offsets, f"{world.settings.seed}|{batch.id}")
+    world.ledger.book(outcome.entries)
+    return Results(
+        outcome.completed,
+        outcome.failed,
+        outcome.usage,
+        _store_result(world, batch, output_part, "output"),
+        _store_result(world, batch, error_part, "error"),
+    )
+
+
+def _store_result(world: World, batch: Batch, part: Path, name: str) -> str | None:
+    """Store a result file under an id that follows from the batch's; an empty file is none."""
+    if part.stat().st_size == 0:
+        part.unlink()
+        return None
+    file_id = f"file-{batch.id.removeprefix('batch_')}-{name}"
+    return world.files.adopt_result(part, file_id, f"{batch.id}_{name}.jsonl", batch.output_life_s).id
+
+
+def _answer_line(world: World, batch: Batch, request: dict[str, object], outcome: _Outcome) -> None:
+    custom_id = request.get("custom_id")
+    strikes = {fault.kind: fault for fault in world.faults.strikes("line", "line")}
+    if "missing" in strikes:
+        return
+    if "line_error_b" in strikes:
+        fault = strikes["line_error_b"]
+        code = fault.word("code", "batch_expired")
+        _write_error_b(outcome, custom_id, code, fault.word("message", EXPIRED))
+        return
+    if "line_status0" in strikes:
+        _write_output(outcome, _result_line(custom_id, 0, None))
+        return
+    try:
+        if "line_error" in strikes:
+            raise line_error(strikes["line_error"])
+        document = _answer_body(world, batch, request, outcome)
+    except OpenAIError as error:
+        _write_error(outcome, custom_id, error)
+        return
+    line = _result_line(custom_id, 200, document)
+    outcome.completed += 1
+    _write_output(outcome, line)
+    if "doubled" in strikes:
+        _write_output(outcome, line)
+
+
+def _answer_body(world: World, batch: Batch, request: dict[str, object], outcome: _Outcome) -> dict[str, object]:
+    custom_id = str(request.get("custom_id"))
+    occasion = Occasion("line", f"batch line {custom_id}", outcome.cache)
+    answered, document = answer_request(world, ENDPOINTS[batch.endpoint], request.get("body"), occasion)
+    outcome.usage = Usage(
+        outcome.usage.input_tokens + answered.prompt_tokens,
+        outcome.usage.output_tokens + answered.written_tokens,
+        outcome.usage.reasoning_tokens + answered.answer.thought_tokens,
+        outcome.usage.cached_tokens + answered.cached_tokens,
+    )
+    asked = answered.request
+    outcome.entries.append(
+        charge(
+            "openai",
+            asked.question,
+            answered.answer,
+            asked.image_tokens,
+            answered.cached_tokens,
+            line_id=custom_id,
+            batch_id=batch.id,
+        )
+    )
+    return document
+
+
+def _result_line(custom_id: object, status: int, body: object) -> dict[str, object]:
+    response = {"status_code": status, "request_id": "req_" + secrets.token_hex(16), "body": body}
+    return {"id": "batch_req_" + secrets.token_hex(12), "custom_id": custom_id, "response": response, "error": None}
+
+
+def _write_output(outcome: _Outcome, line: dict[str, object]) -> None:
+    outcome.offsets.append(outcome.output.tell())
+    outcome.output.write(msgspec.json.encode(line) + b"\n")
+
+
+def _write_error(outcome: _Outcome, custom_id: object, error: OpenAIError) -> None:
+    outcome.failed += 1
+    outcome.errors.write(msgspec.json.encode(_result_line(custom_id, error.status, error.document)) + b"\n")
+
+
+def _write_error_b(outcome: _Outcome, custom_id: object, code: str, message: str) -> None:
+    outcome.failed += 1
+    line = {
+        "id": "batch_req_" + secrets.token_hex(12),
+        "custom_id": custom_id,
+        "response": None,
+        "error": {"code": code, "message": message},
+    }
+    outcome.errors.write(msgspec.json.encode(line) + b"\n")
+
+
+def _write_strays(batch: Batch, outcome: _Outcome) -> None:
+    """The lines that nobody asked for."""
+    if batch.fault("unknown_id"):
+        stray = _result_line("nobody-sent-this-" + secrets.token_hex(4), 200, {"choices": []})
+        _write_output(outcome, stray)
+    if batch.fault("null_id"):
+        _write_output(outcome, _result_line(None, 200, {"choices": []}))
+    if batch.fault("garbage_line"):
+        outcome.offsets.append(outcome.output.tell())
+        outcome.output.write(b'{"id": "batch_req_torn", "custom_id": "to\n')
+
+
+def shuffle_lines(path: Path, offsets: list[int], seed: str) -> None:
+    """Put the lines of a file in another order, one line in memory at a time."""
+    order = list(pairwise([*offsets, path.stat().st_size]))  # none where there are no lines
+    random.Random(seed).shuffle(order)  # noqa: S311 (an order, not a secret)
+    shuffled = path.with_name(path.stem + "-shuffled.part")
+    with path.open("rb") as source, shuffled.open("wb") as target:
+        target.writelines(_stretches(source, order))
+    shuffled.replace(path)
+
+
+def _stretches(source: BinaryIO, order: list[tuple[int, int]]) -> Iterator[bytes]:
+    for start, end in order:
+        source.seek(start)
+        yield source.read(end - start)

@@ -1,0 +1,152 @@
+"""OpenAI's files: upload, look up, list, download, delete."""
+
+import re
+import time
+from pathlib import Path
+
+from vlures.sandbox.exchange import Call, Reply, json_reply
+from vlures.sandbox.file_store import DEFAULT_LIFE_S, FileStore, StoredFile, new_id
+from vlures.sandbox.multipart import Part, boundary_of, find_parts, read_text
+from vlures.sandbox.openai.errors import (
+    OpenAIError,
+    invalid_value,
+    missing_parameter,
+    unknown_file,
+)
+from vlures.sandbox.openai.images import check_picture
+from vlures.sandbox.state import World
+
+LARGEST_BATCH_FILE_BYTES = 200_000_000
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+SHORTEST_LIFE_S, LONGEST_LIFE_S = 3600, 2_592_000
+MOST_LISTED = 10_000
+
+
+def upload_file(world: World, call: Call) -> Reply:
+    """Store an uploaded file; its body lies in `call.spooled` and stays where it is on disk."""
+    boundary = boundary_of(call.headers.get("content-type", ""))
+    spooled = call.spooled
+    if spooled is None or boundary is None:
+        raise OpenAIError(400, "Could not parse multipart form")
+    file = check_upload(spooled, boundary)
+    if file.purpose == "vision":
+        check_picture(world.gallery.look_at(file.id, lambda: _read_spooled(spooled, file)), "file")
+    world.counts.add_upload(file.purpose, file.size)
+    return json_reply(world.files.adopt(spooled, file).document())
+
+
+def _read_spooled(spooled: Path, file: StoredFile) -> bytes:
+    with spooled.open("rb") as source:
+        source.seek(file.start)
+        return source.read(file.size)
+
+
+def check_upload(spooled: Path, boundary: bytes) -> StoredFile:
+    """The record of an upload that passes OpenAI's checks."""
+    parts = {part.name: part for part in find_parts(spooled, boundary)}
+    upload = parts.get("file")
+    if upload is None or upload.filename is None:
+        raise missing_parameter("file")
+    if "purpose" not in parts:
+        raise missing_parameter("purpose")
+    purpose = read_text(spooled, parts["purpose"])
+    if purpose not in PURPOSES:
+        raise invalid_value("purpose", purpose, PURPOSES)
+    if purpose == "batch" and not upload.filename.endswith(".jsonl"):
+        raise OpenAIError(400, "Invalid file format for Batch API. Must be .jsonl")
+    if purpose == "batch" and upload.size > LARGEST_BATCH_FILE_BYTES:
+        raise OpenAIError(400, "File is too large.")
+    if upload.size == 0:
+        raise OpenAIError(400, "File is empty.", param="file")
+    now = int(time.time())
+    life_s = _read_life(spooled, parts)
+    if life_s is None and purpose == "batch":
+        life_s = DEFAULT_LIFE_S
+    expires_at = None if life_s is None else now + life_s
+    return StoredFile(new_id("file-"), upload.filename, purpose, upload.size, upload.start, now, expires_at)
+
+
+def _read_life(spooled: Path, parts: dict[str, Part]) -> int | None:
+    if "expires_after[anchor]" not in parts and "expires_after[seconds]" not in parts:
+        return None
+    for name in ("expires_after[anchor]", "expires_after[seconds]"):
+        if name not in parts:
+            raise missing_parameter(name)
+    anchor = read_text(spooled, parts["expires_after[anchor]"])
+    if anchor != "created_at":
+        raise invalid_value("expires_after[anchor]", anchor, ("created_at",))
+    return check_life(read_text(spooled, parts["expires_after[seconds]"]), "expires_after[seconds]")
+
+
+def check_life(text: object, name: str) -> int:
+    """The lifetime of a file in seconds, from an hour to thirty days."""
+    if not re.fullmatch(r"\d{1,9}", str(text)) or not SHORTEST_LIFE_S <= int(str(text)) <= LONGEST_LIFE_S:
+        raise OpenAIError(
+            400,
+            f"Invalid '{name}': expected an integer from {SHORTEST_LIFE_S} to {LONGEST_LIFE_S}.",
+            param=name,
+            code="invalid_value",
+        )
+    return int(str(text))
+
+
+def show_file(world: World, call: Call) -> Reply:
+    """One file's object."""
+    return json_reply(_find(world.files, call).document())
+
+
+def download_file(world: World, call: Call) -> Reply:
+    """A file's bytes."""
+    part = world.files.part_of(_find(world.files, call))
+    return Reply(200, part=part, content_type="application/octet-stream")
+
+
+def delete_file(world: World, call: Call) -> Reply:
+    """Delete a file."""
+    file = _find(world.files, call)
+    world.files.delete(file.id)
+    return json_reply({"id": file.id, "object": "file", "deleted": True})
+
+
+def _find(files: FileStore, call: Call) -> StoredFile:
+    file = files.find(call.words["file"])
+    if file is None:
+        raise unknown_file(call.words["file"])
+    return file
+
+
+def list_files(world: World, call: Call) -> Reply:
+    """The files, the newest first unless `order=asc`, page by page."""
+    files = [file.document() for file in world.files.listing()]
+    if "purpose" in call.query:
+        files = [file for file in files if file["purpose"] == call.query["purpose"]]
+    if call.query.get("order") == "asc":
+        files.reverse()
+    return json_reply(page(files, call.query, most=MOST_LISTED, default=MOST_LISTED))
+
+
+def page(items: list[dict[str, object]], query: dict[str, str], *, most: int, default: int) -> dict[str, object]:
+    """One page of a list: `limit` items behind the one whose id is `after`."""
+    limit_text = query.get("limit", str(default))
+    if not limit_text.isdecimal() or not 1 <= int(limit_text) <= most:
+        raise OpenAIError(
+            400,
+            f"Invalid 'limit': expected an integer from 1 to {most}, but got '{limit_text}' instead.",
+            param="limit",
+            code="invalid_value",
+        )
+    start = 0
+    if query.get("after"):
+        ids = [item["id"] for item in items]
+        if query["after"] not in ids:
+            raise OpenAIError(404, f"No such object: {query['after']}", param="after")
+        start = ids.index(query["after"]) + 1
+    end = start + int(limit_text)
+    shown = items[start:end]
+    return {
+        "object": "list",
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": end < len(items),
+    }

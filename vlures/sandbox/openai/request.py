@@ -1,0 +1,152 @@
+"""What a checked request to OpenAI comes to, whichever endpoint it was sent to, and the checks that both endpoints share."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlures.sandbox.answers.compose import Answer
+from vlures.sandbox.answers.questions import Question
+from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, unknown_model
+from vlures.sandbox.openai.images import Shown
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+THOUGHT_TOKENS = dict(zip(EFFORTS, (0, 16, 64, 192, 512, 1024, 2048), strict=True))
+"""Tokens of reasoning for each effort that is asked for; without one the sandbox does not reason."""
+TIERS = ("auto", "default", "flex", "scale", "priority")
+VERBOSITIES = ("low", "medium", "high")
+REASONING_MODELS = ("gpt-5", "gpt-6", "o1", "o3", "o4")
+OLDER_MODELS = ("gpt-3.5", "gpt-4", "chatgpt-4o")
+"""Models that take `max_tokens` and do not reason."""
+
+
+@dataclass(frozen=True)
+class OpenAIRequest:
+    """A request that passed all checks; `limit` is in tokens, None for none."""
+
+    question: Question
+    picture_tokens: tuple[int, ...]
+    limit: int | None
+    thought_tokens: int = 0
+    tier: str | None = None
+
+    @property
+    def image_tokens(self) -> int:
+        """The tokens of all its pictures."""
+        return sum(self.picture_tokens)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request with its answer, the model that the reply names and the prompt tokens that came from the cache."""
+
+    request: OpenAIRequest
+    answer: Answer
+    model: str
+    cached_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens that went in."""
+        return self.answer.text_tokens + self.request.image_tokens
+
+    @property
+    def written_tokens(self) -> int:
+        """All tokens that came out, the thoughts too, unless a fault has them counted beside the output."""
+        return self.answer.output_tokens + (0 if self.answer.apart else self.answer.thought_tokens)
+
+    @property
+    def total_tokens(self) -> int:
+        """All that went in and came out."""
+        return self.prompt_tokens + self.answer.output_tokens + self.answer.thought_tokens
+
+    @property
+    def tier(self) -> str:
+        """The tier that served it: a project without settings of its own serves `auto` by default."""
+        return "default" if self.request.tier in (None, "auto") else str(self.request.tier)
+
+
+@dataclass
+class Conversation:
+    """The messages of a request as they are read."""
+
+    system: list[str] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+    last: str = ""
+
+    def hear(self, role: str, text: str) -> None:
+        """Take one message's text in."""
+        (self.system if role in ("system", "developer") else self.spoken).append(text)
+        self.last = text if role == "user" else self.last
+
+    def question(self, model: str) -> Question:
+        """What the messages ask."""
+        pictures = tuple(item.picture for item in self.shown)
+        return Question(model, "\n".join(self.system), "\n".join(self.spoken), self.last, pictures)
+
+
+def check_names(body: object, known: frozenset[str]) -> dict[str, Any]:
+    """The body as an object without a parameter that the endpoint does not know."""
+    if not isinstance(body, dict):
+        raise invalid_type("body", "an object")
+    for name in body:
+        if name not in known:
+            raise OpenAIError(400, f"Unknown parameter: '{name}'.", param=str(name), code="unknown_parameter")
+    return body
+
+
+def check_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
+    """The model asked for; `models` are those that there are (none: all)."""
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise OpenAIError(400, "you must provide a model parameter")
+    if models and model not in models:
+        raise unknown_model(model)
+    return model
+
+
+def check_number(body: dict[str, Any], name: str, highest: int) -> float | None:
+    """A number from 0 to `highest`, if there is one."""
+    number = body.get(name)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise invalid_type(name, "a decimal")
+    if not 0 <= number <= highest:
+        raise OpenAIError(
+            400,
+            f"Invalid '{name}': decimal out of range. Expected a value between 0 and {highest}, but got {number:g} "
+            "instead.",
+            param=name,
+            code="decimal_above_max_value" if number > 0 else "decimal_below_min_value",
+        )
+    return float(number)
+
+
+def check_word(value: object, name: str, known: tuple[str, ...]) -> str | None:
+    """A word from a closed list, if there is one."""
+    if value is not None and value not in known:
+        raise invalid_value(name, value, known)
+    return None if value is None else str(value)
+
+
+def check_limit(body: dict[str, Any], name: str, lowest: int) -> int | None:
+    """A limit on the tokens written, if there is one."""
+    limit = body.get(name)
+    if limit is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise invalid_type(name, "an integer")
+    if limit < lowest:
+        raise OpenAIError(
+            400,
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {lowest}, but got {limit} instead.",
+            param=name,
+            code="integer_below_min_value",
+        )
+    return limit
+
+
+def refuse_stream(body: dict[str, Any]) -> None:
+    """The sandbox's own limit: it gives whole answers only."""
+    if body.get("stream"):
+        raise OpenAIError(400, "The sandbox does not stream.", param="stream", code="unsupported_value")

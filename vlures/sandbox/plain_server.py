@@ -1,0 +1,74 @@
+"""A server of one's own that speaks OpenAI's chat completions (vLLM, llama.cpp, Ollama): no key, any model, no extras."""
+
+import secrets
+import time
+from typing import Any
+
+from vlures.sandbox.answers.compose import THOUGHTS
+from vlures.sandbox.exchange import Call, ProviderError
+from vlures.sandbox.openai.batches import read_body
+from vlures.sandbox.openai.chat import read_limit, read_messages
+from vlures.sandbox.openai.completion import ending
+from vlures.sandbox.openai.endpoints import say
+from vlures.sandbox.openai.errors import OpenAIError
+from vlures.sandbox.openai.images import PictureSource, estimate_picture_tokens
+from vlures.sandbox.openai.request import Answered, OpenAIRequest, check_model, refuse_stream
+from vlures.sandbox.state import World
+
+REASONING_TOKENS = 64
+KINDS = {400: "BadRequestError", 404: "NotFoundError"}
+
+
+class PlainError(ProviderError):
+    """An error as such servers word it: the shape is OpenAI's, the code is the status as a number."""
+
+    def __init__(self, status: int, message: str, param: str | None = None) -> None:
+        error = {"message": message, "type": KINDS.get(status, "InternalServerError"), "param": param, "code": status}
+        super().__init__(status, {"error": error})
+
+
+def answer_plain(world: World, call: Call) -> tuple[Answered, dict[str, object]]:
+    """Check and answer `POST /plain/v1/chat/completions`; raises PlainError."""
+    try:
+        request = _read(read_body(call.body), world)
+        world.counts.add_images(len(request.question.pictures))
+        struck = world.faults.strikes("answer", "plain")
+        answered = say(request, world.settings.seed, struck[0] if struck else None, world.prompt_cache)
+    except OpenAIError as error:
+        inner = error.document["error"]
+        raise PlainError(error.status, inner["message"], inner["param"]) from None
+    return answered, _document(answered, reasoning=world.settings.plain_reasoning)
+
+
+def _read(body: dict[str, Any], world: World) -> OpenAIRequest:
+    for name in world.settings.plain_lacks:
+        if name in body:
+            raise PlainError(400, f"unknown field: {name!r} is not known to this server", name)
+    model = check_model(body, ())
+    refuse_stream(body)
+    conversation = read_messages(body, PictureSource(world.gallery, world.files, world.faults, "plain"))
+    tokens = estimate_picture_tokens(model, conversation.shown)
+    thought_tokens = REASONING_TOKENS if world.settings.plain_reasoning else 0
+    return OpenAIRequest(conversation.question(model), tokens, read_limit(body), thought_tokens)
+
+
+def _document(answered: Answered, *, reasoning: bool) -> dict[str, object]:
+    answer = answered.answer
+    message = {"role": "assistant", "content": answer.text}
+    if reasoning or answer.thoughts:
+        message["reasoning_content"] = answer.thoughts or THOUGHTS
+    usage: dict[str, object] = {
+        "prompt_tokens": answered.prompt_tokens,
+        "completion_tokens": answered.written_tokens,
+        "total_tokens": answered.total_tokens,
+    }
+    if answer.apart:
+        usage["completion_tokens_details"] = {"reasoning_tokens": answer.thought_tokens}
+    return {
+        "id": "chatcmpl-" + secrets.token_hex(12),
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": answered.model,
+        "choices": [{"index": 0, "message": message, **ending(answer)}],
+        "usage": usage,
+    }
