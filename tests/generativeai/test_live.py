@@ -17,7 +17,7 @@ from tests.e2e.test_live import (
     test_one_semaphore_stands_over_all_cells,
     test_the_days_quota_ends_the_run_with_the_time_of_its_renewal,
 )
-from vlures.sandbox.faults.kinds import HOWS
+from vlures.sandbox.faults.kinds import HOW_WORDS
 
 __all__ = [
     "test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting",
@@ -62,7 +62,7 @@ def test_a_lost_answer_is_asked_for_again(vlures: Command, shared_sandbox: Sandb
 def test_a_reply_that_is_no_http_or_has_no_end_is_a_failed_call(vlures: Command, shared_sandbox: Sandbox) -> None:
     vlures.use(shared_sandbox)
     # More questions than faults in each run: a request that meets five of them is given up, and rightly.
-    for fault, hows in HOWS.items():
+    for fault, hows in HOW_WORDS.items():
         assert len(hows) <= QUESTIONS
         shared_sandbox.show(*(f"{fault}@gemini:how={how},times=1" for how in hows))
         result = vlures(*LIVE["gemini"], "--name", fault, "--timeout-s", "3", "--concurrency", "40")

@@ -38,7 +38,7 @@ from tests.sandbox.test_sandbox import (
 )
 from vlures.sandbox import parse_fault
 from vlures.sandbox.answers.prompt_cache import RECENT_REQUESTS, PromptCache
-from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.openai.errors import format_duration
 from vlures.sandbox.specs import SpecChecker, load_checker
 
@@ -559,10 +559,10 @@ def test_a_picture_seen_a_little_while_ago_is_cached(sandbox: Sandbox) -> None:
 
 def test_the_cache_forgets() -> None:
     cache = PromptCache()
-    assert cache.look("m", ("a", "b"), (10, 20)) == 0
-    assert cache.look("m", ("b", "c"), (20, 30)) == 20
-    assert [cache.look("m", ("d",), (5,)) for _ in range(RECENT_REQUESTS)] == [0] + [5] * (RECENT_REQUESTS - 1)
-    assert cache.look("m", ("c",), (30,)) == 0
+    assert cache.cached_tokens("m", ("a", "b"), (10, 20)) == 0
+    assert cache.cached_tokens("m", ("b", "c"), (20, 30)) == 20
+    assert [cache.cached_tokens("m", ("d",), (5,)) for _ in range(RECENT_REQUESTS)] == [0] + [5] * (RECENT_REQUESTS - 1)
+    assert cache.cached_tokens("m", ("c",), (30,)) == 0
 
 
 def test_another_model_answers_than_the_one_asked(sandbox: Sandbox) -> None:
@@ -642,7 +642,7 @@ def test_a_limit_of_gemini_and_one_that_nobody_tells(sandbox: Sandbox) -> None:
 
 
 def test_no_window_lets_more_through_than_the_limit() -> None:
-    book = FaultBook((parse_fault("limit@chat:per_minute=3"), parse_fault("limit@chat:per_second=2")), 0)
+    book = ActiveFaults((parse_fault("limit@chat:per_minute=3"), parse_fault("limit@chat:per_second=2")), 0)
     moments = [0.0, 0.1, 0.2, 1.05, 1.2, 59.9, 60.01, 60.1, 60.2, 61.0, 61.1]
     said = [(moment, book.admit("chat", moment)) for moment in moments]
     assert [moment for moment, allowance in said if allowance and allowance.admitted] == [
@@ -659,7 +659,7 @@ def test_no_window_lets_more_through_than_the_limit() -> None:
 
 
 def moments_let_through(fault: str, moments: list[float]) -> list[float]:
-    book = FaultBook((parse_fault(fault),), 0)
+    book = ActiveFaults((parse_fault(fault),), 0)
     said = [(moment, book.admit("chat", moment)) for moment in moments]
     return [moment for moment, allowance in said if allowance and allowance.admitted]
 
@@ -673,7 +673,7 @@ def test_a_limit_is_counted_over_any_window_or_each_by_the_clock_and_with_its_re
 
 
 def test_a_limit_by_the_clock_says_when_the_next_window_opens() -> None:
-    book = FaultBook((parse_fault("limit@chat:per_minute=6,window=10,fixed=1"),), 0)
+    book = ActiveFaults((parse_fault("limit@chat:per_minute=6,window=10,fixed=1"),), 0)
     assert book.admit("chat", 8.0)
     allowance = book.admit("chat", 8.5)
     assert allowance is not None

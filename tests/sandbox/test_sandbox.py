@@ -34,7 +34,7 @@ from vlures.errors import UsageError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
 from vlures.sandbox.answers.compose import repeated_words
 from vlures.sandbox.answers.questions import language_of, split_article
-from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.images.tokens import gemini_image_tokens, openai_image_tokens, patches
 from vlures.sandbox.multipart import boundary_of, find_parts
 
@@ -1105,7 +1105,7 @@ def test_a_bad_fault_is_refused_in_one_sentence(text: str, sentence: str) -> Non
 
 
 def struck(text: str, occasions: int, seed: int = 0) -> list[int]:
-    book = FaultBook((parse_fault(text),), seed)
+    book = ActiveFaults((parse_fault(text),), seed)
     return [n for n in range(1, occasions + 1) if book.strikes("http", "chat")]
 
 

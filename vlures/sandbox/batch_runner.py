@@ -16,9 +16,9 @@ from vlures.sandbox.batches.batch import FINALIZING_SHARE, VALIDATING_SHARE, Bat
 from vlures.sandbox.gemini.batch_execution import execute_gemini
 from vlures.sandbox.openai.batch_execution import estimate_tokens, execute_batch
 from vlures.sandbox.openai.batch_validation import validate_lines
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
-LONGEST_CANCELLING_S = 0.5
+MAX_CANCELLING_S = 0.5
 EXECUTE = {"openai": execute_batch, "gemini": execute_gemini}
 
 Errors = tuple[BatchErrorLine, ...]
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 
 class BatchRunner:
-    """Runs the unfinished batches of a world, each in a task of its own; the work on lines is done in two threads."""
+    """Runs the unfinished batches of a state, each in a task of its own; the work on lines is done in two threads."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: State) -> None:
+        self._state = state
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="batch")
-        limit = world.settings.parallel_batches
+        limit = state.settings.parallel_batches
         self._slots = asyncio.Semaphore(limit) if limit > 0 else None
         self._cancelled: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,13 +48,13 @@ class BatchRunner:
 
     def cancel(self, batch: Batch) -> Batch:
         """Begin to cancel a batch that has not ended."""
-        cancelling = self._world.batches.save(replace(batch, status="cancelling", cancelling_at=time.time()))
+        cancelling = self._state.batches.save(replace(batch, status="cancelling", cancelling_at=time.time()))
         self._cancelled[batch.id].set()
         return cancelling
 
     async def stop(self) -> None:
         """End all tasks; what they have not done is done by the next sandbox on the same state folder."""
-        self._world.stopping.set()
+        self._state.stopping.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -91,15 +91,15 @@ class BatchRunner:
 
     def _now(self, batch: Batch) -> Batch:
         """The batch as it is stored: a cancellation may have come in between."""
-        return self._world.batches.find(batch.id) or batch
+        return self._state.batches.find(batch.id) or batch
 
     def _change(self, batch: Batch, **changes: object) -> Batch:
-        return self._world.batches.save(replace(self._now(batch), **changes))  # type: ignore[arg-type]
+        return self._state.batches.save(replace(self._now(batch), **changes))  # type: ignore[arg-type]
 
     async def _wait(self, batch: Batch, share: float) -> None:
         """Wait until this share of the batch's time is over, or until it is cancelled."""
         cancelled = self._cancelled[batch.id]
-        wait_s = self._now(batch).due(share, self._world.settings.batch_s) - time.time()
+        wait_s = self._now(batch).due(share, self._state.settings.batch_s) - time.time()
         if cancelled.is_set() or wait_s <= 0:
             return
         try:
@@ -124,42 +124,42 @@ class BatchRunner:
         """The errors that a fault has put on the batch at its creation."""
         limit = batch.fault("token_limit")
         if limit:
-            return (_token_limit(batch.model or "the model", self._world.settings.queue_tokens or 2_000_000),)
+            return (_token_limit(batch.model or "the model", self._state.settings.queue_tokens or 2_000_000),)
         failure = batch.fault("fail_batch")
         if failure:
-            message = failure.word("message", "The sandbox was asked to fail this batch.")
-            return (BatchErrorLine(failure.word("code", "sandbox_failure"), message),)
+            message = failure.option("message", "The sandbox was asked to fail this batch.")
+            return (BatchErrorLine(failure.option("code", "sandbox_failure"), message),)
         return (_no_file(batch),) if batch.fault("cannot_find_file") else ()
 
     async def _found_errors(self, batch: Batch) -> Errors:
-        file = self._world.files_of(batch.provider).find(batch.input_file_id)
+        file = self._state.files_of(batch.provider).find(batch.input_file_id)
         if file is None:
             return (_no_file(batch),)
         if batch.provider == "gemini":
             return ()  # its lines were checked before it was created
-        lines = self._world.files.lines(file)
-        models, file_ids = self._world.settings.models, batch.fault("no_file_ids_batch") is None
+        lines = self._state.files.lines(file)
+        models, file_ids = self._state.settings.models, batch.fault("no_file_ids_batch") is None
         found = await self.in_thread(validate_lines, lines, batch.endpoint, models, file_ids=file_ids)
         self._change(batch, total=0 if found.errors else found.total, model=found.model)
         return found.errors
 
     async def _queue_errors(self, batch: Batch) -> Errors:
         """The provider's limit on the prompt tokens of one model's unfinished batches, where the sandbox has one."""
-        limit = self._world.settings.queue_tokens
-        file = self._world.files.find(batch.input_file_id)
+        limit = self._state.settings.queue_tokens
+        file = self._state.files.find(batch.input_file_id)
         if limit is None or file is None:  # a Gemini batch was checked before it was created
             return ()
-        tokens = await self.in_thread(estimate_tokens, self._world, batch.endpoint, file)
+        tokens = await self.in_thread(estimate_tokens, self._state, batch.endpoint, file)
         batch = self._change(batch, queued_tokens=tokens)
-        others = [b for b in self._world.batches.unfinished() if b.id != batch.id and b.in_progress_at is not None]
+        others = [b for b in self._state.batches.unfinished() if b.id != batch.id and b.in_progress_at is not None]
         queued = sum(other.queued_tokens for other in others if other.model == batch.model)
         return (_token_limit(batch.model or "the model", limit),) if queued + tokens > limit else ()
 
     async def _executed(self, batch: Batch) -> Batch:
-        file = self._world.files_of(batch.provider).find(batch.input_file_id)
+        file = self._state.files_of(batch.provider).find(batch.input_file_id)
         if file is None or batch.in_progress_at is None:  # cancelled before it began, or its file was deleted
             return self._change(batch, executed=True)
-        results = await self.in_thread(EXECUTE[batch.provider], self._world, batch, file, self._share_to_answer(batch))
+        results = await self.in_thread(EXECUTE[batch.provider], self._state, batch, file, self._share_to_answer(batch))
         return self._change(
             batch,
             executed=True,
@@ -172,7 +172,7 @@ class BatchRunner:
 
     def _share_to_answer(self, batch: Batch) -> float:
         if batch.cancelling_at is not None:
-            return batch.share_done(batch.cancelling_at, self._world.settings.batch_s)
+            return batch.share_done(batch.cancelling_at, self._state.settings.batch_s)
         ended_early = batch.fault("expire") or batch.fault("cancelled") or batch.fault("partial")
         return ended_early.number("keep", 0.5) if ended_early else 1.0
 
@@ -180,7 +180,7 @@ class BatchRunner:
         batch = self._now(batch)
         now = time.time()
         if batch.cancelling_at is not None:
-            await asyncio.sleep(min(LONGEST_CANCELLING_S, 0.2 * self._world.settings.batch_s))
+            await asyncio.sleep(min(MAX_CANCELLING_S, 0.2 * self._state.settings.batch_s))
             # Gemini ends a batch that had begun with an error for each line that it did not answer.
             if batch.provider == "gemini" and batch.in_progress_at is not None:
                 self._change(batch, status="completed", completed_at=time.time())

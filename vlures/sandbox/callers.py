@@ -24,7 +24,7 @@ class Refusal:
     reason: str
 
 
-def judge_caller(hosts: Sequence[str], target: str, headers: Mapping[str, str]) -> Refusal | None:
+def check_caller(hosts: Sequence[str], target: str, headers: Mapping[str, str]) -> Refusal | None:
     """Why this caller is refused; None if it is served.
 
     hosts: every `Host` header of the request. target: of its first line; it names a host too where it is a whole URL.

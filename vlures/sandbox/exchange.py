@@ -8,7 +8,7 @@ import msgspec
 
 
 @dataclass(frozen=True)
-class FilePart:
+class FileRange:
     """A stretch of a file on disk: `size` bytes from `start`."""
 
     path: Path
@@ -22,7 +22,7 @@ class Reply:
 
     status: int
     body: bytes = b""
-    part: FilePart | None = None
+    part: FileRange | None = None
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -35,7 +35,7 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
-    words: dict[str, str]
+    path_values: dict[str, str]
     spooled: Path | None = None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from vlures.sandbox.exchange import FilePart
+from vlures.sandbox.exchange import FileRange
 
 DEFAULT_LIFE_S = 30 * 24 * 3600
 _BUFFER_BYTES = 1 << 20
@@ -62,14 +62,14 @@ class FileStore:
         records = (msgspec.json.decode(path.read_bytes(), type=StoredFile) for path in folder.glob("*.json"))
         self._files = {file.id: file for file in sorted(records, key=lambda file: (file.created_at, file.id))}
 
-    def new_part(self) -> Path:
+    def new_temporary_file(self) -> Path:
         """Where to write a file that is not complete yet."""
         return self._folder / f"{secrets.token_hex(12)}.part"
 
     def adopt(self, part: Path, file: StoredFile) -> StoredFile:
         """Make a written file one of the store's."""
         part.replace(self._folder / f"{file.id}.data")
-        record = self.new_part()
+        record = self.new_temporary_file()
         record.write_bytes(msgspec.json.encode(file))
         record.replace(self._folder / f"{file.id}.json")
         self._files[file.id] = file
@@ -91,7 +91,7 @@ class FileStore:
 
     def read(self, file: StoredFile) -> bytes:
         """All of a file's bytes."""
-        part = self.part_of(file)
+        part = self.range_of(file)
         with part.path.open("rb") as source:
             source.seek(part.start)
             return source.read(part.size)
@@ -109,13 +109,13 @@ class FileStore:
         (self._folder / f"{file_id}.data").unlink(missing_ok=True)
         return True
 
-    def part_of(self, file: StoredFile) -> FilePart:
+    def range_of(self, file: StoredFile) -> FileRange:
         """Where the file's bytes lie."""
-        return FilePart(self._folder / f"{file.id}.data", file.start, file.size)
+        return FileRange(self._folder / f"{file.id}.data", file.start, file.size)
 
     def lines(self, file: StoredFile) -> Iterator[bytes]:
         """The file's lines without their newline; only b"\\n" ends a line."""
-        part = self.part_of(file)
+        part = self.range_of(file)
         left = part.size
         with part.path.open("rb", buffering=_BUFFER_BYTES) as source:
             source.seek(part.start)

@@ -36,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
 
-def charge(
+def ledger_entry(
     provider: Provider,
     question: Question,
     answer: Answer,
@@ -55,7 +55,7 @@ def charge(
         batch_id,
         question.model,
         time.time(),
-        question.images,
+        question.image_digests,
         hashlib.sha256(answer.said.encode("utf-8", "surrogatepass")).hexdigest(),
         answer.text_tokens + image_tokens,
         answer.output_tokens + answer.thought_tokens,
@@ -71,12 +71,12 @@ class Ledger:
         self.entries = 0
         self.ids: Counter[str] = Counter()
         self.digests: Counter[str] = Counter()
-        self._booked: set[tuple[str, str | None]] = set()
+        self._recorded: set[tuple[str, str | None]] = set()
         self._lock = threading.Lock()
-        self._recall()
+        self._load()
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def _recall(self) -> None:
+    def _load(self) -> None:
         if not self.path.exists():
             return
         whole = 0
@@ -94,18 +94,18 @@ class Ledger:
         if entry.id is not None:
             self.ids[entry.id] += 1
         if entry.batch is not None:
-            self._booked.add((entry.batch, entry.id))
+            self._recorded.add((entry.batch, entry.id))
 
-    def book(self, entries: Iterable[Entry]) -> None:
+    def record(self, entries: Iterable[Entry]) -> None:
         """Write entries; a batch's line that an earlier process has booked already is not booked again."""
         with self._lock:
-            new = [e for e in entries if e.batch is None or (e.batch, e.id) not in self._booked]
+            new = [e for e in entries if e.batch is None or (e.batch, e.id) not in self._recorded]
             if new:
                 _write_all(self._descriptor, b"".join(msgspec.json.encode(entry) + b"\n" for entry in new))
             for entry in new:
                 self._count(entry)
 
-    def doubled(self) -> tuple[int, int]:
+    def duplicates(self) -> tuple[int, int]:
         """How many custom ids, and how many digests, stand in the ledger more than once."""
         with self._lock:
             return sum(n > 1 for n in self.ids.values()), sum(n > 1 for n in self.digests.values())

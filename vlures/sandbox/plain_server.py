@@ -9,11 +9,11 @@ from vlures.sandbox.exchange import Call, ProviderError
 from vlures.sandbox.openai.batches import read_body
 from vlures.sandbox.openai.chat import read_limit, read_messages
 from vlures.sandbox.openai.completion import ending
-from vlures.sandbox.openai.endpoints import say
+from vlures.sandbox.openai.endpoints import answer_checked
 from vlures.sandbox.openai.errors import OpenAIError
-from vlures.sandbox.openai.images import PictureSource, estimate_picture_tokens
+from vlures.sandbox.openai.images import ImageSource, estimate_image_tokens
 from vlures.sandbox.openai.request import Answered, OpenAIRequest, check_model, refuse_stream
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
 REASONING_TOKENS = 64
 KINDS = {400: "BadRequestError", 404: "NotFoundError"}
@@ -27,28 +27,28 @@ class PlainError(ProviderError):
         super().__init__(status, {"error": error})
 
 
-def answer_plain(world: World, call: Call) -> tuple[Answered, dict[str, object]]:
+def answer_plain(state: State, call: Call) -> tuple[Answered, dict[str, object]]:
     """Check and answer `POST /plain/v1/chat/completions`; raises PlainError."""
     try:
-        request = _read(read_body(call.body), world)
-        world.counts.add_images(len(request.question.pictures))
-        struck = world.faults.strikes("answer", "plain")
-        answered = say(request, world.settings.seed, struck[0] if struck else None, world.prompt_cache)
+        request = _read(read_body(call.body), state)
+        state.counts.add_images(len(request.question.images))
+        struck = state.faults.strikes("answer", "plain")
+        answered = answer_checked(request, state.settings.seed, struck[0] if struck else None, state.prompt_cache)
     except OpenAIError as error:
         inner = error.document["error"]
         raise PlainError(error.status, inner["message"], inner["param"]) from None
-    return answered, _document(answered, reasoning=world.settings.plain_reasoning)
+    return answered, _document(answered, reasoning=state.settings.plain_reasoning)
 
 
-def _read(body: dict[str, Any], world: World) -> OpenAIRequest:
-    for name in world.settings.plain_lacks:
+def _read(body: dict[str, Any], state: State) -> OpenAIRequest:
+    for name in state.settings.plain_lacks:
         if name in body:
             raise PlainError(400, f"unknown field: {name!r} is not known to this server", name)
     model = check_model(body, ())
     refuse_stream(body)
-    conversation = read_messages(body, PictureSource(world.gallery, world.files, world.faults, "plain"))
-    tokens = estimate_picture_tokens(model, conversation.shown)
-    thought_tokens = REASONING_TOKENS if world.settings.plain_reasoning else 0
+    conversation = read_messages(body, ImageSource(state.image_cache, state.files, state.faults, "plain"))
+    tokens = estimate_image_tokens(model, conversation.images)
+    thought_tokens = REASONING_TOKENS if state.settings.plain_reasoning else 0
     return OpenAIRequest(conversation.question(model), tokens, read_limit(body), thought_tokens)
 
 

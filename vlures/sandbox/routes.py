@@ -14,10 +14,10 @@ from vlures.sandbox.gemini import batches as gemini_batches
 from vlures.sandbox.gemini import files as gemini_files
 from vlures.sandbox.openai import batches as openai_batches
 from vlures.sandbox.openai import files as openai_files
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
 Provider = Literal["openai", "gemini", "plain", "sandbox"]
-Serve = Callable[[World, BatchRunner, Call], Reply | Awaitable[Reply]]
+Serve = Callable[[State, BatchRunner, Call], Reply | Awaitable[Reply]]
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Route:
         return self.place in ("chat", "responses", "plain")
 
 
-def _plain(serve: Callable[[World, Call], Reply]) -> Serve:
-    return lambda world, _runner, call: serve(world, call)
+def _plain(serve: Callable[[State, Call], Reply]) -> Serve:
+    return lambda state, _runner, call: serve(state, call)
 
 
-def _bare(serve: Callable[[World], Reply]) -> Serve:
-    return lambda world, _runner, _call: serve(world)
+def _bare(serve: Callable[[State], Reply]) -> Serve:
+    return lambda state, _runner, _call: serve(state)
 
 
 def _route(name: str, path: str, place: str, serve: Serve) -> Route:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from vlures.errors import UsageError
 from vlures.sandbox.batch_runner import BatchRunner
-from vlures.sandbox.callers import Refusal, judge_caller
-from vlures.sandbox.exchange import Call, FilePart, ProviderError, Reply, json_reply
+from vlures.sandbox.callers import Refusal, check_caller
+from vlures.sandbox.exchange import Call, FileRange, ProviderError, Reply, json_reply
 from vlures.sandbox.faults.broken_replies import ESCAPES, caller_key, echo, put_in_answer, write_broken
 from vlures.sandbox.faults.kinds import Fault
 from vlures.sandbox.faults.rate_limits import Allowance
@@ -26,9 +26,9 @@ from vlures.sandbox.gemini import files as gemini_files
 from vlures.sandbox.openai import errors as openai_errors
 from vlures.sandbox.routes import Route, find_route, provider_of
 from vlures.sandbox.settings import SandboxSettings
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
-LARGEST_BODY_BYTES = 512_000_000
+MAX_BODY_BYTES = 512_000_000
 CHUNK_BYTES = 1 << 18
 SHUTDOWN_S = 0.2
 HANG_STEP_S = 0.2
@@ -63,16 +63,16 @@ def _check_host(host: str) -> None:
 
 
 async def _serve_in(settings: SandboxSettings, folder: Path, ready: Callable[[str], None]) -> None:
-    world = World(settings, folder)
-    runner = BatchRunner(world)
-    edge = Edge(world, runner)
-    app = web.Application(client_max_size=LARGEST_BODY_BYTES)
+    state = State(settings, folder)
+    runner = BatchRunner(state)
+    edge = Edge(state, runner)
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_route("*", "/{path:.*}", edge.serve)
     site_runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, read_bufsize=CHUNK_BYTES)
     try:
         await site_runner.setup()
         await _bind(site_runner, settings)
-        for batch in world.batches.unfinished():
+        for batch in state.batches.unfinished():
             runner.start(batch)
         port = site_runner.addresses[0][1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -81,7 +81,7 @@ async def _serve_in(settings: SandboxSettings, folder: Path, ready: Callable[[st
     finally:
         await site_runner.cleanup()
         await runner.stop()
-        world.close()
+        state.close()
 
 
 async def _bind(site_runner: web.AppRunner, settings: SandboxSettings) -> None:
@@ -102,14 +102,14 @@ class _Cut(Exception):
 class Edge:
     """Turns HTTP into calls and replies into HTTP, and lets the faults strike."""
 
-    def __init__(self, world: World, runner: BatchRunner) -> None:
-        self._world = world
+    def __init__(self, state: State, runner: BatchRunner) -> None:
+        self._state = state
         self._runner = runner
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one request."""
         arrived = time.monotonic()
-        refusal = judge_caller(request.headers.getall("Host", []), request.raw_path, request.headers)
+        refusal = check_caller(request.headers.getall("Host", []), request.raw_path, request.headers)
         if refusal is not None:
             return _respond(_refuse(refusal))
         found = find_route(request.method, request.path)
@@ -117,9 +117,9 @@ class Edge:
             await request.read()
             return _respond(_unknown_path(request.method, request.path))
         route, words = found
-        self._world.counts.requests[route.name] += 1
+        self._state.counts.requests[route.name] += 1
         if route.is_live:
-            self._world.counts.begin_live()
+            self._state.counts.begin_live()
         try:
             return await self._serve_route(request, route, words, arrived)
         except (_Cut, ConnectionError, web.RequestPayloadError):  # ours, or the client is gone
@@ -128,16 +128,16 @@ class Edge:
             return web.Response(status=500)
         finally:
             if route.is_live:
-                self._world.counts.end_live()
+                self._state.counts.end_live()
 
     async def _serve_route(
         self, request: web.Request, route: Route, words: dict[str, str], arrived: float
     ) -> web.StreamResponse:
-        allowance = self._world.faults.admit(route.place, arrived) if route.is_live else None
+        allowance = self._state.faults.admit(route.place, arrived) if route.is_live else None
         if allowance is not None and not allowance.admitted:
-            self._world.counts.bytes_received += len(await request.read())
+            self._state.counts.bytes_received += len(await request.read())
             return _respond(_limited_reply(route, words, allowance))
-        faults = self._world.faults.strikes("http", route.place) if route.place else []
+        faults = self._state.faults.strikes("http", route.place) if route.place else []
         for fault in faults:
             if fault.kind == "latency":
                 await asyncio.sleep(fault.number("seconds", 1.0))
@@ -148,7 +148,7 @@ class Edge:
         call = await self._read(request, words, store=acts, to_disk=route.place == "gemini_upload")
         try:
             if strike is not None and not acts:
-                self._world.counts.held += strike.kind == "hang"
+                self._state.counts.held += strike.kind == "hang"
                 return _respond(await _struck_reply(request, route, call, strike))
             reply = await self._act(route, call)
             if allowance is not None and route.provider == "openai":
@@ -156,24 +156,24 @@ class Edge:
         finally:
             if call.spooled is not None:
                 call.spooled.unlink(missing_ok=True)  # a file that was stored has been moved away
-        if route.is_live and self._world.settings.latency_s:
-            await asyncio.sleep(arrived + self._world.settings.latency_s - time.monotonic())
+        if route.is_live and self._state.settings.latency_s:
+            await asyncio.sleep(arrived + self._state.settings.latency_s - time.monotonic())
         if strike is not None:
-            self._world.counts.held += strike.kind == "hang_after"
+            self._state.counts.held += strike.kind == "hang_after"
             return await _broken(request, call, reply, strike)
         return await _send_part(request, reply, reply.part) if reply.part else _respond(reply)
 
     async def _act(self, route: Route, call: Call) -> Reply:
-        settings = self._world.settings
+        settings = self._state.settings
         try:
             if route.provider == "openai":
                 openai_errors.check_key(call.headers, settings.api_key)
-            elif route.provider == "gemini" and not gemini_files.is_known(self._world, route.place, call):
+            elif route.provider == "gemini" and not gemini_files.is_known(self._state, route.place, call):
                 gemini_errors.check_key(call.headers, call.query, settings.api_key)
             if route.may_fetch and b'"http' in call.body:  # a picture to fetch, perhaps from this very server
-                reply = await asyncio.to_thread(route.serve, self._world, self._runner, call)
+                reply = await asyncio.to_thread(route.serve, self._state, self._runner, call)
             else:
-                reply = route.serve(self._world, self._runner, call)
+                reply = route.serve(self._state, self._runner, call)
             return await reply if isinstance(reply, Awaitable) else reply
         except ProviderError as error:
             return error.reply()
@@ -184,13 +184,13 @@ class Edge:
         call = Call(request.path, dict(request.query), headers, b"", words)
         if not to_disk and not headers.get("content-type", "").startswith("multipart/"):
             body = await request.read()
-            self._world.counts.bytes_received += len(body)
+            self._state.counts.bytes_received += len(body)
             return replace(call, body=body)
-        spooled = self._world.files.new_part()
+        spooled = self._state.files.new_temporary_file()
         try:
             with spooled.open("wb", buffering=0) as file:
                 async for chunk in request.content.iter_any():
-                    self._world.counts.bytes_received += len(chunk)
+                    self._state.counts.bytes_received += len(chunk)
                     if store:
                         file.write(chunk)
         except BaseException:
@@ -231,12 +231,12 @@ async def _struck_reply(request: web.Request, route: Route, call: Call, fault: F
     if fault.kind == "html":
         return Reply(502, HTML_PAGE, content_type="text/html")
     if fault.kind == "redirect":
-        return Reply(int(fault.number("status", 307)), headers={"Location": fault.word("to", "http://localhost:9/")})
+        return Reply(int(fault.number("status", 307)), headers={"Location": fault.option("to", "http://localhost:9/")})
     if fault.kind in ("echo_key", "escapes"):
         fault = _as_error(fault, call)
     if route.provider == "gemini":
-        return gemini_errors.struck_error(fault, call.words).reply()
-    return openai_errors.struck_error(fault, call.words).reply()
+        return gemini_errors.struck_error(fault, call.path_values).reply()
+    return openai_errors.struck_error(fault, call.path_values).reply()
 
 
 async def _hold(request: web.Request, seconds: float) -> None:
@@ -250,7 +250,7 @@ async def _hold(request: web.Request, seconds: float) -> None:
 def _as_error(fault: Fault, call: Call) -> Fault:
     """The plain error that a fault stands for whose message depends on the call."""
     message = ESCAPES if fault.kind == "escapes" else echo(caller_key(call.headers))
-    status = fault.word("status", "400" if fault.kind == "escapes" else "401")
+    status = fault.option("status", "400" if fault.kind == "escapes" else "401")
     return replace(fault, kind="error", values=(("status", status), ("message", message)))
 
 
@@ -309,7 +309,7 @@ def _respond(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=reply.headers, content_type=reply.content_type)
 
 
-async def _send_part(request: web.Request, reply: Reply, part: FilePart) -> web.StreamResponse:
+async def _send_part(request: web.Request, reply: Reply, part: FileRange) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers={"Content-Length": str(part.size), **reply.headers})
     response.content_type = reply.content_type
     await response.prepare(request)
@@ -318,7 +318,7 @@ async def _send_part(request: web.Request, reply: Reply, part: FilePart) -> web.
     return response
 
 
-async def _write_part(response: web.StreamResponse, part: FilePart) -> None:
+async def _write_part(response: web.StreamResponse, part: FileRange) -> None:
     left = part.size
     with part.path.open("rb") as file:
         file.seek(part.start)

@@ -9,10 +9,10 @@ from filelock import FileLock, Timeout
 from vlures.errors import UsageError
 from vlures.sandbox.answers.prompt_cache import PromptCache
 from vlures.sandbox.batches.batch import BatchStore, Provider
-from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.file_store import FileStore
 from vlures.sandbox.gemini.uploads import UploadSessions
-from vlures.sandbox.images.inspection import Gallery
+from vlures.sandbox.images.inspection import ImageCache
 from vlures.sandbox.ledger import Ledger
 from vlures.sandbox.settings import SandboxSettings
 from vlures.sandbox.specs import Document, SpecChecker, load_checker
@@ -60,7 +60,7 @@ class Counts:
             self.spec_violations.append({"request": where, "violation": sentence})
 
 
-class World:
+class State:
     """Everything that the handlers of one sandbox share; owns the lock on the state folder."""
 
     def __init__(self, settings: SandboxSettings, folder: Path) -> None:
@@ -72,13 +72,13 @@ class World:
             sentence = f"Another sandbox is using the state folder {folder}; stop it or choose another folder."
             raise UsageError(sentence) from None
         self.settings = settings
-        self.faults = FaultBook(settings.faults, settings.seed)
+        self.faults = ActiveFaults(settings.faults, settings.seed)
         self.files = FileStore(folder / "files")
         self.gemini_files = FileStore(folder / "gemini_files")
         self.gemini_uploads = UploadSessions(folder / "gemini_uploads")
         self.batches = BatchStore(folder / "batches")
         self.ledger = Ledger(folder / "ledger.jsonl")
-        self.gallery = Gallery()
+        self.image_cache = ImageCache()
         self.prompt_cache = PromptCache()
         self.counts = Counts()
         self.stopping = threading.Event()

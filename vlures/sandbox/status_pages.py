@@ -5,27 +5,27 @@ from collections import Counter
 import msgspec
 
 from vlures.errors import UsageError
-from vlures.sandbox.exchange import Call, FilePart, Reply, json_reply
+from vlures.sandbox.exchange import Call, FileRange, Reply, json_reply
 from vlures.sandbox.faults.kinds import parse_fault
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
 
-def show_ledger(world: World) -> Reply:
+def show_ledger(state: State) -> Reply:
     """Every entry as JSON lines, the oldest first."""
-    path = world.ledger.path
-    part = FilePart(path, 0, path.stat().st_size)
+    path = state.ledger.path
+    part = FileRange(path, 0, path.stat().st_size)
     return Reply(200, part=part, content_type="application/x-ndjson")
 
 
-def show_stats(world: World) -> Reply:
+def show_stats(state: State) -> Reply:
     """The counts; those of requests, bytes, images and faults begin anew with each process."""
-    counts = world.counts
-    batches = world.batches.newest_first()
-    doubled_ids, doubled_digests = world.ledger.doubled()
+    counts = state.counts
+    batches = state.batches.newest_first()
+    doubled_ids, doubled_digests = state.ledger.duplicates()
     return json_reply(
         {
             "requests": dict(counts.requests),
-            "answered": world.ledger.entries,
+            "answered": state.ledger.entries,
             "batches_created": len(batches),
             "batches_by_status": dict(Counter(batch.status for batch in batches)),
             "doubled_ids": doubled_ids,
@@ -37,28 +37,28 @@ def show_stats(world: World) -> Reply:
             "bytes_uploaded": counts.bytes_uploaded,
             "vision_uploads": counts.vision_uploads,
             "images_seen": counts.images_seen,
-            "images_decoded": world.gallery.decoded,
+            "images_decoded": state.image_cache.decoded,
             "spec_violations": counts.spec_violations,
-            "faults": world.faults.listing(),
+            "faults": state.faults.listing(),
         }
     )
 
 
-def show_faults(world: World) -> Reply:
+def show_faults(state: State) -> Reply:
     """The faults in force with their counts."""
-    return json_reply(world.faults.listing())
+    return json_reply(state.faults.listing())
 
 
-def add_faults(world: World, call: Call) -> Reply:
+def add_faults(state: State, call: Call) -> Reply:
     """Put more faults in force: a JSON list of texts such as `429@chat:times=5`."""
     try:
-        world.faults.add([parse_fault(text) for text in msgspec.json.decode(call.body, type=list[str])])
+        state.faults.add([parse_fault(text) for text in msgspec.json.decode(call.body, type=list[str])])
     except (msgspec.DecodeError, UsageError) as error:
         return json_reply({"error": str(error)}, 400)
-    return json_reply(world.faults.listing())
+    return json_reply(state.faults.listing())
 
 
-def clear_faults(world: World) -> Reply:
+def clear_faults(state: State) -> Reply:
     """Lift all faults."""
-    world.faults.clear()
+    state.faults.clear()
     return json_reply([])

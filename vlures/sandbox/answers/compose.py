@@ -10,7 +10,7 @@ from typing import Literal
 from vlures.sandbox.answers.phrases import PHRASES, Phrases
 from vlures.sandbox.answers.questions import Question
 from vlures.sandbox.faults.kinds import THINKING_FORMS, Fault
-from vlures.sandbox.images.inspection import Picture
+from vlures.sandbox.images.inspection import InspectedImage
 
 Finish = Literal["stop", "length", "safety", "refusal", "blocked"]
 
@@ -66,7 +66,7 @@ def count_tokens(text: str) -> int:
 def answering_model(asked: str, fault: Fault | None) -> str:
     """The model that a reply names: under the fault `other_model` another than the one asked."""
     renamed = fault is not None and fault.kind == "other_model"
-    return fault.word("name", f"{asked}-other") if fault is not None and renamed else asked
+    return fault.option("name", f"{asked}-other") if fault is not None and renamed else asked
 
 
 def answer_question(
@@ -106,11 +106,11 @@ def _withheld(question: Question, fault: Fault, prompt_tokens: int) -> Answer:
 
 def _altered(text: str, prompt_tokens: int, thought_tokens: int, fault: Fault) -> Answer:
     """A whole answer that comes in another way than it should."""
-    reason, trouble, thoughts = fault.word("reason", ""), fault.word("message", ""), ""
+    reason, trouble, thoughts = fault.option("reason", ""), fault.option("message", ""), ""
     apart, bare = fault.kind == "thinking_apart", None
     if fault.kind == "think_tags":
         bare = text
-        form = THINKING_FORMS[fault.word("form", "think")]
+        form = THINKING_FORMS[fault.option("form", "think")]
         text = form.format(thoughts=THOUGHTS, text=text)
     elif fault.kind == "reasoning_only":
         text, thoughts = "", THOUGHTS
@@ -119,11 +119,11 @@ def _altered(text: str, prompt_tokens: int, thought_tokens: int, fault: Fault) -
     elif fault.number("empty", 0):
         text = ""
     tokens = count_tokens(text or thoughts)
-    told = fault.word("tell", "nothing") if fault.kind == "usage" else ""
+    told = fault.option("tell", "nothing") if fault.kind == "usage" else ""
     return Answer(text, "stop", prompt_tokens, tokens, thought_tokens, reason, trouble, thoughts, apart, told, bare)
 
 
-def tell_usage(usage: dict[str, object], told: str) -> dict[str, object] | None:
+def reported_usage(usage: dict[str, object], told: str) -> dict[str, object] | None:
     """The usage as a reply has it, where a fault hides or falsifies it."""
     if told in ("", "nothing"):
         return None if told else usage
@@ -139,31 +139,31 @@ def compose(question: Question, seed: int) -> str:
     phrases = PHRASES[question.language()]
     drawn = hashlib.sha256(f"{seed}|{question.digest()}".encode()).digest()
     sentences = [phrases.mark]
-    if question.pictures:
-        sentences += _picture_sentences(question.pictures[-1], phrases, drawn)
+    if question.images:
+        sentences += _image_sentences(question.images[-1], phrases, drawn)
     else:
-        sentences.append(phrases.no_picture)
+        sentences.append(phrases.no_image)
     article = question.article()
     if article:
         sentences += _article_sentences(article, phrases, drawn, japanese=question.language() == "Japanese")
-    if question.ending():
-        ending = phrases.quoted.format(_first_words(question.ending(), japanese=phrases.glue == ""))
+    if question.last_line():
+        ending = phrases.quoted.format(_first_words(question.last_line(), japanese=phrases.glue == ""))
         sentences.append(phrases.ending[drawn[5] % 2].format(ending=ending))
     return sentences[0] + " " + phrases.glue.join(sentences[1:])
 
 
-def _picture_sentences(picture: Picture, phrases: Phrases, drawn: bytes) -> list[str]:
+def _image_sentences(image: InspectedImage, phrases: Phrases, drawn: bytes) -> list[str]:
     orientation = phrases.square
-    if picture.width != picture.height:
-        orientation = phrases.landscape if picture.width > picture.height else phrases.portrait
-    size = phrases.size[drawn[0] % 2].format(width=picture.width, height=picture.height, orientation=orientation)
-    names = [phrases.colour_names[colour] for colour in picture.colours]
+    if image.width != image.height:
+        orientation = phrases.landscape if image.width > image.height else phrases.portrait
+    size = phrases.size[drawn[0] % 2].format(width=image.width, height=image.height, orientation=orientation)
+    names = [phrases.colour_names[colour] for colour in image.colours]
     colour_phrases = phrases.one_colour if len(names) == 1 else phrases.colours
     colours = colour_phrases[drawn[1] % 2].format(colours=_listed(names, phrases))
-    if picture.lightest is None or picture.darkest is None:
+    if image.lightest is None or image.darkest is None:
         return [size, colours, phrases.even[drawn[2] % 2]]
     brightness = phrases.brightness[drawn[2] % 2].format(
-        lightest=phrases.regions[picture.lightest], darkest=phrases.regions[picture.darkest]
+        lightest=phrases.regions[image.lightest], darkest=phrases.regions[image.darkest]
     )
     return [size, colours, brightness]
 

@@ -21,7 +21,7 @@ class Phrases:
     colours: tuple[str, str]
     brightness: tuple[str, str]
     even: tuple[str, str]
-    no_picture: str
+    no_image: str
     article: tuple[str, str]
     one_repeated: tuple[str, str]
     repeated: tuple[str, str]
@@ -73,7 +73,7 @@ ENGLISH = Phrases(
         "The light gathers {lightest}, while the deepest shadow lies {darkest}.",
     ),
     even=("Its brightness is the same throughout.", "No part of it is lighter than the rest."),
-    no_picture="No picture came with the request.",
+    no_image="No picture came with the request.",
     article=(
         "The article runs to {count} words and begins {first}.",
         "An article of {count} words comes with it, opening with {first}.",
@@ -131,7 +131,7 @@ JAPANESE = Phrases(
         "{lightest}が最も明るく、{darkest}が最も暗くなっています。",
     ),
     even=("明るさは画面全体でほぼ均一です。", "明るさに目立った違いは見られません。"),
-    no_picture="この依頼には画像が添えられていません。",
+    no_image="この依頼には画像が添えられていません。",
     article=(
         "記事は{count}文字で、{first}という書き出しです。",
         "添えられた記事は{count}文字あり、{first}と始まります。",
@@ -179,7 +179,7 @@ SWAHILI = Phrases(
         "Mwanga ni mwingi zaidi {lightest}, huku giza likiwa zaidi {darkest}.",
     ),
     even=("Mwanga umeenea sawasawa katika picha yote.", "Hakuna sehemu yenye mwanga kuliko nyingine."),
-    no_picture="Ombi hili halikuja na picha yoyote.",
+    no_image="Ombi hili halikuja na picha yoyote.",
     article=(
         "Makala ina maneno {count} na inaanza kwa {first}.",
         "Picha inaambatana na makala ya maneno {count}, inayoanza kwa {first}.",
@@ -237,7 +237,7 @@ URDU = Phrases(
         "تصویر {lightest} سب سے روشن اور {darkest} سب سے تاریک ہے۔",
     ),
     even=("پوری تصویر میں روشنی یکساں ہے۔", "تصویر کا کوئی حصہ باقی سے زیادہ روشن نہیں۔"),
-    no_picture="اس درخواست کے ساتھ کوئی تصویر نہیں آئی۔",
+    no_image="اس درخواست کے ساتھ کوئی تصویر نہیں آئی۔",
     article=(
         "مضمون {count} الفاظ پر مشتمل ہے اور {first} سے شروع ہوتا ہے۔",
         "ساتھ دیے گئے مضمون میں {count} الفاظ ہیں اور اس کا آغاز {first} سے ہوتا ہے۔",

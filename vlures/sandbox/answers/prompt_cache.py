@@ -19,7 +19,7 @@ class PromptCache:
         self._recent: deque[frozenset[tuple[str, str]]] = deque(maxlen=RECENT_REQUESTS)
         self._lock = threading.Lock()
 
-    def look(self, model: str, digests: tuple[str, ...], tokens: tuple[int, ...]) -> int:
+    def cached_tokens(self, model: str, digests: tuple[str, ...], tokens: tuple[int, ...]) -> int:
         """The cached tokens of a request with these pictures (their digests and their tokens); remembers it."""
         with self._lock:
             cached = sum(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from vlures.sandbox.images.inspection import Picture
+from vlures.sandbox.images.inspection import InspectedImage
 
 Language = Literal["English", "Japanese", "Swahili", "Urdu"]
 
@@ -24,16 +24,16 @@ class Question:
     system: str
     text: str
     last_message: str
-    pictures: tuple[Picture, ...]
+    images: tuple[InspectedImage, ...]
 
     @property
-    def images(self) -> tuple[str, ...]:
+    def image_digests(self) -> tuple[str, ...]:
         """The SHA-256 of each picture's bytes."""
-        return tuple(picture.digest for picture in self.pictures)
+        return tuple(image.digest for image in self.images)
 
     def digest(self) -> str:
         """SHA-256 over model, system text, user text and the SHA-256 of each picture, parted by NUL, in hexadecimal."""
-        parts = [self.model, self.system, self.text, *self.images]
+        parts = [self.model, self.system, self.text, *self.image_digests]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def language(self) -> Language:
@@ -44,7 +44,7 @@ class Question:
         """What stands between the last `<article>` line and the `</article>` line after it; empty if there is none."""
         return split_article(self.last_message)[0]
 
-    def ending(self) -> str:
+    def last_line(self) -> str:
         """The last line of the last message that is not the article's."""
         lines = [line.strip() for line in split_article(self.last_message)[1] if line.strip()]
         return lines[-1] if lines else ""

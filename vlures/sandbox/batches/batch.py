@@ -122,11 +122,13 @@ class Batch:
         """The state that the fault `new_state` shows in the place of the batch's own."""
         fault = self.fault("new_state")
         shown = fault is not None and now < self.created_at + fault.number("seconds", 1.0)
-        return fault.word("name", "reviewing") if fault is not None and shown else None
+        return fault.option("name", "reviewing") if fault is not None and shown else None
 
-    def document(self, batch_s: float, *, names_results: bool = True, counts_all: bool = True) -> dict[str, object]:
+    def document(
+        self, batch_s: float, *, shows_results: bool = True, shows_all_counts: bool = True
+    ) -> dict[str, object]:
         """The batch object as OpenAI shows it; while it runs, the answered lines are counted by the clock."""
-        names_results = names_results and self.status in FINAL
+        shows_results = shows_results and self.status in FINAL
         missing_id = "" if self.fault("empty_ids") and self.status in FINAL else None
         errors = {"object": "list", "data": [_error_document(error) for error in self.errors]} if self.errors else None
         return {
@@ -138,8 +140,8 @@ class Batch:
             "input_file_id": self.input_file_id,
             "completion_window": "24h",
             "status": self.new_state(time.time()) or self.status,
-            "output_file_id": self.output_file_id if names_results and self.output_file_id else missing_id,
-            "error_file_id": self.error_file_id if names_results and self.error_file_id else missing_id,
+            "output_file_id": self.output_file_id if shows_results and self.output_file_id else missing_id,
+            "error_file_id": self.error_file_id if shows_results and self.error_file_id else missing_id,
             "created_at": int(self.created_at),
             "in_progress_at": _whole(self.in_progress_at),
             "expires_at": int(self.created_at) + WINDOW_S,
@@ -149,15 +151,15 @@ class Batch:
             "expired_at": _whole(self.expired_at),
             "cancelling_at": _whole(self.cancelling_at),
             "cancelled_at": _whole(self.cancelled_at),
-            "request_counts": self._counts(batch_s, counts_all=counts_all),
+            "request_counts": self._counts(batch_s, shows_all_counts=shows_all_counts),
             "metadata": self.metadata,
             "usage": self.usage.document(),
         }
 
-    def _counts(self, batch_s: float, *, counts_all: bool) -> dict[str, int]:
+    def _counts(self, batch_s: float, *, shows_all_counts: bool) -> dict[str, int]:
         if self.fault("uncounted"):
             return {"total": 0, "completed": 0, "failed": 0}
-        completed = self.completed if counts_all else self.completed // 2
+        completed = self.completed if shows_all_counts else self.completed // 2
         if self.status == "in_progress" and self.started_at is not None:
             completed = int(self.total * self.share_done(time.time(), batch_s))
         return {"total": self.total, "completed": completed, "failed": self.failed}
@@ -204,7 +206,7 @@ class BatchStore:
         """The batch as it is now, or None if there is no such batch."""
         return self._batches.get(batch_id)
 
-    def tell(self, batch: Batch) -> dict[str, bool]:
+    def visibility(self, batch: Batch) -> dict[str, bool]:
         """Whether this look at a batch is told of its results, and of all its counts; the faults `results_late` and `counts_late`
         hide them from the first looks at one that has ended."""
         if batch.status in FINAL:
@@ -215,7 +217,7 @@ class BatchStore:
             late = batch.fault(kind)
             return batch.status not in FINAL or late is None or looks > late.number("looks", 1.0)
 
-        return {"names_results": tells("results_late"), "counts_all": tells("counts_late")}
+        return {"shows_results": tells("results_late"), "shows_all_counts": tells("counts_late")}
 
     def newest_first(self, provider: Provider | None = None) -> list[Batch]:
         """Every batch, the newest first; only one provider's where it is named."""

@@ -17,7 +17,7 @@ class _Count:
     admitted: deque[float] = field(default_factory=deque)
 
 
-class FaultBook:
+class ActiveFaults:
     """The faults that are in force, with a count for each; asked from the event loop and from the batch workers."""
 
     def __init__(self, faults: tuple[Fault, ...], seed: int) -> None:
@@ -49,7 +49,7 @@ class FaultBook:
         if not self._counts:
             return []
         with self._lock:
-            occasion = [c for c in self._counts if c.fault.level == level and c.fault.stands_at(place)]
+            occasion = [c for c in self._counts if c.fault.level == level and c.fault.applies_at(place)]
             struck = []
             for count in occasion:
                 if self._strikes(count):
@@ -66,7 +66,7 @@ class FaultBook:
         if not self._counts:
             return None
         with self._lock:
-            limits = [c for c in self._counts if c.fault.level == "limit" and c.fault.stands_at(place)]
+            limits = [c for c in self._counts if c.fault.level == "limit" and c.fault.applies_at(place)]
             said = [(count, allow(count.fault, count.admitted, now)) for count in limits]
             refused = [(count, allowance) for count, allowance in said if not allowance.admitted]
             for count in limits:

@@ -16,8 +16,8 @@ from vlures.sandbox.faults.kinds import Fault
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 PIECE = b" " * 1_000_000
-LARGEST_BUFFER_BYTES = 4_000_000
-PAUSE_S, LONGEST_PAUSES = 0.01, 3_000
+MAX_BUFFER_BYTES = 4_000_000
+PAUSE_S, MAX_PAUSES = 0.01, 3_000
 
 
 def _with_length(body: bytes, headers: bytes = b"") -> bytes:
@@ -79,16 +79,16 @@ async def write_broken(request: web.Request, reply: Reply, fault: Fault) -> None
         return
     body = reply.part.path.read_bytes() if reply.part else reply.body
     if fault.kind == "malformed":
-        transport.write(FORMS[fault.word("how", "two_lengths")](body))
+        transport.write(FORMS[fault.option("how", "two_lengths")](body))
     elif fault.kind == "cut_at":
         transport.write(_with_length(body)[: int(fault.number("bytes", 100))])
     else:
-        async for piece in write_endlessly(fault.word("how", "drip"), body, fault.number("seconds", 0.1)):
+        async for piece in write_endlessly(fault.option("how", "drip"), body, fault.number("seconds", 0.1)):
             if transport.is_closing():
                 return
             transport.write(piece)
-            for _ in range(LONGEST_PAUSES):
-                if transport.get_write_buffer_size() <= LARGEST_BUFFER_BYTES:
+            for _ in range(MAX_PAUSES):
+                if transport.get_write_buffer_size() <= MAX_BUFFER_BYTES:
                     break
                 await asyncio.sleep(PAUSE_S)
 

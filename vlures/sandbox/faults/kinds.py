@@ -30,7 +30,7 @@ MALFORMED = (
     *("charset", "short", "long", "deep", "closed"),
 )
 ENDLESS = ("drip", "drip_header", "informational", "huge", "bomb")
-HOWS = {"malformed": MALFORMED, "endless": ENDLESS}
+HOW_WORDS = {"malformed": MALFORMED, "endless": ENDLESS}
 THINKING_FORMS: Mapping[str, str] = MappingProxyType(
     {
         "think": "<think>\n{thoughts}\n</think>\n\n{text}",
@@ -47,7 +47,7 @@ THINKING_FORMS: Mapping[str, str] = MappingProxyType(
 )
 """How servers without a parser leave thinking in the text. In `loop` a model has lost itself; the last two have
 no answer."""
-TOLD_USAGES = ("nothing", "negative", "absurd", "half", "text", "broken")
+USAGE_FORMS = ("nothing", "negative", "absurd", "half", "text", "broken")
 COUNTING_OPTIONS = ("times", "every", "after", "rate")
 
 
@@ -155,7 +155,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         ),
         "reasoning_only": _answer("all words come as reasoning, none as text; reason=WORD for its end", "reason"),
         "usage": _answer(
-            f"an answer is charged, and its usage is hidden or false: tell={'|'.join(TOLD_USAGES)}", "tell"
+            f"an answer is charged, and its usage is hidden or false: tell={'|'.join(USAGE_FORMS)}", "tell"
         ),
         "thinking_apart": _answer("usage counts thinking beside the output, as xAI does: tokens=2800 of it", "tokens"),
         "line_error": _line(
@@ -236,15 +236,15 @@ class Fault:
         """
         return KINDS[self.kind].level
 
-    def word(self, key: str, default: str) -> str:
+    def option(self, key: str, default: str) -> str:
         """The value of one of the kind's own options."""
         return dict(self.values).get(key, default)
 
     def number(self, key: str, default: float) -> float:
         """The value of one of the kind's own options, as a number (checked when the fault was read)."""
-        return float(self.word(key, str(default)))
+        return float(self.option(key, str(default)))
 
-    def stands_at(self, place: str) -> bool:
+    def applies_at(self, place: str) -> bool:
         """Whether the fault is meant for this place."""
         return self.place == place if self.place else place in KINDS[self.kind].places
 
@@ -264,13 +264,13 @@ def parse_fault(text: str) -> Fault:
             raise _complaint(text, f"{kind!r} has no option {key!r}", key, COUNTING_OPTIONS + fact.options)
     if options.get("form", "think") not in THINKING_FORMS:
         raise _complaint(text, f"there is no form {options['form']!r}", options["form"], tuple(THINKING_FORMS))
-    if options.get("tell", "nothing") not in TOLD_USAGES:
-        raise _complaint(text, f"there is no usage {options['tell']!r}", options["tell"], TOLD_USAGES)
+    if options.get("tell", "nothing") not in USAGE_FORMS:
+        raise _complaint(text, f"there is no usage {options['tell']!r}", options["tell"], USAGE_FORMS)
     numbers = {key: _read_number(text, key, value) for key, value in options.items() if key not in TEXT_OPTIONS}
     _check_ranges(text, numbers)
     how = options.get("how", "")
-    if how and how not in HOWS[kind]:
-        raise _complaint(text, f"{kind!r} needs how=, one of its own, not {how!r}", how, HOWS[kind])
+    if how and how not in HOW_WORDS[kind]:
+        raise _complaint(text, f"{kind!r} needs how=, one of its own, not {how!r}", how, HOW_WORDS[kind])
     return Fault(
         text=text.strip(),
         kind=kind,

@@ -2,7 +2,7 @@
 
 import secrets
 
-from vlures.sandbox.answers.compose import Answer, answer_question, answering_model, tell_usage
+from vlures.sandbox.answers.compose import Answer, answer_question, answering_model, reported_usage
 from vlures.sandbox.answers.phrases import PHRASES
 from vlures.sandbox.faults.kinds import Fault
 from vlures.sandbox.gemini.generate import GenerateRequest
@@ -18,7 +18,7 @@ def generate_content(
     """Answer a checked request: the answer and Google's document of it."""
     answer = answer_question(request.question, seed, request.limit, fault, request.thinking.tokens)
     document: dict[str, object] = {
-        "usageMetadata": tell_usage(_usage(request, answer, cached_tokens), answer.told),
+        "usageMetadata": reported_usage(_usage(request, answer, cached_tokens), answer.told),
         "modelVersion": answering_model(request.question.model, fault),
         "responseId": secrets.token_urlsafe(16),
     }
@@ -39,7 +39,7 @@ def _candidate(request: GenerateRequest, answer: Answer) -> dict[str, object]:
     parts: list[dict[str, object]] = []
     if request.thinking.shown and answer.thought_tokens:
         mark = PHRASES[request.question.language()].mark
-        parts.append({"text": f"**{mark}**\n\n{len(request.question.pictures)} × …", "thought": True})
+        parts.append({"text": f"**{mark}**\n\n{len(request.question.images)} × …", "thought": True})
     if answer.thoughts:
         parts.append({"text": answer.thoughts, "thought": True})
     if answer.text:
@@ -53,7 +53,7 @@ def _reason(answer: Answer) -> str:
 
 
 def _usage(request: GenerateRequest, answer: Answer, cached_tokens: int) -> dict[str, object]:
-    image_tokens = sum(request.image_tokens)
+    image_tokens = sum(request.tokens_by_image)
     prompt_tokens = answer.text_tokens + image_tokens
     details = [{"modality": "TEXT", "tokenCount": answer.text_tokens}]
     if image_tokens:

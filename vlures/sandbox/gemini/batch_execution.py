@@ -12,10 +12,10 @@ from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.answer import generate_content
 from vlures.sandbox.gemini.errors import CANCELLED_CODE, INTERNAL_CODE, GeminiError, struck_status
 from vlures.sandbox.gemini.generate import read_generate
-from vlures.sandbox.ledger import Entry, charge
+from vlures.sandbox.ledger import Entry, ledger_entry
 from vlures.sandbox.openai.batch_execution import Results, Stopped, shuffle_lines
 from vlures.sandbox.openai.batch_validation import read_line
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
 RESULT_LIFE_S = 42 * 24 * 3600
 NOTHING = Results(0, 0, Usage(), None, None)
@@ -42,7 +42,7 @@ class _Outcome:
         self.output.write(line)
 
 
-def execute_gemini(world: World, batch: Batch, file: StoredFile, keep: float) -> Results:
+def execute_gemini(state: State, batch: Batch, file: StoredFile, keep: float) -> Results:
     """Answer the first `keep` (0 to 1) of the lines and store the result file; books what the provider charges.
 
     Runs in a worker thread. Doing it again after a kill gives the same file and books nothing twice. A batch that
@@ -50,31 +50,31 @@ def execute_gemini(world: World, batch: Batch, file: StoredFile, keep: float) ->
     """
     if batch.fault("expire") and batch.cancelling_at is None:
         return NOTHING
-    part = world.gemini_files.new_part()
+    part = state.gemini_files.new_temporary_file()
     kept = round(batch.total * keep)
     unserved = _unserved_error(batch)
     with part.open("wb") as output:
         outcome = _Outcome(output)
-        for number, line in enumerate(world.gemini_files.lines(file)):
-            if world.stopping.is_set():
+        for number, line in enumerate(state.gemini_files.lines(file)):
+            if state.stopping.is_set():
                 raise Stopped
             asked = read_line(line) or {}
             if number < kept:
-                _answer_line(world, batch, asked, outcome)
+                _answer_line(state, batch, asked, outcome)
             elif unserved is not None:
                 outcome.write({**_key(asked), "error": unserved})
             else:
                 break
-        _write_strays(batch, outcome)
+        _write_unrequested_lines(batch, outcome)
     if batch.fault("shuffle"):
-        shuffle_lines(part, outcome.offsets, f"{world.settings.seed}|{batch.id}")
-    world.ledger.book(outcome.entries)
+        shuffle_lines(part, outcome.offsets, f"{state.settings.seed}|{batch.id}")
+    state.ledger.record(outcome.entries)
     if not outcome.offsets:
         part.unlink()
         return NOTHING
     # As at the provider, the id is longer than the 40 characters that a file's id may have.
     file_id = f"batch-{batch.id}"
-    world.gemini_files.adopt_result(part, file_id, f"{file_id}.jsonl", RESULT_LIFE_S)
+    state.gemini_files.adopt_result(part, file_id, f"{file_id}.jsonl", RESULT_LIFE_S)
     return Results(outcome.completed, outcome.failed, Usage(), file_id, None)
 
 
@@ -91,8 +91,8 @@ def _key(asked: Line) -> Line:
     return {"key": asked["key"]} if asked.get("key") is not None else {}
 
 
-def _answer_line(world: World, batch: Batch, asked: Line, outcome: _Outcome) -> None:
-    strikes = {fault.kind: fault for fault in world.faults.strikes("line", "line")}
+def _answer_line(state: State, batch: Batch, asked: Line, outcome: _Outcome) -> None:
+    strikes = {fault.kind: fault for fault in state.faults.strikes("line", "line")}
     if "missing" in strikes:
         return
     line = _key(asked)
@@ -102,7 +102,7 @@ def _answer_line(world: World, batch: Batch, asked: Line, outcome: _Outcome) -> 
         line["status"] = struck_status(strikes["line_error_b"])
     elif "line_status0" not in strikes:
         try:
-            line["response"] = _respond(world, batch, asked, outcome)
+            line["response"] = _respond(state, batch, asked, outcome)
             outcome.completed += 1
         except GeminiError as error:
             line["error"] = error.rpc_status()
@@ -111,24 +111,24 @@ def _answer_line(world: World, batch: Batch, asked: Line, outcome: _Outcome) -> 
         outcome.write(line)
 
 
-def _respond(world: World, batch: Batch, asked: Line, outcome: _Outcome) -> Line:
+def _respond(state: State, batch: Batch, asked: Line, outcome: _Outcome) -> Line:
     """The answer to one line, which is booked if it is charged; raises GeminiError."""
-    request = read_generate(asked.get("request"), batch.model or "", world.gallery)
+    request = read_generate(asked.get("request"), batch.model or "", state.image_cache)
     question = request.question
-    world.counts.add_images(len(question.pictures))
-    strikes = world.faults.strikes("answer", "line")
-    cached_tokens = outcome.cache.look(question.model, question.images, request.image_tokens)
+    state.counts.add_images(len(question.images))
+    strikes = state.faults.strikes("answer", "line")
+    cached_tokens = outcome.cache.cached_tokens(question.model, question.image_digests, request.tokens_by_image)
     fault = strikes[0] if strikes else None
-    answer, document = generate_content(request, world.settings.seed, fault, cached_tokens)
+    answer, document = generate_content(request, state.settings.seed, fault, cached_tokens)
     if answer.charged:
-        tokens, key = sum(request.image_tokens), asked.get("key")
+        tokens, key = sum(request.tokens_by_image), asked.get("key")
         outcome.entries.append(
-            charge("gemini", question, answer, tokens, cached_tokens, line_id=key, batch_id=batch.id)
+            ledger_entry("gemini", question, answer, tokens, cached_tokens, line_id=key, batch_id=batch.id)
         )
     return document
 
 
-def _write_strays(batch: Batch, outcome: _Outcome) -> None:
+def _write_unrequested_lines(batch: Batch, outcome: _Outcome) -> None:
     """The lines that nobody asked for."""
     if batch.fault("unknown_id"):
         outcome.write({"key": "nobody-sent-this-" + secrets.token_hex(4), "response": {"candidates": []}})

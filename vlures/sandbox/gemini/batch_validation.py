@@ -13,9 +13,9 @@ from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.errors import GeminiError, bad_request
 from vlures.sandbox.gemini.fields import unknown_fields
 from vlures.sandbox.gemini.generate import read_generate
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
-MOST_COMPLAINTS = 20
+MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,30 @@ class Checked:
     tokens: int
 
 
-def check_lines(world: World, file: StoredFile, model: str) -> Checked:
+def check_lines(state: State, file: StoredFile, model: str) -> Checked:
     """Read an input file line by line; raises GeminiError with a sentence for each of the first bad lines.
 
     Runs in a worker thread. Keys may be missing or doubled: Google takes both.
     """
-    complaints: list[str] = []
+    problems: list[str] = []
     total = tokens = 0
-    for number, line in enumerate(world.gemini_files.lines(file), start=1):
+    for number, line in enumerate(state.gemini_files.lines(file), start=1):
         total = number
-        complaint = _complaint(world, line)
+        complaint = _complaint(state, line)
         if complaint:
-            complaints.append(f"Error on line {number}: {complaint}")
-            if len(complaints) >= MOST_COMPLAINTS:
+            problems.append(f"Error on line {number}: {complaint}")
+            if len(problems) >= MAX_PROBLEMS:
                 break
-        elif world.settings.queue_tokens is not None:
-            tokens += _prompt_tokens(world, line, model)
-    if complaints:
-        raise bad_request("\n".join(complaints))
+        elif state.settings.queue_tokens is not None:
+            tokens += _prompt_tokens(state, line, model)
+    if problems:
+        raise bad_request("\n".join(problems))
     if total == 0:
         raise bad_request("The input file is empty.")
     return Checked(total, tokens)
 
 
-def _complaint(world: World, line: bytes) -> str | None:
+def _complaint(state: State, line: bytes) -> str | None:
     try:
         asked = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -61,18 +61,18 @@ def _complaint(world: World, line: bytes) -> str | None:
         return "invalid value for 'key': not a string"
     if not isinstance(request, dict):
         return "no 'request' in this line"
-    violation = world.violation("generateContent", request, f"batch line {key}")
+    violation = state.violation("generateContent", request, f"batch line {key}")
     if violation:
         return violation
     unknown = unknown_fields(request)
     return f"invalid JSON: no such field: {unknown[0][1]}" if unknown else None
 
 
-def _prompt_tokens(world: World, line: bytes, model: str) -> int:
+def _prompt_tokens(state: State, line: bytes, model: str) -> int:
     asked: dict[str, Any] = msgspec.json.decode(line)
     try:
-        request = read_generate(asked["request"], model, world.gallery)
+        request = read_generate(asked["request"], model, state.image_cache)
     except GeminiError:
         return 0  # it will fail by itself
     question = request.question
-    return sum(request.image_tokens) + count_tokens(question.system) + count_tokens(question.text)
+    return sum(request.tokens_by_image) + count_tokens(question.system) + count_tokens(question.text)

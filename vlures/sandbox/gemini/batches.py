@@ -25,28 +25,28 @@ from vlures.sandbox.gemini.generate import unreadable_body
 from vlures.sandbox.gemini.operation import operation
 from vlures.sandbox.gemini.uploads import short_id
 from vlures.sandbox.openai.batch_validation import read_line
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
-MOST_UNFINISHED = 100
+MAX_UNFINISHED = 100
 """Batches of a project that may be under way: https://ai.google.dev/gemini-api/docs/rate-limits"""
-MOST_LISTED, DEFAULT_LISTED = 1000, 50
+MAX_LISTED, DEFAULT_LISTED = 1000, 50
 ID_LENGTH = 36
 
 
-async def create_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
+async def create_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
     """Create a batch and start its clock; the same request twice makes two batches.
 
     The faults for whole batches are decided here, once. Under `token_limit`, and beyond the sandbox's own limit, there
     is no batch but a 429.
     """
-    model = call.words["model"]
-    asked = _read_creation(world, call)
-    file = _input_file(world, asked)
-    struck = world.faults.strikes("batch", "gemini_create")
+    model = call.path_values["model"]
+    asked = _read_creation(state, call)
+    file = _input_file(state, asked)
+    struck = state.faults.strikes("batch", "gemini_create")
     if any(fault.kind == "token_limit" for fault in struck):
         raise enqueued_quota(model)
-    checked = await runner.in_thread(check_lines, world, file, model)
-    _check_quota(world, model, checked.tokens)
+    checked = await runner.in_thread(check_lines, state, file, model)
+    _check_quota(state, model, checked.tokens)
     batch = Batch(
         id=short_id(ID_LENGTH),
         created_at=time.time(),
@@ -60,18 +60,18 @@ async def create_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
         total=checked.total,
         queued_tokens=checked.tokens,
     )
-    world.batches.save(batch)
+    state.batches.save(batch)
     runner.start(batch)
-    return json_reply(operation(batch, world.settings.batch_s))
+    return json_reply(operation(batch, state.settings.batch_s))
 
 
-def _read_creation(world: World, call: Call) -> dict[str, Any]:
+def _read_creation(state: State, call: Call) -> dict[str, Any]:
     """The `batch` of a creation's body, after Google's checks."""
     try:
         body = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise unreadable_body() from None
-    complaint = world.violation("batchGenerateContent", body, "batchGenerateContent")
+    complaint = state.violation("batchGenerateContent", body, "batchGenerateContent")
     if complaint:
         raise bad_request(complaint)
     if not isinstance(body, dict) or not isinstance(body.get("batch"), dict):
@@ -79,52 +79,54 @@ def _read_creation(world: World, call: Call) -> dict[str, Any]:
     unknown = unknown_fields(body, "creation")
     if unknown:
         raise bad_request("\n".join(sentence for _, sentence in unknown), unknown)
-    models = world.settings.models
-    if models and call.words["model"] not in models:
-        raise unknown_model(call.words["model"], call.words["version"])
+    models = state.settings.models
+    if models and call.path_values["model"] not in models:
+        raise unknown_model(call.path_values["model"], call.path_values["version"])
     asked: dict[str, Any] = body["batch"]
     if not str(asked.get("priority") or 0).lstrip("-").isdecimal():
         raise bad_request(f"Invalid value at 'batch.priority' (TYPE_INT64), \"{asked['priority']}\"")
     return asked
 
 
-def _input_file(world: World, asked: dict[str, Any]) -> StoredFile:
+def _input_file(state: State, asked: dict[str, Any]) -> StoredFile:
     source = pick(asked, "inputConfig") or {}
     name = pick(source, "fileName")
     if not isinstance(name, str):
         if "requests" in source:
             raise bad_request("The sandbox runs batches of an input file only; upload the requests and name the file.")
         raise bad_request("* BatchGenerateContentRequest.batch.input_config: the input is not specified\n")
-    file = world.gemini_files.find(name.removeprefix("files/"))
+    file = state.gemini_files.find(name.removeprefix("files/"))
     if file is None or file.purpose == GENERATED:
         raise file_gone(name.removeprefix("files/"))
     return file
 
 
-def _check_quota(world: World, model: str, tokens: int) -> None:
+def _check_quota(state: State, model: str, tokens: int) -> None:
     """Raise Google's 429 where too much is under way."""
-    running = [batch for batch in world.batches.unfinished() if batch.provider == "gemini"]
+    running = [batch for batch in state.batches.unfinished() if batch.provider == "gemini"]
     enqueued = sum(batch.queued_tokens for batch in running if batch.model == model)
-    limit = world.settings.queue_tokens
-    if len(running) >= MOST_UNFINISHED or (limit is not None and enqueued + tokens > limit):
+    limit = state.settings.queue_tokens
+    if len(running) >= MAX_UNFINISHED or (limit is not None and enqueued + tokens > limit):
         raise enqueued_quota(model)
 
 
-def show_batch(world: World, call: Call) -> Reply:
+def show_batch(state: State, call: Call) -> Reply:
     """One batch as it is now."""
-    batch = _find(world, call)
+    batch = _find(state, call)
     return json_reply(
-        operation(batch, world.settings.batch_s, **world.batches.tell(batch), inline=_inline_results(world, batch))
+        operation(
+            batch, state.settings.batch_s, **state.batches.visibility(batch), inline=_inline_results(state, batch)
+        )
     )
 
 
-def _inline_results(world: World, batch: Batch) -> list[dict[str, Any]] | None:
+def _inline_results(state: State, batch: Batch) -> list[dict[str, Any]] | None:
     """The results of a batch under the fault `inline`, as they stand in it once it has ended."""
-    fault, file = batch.fault("inline"), world.gemini_files.find(batch.output_file_id or "")
+    fault, file = batch.fault("inline"), state.gemini_files.find(batch.output_file_id or "")
     if fault is None or file is None or batch.status not in FINAL:
         return None
     results: list[dict[str, Any]] = []
-    for line in world.gemini_files.lines(file):
+    for line in state.gemini_files.lines(file):
         content = read_line(line) or {}
         key = content.pop("key", None)
         nameless = key is None or fault.number("nameless", 0.0)
@@ -132,29 +134,29 @@ def _inline_results(world: World, batch: Batch) -> list[dict[str, Any]] | None:
     return results
 
 
-def _find(world: World, call: Call) -> Batch:
-    batch = world.batches.find(call.words["batch"])
+def _find(state: State, call: Call) -> Batch:
+    batch = state.batches.find(call.path_values["batch"])
     if batch is None or batch.provider != "gemini" or batch.deleted:
         raise unknown_batch()
     return batch
 
 
-def list_batches(world: World, call: Call) -> Reply:
+def list_batches(state: State, call: Call) -> Reply:
     """The batches, the newest first, page by page."""
     now = time.time()
-    batches = [batch for batch in world.batches.newest_first("gemini") if not batch.deleted and batch.is_listed(now)]
-    operations = [operation(batch, world.settings.batch_s) for batch in batches]
-    shown, following = page(operations, call.query, most=MOST_LISTED, default=DEFAULT_LISTED)
+    batches = [batch for batch in state.batches.newest_first("gemini") if not batch.deleted and batch.is_listed(now)]
+    operations = [operation(batch, state.settings.batch_s) for batch in batches]
+    shown, following = page(operations, call.query, most=MAX_LISTED, default=DEFAULT_LISTED)
     return json_reply({**({"operations": shown} if shown else {}), **following})
 
 
-def cancel_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
+def cancel_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
     """Begin to cancel a batch.
 
     One that has not begun ends CANCELLED, with an error and no results. One that has begun ends SUCCEEDED, with the
     answers it has and an error of code 1 for each other line: so it was seen at the provider.
     """
-    batch = _find(world, call)
+    batch = _find(state, call)
     if batch.status in FINAL:
         raise GeminiError(400, "The batch has ended and cannot be cancelled.", name="FAILED_PRECONDITION")
     if batch.status != "cancelling":
@@ -162,7 +164,7 @@ def cancel_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
     return json_reply({})
 
 
-def delete_batch(world: World, call: Call) -> Reply:
+def delete_batch(state: State, call: Call) -> Reply:
     """Show a batch no more; one that is under way runs on."""
-    world.batches.save(replace(_find(world, call), deleted=True))
+    state.batches.save(replace(_find(state, call), deleted=True))
     return json_reply({})

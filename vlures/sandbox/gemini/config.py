@@ -10,7 +10,7 @@ from vlures.sandbox.gemini.fields import pick
 LEVEL_TOKENS = {"MINIMAL": 0, "LOW": 64, "MEDIUM": 128, "HIGH": 512}
 """Thinking level -> the tokens of the sandbox's thoughts, which count towards `maxOutputTokens` as Google's do."""
 DYNAMIC_TOKENS = 128
-MOST_THOUGHT_TOKENS = 512
+MAX_THOUGHT_TOKENS = 512
 RESOLUTIONS = ("LOW", "MEDIUM", "HIGH")
 PART_RESOLUTIONS = (*RESOLUTIONS, "ULTRA_HIGH")
 _WITHOUT_MINIMAL = re.compile(r"gemini-3\.[78]-flash(?!-lite).*")
@@ -114,4 +114,4 @@ def _budget_tokens(budget: object, model: str) -> int:
         raise bad_request("Budget 0 is invalid. This model only works in thinking mode.")
     if budget != 0 and not low <= budget <= high:
         raise bad_request(f"The thinking budget {budget} is invalid. Please choose a value between {low} and {high}.")
-    return min(budget, MOST_THOUGHT_TOKENS)
+    return min(budget, MAX_THOUGHT_TOKENS)

@@ -68,8 +68,8 @@ def rpc_code(word: str) -> int:
 def struck_status(fault: Fault) -> dict[str, Any]:
     """The error that a fault puts into a batch's line: `code` if it is given, else by the HTTP `status`."""
     by_status = RPC_CODES.get(int(fault.number("status", 500)), INTERNAL_CODE)
-    code = rpc_code(fault.word("code", str(by_status)))
-    return {"code": code, "message": fault.word("message", "The sandbox was asked for this error.")}
+    code = rpc_code(fault.option("code", str(by_status)))
+    return {"code": code, "message": fault.option("message", "The sandbox was asked for this error.")}
 
 
 def check_key(headers: dict[str, str], query: dict[str, str], api_key: str | None) -> None:
@@ -142,8 +142,8 @@ def struck_error(fault: Fault, words: dict[str, str]) -> GeminiError:
         return unknown_model(words["model"], words.get("version", "v1")) if "model" in words else unknown_batch()
     if fault.kind == "error":
         status = int(fault.number("status", 400))
-        message = fault.word("message", "The sandbox was asked for this error.")
-        return GeminiError(status, message, name=fault.word("code", "") or None)
+        message = fault.option("message", "The sandbox was asked for this error.")
+        return GeminiError(status, message, name=fault.option("code", "") or None)
     return GeminiError(500, "An internal error has occurred. Please retry later.")
 
 
@@ -164,7 +164,7 @@ def _quota_error(fault: Fault, model: str) -> GeminiError:
     per_day = fault.number("per_day", 0) > 0
     quota = f"GenerateRequestsPer{'Day' if per_day else 'Minute'}PerProjectPerModel"
     metric = "generativelanguage.googleapis.com/generate_content_requests"
-    limit = fault.word("per_minute", "600") if fault.kind == "limit" else "10"
+    limit = fault.option("per_minute", "600") if fault.kind == "limit" else "10"
     message = f"You exceeded your current quota, please check your plan and billing details.\n* Quota exceeded for metric: {metric}, limit: {limit}"
     wait_s = fault.number("retry_after", -1.0)
     if wait_s < 0 and not per_day and not _tells_limit(fault):

@@ -11,34 +11,34 @@ from vlures.sandbox.exchange import Call, Reply, json_reply
 from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.errors import GeminiError, bad_request, file_gone
 from vlures.sandbox.gemini.fields import pick, timestamp
-from vlures.sandbox.gemini.uploads import Session, short_id
-from vlures.sandbox.state import World
+from vlures.sandbox.gemini.uploads import UploadSession, short_id
+from vlures.sandbox.state import State
 
-LARGEST_FILE_BYTES = 2 << 30
+MAX_FILE_BYTES = 2 << 30
 LIFE_S = 48 * 3600
-LONGEST_ID = 40
-LONGEST_DISPLAY_NAME = 512
-MOST_LISTED, DEFAULT_LISTED = 100, 10
+MAX_ID_LENGTH = 40
+MAX_DISPLAY_NAME_LENGTH = 512
+MAX_LISTED, DEFAULT_LISTED = 100, 10
 GENERATED = "batch_output"
 _FILE_ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _GRANULARITY = "262144"
 
 
-def is_known(world: World, place: str, call: Call) -> bool:
+def is_known(state: State, place: str, call: Call) -> bool:
     """Whether a request needs no key: the pieces of an upload have its secret URL instead, and google-genai sends none."""
-    return place == "gemini_upload" and world.gemini_uploads.find(call.query.get("upload_id", "")) is not None
+    return place == "gemini_upload" and state.gemini_uploads.find(call.query.get("upload_id", "")) is not None
 
 
-def upload(world: World, call: Call) -> Reply:
+def upload(state: State, call: Call) -> Reply:
     """One step of a resumable upload: `start`, or bytes, a question or an end for one that has begun."""
     commands = {word.strip() for word in call.headers.get("x-goog-upload-command", "").split(",")}
     if "start" in commands:
-        return _start(world, call)
-    session = world.gemini_uploads.find(call.query.get("upload_id", ""))
+        return _start(state, call)
+    session = state.gemini_uploads.find(call.query.get("upload_id", ""))
     if session is None:
         raise GeminiError(404, "There is no such upload; begin it with the command start.")
     if "cancel" in commands:
-        world.gemini_uploads.give_up(session)
+        state.gemini_uploads.abandon(session)
         return Reply(200, headers={"X-Goog-Upload-Status": "cancelled"})
     if "query" in commands:
         return _told(session)
@@ -48,28 +48,28 @@ def upload(world: World, call: Call) -> Reply:
         _append(session, call)
     if "finalize" not in commands:
         return _told(session)
-    file = session.file or _finish(world, session)
+    file = session.file or _finish(state, session)
     return json_reply({"file": document(file, call)}, headers=_status(session))
 
 
-def _start(world: World, call: Call) -> Reply:
+def _start(state: State, call: Call) -> Reply:
     if call.headers.get("x-goog-upload-protocol") != "resumable":
         raise bad_request("The sandbox serves uploads with the header X-Goog-Upload-Protocol: resumable only.")
     body = _read_start(call)
-    complaint = world.violation("gemini upload", body, "file upload")
+    complaint = state.violation("gemini upload", body, "file upload")
     if complaint:
         raise bad_request(complaint)
     file = body.get("file") or {}
     announced = call.headers.get("x-goog-upload-header-content-length", "")
-    if announced.isdecimal() and int(announced) > LARGEST_FILE_BYTES:
-        raise bad_request(f"The file is too large: at most {LARGEST_FILE_BYTES} bytes are taken.")
-    session = world.gemini_uploads.begin(
-        _wanted_id(world, file),
-        str(pick(file, "displayName") or "")[:LONGEST_DISPLAY_NAME],
+    if announced.isdecimal() and int(announced) > MAX_FILE_BYTES:
+        raise bad_request(f"The file is too large: at most {MAX_FILE_BYTES} bytes are taken.")
+    session = state.gemini_uploads.begin(
+        _wanted_id(state, file),
+        str(pick(file, "displayName") or "")[:MAX_DISPLAY_NAME_LENGTH],
         str(call.headers.get("x-goog-upload-header-content-type") or pick(file, "mimeType") or ""),
         int(announced) if announced.isdecimal() else None,
     )
-    path = f"/gemini/upload/{call.words['version']}/files"
+    path = f"/gemini/upload/{call.path_values['version']}/files"
     url = f"http://{call.headers.get('host', '127.0.0.1')}{path}?upload_id={session.id}&upload_protocol=resumable"
     names = {"X-Goog-Upload-URL": url, "X-Goog-Upload-Control-URL": url, "X-GUploader-UploadID": session.id}
     return Reply(200, headers={**names, "X-Goog-Upload-Chunk-Granularity": _GRANULARITY, **_status(session)})
@@ -86,19 +86,19 @@ def _read_start(call: Call) -> dict[str, Any]:
     return body
 
 
-def _wanted_id(world: World, file: dict[str, Any]) -> str:
+def _wanted_id(state: State, file: dict[str, Any]) -> str:
     """The id that the client names, or one of the sandbox's making."""
     name = str(file.get("name") or "").removeprefix("files/")
     if not name:
         return short_id(12)
-    if len(name) > LONGEST_ID or not _FILE_ID.fullmatch(name):
+    if len(name) > MAX_ID_LENGTH or not _FILE_ID.fullmatch(name):
         raise bad_request(f"* CreateFileRequest.file.name: 'files/{name}' is no name of a file.\n")
-    if world.gemini_files.find(name):
+    if state.gemini_files.find(name):
         raise GeminiError(409, f"The file {name} exists already.", name="ALREADY_EXISTS")
     return name
 
 
-def _append(session: Session, call: Call) -> None:
+def _append(session: UploadSession, call: Call) -> None:
     offset = call.headers.get("x-goog-upload-offset", "")
     if offset != str(session.received):
         raise bad_request(
@@ -108,28 +108,28 @@ def _append(session: Session, call: Call) -> None:
         session.append(call.spooled)
 
 
-def _finish(world: World, session: Session) -> StoredFile:
+def _finish(state: State, session: UploadSession) -> StoredFile:
     if session.announced not in (None, session.received):
         raise bad_request(f"The upload was announced with {session.announced} bytes and has {session.received}.")
     now = int(time.time())
     name, mime = session.display_name, session.mime or "application/octet-stream"
     file = StoredFile(session.file_id, name, "upload", session.received, 0, now, now + LIFE_S, mime, session.sha256)
-    session.file = world.gemini_files.adopt(session.path, file)
-    world.counts.add_upload("gemini", session.received)
+    session.file = state.gemini_files.adopt(session.path, file)
+    state.counts.add_upload("gemini", session.received)
     return file
 
 
-def _told(session: Session) -> Reply:
+def _told(session: UploadSession) -> Reply:
     return Reply(200, headers={"X-Goog-Upload-Size-Received": str(session.received), **_status(session)})
 
 
-def _status(session: Session) -> dict[str, str]:
+def _status(session: UploadSession) -> dict[str, str]:
     return {"X-Goog-Upload-Status": "final" if session.file else "active"}
 
 
 def document(file: StoredFile, call: Call) -> dict[str, object]:
     """The file's resource as Google shows it."""
-    version = call.words.get("version", "v1")
+    version = call.path_values.get("version", "v1")
     return {
         "name": f"files/{file.id}",
         **({"displayName": file.filename} if file.filename else {}),
@@ -145,48 +145,50 @@ def document(file: StoredFile, call: Call) -> dict[str, object]:
     }
 
 
-def show_file(world: World, call: Call) -> Reply:
+def show_file(state: State, call: Call) -> Reply:
     """One file's resource."""
-    return json_reply(document(_named(world, call, "GetFileRequest"), call))
+    return json_reply(document(_named(state, call, "GetFileRequest"), call))
 
 
-def delete_file(world: World, call: Call) -> Reply:
+def delete_file(state: State, call: Call) -> Reply:
     """Delete a file."""
-    world.gemini_files.delete(_named(world, call, "DeleteFileRequest").id)
+    state.gemini_files.delete(_named(state, call, "DeleteFileRequest").id)
     return json_reply({})
 
 
-def _named(world: World, call: Call, request: str) -> StoredFile:
+def _named(state: State, call: Call, request: str) -> StoredFile:
     """The file that a path names. Google refuses the long ids of its own result files here; they can be downloaded.
 
     https://github.com/googleapis/python-genai/issues/1759
     """
-    file_id = call.words["file"]
-    if len(file_id) > LONGEST_ID:
-        message = f"* {request}.name: File ID (name excluding 'files/') cannot be more than {LONGEST_ID} characters.\n"
+    file_id = call.path_values["file"]
+    if len(file_id) > MAX_ID_LENGTH:
+        message = (
+            f"* {request}.name: File ID (name excluding 'files/') cannot be more than {MAX_ID_LENGTH} characters.\n"
+        )
         raise bad_request(message)
-    file = world.gemini_files.find(file_id)
+    file = state.gemini_files.find(file_id)
     if file is None:
         raise file_gone(file_id)
     return file
 
 
-def download_file(world: World, call: Call) -> Reply:
+def download_file(state: State, call: Call) -> Reply:
     """A result file's bytes; a file that was uploaded is not given back."""
-    file = world.gemini_files.find(call.words["file"])
+    file = state.gemini_files.find(call.path_values["file"])
     if file is None:
-        raise file_gone(call.words["file"])
+        raise file_gone(call.path_values["file"])
     if file.purpose != GENERATED:
         raise bad_request(f"The file {file.id} was uploaded; only generated files can be downloaded.")
     if call.query.get("alt") != "media":
         raise bad_request("A download needs the parameter alt=media.")
-    return Reply(200, part=world.gemini_files.part_of(file), content_type="application/octet-stream")
+    return Reply(200, part=state.gemini_files.range_of(file), content_type="application/octet-stream")
 
 
-def list_files(world: World, call: Call) -> Reply:
+def list_files(state: State, call: Call) -> Reply:
     """The uploaded files, the newest first, page by page."""
-    files = [document(file, call) for file in world.gemini_files.listing() if file.purpose != GENERATED]
-    shown, following = page(files, call.query, most=MOST_LISTED, default=DEFAULT_LISTED)
+    files = [document(file, call) for file in state.gemini_files.listing() if file.purpose != GENERATED]
+    shown, following = page(files, call.query, most=MAX_LISTED, default=DEFAULT_LISTED)
     return json_reply({**({"files": shown} if shown else {}), **following})
 
 

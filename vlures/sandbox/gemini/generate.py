@@ -7,7 +7,7 @@ from vlures.sandbox.answers.questions import Question
 from vlures.sandbox.gemini.config import PART_RESOLUTIONS, Thinking, read_config, read_resolution
 from vlures.sandbox.gemini.errors import GeminiError, bad_request
 from vlures.sandbox.gemini.fields import pick, unknown_fields
-from vlures.sandbox.images.inspection import Gallery, Picture
+from vlures.sandbox.images.inspection import ImageCache, InspectedImage
 from vlures.sandbox.images.tokens import gemini_image_tokens
 
 ACCEPTED_MIMES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
@@ -17,20 +17,20 @@ TIERS = ("standard", "flex", "priority")
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """A request that passed all checks; `image_tokens` are those of each picture, `limit` is in tokens."""
+    """A request that passed all checks; `tokens_by_image` are those of each picture, `limit` is in tokens."""
 
     question: Question
-    image_tokens: tuple[int, ...]
+    tokens_by_image: tuple[int, ...]
     limit: int | None
     thinking: Thinking
     tier: str
 
 
-Seen = list[tuple[Picture, str]]
+Seen = list[tuple[InspectedImage, str]]
 """The pictures of a request, each with the media resolution that its part asks for (empty for none)."""
 
 
-def read_generate(body: object, model: str, gallery: Gallery) -> GenerateRequest:
+def read_generate(body: object, model: str, image_cache: ImageCache) -> GenerateRequest:
     """Check a request body as Google does; raises GeminiError."""
     if not isinstance(body, dict):
         raise bad_request("Invalid JSON payload received. Expected an object at the top.")
@@ -44,22 +44,22 @@ def read_generate(body: object, model: str, gallery: Gallery) -> GenerateRequest
             "* GenerateContentRequest.contents: contents is not specified\n",
             [("contents", "contents is not specified")],
         )
-    spoken: list[str] = []
+    texts: list[str] = []
     seen: Seen = []
     last = ""
     for index, content in enumerate(contents):
         if content.get("role") not in ROLES:
             raise bad_request("Please use a valid role: user, model.")
-        text = _read_parts(content, f"contents[{index}]", gallery, seen)
-        spoken.append(text)
+        text = _read_parts(content, f"contents[{index}]", image_cache, seen)
+        texts.append(text)
         last = text if content.get("role") != "model" else last
     instruction = pick(body, "systemInstruction")
-    system = _read_parts(instruction, "systemInstruction", gallery, []) if instruction else ""
-    question = Question(model, system, "\n".join(spoken), last, tuple(picture for picture, _ in seen))
+    system = _read_parts(instruction, "systemInstruction", image_cache, []) if instruction else ""
+    question = Question(model, system, "\n".join(texts), last, tuple(image for image, _ in seen))
     config = read_config(pick(body, "generationConfig") or {}, model)
     tokens = tuple(
-        gemini_image_tokens(model, picture.width, picture.height, resolution or config.resolution)
-        for picture, resolution in seen
+        gemini_image_tokens(model, image.width, image.height, resolution or config.resolution)
+        for image, resolution in seen
     )
     return GenerateRequest(question, tokens, config.limit, config.thinking, _read_tier(pick(body, "serviceTier")))
 
@@ -73,7 +73,7 @@ def _read_tier(tier: object) -> str:
     return name
 
 
-def _read_parts(content: dict[str, Any], where: str, gallery: Gallery, seen: Seen) -> str:
+def _read_parts(content: dict[str, Any], where: str, image_cache: ImageCache, seen: Seen) -> str:
     parts = content.get("parts")
     parts = [parts] if isinstance(parts, dict) else parts
     if not parts or not isinstance(parts, list):
@@ -89,7 +89,7 @@ def _read_parts(content: dict[str, Any], where: str, gallery: Gallery, seen: See
             asked = pick(part, "mediaResolution") or {}
             level = asked.get("level") if isinstance(asked, dict) else asked
             resolution = read_resolution(level, f"{place}.media_resolution.level", PART_RESOLUTIONS)
-            seen.append((_read_blob(blob, f"{place}.inline_data", gallery), resolution))
+            seen.append((_read_blob(blob, f"{place}.inline_data", image_cache), resolution))
         elif pick(part, "fileData") is not None:
             raise bad_request(f"The sandbox reads pictures inline only; '{place}' names a file.")
         elif isinstance(part.get("text"), str):
@@ -104,19 +104,19 @@ def _read_parts(content: dict[str, Any], where: str, gallery: Gallery, seen: See
     return "\n".join(texts)
 
 
-def _read_blob(blob: dict[str, Any], place: str, gallery: Gallery) -> Picture:
+def _read_blob(blob: dict[str, Any], place: str, image_cache: ImageCache) -> InspectedImage:
     mime, data = pick(blob, "mimeType"), blob.get("data")
     if not isinstance(data, str):
         raise bad_request(f"Invalid value at '{place}.data' (TYPE_BYTES).", [(f"{place}.data", "no data")])
     if mime not in ACCEPTED_MIMES:
         raise bad_request(f"Unsupported MIME type: {mime}")
-    picture = gallery.look(data, url_safe=True)
-    if picture.flaw == "base64":
+    image = image_cache.inspect_base64(data, url_safe=True)
+    if image.flaw == "base64":
         message = f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed"
         raise bad_request(message, [(f"{place}.data", message)])
-    if picture.flaw or picture.mime != mime:
+    if image.flaw or image.mime != mime:
         raise bad_request("Unable to process input image. Please retry or report in the troubleshooting guide.")
-    return picture
+    return image
 
 
 def unreadable_body() -> GeminiError:

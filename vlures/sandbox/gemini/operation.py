@@ -29,8 +29,8 @@ def operation(
     batch: Batch,
     batch_s: float,
     *,
-    names_results: bool = True,
-    counts_all: bool = True,
+    shows_results: bool = True,
+    shows_all_counts: bool = True,
     inline: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The operation; while the batch runs, the answered lines are counted by the clock. inline: results that stand in it, in the
@@ -38,7 +38,7 @@ def operation(
     name, now = f"batches/{batch.id}", time.time()
     ended = batch.status in FINAL
     output: dict[str, Any] | None = None
-    if ended and names_results and batch.output_file_id:
+    if ended and shows_results and batch.output_file_id:
         output = {"responsesFile": f"files/{batch.output_file_id}"}
         if inline is not None:
             output = {"inlinedResponses": {"inlinedResponses": inline}}
@@ -49,7 +49,7 @@ def operation(
         "inputConfig": {"fileName": f"files/{batch.input_file_id}"},
         **({"output": output} if output else {}),
         **_times(batch),
-        "batchStats": _stats(batch, now, batch_s, counts_all=counts_all),
+        "batchStats": _stats(batch, now, batch_s, shows_all_counts=shows_all_counts),
         "state": _state(batch, now, batch_s),
         **({"priority": str(batch.priority)} if batch.priority else {}),
         "name": name,
@@ -85,10 +85,10 @@ def _times(batch: Batch) -> dict[str, str]:
     }
 
 
-def _stats(batch: Batch, now: float, batch_s: float, *, counts_all: bool) -> dict[str, str]:
+def _stats(batch: Batch, now: float, batch_s: float, *, shows_all_counts: bool) -> dict[str, str]:
     if batch.fault("uncounted"):
         return {}
-    completed = batch.completed if counts_all else batch.completed // 2
+    completed = batch.completed if shows_all_counts else batch.completed // 2
     if batch.status == "in_progress":
         completed = int(batch.total * batch.share_done(now, batch_s))
     counts = {

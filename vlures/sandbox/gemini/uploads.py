@@ -18,7 +18,7 @@ def short_id(length: int) -> str:
 
 
 @dataclass
-class Session:
+class UploadSession:
     """One upload: what its start announced, what has come so far (`received` bytes in `path`), the file it became."""
 
     id: str
@@ -53,22 +53,22 @@ class UploadSessions:
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob("*.part"):
             torn.unlink()
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, UploadSession] = {}
 
-    def begin(self, file_id: str, display_name: str, mime: str, announced: int | None) -> Session:
+    def begin(self, file_id: str, display_name: str, mime: str, announced: int | None) -> UploadSession:
         """Start an upload; `announced` is its size in bytes, if it was told."""
         upload_id = short_id(32)
         path = self._folder / f"{upload_id}.part"
         path.touch()
-        session = Session(upload_id, path, file_id, display_name, mime, announced)
+        session = UploadSession(upload_id, path, file_id, display_name, mime, announced)
         self._sessions[upload_id] = session
         return session
 
-    def find(self, upload_id: str) -> Session | None:
+    def find(self, upload_id: str) -> UploadSession | None:
         """The upload, or None if there is no such one."""
         return self._sessions.get(upload_id)
 
-    def give_up(self, session: Session) -> None:
+    def abandon(self, session: UploadSession) -> None:
         """Forget an upload and what has come of it."""
         self._sessions.pop(session.id, None)
         session.path.unlink(missing_ok=True)

@@ -5,14 +5,14 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import quote, urlsplit
 
 HOSTS = ("127.0.0.1", "localhost")
-LARGEST_BYTES = 50_000_000
-SILENCE_S = 5.0
-LONGEST_S = 10.0
+MAX_FETCHED_BYTES = 50_000_000
+READ_TIMEOUT_S = 5.0
+MAX_FETCH_S = 10.0
 BLOCK_BYTES = 1 << 16
 _KEPT_IN_PATHS = "/%:@!$&'()*+,;=~"
 
 
-class NotFetched(Exception):
+class FetchError(Exception):
     """There is no picture to be had; the text says why."""
 
 
@@ -25,8 +25,8 @@ def is_local(url: str) -> bool:
         return False
 
 
-def fetch_picture(url: str) -> bytes:
-    """The body behind a local URL; raises NotFetched for another answer than 200, a large body and a slow server.
+def fetch_image(url: str) -> bytes:
+    """The body behind a local URL; raises FetchError for another answer than 200, a large body and a slow server.
 
     Blocks for up to fifteen seconds: not for the event loop. A redirection is not followed, so nothing leads outside.
     """
@@ -34,27 +34,27 @@ def fetch_picture(url: str) -> bytes:
     target = quote(parts.path or "/", safe=_KEPT_IN_PATHS)
     if parts.query:
         target += "?" + quote(parts.query, safe=_KEPT_IN_PATHS + "?")
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=SILENCE_S)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=READ_TIMEOUT_S)
     try:
         connection.request("GET", target)
         return _read_all(connection.getresponse())
     except (OSError, HTTPException, ValueError) as error:
-        raise NotFetched(str(error) or type(error).__name__) from None
+        raise FetchError(str(error) or type(error).__name__) from None
     finally:
         connection.close()
 
 
 def _read_all(reply: HTTPResponse) -> bytes:
     if reply.status != 200:
-        raise NotFetched(f"the server answered {reply.status}")
-    ends_at = time.monotonic() + LONGEST_S
+        raise FetchError(f"the server answered {reply.status}")
+    ends_at = time.monotonic() + MAX_FETCH_S
     data = bytearray()
     while block := reply.read1(BLOCK_BYTES):
         data += block
-        if len(data) > LARGEST_BYTES:
-            raise NotFetched(f"the file is larger than {LARGEST_BYTES:,} bytes")
+        if len(data) > MAX_FETCHED_BYTES:
+            raise FetchError(f"the file is larger than {MAX_FETCHED_BYTES:,} bytes")
         if time.monotonic() > ends_at:
-            raise NotFetched(f"the file took longer than {LONGEST_S:g} seconds")
+            raise FetchError(f"the file took longer than {MAX_FETCH_S:g} seconds")
     if reply.length:
-        raise NotFetched("the connection was closed before the end of the file")
+        raise FetchError("the connection was closed before the end of the file")
     return bytes(data)

@@ -59,7 +59,7 @@ SHADES: tuple[tuple[str, tuple[int, int, int]], ...] = (
 
 
 @dataclass(frozen=True)
-class Picture:
+class InspectedImage:
     """One picture as the sandbox sees it. `flaw` says why it is no picture; then only the digest means anything.
 
     `lightest` and `darkest` are fields of a 3 x 3 grid, counted 0 to 8 from the top left; None if all is even.
@@ -76,52 +76,52 @@ class Picture:
     darkest: int | None = None
 
 
-class Gallery:
+class ImageCache:
     """The pictures seen so far, by the digest of their base64 text or another key; forgets the oldest beyond `capacity`."""
 
     def __init__(self, capacity: int = 50_000) -> None:
-        self._seen: dict[bytes, Picture] = {}
+        self._seen: dict[bytes, InspectedImage] = {}
         self._capacity = capacity
         self.decoded = 0
 
-    def look(self, base64_text: str, *, url_safe: bool = False) -> Picture:
+    def inspect_base64(self, base64_text: str, *, url_safe: bool = False) -> InspectedImage:
         """What is in this base64 text; looks only the first time. `url_safe` reads - and _ too, as Google does."""
         try:
             encoded = base64_text.encode("ascii")
         except UnicodeEncodeError:
-            return Picture("", "base64")
+            return InspectedImage("", "base64")
         key = hashlib.sha256(encoded).digest() + (b"u" if url_safe else b"")
-        return self._look(key, lambda: _decode(encoded, url_safe=url_safe))
+        return self._inspect_once(key, lambda: _decode(encoded, url_safe=url_safe))
 
-    def look_at(self, name: str, read: Callable[[], bytes]) -> Picture:
+    def inspect_named(self, name: str, read: Callable[[], bytes]) -> InspectedImage:
         """What is in the bytes that `read` gives; reads and looks only the first time that the name comes."""
-        return self._look(b"named " + name.encode(), lambda: inspect_picture(read()))
+        return self._inspect_once(b"named " + name.encode(), lambda: inspect_image(read()))
 
-    def look_at_bytes(self, data: bytes) -> Picture:
+    def inspect_bytes(self, data: bytes) -> InspectedImage:
         """What is in a picture's own bytes; looks only the first time."""
-        return self._look(hashlib.sha256(data).digest() + b"b", lambda: inspect_picture(data))
+        return self._inspect_once(hashlib.sha256(data).digest() + b"b", lambda: inspect_image(data))
 
-    def _look(self, key: bytes, decode: Callable[[], Picture]) -> Picture:
-        picture = self._seen.get(key)
-        if picture is None:
+    def _inspect_once(self, key: bytes, decode: Callable[[], InspectedImage]) -> InspectedImage:
+        image = self._seen.get(key)
+        if image is None:
             self.decoded += 1
-            picture = self._seen[key] = decode()
+            image = self._seen[key] = decode()
             if len(self._seen) > self._capacity:
                 self._seen.pop(next(iter(self._seen)), None)
-        return picture
+        return image
 
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
-def _decode(encoded: bytes, *, url_safe: bool) -> Picture:
+def _decode(encoded: bytes, *, url_safe: bool) -> InspectedImage:
     if url_safe and (b"-" in encoded or b"_" in encoded):
         encoded = encoded.translate(_URL_SAFE)
     try:
         data = binascii.a2b_base64(encoded, strict_mode=True)
     except binascii.Error:
-        return Picture("", "base64")
-    return inspect_picture(data)
+        return InspectedImage("", "base64")
+    return inspect_image(data)
 
 
 def mime_of(data: bytes) -> str:
@@ -137,28 +137,28 @@ def mime_of(data: bytes) -> str:
     return ""
 
 
-def inspect_picture(data: bytes) -> Picture:
+def inspect_image(data: bytes) -> InspectedImage:
     """Decode a picture far enough to know that it is whole, and describe it."""
     digest = hashlib.sha256(data).hexdigest()
     mime = mime_of(data)
     if not mime:
-        return Picture(digest, "format")
+        return InspectedImage(digest, "format")
     try:
         return _describe(data, digest, mime)
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError, UnusableImage):
-        return Picture(digest, "broken", mime)
+        return InspectedImage(digest, "broken", mime)
 
 
-def _describe(data: bytes, digest: str, mime: str) -> Picture:
-    with Image.open(io.BytesIO(plain_header(data)), formats=tuple(MIME_OF_FORMAT)) as image:
-        width, height = image.size
-        if mime == "image/gif" and getattr(image, "is_animated", False):
-            return Picture(digest, "animated", mime, width, height)
-        image.draft("RGB", (64, 64))  # takes effect for JPEG only
-        small = image.convert("RGB").resize((48, 48), Image.Resampling.BOX, reducing_gap=1.5)
+def _describe(data: bytes, digest: str, mime: str) -> InspectedImage:
+    with Image.open(io.BytesIO(plain_header(data)), formats=tuple(MIME_OF_FORMAT)) as opened:
+        width, height = opened.size
+        if mime == "image/gif" and getattr(opened, "is_animated", False):
+            return InspectedImage(digest, "animated", mime, width, height)
+        opened.draft("RGB", (64, 64))  # takes effect for JPEG only
+        small = opened.convert("RGB").resize((48, 48), Image.Resampling.BOX, reducing_gap=1.5)
     grid = list(small.convert("L").resize((3, 3), Image.Resampling.BOX).tobytes())
     even = max(grid) - min(grid) < EVEN_BELOW
-    return Picture(
+    return InspectedImage(
         digest,
         "",
         mime,

@@ -3,7 +3,7 @@
 import math
 
 PATCH_PX = 32
-MOST_PATCHES = 30_000
+MAX_PATCHES = 30_000
 
 _TILE_MODELS = (
     ("gpt-4o-mini", 2833, 5667),

@@ -13,12 +13,12 @@ import msgspec
 from vlures.sandbox.answers.prompt_cache import PromptCache
 from vlures.sandbox.batches.batch import Batch, Usage
 from vlures.sandbox.file_store import StoredFile
-from vlures.sandbox.ledger import Entry, charge
+from vlures.sandbox.ledger import Entry, ledger_entry
 from vlures.sandbox.openai.batch_validation import read_line
-from vlures.sandbox.openai.endpoints import ENDPOINTS, Occasion, answer_request
+from vlures.sandbox.openai.endpoints import ENDPOINTS, RequestContext, answer_request
 from vlures.sandbox.openai.errors import OpenAIError, line_error
-from vlures.sandbox.openai.images import PictureSource
-from vlures.sandbox.state import World
+from vlures.sandbox.openai.images import ImageSource
+from vlures.sandbox.state import State
 
 EXPIRED = "This request could not be executed before the completion window expired."
 
@@ -52,14 +52,14 @@ class _Outcome:
     cache: PromptCache = field(default_factory=PromptCache)
 
 
-def estimate_tokens(world: World, endpoint: str, file: StoredFile) -> int:
+def estimate_tokens(state: State, endpoint: str, file: StoredFile) -> int:
     """The prompt tokens of an input file, as the queue limit counts them; lines that will fail count nothing."""
     total = 0
-    source = PictureSource(world.gallery, world.files, world.faults, place="")
-    for line in world.files.lines(file):
+    source = ImageSource(state.image_cache, state.files, state.faults, place="")
+    for line in state.files.lines(file):
         request = read_line(line) or {}
         try:
-            asked = ENDPOINTS[endpoint].read(request.get("body"), source, world.settings.models)
+            asked = ENDPOINTS[endpoint].read(request.get("body"), source, state.settings.models)
         except OpenAIError:
             continue
         question = asked.question
@@ -67,57 +67,57 @@ def estimate_tokens(world: World, endpoint: str, file: StoredFile) -> int:
     return total
 
 
-def execute_batch(world: World, batch: Batch, file: StoredFile, keep: float) -> Results:
+def execute_batch(state: State, batch: Batch, file: StoredFile, keep: float) -> Results:
     """Answer the first `keep` (0 to 1) of the lines and store the result files; books what a provider charges.
 
     Runs in a worker thread. Doing it again after a kill gives the same files and books nothing twice.
     """
-    output_part, error_part = world.files.new_part(), world.files.new_part()
+    output_part, error_part = state.files.new_temporary_file(), state.files.new_temporary_file()
     kept = round(batch.total * keep)
     expired = batch.fault("expire") is not None and batch.cancelling_at is None
     with output_part.open("wb") as output, error_part.open("wb") as errors:
         outcome = _Outcome(output, errors)
-        for number, line in enumerate(world.files.lines(file)):
-            if world.stopping.is_set():
+        for number, line in enumerate(state.files.lines(file)):
+            if state.stopping.is_set():
                 raise Stopped
             request = read_line(line) or {}
             if number < kept:
-                _answer_line(world, batch, request, outcome)
+                _answer_line(state, batch, request, outcome)
             elif expired:
                 _write_error_b(outcome, request.get("custom_id"), "batch_expired", EXPIRED)
             else:
                 break
-        _write_strays(batch, outcome)
+        _write_unrequested_lines(batch, outcome)
     if batch.fault("shuffle"):
-        shuffle_lines(output_part, outcome.offsets, f"{world.settings.seed}|{batch.id}")
-    world.ledger.book(outcome.entries)
+        shuffle_lines(output_part, outcome.offsets, f"{state.settings.seed}|{batch.id}")
+    state.ledger.record(outcome.entries)
     return Results(
         outcome.completed,
         outcome.failed,
         outcome.usage,
-        _store_result(world, batch, output_part, "output"),
-        _store_result(world, batch, error_part, "error"),
+        _store_result(state, batch, output_part, "output"),
+        _store_result(state, batch, error_part, "error"),
     )
 
 
-def _store_result(world: World, batch: Batch, part: Path, name: str) -> str | None:
+def _store_result(state: State, batch: Batch, part: Path, name: str) -> str | None:
     """Store a result file under an id that follows from the batch's; an empty file is none."""
     if part.stat().st_size == 0:
         part.unlink()
         return None
     file_id = f"file-{batch.id.removeprefix('batch_')}-{name}"
-    return world.files.adopt_result(part, file_id, f"{batch.id}_{name}.jsonl", batch.output_life_s).id
+    return state.files.adopt_result(part, file_id, f"{batch.id}_{name}.jsonl", batch.output_life_s).id
 
 
-def _answer_line(world: World, batch: Batch, request: dict[str, object], outcome: _Outcome) -> None:
+def _answer_line(state: State, batch: Batch, request: dict[str, object], outcome: _Outcome) -> None:
     custom_id = request.get("custom_id")
-    strikes = {fault.kind: fault for fault in world.faults.strikes("line", "line")}
+    strikes = {fault.kind: fault for fault in state.faults.strikes("line", "line")}
     if "missing" in strikes:
         return
     if "line_error_b" in strikes:
         fault = strikes["line_error_b"]
-        code = fault.word("code", "batch_expired")
-        _write_error_b(outcome, custom_id, code, fault.word("message", EXPIRED))
+        code = fault.option("code", "batch_expired")
+        _write_error_b(outcome, custom_id, code, fault.option("message", EXPIRED))
         return
     if "line_status0" in strikes:
         _write_output(outcome, _result_line(custom_id, 0, None))
@@ -125,7 +125,7 @@ def _answer_line(world: World, batch: Batch, request: dict[str, object], outcome
     try:
         if "line_error" in strikes:
             raise line_error(strikes["line_error"])
-        document = _answer_body(world, batch, request, outcome)
+        document = _answer_body(state, batch, request, outcome)
     except OpenAIError as error:
         _write_error(outcome, custom_id, error)
         return
@@ -136,10 +136,10 @@ def _answer_line(world: World, batch: Batch, request: dict[str, object], outcome
         _write_output(outcome, line)
 
 
-def _answer_body(world: World, batch: Batch, request: dict[str, object], outcome: _Outcome) -> dict[str, object]:
+def _answer_body(state: State, batch: Batch, request: dict[str, object], outcome: _Outcome) -> dict[str, object]:
     custom_id = str(request.get("custom_id"))
-    occasion = Occasion("line", f"batch line {custom_id}", outcome.cache)
-    answered, document = answer_request(world, ENDPOINTS[batch.endpoint], request.get("body"), occasion)
+    context = RequestContext("line", f"batch line {custom_id}", outcome.cache)
+    answered, document = answer_request(state, ENDPOINTS[batch.endpoint], request.get("body"), context)
     outcome.usage = Usage(
         outcome.usage.input_tokens + answered.prompt_tokens,
         outcome.usage.output_tokens + answered.written_tokens,
@@ -148,7 +148,7 @@ def _answer_body(world: World, batch: Batch, request: dict[str, object], outcome
     )
     asked = answered.request
     outcome.entries.append(
-        charge(
+        ledger_entry(
             "openai",
             asked.question,
             answered.answer,
@@ -187,7 +187,7 @@ def _write_error_b(outcome: _Outcome, custom_id: object, code: str, message: str
     outcome.errors.write(msgspec.json.encode(line) + b"\n")
 
 
-def _write_strays(batch: Batch, outcome: _Outcome) -> None:
+def _write_unrequested_lines(batch: Batch, outcome: _Outcome) -> None:
     """The lines that nobody asked for."""
     if batch.fault("unknown_id"):
         stray = _result_line("nobody-sent-this-" + secrets.token_hex(4), 200, {"choices": []})

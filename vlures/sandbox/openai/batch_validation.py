@@ -9,8 +9,8 @@ import msgspec
 from vlures.sandbox.batches.batch import BatchErrorLine
 from vlures.sandbox.openai.responses import named_files
 
-MOST_LINES = 50_000
-MOST_ERRORS = 50
+MAX_LINES = 50_000
+MAX_ERRORS = 50
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def validate_lines(
     total = 0
     for number, line in enumerate(lines, start=1):
         total = number
-        if number > MOST_LINES or len(errors) >= MOST_ERRORS:
+        if number > MAX_LINES or len(errors) >= MAX_ERRORS:
             break
         found = _check_line(line, endpoint, custom_ids, file_ids=file_ids)
         if isinstance(found, BatchErrorLine):
@@ -51,8 +51,8 @@ def validate_lines(
         elif models and found not in models:
             message = f"The provided model '{found}' is not supported by the Batch API."
             errors.append(BatchErrorLine("model_not_found", message, number, "body.model"))
-    if total > MOST_LINES:
-        message = f"The batch input file contains more than the maximum of {MOST_LINES} requests."
+    if total > MAX_LINES:
+        message = f"The batch input file contains more than the maximum of {MAX_LINES} requests."
         errors = [BatchErrorLine("too_many_tasks", message)]
     if total == 0:
         errors = [BatchErrorLine("empty_file", "The batch input file is empty. Please ensure it is not empty.")]

@@ -17,8 +17,8 @@ from vlures.sandbox.openai.errors import (
     missing_parameter,
     unknown_batch,
 )
-from vlures.sandbox.openai.files import check_life, page
-from vlures.sandbox.state import World
+from vlures.sandbox.openai.files import check_lifetime, page
+from vlures.sandbox.state import State
 
 ENDPOINTS = (
     "/v1/responses",
@@ -32,21 +32,21 @@ ENDPOINTS = (
 )
 SERVED_ENDPOINTS = ("/v1/chat/completions", "/v1/responses")
 FIELDS = ("input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after")
-MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
-MOST_LISTED, DEFAULT_LISTED = 100, 20
+MAX_PAIRS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 16, 64, 512
+MAX_LISTED, DEFAULT_LISTED = 100, 20
 
 
-def create_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
+def create_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
     """Create a batch and start its clock; the faults for whole batches are decided here, once."""
     body = read_body(call.body)
-    complaint = world.violation("batch", body, "batch create")
+    complaint = state.violation("batch", body, "batch create")
     if complaint:
         raise OpenAIError(400, complaint)
-    batch = check_batch(world, body)
-    struck = world.faults.strikes("batch", "create")
-    batch = world.batches.save(replace(batch, faults=tuple(fault.text for fault in struck)))
+    batch = check_batch(state, body)
+    struck = state.faults.strikes("batch", "create")
+    batch = state.batches.save(replace(batch, faults=tuple(fault.text for fault in struck)))
     runner.start(batch)
-    return json_reply(batch.document(world.settings.batch_s))
+    return json_reply(batch.document(state.settings.batch_s))
 
 
 def read_body(body: bytes) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def read_body(body: bytes) -> dict[str, Any]:
     return document
 
 
-def check_batch(world: World, body: dict[str, Any]) -> Batch:
+def check_batch(state: State, body: dict[str, Any]) -> Batch:
     """The batch that a body asks for, after OpenAI's checks."""
     for name in body:
         if name not in FIELDS:
@@ -79,7 +79,7 @@ def check_batch(world: World, body: dict[str, Any]) -> Batch:
     if body["endpoint"] not in SERVED_ENDPOINTS:
         served = " and ".join(SERVED_ENDPOINTS)
         raise OpenAIError(400, f"The sandbox serves batches of {served} only.", param="endpoint")
-    file = world.files.find(body["input_file_id"])
+    file = state.files.find(body["input_file_id"])
     if file is None:
         raise OpenAIError(
             400, f"No such File object: {body['input_file_id']}", param="input_file_id", code="file_not_found"
@@ -93,7 +93,7 @@ def check_batch(world: World, body: dict[str, Any]) -> Batch:
         input_file_id=file.id,
         endpoint=body["endpoint"],
         metadata=check_metadata(body.get("metadata")),
-        output_life_s=check_life(life.get("seconds"), "output_expires_after.seconds") if life else None,
+        output_life_s=check_lifetime(life.get("seconds"), "output_expires_after.seconds") if life else None,
     )
 
 
@@ -103,10 +103,10 @@ def check_metadata(metadata: object) -> dict[str, str] | None:
         return None
     if not isinstance(metadata, dict):
         raise invalid_type("metadata", "an object")
-    if len(metadata) > MOST_PAIRS:
+    if len(metadata) > MAX_PAIRS:
         raise OpenAIError(
             400,
-            f"Invalid 'metadata': too many properties. Expected an object with at most {MOST_PAIRS} properties, but "
+            f"Invalid 'metadata': too many properties. Expected an object with at most {MAX_PAIRS} properties, but "
             f"got an object with {len(metadata)} properties instead.",
             param="metadata",
             code="object_above_max_properties",
@@ -114,44 +114,44 @@ def check_metadata(metadata: object) -> dict[str, str] | None:
     for key, value in metadata.items():
         if not isinstance(value, str):
             raise invalid_type(f"metadata.{key}", "a string")
-        for text, longest, what in ((key, LONGEST_KEY, "key"), (value, LONGEST_VALUE, "value")):
+        for text, longest, what in ((key, MAX_KEY_LENGTH, "key"), (value, MAX_VALUE_LENGTH, "value")):
             if len(text) > longest:
                 raise OpenAIError(
                     400,
-                    f"Invalid 'metadata.{key[:LONGEST_KEY]}': the {what} is too long. Expected at most {longest} "
+                    f"Invalid 'metadata.{key[:MAX_KEY_LENGTH]}': the {what} is too long. Expected at most {longest} "
                     f"characters, but got {len(text)} instead.",
-                    param=f"metadata.{key[:LONGEST_KEY]}",
+                    param=f"metadata.{key[:MAX_KEY_LENGTH]}",
                     code="string_above_max_length",
                 )
     return metadata
 
 
-def show_batch(world: World, call: Call) -> Reply:
+def show_batch(state: State, call: Call) -> Reply:
     """One batch as it is now."""
-    batch = _find(world, call)
-    return json_reply(batch.document(world.settings.batch_s, **world.batches.tell(batch)))
+    batch = _find(state, call)
+    return json_reply(batch.document(state.settings.batch_s, **state.batches.visibility(batch)))
 
 
-def _find(world: World, call: Call) -> Batch:
-    batch = world.batches.find(call.words["batch"])
+def _find(state: State, call: Call) -> Batch:
+    batch = state.batches.find(call.path_values["batch"])
     if batch is None or batch.provider != "openai":
-        raise unknown_batch(call.words["batch"])
+        raise unknown_batch(call.path_values["batch"])
     return batch
 
 
-def list_batches(world: World, call: Call) -> Reply:
+def list_batches(state: State, call: Call) -> Reply:
     """The batches, the newest first, page by page."""
     now = time.time()
-    batches = [batch for batch in world.batches.newest_first("openai") if batch.is_listed(now)]
-    documents = [batch.document(world.settings.batch_s) for batch in batches]
-    return json_reply(page(documents, call.query, most=MOST_LISTED, default=DEFAULT_LISTED))
+    batches = [batch for batch in state.batches.newest_first("openai") if batch.is_listed(now)]
+    documents = [batch.document(state.settings.batch_s) for batch in batches]
+    return json_reply(page(documents, call.query, most=MAX_LISTED, default=DEFAULT_LISTED))
 
 
-def cancel_batch(world: World, runner: BatchRunner, call: Call) -> Reply:
+def cancel_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
     """Begin to cancel a batch; what it has answered so far will be in its output file."""
-    batch = _find(world, call)
+    batch = _find(state, call)
     if batch.status in FINAL:
         raise OpenAIError(409, f"Cannot cancel a batch with status '{batch.status}'.")
     if batch.status != "cancelling":
         batch = runner.cancel(batch)
-    return json_reply(batch.document(world.settings.batch_s))
+    return json_reply(batch.document(state.settings.batch_s))

@@ -6,7 +6,7 @@ The same code reads a live request and one line of a batch.
 from typing import Any
 
 from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, missing_parameter
-from vlures.sandbox.openai.images import PictureSource, Shown, check_detail, count_picture_tokens, look_at_url
+from vlures.sandbox.openai.images import ImageSource, RequestImage, check_detail, count_image_tokens, read_image_url
 from vlures.sandbox.openai.request import (
     EFFORTS,
     OLDER_MODELS,
@@ -68,7 +68,7 @@ ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 PART_TYPES = ("text", "image_url", "input_audio", "refusal", "audio", "file")
 
 
-def read_chat(body: object, source: PictureSource, models: tuple[str, ...]) -> OpenAIRequest:
+def read_chat(body: object, source: ImageSource, models: tuple[str, ...]) -> OpenAIRequest:
     """Check a request body as OpenAI does; raises OpenAIError with its message, param and code."""
     fields = check_names(body, PARAMETERS)
     model = check_model(fields, models)
@@ -76,7 +76,7 @@ def read_chat(body: object, source: PictureSource, models: tuple[str, ...]) -> O
     effort = check_word(fields.get("reasoning_effort"), "reasoning_effort", EFFORTS)
     tier = check_word(fields.get("service_tier"), "service_tier", TIERS)
     conversation = read_messages(fields, source)
-    tokens = count_picture_tokens(model, conversation.shown)
+    tokens = count_image_tokens(model, conversation.images)
     return OpenAIRequest(conversation.question(model), tokens, limit, THOUGHT_TOKENS[effort or "none"], tier)
 
 
@@ -109,7 +109,7 @@ def read_limit(body: dict[str, Any]) -> int | None:
     return check_limit(body, name, 1)
 
 
-def read_messages(body: dict[str, Any], source: PictureSource) -> Conversation:
+def read_messages(body: dict[str, Any], source: ImageSource) -> Conversation:
     """The messages of a request, with every picture looked at."""
     messages = body.get("messages")
     if not isinstance(messages, list):
@@ -129,11 +129,11 @@ def read_messages(body: dict[str, Any], source: PictureSource) -> Conversation:
         role = message.get("role")
         if role not in ROLES:
             raise invalid_value(f"{where}.role", role, ROLES) if role else missing_parameter(f"{where}.role")
-        conversation.hear(role, _read_content(message.get("content"), f"{where}.content", source, conversation.shown))
+        conversation.add(role, _read_content(message.get("content"), f"{where}.content", source, conversation.images))
     return conversation
 
 
-def _read_content(content: object, where: str, source: PictureSource, shown: list[Shown]) -> str:
+def _read_content(content: object, where: str, source: ImageSource, images: list[RequestImage]) -> str:
     if isinstance(content, str):
         return content
     if content is None:
@@ -151,12 +151,12 @@ def _read_content(content: object, where: str, source: PictureSource, shown: lis
                 raise missing_parameter(f"{place}.text")
             texts.append(part["text"])
         elif kind == "image_url":
-            shown.append(_read_image(part.get("image_url"), f"{place}.image_url", source))
+            images.append(_read_image(part.get("image_url"), f"{place}.image_url", source))
     return "\n".join(texts)
 
 
-def _read_image(image: object, where: str, source: PictureSource) -> Shown:
+def _read_image(image: object, where: str, source: ImageSource) -> RequestImage:
     if not isinstance(image, dict):
         raise invalid_type(where, "an object")
     detail = check_detail(image.get("detail", "auto"), f"{where}.detail")
-    return Shown(look_at_url(image.get("url"), f"{where}.url", source), detail)
+    return RequestImage(read_image_url(image.get("url"), f"{where}.url", source), detail)

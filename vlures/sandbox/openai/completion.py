@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Any
 
-from vlures.sandbox.answers.compose import Answer, tell_usage
+from vlures.sandbox.answers.compose import Answer, reported_usage
 from vlures.sandbox.openai.request import Answered
 
 FINISH_REASONS = {"length": "length", "safety": "content_filter"}
@@ -34,7 +34,7 @@ def completion_document(answered: Answered, _body: dict[str, Any]) -> dict[str, 
         "created": int(time.time()),
         "model": answered.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, **ending(answer)}],
-        "usage": tell_usage(
+        "usage": reported_usage(
             {
                 "prompt_tokens": answered.prompt_tokens,
                 "completion_tokens": answered.written_tokens,

@@ -11,21 +11,21 @@ from vlures.sandbox.faults.kinds import Fault
 from vlures.sandbox.openai.chat import read_chat
 from vlures.sandbox.openai.completion import completion_document
 from vlures.sandbox.openai.errors import OpenAIError, blocked_prompt, flex_busy
-from vlures.sandbox.openai.images import PictureSource
+from vlures.sandbox.openai.images import ImageSource
 from vlures.sandbox.openai.request import Answered, OpenAIRequest
 from vlures.sandbox.openai.response_object import response_document
 from vlures.sandbox.openai.responses import read_responses
 from vlures.sandbox.specs import Document
-from vlures.sandbox.state import World
+from vlures.sandbox.state import State
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """One endpoint: the published document of its requests, what checks them and what words the answers."""
 
-    document: Document
-    read: Callable[[object, PictureSource, tuple[str, ...]], OpenAIRequest]
-    word: Callable[[Answered, dict[str, Any]], dict[str, object]]
+    schema: Document
+    read: Callable[[object, ImageSource, tuple[str, ...]], OpenAIRequest]
+    reply_document: Callable[[Answered, dict[str, Any]], dict[str, object]]
 
 
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
@@ -37,36 +37,36 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Occasion:
-    """Where a request is answered: the place where faults find it, its name in complaints, the prompt cache it sees."""
+class RequestContext:
+    """Where a request is answered: the place where faults find it, its name in problems, the prompt cache it sees."""
 
     place: str
-    name: str
+    label: str
     cache: PromptCache
 
 
 def answer_request(
-    world: World, endpoint: Endpoint, body: object, occasion: Occasion
+    state: State, endpoint: Endpoint, body: object, context: RequestContext
 ) -> tuple[Answered, dict[str, object]]:
     """Check and answer one request: the answer and OpenAI's document of it; raises OpenAIError."""
-    complaint = world.violation(endpoint.document, body, occasion.name)
+    complaint = state.violation(endpoint.schema, body, context.label)
     if complaint:
         raise OpenAIError(400, complaint)
-    source = PictureSource(world.gallery, world.files, world.faults, occasion.place)
-    request = endpoint.read(body, source, world.settings.models)
-    world.counts.add_images(len(request.question.pictures))
-    if request.tier == "flex" and world.faults.strikes("flex", occasion.place):
+    source = ImageSource(state.image_cache, state.files, state.faults, context.place)
+    request = endpoint.read(body, source, state.settings.models)
+    state.counts.add_images(len(request.question.images))
+    if request.tier == "flex" and state.faults.strikes("flex", context.place):
         raise flex_busy()
-    struck = world.faults.strikes("answer", occasion.place)
-    answered = say(request, world.settings.seed, struck[0] if struck else None, occasion.cache)
-    return answered, endpoint.word(answered, body if isinstance(body, dict) else {})
+    struck = state.faults.strikes("answer", context.place)
+    answered = answer_checked(request, state.settings.seed, struck[0] if struck else None, context.cache)
+    return answered, endpoint.reply_document(answered, body if isinstance(body, dict) else {})
 
 
-def say(request: OpenAIRequest, seed: int, fault: Fault | None, cache: PromptCache) -> Answered:
+def answer_checked(request: OpenAIRequest, seed: int, fault: Fault | None, cache: PromptCache) -> Answered:
     """Answer a checked request; raises OpenAIError for a blocked prompt."""
     question = request.question
     answer = answer_question(question, seed, request.limit, fault, request.thought_tokens)
     if answer.finish == "blocked":
         raise blocked_prompt()
-    cached = cache.look(question.model, question.images, request.picture_tokens)
+    cached = cache.cached_tokens(question.model, question.image_digests, request.tokens_by_image)
     return Answered(request, answer, answering_model(question.model, fault), cached)

@@ -135,8 +135,8 @@ def struck_error(fault: Fault, words: dict[str, str]) -> OpenAIError:
     if fault.kind == "error":
         return OpenAIError(
             int(fault.number("status", 400)),
-            fault.word("message", "The sandbox was asked for this error."),
-            code=fault.word("code", "") or None,
+            fault.option("message", "The sandbox was asked for this error."),
+            code=fault.option("code", "") or None,
         )
     return OpenAIError(
         500, "The server had an error while processing your request. Sorry about that!", kind="server_error"
@@ -194,8 +194,8 @@ def line_error(fault: Fault) -> OpenAIError:
     """The error of one batch line, as the fault `line_error` describes it."""
     return OpenAIError(
         int(fault.number("status", 400)),
-        fault.word("message", "The sandbox was asked to fail this line."),
-        code=fault.word("code", "sandbox_line_error"),
+        fault.option("message", "The sandbox was asked to fail this line."),
+        code=fault.option("code", "sandbox_line_error"),
     )
 
 

@@ -13,16 +13,16 @@ from vlures.sandbox.openai.errors import (
     missing_parameter,
     unknown_file,
 )
-from vlures.sandbox.openai.images import check_picture
-from vlures.sandbox.state import World
+from vlures.sandbox.openai.images import check_image
+from vlures.sandbox.state import State
 
-LARGEST_BATCH_FILE_BYTES = 200_000_000
+MAX_BATCH_FILE_BYTES = 200_000_000
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
-SHORTEST_LIFE_S, LONGEST_LIFE_S = 3600, 2_592_000
-MOST_LISTED = 10_000
+MIN_LIFE_S, MAX_LIFE_S = 3600, 2_592_000
+MAX_LISTED = 10_000
 
 
-def upload_file(world: World, call: Call) -> Reply:
+def upload_file(state: State, call: Call) -> Reply:
     """Store an uploaded file; its body lies in `call.spooled` and stays where it is on disk."""
     boundary = boundary_of(call.headers.get("content-type", ""))
     spooled = call.spooled
@@ -30,9 +30,9 @@ def upload_file(world: World, call: Call) -> Reply:
         raise OpenAIError(400, "Could not parse multipart form")
     file = check_upload(spooled, boundary)
     if file.purpose == "vision":
-        check_picture(world.gallery.look_at(file.id, lambda: _read_spooled(spooled, file)), "file")
-    world.counts.add_upload(file.purpose, file.size)
-    return json_reply(world.files.adopt(spooled, file).document())
+        check_image(state.image_cache.inspect_named(file.id, lambda: _read_spooled(spooled, file)), "file")
+    state.counts.add_upload(file.purpose, file.size)
+    return json_reply(state.files.adopt(spooled, file).document())
 
 
 def _read_spooled(spooled: Path, file: StoredFile) -> bytes:
@@ -54,19 +54,19 @@ def check_upload(spooled: Path, boundary: bytes) -> StoredFile:
         raise invalid_value("purpose", purpose, PURPOSES)
     if purpose == "batch" and not upload.filename.endswith(".jsonl"):
         raise OpenAIError(400, "Invalid file format for Batch API. Must be .jsonl")
-    if purpose == "batch" and upload.size > LARGEST_BATCH_FILE_BYTES:
+    if purpose == "batch" and upload.size > MAX_BATCH_FILE_BYTES:
         raise OpenAIError(400, "File is too large.")
     if upload.size == 0:
         raise OpenAIError(400, "File is empty.", param="file")
     now = int(time.time())
-    life_s = _read_life(spooled, parts)
+    life_s = _read_lifetime(spooled, parts)
     if life_s is None and purpose == "batch":
         life_s = DEFAULT_LIFE_S
     expires_at = None if life_s is None else now + life_s
     return StoredFile(new_id("file-"), upload.filename, purpose, upload.size, upload.start, now, expires_at)
 
 
-def _read_life(spooled: Path, parts: dict[str, Part]) -> int | None:
+def _read_lifetime(spooled: Path, parts: dict[str, Part]) -> int | None:
     if "expires_after[anchor]" not in parts and "expires_after[seconds]" not in parts:
         return None
     for name in ("expires_after[anchor]", "expires_after[seconds]"):
@@ -75,54 +75,54 @@ def _read_life(spooled: Path, parts: dict[str, Part]) -> int | None:
     anchor = read_text(spooled, parts["expires_after[anchor]"])
     if anchor != "created_at":
         raise invalid_value("expires_after[anchor]", anchor, ("created_at",))
-    return check_life(read_text(spooled, parts["expires_after[seconds]"]), "expires_after[seconds]")
+    return check_lifetime(read_text(spooled, parts["expires_after[seconds]"]), "expires_after[seconds]")
 
 
-def check_life(text: object, name: str) -> int:
+def check_lifetime(text: object, name: str) -> int:
     """The lifetime of a file in seconds, from an hour to thirty days."""
-    if not re.fullmatch(r"\d{1,9}", str(text)) or not SHORTEST_LIFE_S <= int(str(text)) <= LONGEST_LIFE_S:
+    if not re.fullmatch(r"\d{1,9}", str(text)) or not MIN_LIFE_S <= int(str(text)) <= MAX_LIFE_S:
         raise OpenAIError(
             400,
-            f"Invalid '{name}': expected an integer from {SHORTEST_LIFE_S} to {LONGEST_LIFE_S}.",
+            f"Invalid '{name}': expected an integer from {MIN_LIFE_S} to {MAX_LIFE_S}.",
             param=name,
             code="invalid_value",
         )
     return int(str(text))
 
 
-def show_file(world: World, call: Call) -> Reply:
+def show_file(state: State, call: Call) -> Reply:
     """One file's object."""
-    return json_reply(_find(world.files, call).document())
+    return json_reply(_find(state.files, call).document())
 
 
-def download_file(world: World, call: Call) -> Reply:
+def download_file(state: State, call: Call) -> Reply:
     """A file's bytes."""
-    part = world.files.part_of(_find(world.files, call))
+    part = state.files.range_of(_find(state.files, call))
     return Reply(200, part=part, content_type="application/octet-stream")
 
 
-def delete_file(world: World, call: Call) -> Reply:
+def delete_file(state: State, call: Call) -> Reply:
     """Delete a file."""
-    file = _find(world.files, call)
-    world.files.delete(file.id)
+    file = _find(state.files, call)
+    state.files.delete(file.id)
     return json_reply({"id": file.id, "object": "file", "deleted": True})
 
 
 def _find(files: FileStore, call: Call) -> StoredFile:
-    file = files.find(call.words["file"])
+    file = files.find(call.path_values["file"])
     if file is None:
-        raise unknown_file(call.words["file"])
+        raise unknown_file(call.path_values["file"])
     return file
 
 
-def list_files(world: World, call: Call) -> Reply:
+def list_files(state: State, call: Call) -> Reply:
     """The files, the newest first unless `order=asc`, page by page."""
-    files = [file.document() for file in world.files.listing()]
+    files = [file.document() for file in state.files.listing()]
     if "purpose" in call.query:
         files = [file for file in files if file["purpose"] == call.query["purpose"]]
     if call.query.get("order") == "asc":
         files.reverse()
-    return json_reply(page(files, call.query, most=MOST_LISTED, default=MOST_LISTED))
+    return json_reply(page(files, call.query, most=MAX_LISTED, default=MAX_LISTED))
 
 
 def page(items: list[dict[str, object]], query: dict[str, str], *, most: int, default: int) -> dict[str, object]:

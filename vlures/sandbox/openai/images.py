@@ -2,33 +2,33 @@
 
 from dataclasses import dataclass
 
-from vlures.sandbox.faults.active_faults import FaultBook
+from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.file_store import FileStore, StoredFile
-from vlures.sandbox.images.fetching import NotFetched, fetch_picture, is_local
-from vlures.sandbox.images.inspection import MIME_OF_FORMAT, Gallery, Picture
-from vlures.sandbox.images.tokens import MOST_PATCHES, openai_image_tokens, patches
+from vlures.sandbox.images.fetching import FetchError, fetch_image, is_local
+from vlures.sandbox.images.inspection import MIME_OF_FORMAT, ImageCache, InspectedImage
+from vlures.sandbox.images.tokens import MAX_PATCHES, openai_image_tokens, patches
 from vlures.sandbox.openai.errors import OpenAIError, invalid_value, missing_parameter
 
 DETAILS = ("auto", "low", "high", "original")
 ACCEPTED = "['image/png', 'image/jpeg', 'image/gif', 'image/webp']"
-LONGEST_SHOWN_URL = 200
+MAX_SHOWN_URL_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class PictureSource:
+class ImageSource:
     """Where the pictures of a request come from; faults find them at `place` ("": a look that no fault may see)."""
 
-    gallery: Gallery
+    image_cache: ImageCache
     files: FileStore
-    faults: FaultBook
+    faults: ActiveFaults
     place: str
 
 
 @dataclass(frozen=True)
-class Shown:
+class RequestImage:
     """One picture of a request with the detail asked for."""
 
-    picture: Picture
+    image: InspectedImage
     detail: str
 
 
@@ -39,41 +39,41 @@ def check_detail(detail: object, name: str) -> str:
     return str(detail)
 
 
-def look_at_url(url: object, name: str, source: PictureSource) -> Picture:
+def read_image_url(url: object, name: str, source: ImageSource) -> InspectedImage:
     """The picture of a data URL or a local URL; `name` is the parameter that holds it."""
     if not isinstance(url, str):
         raise missing_parameter(name)
     if url.startswith("data:"):
-        return _look_at_data(url, name, source.gallery)
+        return _read_data_url(url, name, source.image_cache)
     if not is_local(url):
         raise OpenAIError(
             400,
-            f"Failed to download image from {url[:LONGEST_SHOWN_URL]}. (This is the sandbox's limit: it fetches "
+            f"Failed to download image from {url[:MAX_SHOWN_URL_LENGTH]}. (This is the sandbox's limit: it fetches "
             "pictures from http://127.0.0.1 and http://localhost, never from the internet.)",
             param=name,
             code="invalid_image_url",
         )
     try:
-        data = fetch_picture(url)
-    except NotFetched as error:
-        message = f"Error while downloading {url[:LONGEST_SHOWN_URL]}: {error}."
+        data = fetch_image(url)
+    except FetchError as error:
+        message = f"Error while downloading {url[:MAX_SHOWN_URL_LENGTH]}: {error}."
         raise OpenAIError(400, message, param=name, code="invalid_image_url") from None
-    picture = source.gallery.look_at_bytes(data)
-    check_picture(picture, name)
-    return picture
+    image = source.image_cache.inspect_bytes(data)
+    check_image(image, name)
+    return image
 
 
-def _look_at_data(url: str, name: str, gallery: Gallery) -> Picture:
+def _read_data_url(url: str, name: str, image_cache: ImageCache) -> InspectedImage:
     comma = url.find(",", 0, 100)
     mime, _, encoding = url[: max(0, comma)].removeprefix("data:").partition(";")
     if encoding != "base64":
         raise OpenAIError(400, "Invalid base64 image_url.", param=name, code="invalid_base64_image")
-    picture = gallery.look(url[comma + 1 :])
-    check_picture(picture, name, mime)
-    return picture
+    image = image_cache.inspect_base64(url[comma + 1 :])
+    check_image(image, name, mime)
+    return image
 
 
-def look_at_file(file_id: object, name: str, source: PictureSource) -> Picture:
+def read_image_file(file_id: object, name: str, source: ImageSource) -> InspectedImage:
     """The picture of an uploaded file; the faults of files strike here, once for each time that one is named."""
     if not isinstance(file_id, str):
         raise missing_parameter(name)
@@ -87,16 +87,16 @@ def look_at_file(file_id: object, name: str, source: PictureSource) -> Picture:
     if file.purpose == "batch":
         raise OpenAIError(400, f"The file {file_id} is no picture: its purpose is 'batch', not 'vision'.", param=name)
     try:
-        picture = look_at_upload(file, source.files, source.gallery)
+        image = inspect_upload(file, source.files, source.image_cache)
     except FileNotFoundError:  # deleted while this request was read
         raise _gone(file_id, name) from None
-    check_picture(picture, name)
-    return picture
+    check_image(image, name)
+    return image
 
 
-def look_at_upload(file: StoredFile, files: FileStore, gallery: Gallery) -> Picture:
+def inspect_upload(file: StoredFile, files: FileStore, image_cache: ImageCache) -> InspectedImage:
     """What is in a stored file; raises FileNotFoundError if it has been deleted."""
-    return gallery.look_at(file.id, lambda: files.read(file))
+    return image_cache.inspect_named(file.id, lambda: files.read(file))
 
 
 def _gone(file_id: str, name: str) -> OpenAIError:
@@ -109,11 +109,11 @@ def refused_file_id(file_id: str, name: str) -> OpenAIError:
     return OpenAIError(400, message, param=name, code="unsupported_parameter")
 
 
-def check_picture(picture: Picture, name: str | None, mime: str | None = None) -> None:
+def check_image(image: InspectedImage, name: str | None, mime: str | None = None) -> None:
     """Raise OpenAI's error unless it is a whole picture of a kind that OpenAI reads and, if declared, of that kind."""
-    if picture.flaw == "base64":
+    if image.flaw == "base64":
         raise OpenAIError(400, "Invalid base64 image_url.", param=name, code="invalid_base64_image")
-    if picture.flaw == "broken":
+    if image.flaw == "broken":
         raise OpenAIError(
             400,
             "The image data you provided does not represent a valid image. Please check your input and try again with "
@@ -121,7 +121,7 @@ def check_picture(picture: Picture, name: str | None, mime: str | None = None) -
             param=name,
             code="image_parse_error",
         )
-    if picture.flaw or (mime is not None and mime not in MIME_OF_FORMAT.values()):
+    if image.flaw or (mime is not None and mime not in MIME_OF_FORMAT.values()):
         raise OpenAIError(
             400,
             "You uploaded an unsupported image. Please make sure your image has of one the following formats: "
@@ -129,21 +129,21 @@ def check_picture(picture: Picture, name: str | None, mime: str | None = None) -
             param=name,
             code="invalid_image_format",
         )
-    if mime is not None and picture.mime != mime:
-        message = f"The image was declared as {mime}, but its data is {picture.mime}."
+    if mime is not None and image.mime != mime:
+        message = f"The image was declared as {mime}, but its data is {image.mime}."
         raise OpenAIError(400, message, param=name, code="invalid_image_format")
 
 
-def count_picture_tokens(model: str, shown: list[Shown]) -> tuple[int, ...]:
+def count_image_tokens(model: str, images: list[RequestImage]) -> tuple[int, ...]:
     """The tokens of each picture; raises OpenAI's error for one that is too large after the model's own sizing."""
-    for picture, detail in ((item.picture, item.detail) for item in shown):
-        count = patches(model, picture.width, picture.height, detail)
-        if count > MOST_PATCHES:
-            message = f"The image requires {count} patches after processing, exceeding the limit of {MOST_PATCHES}."
+    for image, detail in ((item.image, item.detail) for item in images):
+        count = patches(model, image.width, image.height, detail)
+        if count > MAX_PATCHES:
+            message = f"The image requires {count} patches after processing, exceeding the limit of {MAX_PATCHES}."
             raise OpenAIError(400, message, code="image_too_large")
-    return estimate_picture_tokens(model, shown)
+    return estimate_image_tokens(model, images)
 
 
-def estimate_picture_tokens(model: str, shown: list[Shown]) -> tuple[int, ...]:
+def estimate_image_tokens(model: str, images: list[RequestImage]) -> tuple[int, ...]:
     """The tokens of each picture, however large."""
-    return tuple(openai_image_tokens(model, item.picture.width, item.picture.height, item.detail) for item in shown)
+    return tuple(openai_image_tokens(model, item.image.width, item.image.height, item.detail) for item in images)

@@ -6,7 +6,7 @@ from typing import Any
 from vlures.sandbox.answers.compose import Answer
 from vlures.sandbox.answers.questions import Question
 from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, unknown_model
-from vlures.sandbox.openai.images import Shown
+from vlures.sandbox.openai.images import RequestImage
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 THOUGHT_TOKENS = dict(zip(EFFORTS, (0, 16, 64, 192, 512, 1024, 2048), strict=True))
@@ -23,7 +23,7 @@ class OpenAIRequest:
     """A request that passed all checks; `limit` is in tokens, None for none."""
 
     question: Question
-    picture_tokens: tuple[int, ...]
+    tokens_by_image: tuple[int, ...]
     limit: int | None
     thought_tokens: int = 0
     tier: str | None = None
@@ -31,7 +31,7 @@ class OpenAIRequest:
     @property
     def image_tokens(self) -> int:
         """The tokens of all its pictures."""
-        return sum(self.picture_tokens)
+        return sum(self.tokens_by_image)
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,19 @@ class Conversation:
     """The messages of a request as they are read."""
 
     system: list[str] = field(default_factory=list)
-    spoken: list[str] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    images: list[RequestImage] = field(default_factory=list)
     last: str = ""
 
-    def hear(self, role: str, text: str) -> None:
+    def add(self, role: str, text: str) -> None:
         """Take one message's text in."""
-        (self.system if role in ("system", "developer") else self.spoken).append(text)
+        (self.system if role in ("system", "developer") else self.texts).append(text)
         self.last = text if role == "user" else self.last
 
     def question(self, model: str) -> Question:
         """What the messages ask."""
-        pictures = tuple(item.picture for item in self.shown)
-        return Question(model, "\n".join(self.system), "\n".join(self.spoken), self.last, pictures)
+        images = tuple(item.image for item in self.images)
+        return Question(model, "\n".join(self.system), "\n".join(self.texts), self.last, images)
 
 
 def check_names(body: object, known: frozenset[str]) -> dict[str, Any]:

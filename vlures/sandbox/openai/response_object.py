@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Any
 
-from vlures.sandbox.answers.compose import Answer, tell_usage
+from vlures.sandbox.answers.compose import Answer, reported_usage
 from vlures.sandbox.openai.request import Answered
 
 SUMMARY = "[sandbox] Synthetic summary: looked at the sizes and colours, then counted words."
@@ -46,7 +46,7 @@ def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, obj
         "tools": [],
         "top_p": body.get("top_p", 1.0),
         "truncation": "disabled",
-        "usage": tell_usage(
+        "usage": reported_usage(
             {
                 "input_tokens": answered.prompt_tokens,
                 "input_tokens_details": {"cached_tokens": answered.cached_tokens},

@@ -8,12 +8,12 @@ from typing import Any
 
 from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, missing_parameter
 from vlures.sandbox.openai.images import (
-    PictureSource,
-    Shown,
+    ImageSource,
+    RequestImage,
     check_detail,
-    count_picture_tokens,
-    look_at_file,
-    look_at_url,
+    count_image_tokens,
+    read_image_file,
+    read_image_url,
 )
 from vlures.sandbox.openai.request import (
     EFFORTS,
@@ -83,23 +83,23 @@ PART_TYPES = (
 REASONING_FIELDS = ("effort", "summary", "generate_summary")
 TEXT_FIELDS = ("format", "verbosity")
 SUMMARIES = ("auto", "concise", "detailed")
-FEWEST_TOKENS = 16
+MIN_OUTPUT_TOKENS = 16
 """The lowest `max_output_tokens` that the published document allows."""
 
 
-def read_responses(body: object, source: PictureSource, models: tuple[str, ...]) -> OpenAIRequest:
+def read_responses(body: object, source: ImageSource, models: tuple[str, ...]) -> OpenAIRequest:
     """Check a request body as OpenAI does; raises OpenAIError with its message, param and code."""
     fields = check_names(body, PARAMETERS)
     model = check_model(fields, models)
     _check_parameters(fields, model)
     conversation = Conversation()
     if fields.get("instructions") is not None:
-        conversation.hear("system", _check_text(fields["instructions"], "instructions"))
+        conversation.add("system", _check_text(fields["instructions"], "instructions"))
     _read_input(fields.get("input"), conversation, source)
     return OpenAIRequest(
         conversation.question(model),
-        count_picture_tokens(model, conversation.shown),
-        check_limit(fields, "max_output_tokens", FEWEST_TOKENS),
+        count_image_tokens(model, conversation.images),
+        check_limit(fields, "max_output_tokens", MIN_OUTPUT_TOKENS),
         THOUGHT_TOKENS[_check_reasoning(fields, model)],
         check_word(fields.get("service_tier"), "service_tier", TIERS),
     )
@@ -163,11 +163,11 @@ def _check_text(value: object, name: str) -> str:
     return value
 
 
-def _read_input(items: object, conversation: Conversation, source: PictureSource) -> None:
+def _read_input(items: object, conversation: Conversation, source: ImageSource) -> None:
     if items is None:
         raise missing_parameter("input")
     if isinstance(items, str):
-        conversation.hear("user", items)
+        conversation.add("user", items)
         return
     if not isinstance(items, list):
         raise invalid_type("input", "one of a string or array of input items")
@@ -180,10 +180,10 @@ def _read_input(items: object, conversation: Conversation, source: PictureSource
         role = item.get("role")
         if role not in ROLES:
             raise invalid_value(f"{where}.role", role, ROLES) if role else missing_parameter(f"{where}.role")
-        conversation.hear(role, _read_content(item.get("content"), f"{where}.content", source, conversation.shown))
+        conversation.add(role, _read_content(item.get("content"), f"{where}.content", source, conversation.images))
 
 
-def _read_content(content: object, where: str, source: PictureSource, shown: list[Shown]) -> str:
+def _read_content(content: object, where: str, source: ImageSource, images: list[RequestImage]) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -200,13 +200,13 @@ def _read_content(content: object, where: str, source: PictureSource, shown: lis
                 raise missing_parameter(f"{place}.{name}")
             texts.append(part[name])
         elif kind == "input_image":
-            shown.append(_read_image(part, place, source))
+            images.append(_read_image(part, place, source))
         else:
             raise OpenAIError(400, f"The sandbox does not read {kind} parts.", param=place, code="unsupported_value")
     return "\n".join(texts)
 
 
-def _read_image(part: dict[str, Any], where: str, source: PictureSource) -> Shown:
+def _read_image(part: dict[str, Any], where: str, source: ImageSource) -> RequestImage:
     url, file_id = part.get("image_url"), part.get("file_id")
     detail = check_detail(part.get("detail", "auto"), f"{where}.detail")
     if url is not None and file_id is not None:
@@ -218,7 +218,7 @@ def _read_image(part: dict[str, Any], where: str, source: PictureSource) -> Show
             code="mutually_exclusive_parameters",
         )
     if file_id is not None:
-        return Shown(look_at_file(file_id, f"{where}.file_id", source), detail)
+        return RequestImage(read_image_file(file_id, f"{where}.file_id", source), detail)
     if isinstance(url, dict):
         raise invalid_type(f"{where}.image_url", "an image URL, but got an object instead")
-    return Shown(look_at_url(url, f"{where}.image_url", source), detail)
+    return RequestImage(read_image_url(url, f"{where}.image_url", source), detail)
