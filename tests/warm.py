@@ -111,7 +111,8 @@ class WarmCommand(Command):
 
 
 def start_sandbox(said: Path, *arguments: str) -> Process:
-    """The sandbox, which ends when its stdin is closed: when this process ends, however it does. said: where what it says goes."""
+    """The sandbox, which checks each request against the published specifications. It ends when its stdin is closed: when
+    this process ends, however it does. said: where what it says goes."""
     out, err = said.with_suffix(".out"), said.with_suffix(".err")
     child, parent = _server().Pipe(duplex=False)
     process = Process(_fork(run_sandbox, arguments, out, err, child), out, err, parent)
@@ -175,7 +176,7 @@ def run_command(
 
 def run_sandbox(arguments: tuple[str, ...], out: Path, err: Path, stdin: Connection) -> None:
     """What the forked process does: all that a shell does for a sandbox, then the sandbox."""
-    from vlures.sandbox.__main__ import main
+    from tests.sandbox.specs import main
 
     _redirect(out, err)
     os.dup2(stdin.fileno(), 0)

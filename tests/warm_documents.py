@@ -1,5 +1,5 @@
-"""Importing this reads the published documents that a sandbox checks requests against, once for all that are forked."""
+"""Importing this reads the specifications that a sandbox checks requests against, once for all that are forked."""
 
-from vlures.sandbox.specs import load_checker
+from tests.sandbox.specs import load_checker
 
 load_checker()

@@ -21,6 +21,7 @@ from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types
 
+from tests.sandbox.specs import SpecChecker, load_checker
 from tests.sandbox.test_sandbox import (
     JPEG,
     MARKS,
@@ -33,7 +34,6 @@ from tests.sandbox.test_sandbox import (
     picture,
     running,
 )
-from vlures.sandbox.specs import SpecChecker, load_checker
 
 MODEL = "gemini-3.8-flash"
 ENDED = ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
@@ -148,7 +148,7 @@ def test_a_file_goes_up_in_pieces_and_is_shown_listed_and_deleted(sandbox: Sandb
     assert file.name
     assert (file.uri or "").endswith(f"/gemini/v1/{file.name}")
     assert sandbox.gemini.files.get(name=file.name) == file
-    assert checker.complaint("gemini file", call(sandbox, "GET", f"v1beta/{file.name}")[1]) is None
+    assert checker.violation("gemini file", call(sandbox, "GET", f"v1beta/{file.name}")[1]) is None
     others = [upload(sandbox, b"{}\n").name for _ in range(2)]
     assert [one.name for one in sandbox.gemini.files.list(config={"page_size": 1})][:3] == [*others[::-1], file.name]
     with pytest.raises(genai_errors.ClientError, match="only generated files can be downloaded"):
@@ -284,11 +284,11 @@ def test_a_batch_runs_from_pending_to_succeeded(slow_sandbox: Sandbox, checker: 
     assert metadata["output"]["responsesFile"] == document["response"]["responsesFile"] == name
     assert document["response"]["@type"].endswith("v1main.GenerateContentBatchOutput")
     assert metadata.pop("@type").endswith("v1main.GenerateContentBatch")
-    assert checker.complaint("gemini batch", metadata) is None
+    assert checker.violation("gemini batch", metadata) is None
     first, second, third = read_lines(sandbox, batch)
     assert (first["key"], second["key"]) == ("a", "b")
     for line in (first, second):
-        assert checker.complaint("generated", line["response"]) is None
+        assert checker.violation("generated", line["response"]) is None
         answer = as_answer(line)
         assert (answer.text or "").startswith(MARKS["English"])
         assert answer.model_version == MODEL
@@ -507,7 +507,7 @@ def test_everything_survives_a_kill_of_the_sandbox(tmp_path: Path) -> None:
 
 
 def test_batches_are_checked_against_the_published_document() -> None:
-    with running("--validate-specs") as sandbox:
+    with running(checked=True) as sandbox:
         config = {"thinkingConfig": {"thinkingLevel": "LOW"}, "mediaResolution": "MEDIA_RESOLUTION_LOW"}
         batch = run_batch(sandbox, jsonl([request_line("a", generationConfig=config)]))
         assert batch.state == "JOB_STATE_SUCCEEDED"

@@ -16,6 +16,7 @@ import openai
 import pytest
 from google.genai import errors as genai_errors
 
+from tests.sandbox.specs import SpecChecker, load_checker
 from tests.sandbox.test_sandbox import (
     ANIMATED,
     BROKEN,
@@ -40,7 +41,6 @@ from vlures.sandbox import parse_fault
 from vlures.sandbox.answers.prompt_cache import RECENT_REQUESTS, PromptCache
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.openai.errors import format_duration
-from vlures.sandbox.specs import SpecChecker, load_checker
 
 PNG = picture("PNG", (90, 60))
 JPEG_DIGEST = hashlib.sha256(JPEG).hexdigest()
@@ -48,8 +48,8 @@ JPEG_DIGEST = hashlib.sha256(JPEG).hexdigest()
 
 @pytest.fixture(scope="module")
 def checking() -> Iterator[Sandbox]:
-    """A sandbox that checks requests against the published documents; at the end it must have found none to blame."""
-    with running("--validate-specs") as sandbox:
+    """A sandbox that checks requests against the published specifications; at the end it must have found no violation."""
+    with running(checked=True) as sandbox:
         yield sandbox
         assert sandbox.get("/sandbox/stats")["spec_violations"] == []
 
@@ -126,7 +126,7 @@ def test_a_response_is_worded_as_the_published_document_says(sandbox: Sandbox, c
         )
     )
     document = json.loads(raw.content)
-    assert checker.complaint("response", document) is None
+    assert checker.violation("response", document) is None
     assert raw.headers["x-request-id"].startswith("req_")
     reply = raw.parse()
     assert (reply.object, reply.status, reply.model) == ("response", "completed", "gpt-6-luna")
@@ -147,7 +147,7 @@ def test_a_response_is_worded_as_the_published_document_says(sandbox: Sandbox, c
 def test_a_bare_response_has_only_its_message(sandbox: Sandbox, checker: SpecChecker) -> None:
     reply = ask(sandbox)
     assert [item.type for item in reply.output] == ["message"]
-    assert checker.complaint("response", json.loads(reply.model_dump_json(exclude_unset=True))) is None
+    assert checker.violation("response", json.loads(reply.model_dump_json(exclude_unset=True))) is None
     assert reply.usage.output_tokens_details.reasoning_tokens == 0
     assert reply.service_tier == "default"
     summarised = ask(sandbox, reasoning={"summary": "detailed"})
@@ -217,7 +217,7 @@ def test_what_the_document_does_not_allow_is_refused_without_it_too(
 
 @pytest.fixture(scope="module")
 def lenient() -> Iterator[Sandbox]:
-    """A sandbox that checks as the provider does, without the published documents."""
+    """A sandbox that checks as the provider does, without the published specifications."""
     with running() as sandbox:
         yield sandbox
 
@@ -258,7 +258,7 @@ def test_withheld_and_cut_responses(sandbox: Sandbox, checker: SpecChecker) -> N
     found = []
     for _ in kinds:
         reply = ask(sandbox)
-        assert checker.complaint("response", json.loads(reply.model_dump_json(exclude_unset=True))) is None
+        assert checker.violation("response", json.loads(reply.model_dump_json(exclude_unset=True))) is None
         refusals = [part for item in reply.output for part in item.content if part.type == "refusal"]
         reason = reply.incomplete_details.reason if reply.incomplete_details else None
         found.append((reply.status, reason, bool(reply.output_text), bool(refusals)))
@@ -307,7 +307,7 @@ def test_a_batch_of_responses(sandbox: Sandbox, checker: SpecChecker) -> None:
     output = read_lines(sandbox, batch.output_file_id)
     assert [line["custom_id"] for line in output] == ["a", "b"]
     bodies = [line["response"]["body"] for line in output]
-    assert [checker.complaint("response", body) for body in bodies] == [None, None]
+    assert [checker.violation("response", body) for body in bodies] == [None, None]
     assert [item["type"] for item in bodies[0]["output"]] == ["reasoning", "message"]
     usages = [body["usage"] for body in bodies]
     assert batch.usage.input_tokens == sum(usage["input_tokens"] for usage in usages)
@@ -350,7 +350,7 @@ def test_the_queue_limit_counts_responses_too() -> None:
 
 
 def test_a_picture_is_uploaded_once_and_named_often() -> None:
-    with running("--validate-specs") as sandbox:
+    with running(checked=True) as sandbox:
         file = upload_picture(sandbox, PNG, expires_after={"anchor": "created_at", "seconds": 3600})
         assert (file.purpose, file.bytes, file.expires_at) == ("vision", len(PNG), file.created_at + 3600)
         assert upload_picture(sandbox).expires_at is None
@@ -535,7 +535,7 @@ def test_tiers_and_efforts_of_chat_completions(sandbox: Sandbox, checker: SpecCh
     tokens = []
     for effort in ("none", "minimal", "low", "medium", "high", "xhigh"):
         reply = sandbox.openai.chat.completions.create(**chat_body(reasoning_effort=effort))
-        assert checker.complaint("completion", json.loads(reply.model_dump_json(exclude_unset=True))) is None
+        assert checker.violation("completion", json.loads(reply.model_dump_json(exclude_unset=True))) is None
         tokens.append(reply.usage.completion_tokens_details.reasoning_tokens)
         assert tokens[-1] < reply.usage.completion_tokens
     assert tokens == sorted(set(tokens))

@@ -30,6 +30,7 @@ from google.genai import errors as genai_errors
 from google.genai import types
 from PIL import Image
 
+from tests.conftest import REPOSITORY
 from vlures.errors import UsageError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
 from vlures.sandbox.answers.compose import repeated_words
@@ -100,17 +101,18 @@ def openai_client(base: str, key: str = "any", timeout_s: float = 5.0) -> openai
     return openai.OpenAI(api_key=key, base_url=base + "/openai/v1", max_retries=0, timeout=timeout_s)
 
 
-def launch(*options: str) -> Sandbox:
+def launch(*options: str, checked: bool = False) -> Sandbox:
+    """Start a sandbox. checked: it checks each request against the published specifications."""
     command = [
         sys.executable,
         "-m",
-        "vlures.sandbox",
+        "tests.sandbox.specs" if checked else "vlures.sandbox",
         "--until-stdin-closes",
         "--batch-seconds",
         str(BATCH_S),
         *options,
     ]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     assert process.stdout
     line = process.stdout.readline()
     assert line.startswith("vlures sandbox listening on http://127.0.0.1:"), line
@@ -125,8 +127,8 @@ def stop(sandbox: Sandbox) -> int:
 
 
 @contextmanager
-def running(*options: str) -> Iterator[Sandbox]:
-    sandbox = launch(*options)
+def running(*options: str, checked: bool = False) -> Iterator[Sandbox]:
+    sandbox = launch(*options, checked=checked)
     try:
         yield sandbox
     finally:
@@ -1129,11 +1131,11 @@ def test_faults_at_run_time(sandbox: Sandbox) -> None:
     assert "there is no fault" in json.loads(body)["error"]
 
 
-# ---------------------------------------------------------------- the published documents
+# ---------------------------------------------------------------- the published specifications
 
 
 def test_requests_are_checked_against_the_published_documents() -> None:
-    with running("--validate-specs") as sandbox:
+    with running(checked=True) as sandbox:
         sandbox.openai.chat.completions.create(**chat_body(max_completion_tokens=300, reasoning_effort="low"))
         ask_gemini(sandbox.gemini, max_output_tokens=300, thinking_config=types.ThinkingConfig(thinking_level="LOW"))
         assert run_batch(sandbox).request_counts.completed == 4

@@ -11,8 +11,7 @@ __all__ = ["FAULT_KINDS", "Fault", "SandboxSettings", "parse_fault", "serve"]
 async def serve(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
     """Serve until cancelled; calls `ready` with the base URL (`http://127.0.0.1:43211`) once requests are answered.
 
-    Raises UsageError for a host that is not loopback, a port or state folder in use, or a missing package for
-    `validate_specs`.
+    Raises UsageError for a host that is not loopback, and for a port or state folder in use.
     """
     from vlures.sandbox.server import serve_sandbox  # aiohttp and Pillow load only for a server
 

@@ -12,10 +12,16 @@ from typing import NoReturn
 from vlures.errors import VluresError
 from vlures.safety.control_characters import as_line
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
+from vlures.sandbox.settings import RequestCheck
 
 
-def main(argv: list[str] | None = None, name: str = "python -m vlures.sandbox") -> int:
-    """Read the options, serve, and return the exit code. name: of the command, as its help shows it."""
+def main(
+    argv: list[str] | None = None, name: str = "python -m vlures.sandbox", check_request: RequestCheck | None = None
+) -> int:
+    """Read the options, serve, and return the exit code.
+
+    name: the command as its help shows it. check_request: an additional check of every request (`SandboxSettings`).
+    """
     options = _parser(name).parse_args(argv)
     if options.list_faults:
         for kind, text in FAULT_KINDS.items():
@@ -32,7 +38,7 @@ def main(argv: list[str] | None = None, name: str = "python -m vlures.sandbox") 
             models=tuple(options.model),
             faults=tuple(parse_fault(text) for text in options.fault),
             seed=options.seed,
-            validate_specs=options.validate_specs,
+            check_request=check_request,
             queue_tokens=options.queue_tokens,
             plain_lacks=tuple(options.plain_lacks),
             plain_reasoning=options.plain_reasoning,
@@ -75,7 +81,6 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--api-key", help="the only key that is accepted")
     parser.add_argument("--model", action="append", default=[], help="a model that there is (none: all)")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other wordings")
-    parser.add_argument("--validate-specs", action="store_true", help="check requests against the published documents")
     parser.add_argument("--queue-tokens", type=int, help="limit on the prompt tokens of unfinished batches")
     parser.add_argument(
         "--plain-lacks", action="append", default=[], metavar="NAME", help="a field that /plain refuses"

@@ -1,33 +1,46 @@
-"""What a sandbox can be told when it starts."""
+"""How a sandbox is told to behave."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vlures.sandbox.faults.kinds import Fault
+
+RequestKind = Literal["chat", "responses", "batch", "generateContent", "batchGenerateContent", "gemini upload"]
+RequestCheck = Callable[[RequestKind, object], str | None]
+"""A check of a request's decoded body: why it is refused, or None."""
 
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """How one sandbox behaves; the defaults serve anyone with any key and any model, quickly and without faults.
-
-    `state_dir` None means a temporary folder that goes when the sandbox ends. `batch_s` is the time in seconds from a
-    batch's start to its end; `parallel_batches` 0 lets all run at once, otherwise the rest stay `validating`.
-    `latency_s` is the whole time that a live answer takes. `queue_tokens` is the limit on the estimated prompt tokens
-    of all unfinished batches of one model; a batch that passes it fails as it does at the provider. `plain_lacks` are
-    the fields that the plain server (`/plain/v1`) refuses; `plain_reasoning` lets it tell its reasoning too.
-    """
+    """How one sandbox behaves; by default it serves any key and any model, quickly and without faults."""
 
     host: str = "127.0.0.1"
+    """Loopback only."""
     port: int = 0
+    """0 takes any free port."""
     state_dir: Path | None = None
+    """Folder for files, batches and the ledger. None: a temporary one, deleted when the sandbox ends."""
     batch_s: float = 2.0
+    """Seconds from a batch's start to its end."""
     parallel_batches: int = 0
+    """How many batches run at a time; the others stay `validating`. 0: all."""
     latency_s: float = 0.0
+    """Total seconds that a live answer takes."""
     api_key: str | None = None
+    """The only key accepted. None: any."""
     models: tuple[str, ...] = ()
+    """The models that exist. Empty: all."""
     faults: tuple[Fault, ...] = ()
+    """The faults active from the start."""
     seed: int = 0
-    validate_specs: bool = False
+    """Another seed gives other wordings and other random faults."""
+    check_request: RequestCheck | None = None
+    """An additional check of every request, live or in a batch; one that it objects to is refused with status 400."""
     queue_tokens: int | None = None
+    """Limit on the estimated prompt tokens of one model's unfinished batches; a batch beyond it fails as at the provider."""
     plain_lacks: tuple[str, ...] = ()
+    """The request fields that the plain server (`/plain/v1`) refuses."""
     plain_reasoning: bool = False
+    """Whether the plain server returns its reasoning."""

@@ -14,8 +14,7 @@ from vlures.sandbox.file_store import FileStore
 from vlures.sandbox.gemini.uploads import UploadSessions
 from vlures.sandbox.images.inspection import ImageCache
 from vlures.sandbox.ledger import Ledger
-from vlures.sandbox.settings import SandboxSettings
-from vlures.sandbox.specs import Document, SpecChecker, load_checker
+from vlures.sandbox.settings import RequestKind, SandboxSettings
 
 LOCK_WAIT_S = 10.0
 
@@ -54,10 +53,10 @@ class Counts:
         self.vision_uploads += purpose == "vision"
         self.bytes_uploaded += size
 
-    def add_violation(self, where: str, sentence: str) -> None:
-        """A request that the provider's published document does not allow."""
+    def add_violation(self, label: str, violation: str) -> None:
+        """A request that `check_request` objects to."""
         with self._lock:
-            self.spec_violations.append({"request": where, "violation": sentence})
+            self.spec_violations.append({"request": label, "violation": violation})
 
 
 class State:
@@ -82,21 +81,19 @@ class State:
         self.prompt_cache = PromptCache()
         self.counts = Counts()
         self.stopping = threading.Event()
-        self._checker: SpecChecker | None = load_checker() if settings.validate_specs else None
 
     def files_of(self, provider: Provider) -> FileStore:
         """Where this provider's files lie."""
         return self.files if provider == "openai" else self.gemini_files
 
-    def violation(self, document: Document, body: object, where: str) -> str | None:
-        """The sentence `spec violation: …` if the published document does not allow this body; counts it."""
-        if self._checker is None:
+    def violation(self, kind: RequestKind, body: object, label: str) -> str | None:
+        """The sentence `spec violation: …` if the settings' own check objects to this body; counts it."""
+        check = self.settings.check_request
+        found = check(kind, body) if check else None
+        if found is None:
             return None
-        complaint = self._checker.complaint(document, body)
-        if complaint is None:
-            return None
-        self.counts.add_violation(where, complaint)
-        return f"spec violation: {complaint}"
+        self.counts.add_violation(label, found)
+        return f"spec violation: {found}"
 
     def close(self) -> None:
         """Give the ledger and the state folder back."""

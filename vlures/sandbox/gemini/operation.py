@@ -1,7 +1,7 @@
 """A Gemini batch as the provider shows it: a long-running operation with the batch in its metadata.
 
 The form is that of real replies, not of the guide: `done` is absent until the end, counts are texts and absent where
-they are 0, the output stands twice. The published document knows seven states, BATCH_STATE_PENDING to
+they are 0, the output stands twice. The specification knows seven states, BATCH_STATE_PENDING to
 BATCH_STATE_EXPIRED; those that only google-genai knows go out under its names, JOB_STATE_….
 """
 

