@@ -37,7 +37,6 @@ from vlures.sandbox.answers.compose import repeated_words
 from vlures.sandbox.answers.questions import language_of, split_article
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.images.tokens import gemini_image_tokens, openai_image_tokens, patches
-from vlures.sandbox.multipart import boundary_of, find_parts
 
 BATCH_S = 0.25
 SYSTEMS = {
@@ -282,18 +281,22 @@ def test_a_body_that_is_no_form_is_refused(sandbox: Sandbox) -> None:
     assert "multipart" in json.loads(body)["error"]["message"]
 
 
-def test_a_form_is_read_where_it_lies(tmp_path: Path) -> None:
-    boundary = boundary_of('multipart/form-data; boundary="xyz"')
-    assert boundary == b"xyz"
-    content = b"line --xy\n" * 300_000
-    head = b'--xyz\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
-    path = tmp_path / "body"
-    path.write_bytes(head + b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + content)
-    assert [part.name for part in find_parts(path, boundary)] == ["purpose"]  # a form that was cut off
-    path.write_bytes(path.read_bytes() + b"\r\n--xyz--\r\n")
-    purpose, file = find_parts(path, boundary)
-    assert path.read_bytes()[purpose.start : purpose.start + purpose.size] == b"batch"
-    assert path.read_bytes()[file.start : file.start + file.size] == content
+def test_a_form_is_read_as_it_arrives(sandbox: Sandbox) -> None:
+    content = b"line --xy\r\n--xy\r\n" * 200_000
+    purpose = b'--xyz\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+    file = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n' + content
+
+    def send(body: bytes) -> dict[str, Any]:
+        names = {"Authorization": "Bearer k", "Content_Type": 'multipart/form-data; boundary="xyz"'}
+        return dict(json.loads(sandbox.send("POST", "/openai/v1/files", body, **names)[1]))
+
+    for body in (purpose + file + b"\r\n--xyz--\r\n", file + b"\r\n" + purpose + b"--xyz--"):
+        uploaded = send(body)
+        assert (uploaded["bytes"], uploaded["purpose"]) == (len(content), "batch")
+        assert sandbox.openai.files.content(uploaded["id"]).read() == content
+    assert send(file + b"\r\n--xyz--\r\n")["error"]["message"] == "Missing required parameter: 'purpose'."
+    for body in (purpose + file, purpose, purpose + b"--xyz--", b"--xyz\r\n: \r\n\r\n", b"--xyz", b"no form", b""):
+        assert send(body)["error"]["message"] == "Missing required parameter: 'file'."
 
 
 # ---------------------------------------------------------------- OpenAI: batches
@@ -697,6 +700,26 @@ def test_unknown_paths_and_ids_are_refused_in_each_providers_shape(sandbox: Sand
     status, body, _ = sandbox.send("GET", "/gemini/v1/fun")
     assert (status, json.loads(body)["error"]["status"]) == (404, "NOT_FOUND")
     assert sandbox.send("GET", "/fun")[0] == 404
+    for method, path in (
+        ("PUT", "/openai/v1/files"),
+        ("POST", "/openai/v1/files/file-1"),
+        ("HEAD", "/openai/v1/models"),
+    ):
+        assert sandbox.send(method, path)[0] == 404
+    for path in (
+        "models/x:fun",
+        "models/:generateContent",
+        "models/a/b:generateContent",
+        "files/a:upload",
+        "batches/a:b",
+    ):
+        status, body, _ = sandbox.send("POST", f"/gemini/v1beta/{path}", b"{}", x_goog_api_key="k")
+        assert (status, json.loads(body)["error"]["message"]) == (
+            404,
+            f"Requested entity was not found: POST /v1beta/{path}",
+        )
+    status, body, _ = sandbox.send("DELETE", "/plain/v1/models")
+    assert (status, json.loads(body)) == (404, {"detail": "Not Found"})
     with pytest.raises(openai.NotFoundError, match="No batch found"):
         sandbox.openai.batches.retrieve("batch_none")
 

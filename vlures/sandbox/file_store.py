@@ -25,11 +25,11 @@ class StoredFile:
     filename: str
     purpose: str
     size: int
-    start: int
     created_at: int
     expires_at: int | None
     mime: str = ""
     sha256: str = ""
+    start: int = 0
 
     def document(self) -> dict[str, object]:
         """The file object as OpenAI shows it."""
@@ -80,7 +80,7 @@ class FileStore:
         now = int(time.time())
         size = part.stat().st_size
         return self.adopt(
-            part, StoredFile(file_id, filename, "batch_output", size, 0, now, now + (life_s or DEFAULT_LIFE_S))
+            part, StoredFile(file_id, filename, "batch_output", size, now, now + (life_s or DEFAULT_LIFE_S))
         )
 
     def find(self, file_id: str) -> StoredFile | None:

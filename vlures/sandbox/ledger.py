@@ -36,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
 
-def ledger_entry(
+def make_entry(
     provider: Provider,
     question: Question,
     answer: Answer,

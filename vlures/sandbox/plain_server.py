@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from vlures.sandbox.answers.compose import THOUGHTS
-from vlures.sandbox.exchange import Call, ProviderError
+from vlures.sandbox.exchange import Call, ProviderError, Reply, json_reply
 from vlures.sandbox.openai.batches import read_body
 from vlures.sandbox.openai.chat import read_limit, read_messages
 from vlures.sandbox.openai.completion import ending
@@ -27,8 +27,8 @@ class PlainError(ProviderError):
         super().__init__(status, {"error": error})
 
 
-def answer_plain(state: State, call: Call) -> tuple[Answered, dict[str, object]]:
-    """Check and answer `POST /plain/v1/chat/completions`; raises PlainError."""
+def answer_chat(state: State, call: Call) -> Reply:
+    """`POST /plain/v1/chat/completions`."""
     try:
         request = _read(read_body(call.body), state)
         state.counts.add_images(len(request.question.images))
@@ -37,7 +37,14 @@ def answer_plain(state: State, call: Call) -> tuple[Answered, dict[str, object]]
     except OpenAIError as error:
         inner = error.document["error"]
         raise PlainError(error.status, inner["message"], inner["param"]) from None
-    return answered, _document(answered, reasoning=state.settings.plain_reasoning)
+    state.ledger.record([answered.ledger_entry("plain")])
+    return json_reply(_document(answered, reasoning=state.settings.plain_reasoning))
+
+
+def list_models(_state: State, _call: Call) -> Reply:
+    """`GET /plain/v1/models`: such a server serves one model under any name."""
+    model = {"id": "sandbox-vlm", "object": "model", "created": 1767225600, "owned_by": "vllm", "max_model_len": 32768}
+    return json_reply({"object": "list", "data": [model]})
 
 
 def _read(body: dict[str, Any], state: State) -> OpenAIRequest:

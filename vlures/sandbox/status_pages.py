@@ -10,14 +10,13 @@ from vlures.sandbox.faults.kinds import parse_fault
 from vlures.sandbox.state import State
 
 
-def show_ledger(state: State) -> Reply:
+def show_ledger(state: State, _call: Call) -> Reply:
     """Every entry as JSON lines, the oldest first."""
     path = state.ledger.path
-    part = FileRange(path, 0, path.stat().st_size)
-    return Reply(200, part=part, content_type="application/x-ndjson")
+    return Reply(200, file=FileRange(path, 0, path.stat().st_size), content_type="application/x-ndjson")
 
 
-def show_stats(state: State) -> Reply:
+def show_stats(state: State, _call: Call) -> Reply:
     """The counts; those of requests, bytes, images and faults begin anew with each process."""
     counts = state.counts
     batches = state.batches.newest_first()
@@ -44,7 +43,7 @@ def show_stats(state: State) -> Reply:
     )
 
 
-def show_faults(state: State) -> Reply:
+def show_faults(state: State, _call: Call) -> Reply:
     """The faults in force with their counts."""
     return json_reply(state.faults.listing())
 
@@ -58,7 +57,7 @@ def add_faults(state: State, call: Call) -> Reply:
     return json_reply(state.faults.listing())
 
 
-def clear_faults(state: State) -> Reply:
+def clear_faults(state: State, _call: Call) -> Reply:
     """Lift all faults."""
     state.faults.clear()
     return json_reply([])

@@ -77,7 +77,7 @@ async def write_broken(request: web.Request, reply: Reply, fault: Fault) -> None
     transport = request.transport
     if transport is None:
         return
-    body = reply.part.path.read_bytes() if reply.part else reply.body
+    body = reply.file.path.read_bytes() if reply.file else reply.body
     if fault.kind == "malformed":
         transport.write(FORMS[fault.option("how", "two_lengths")](body))
     elif fault.kind == "cut_at":

@@ -12,7 +12,7 @@ from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.answer import generate_content
 from vlures.sandbox.gemini.errors import CANCELLED_CODE, INTERNAL_CODE, GeminiError, struck_status
 from vlures.sandbox.gemini.generate import read_generate
-from vlures.sandbox.ledger import Entry, ledger_entry
+from vlures.sandbox.ledger import Entry, make_entry
 from vlures.sandbox.openai.batch_execution import Results, Stopped, shuffle_lines
 from vlures.sandbox.openai.batch_validation import read_line
 from vlures.sandbox.state import State
@@ -123,7 +123,7 @@ def _respond(state: State, batch: Batch, asked: Line, outcome: _Outcome) -> Line
     if answer.charged:
         tokens, key = sum(request.tokens_by_image), asked.get("key")
         outcome.entries.append(
-            ledger_entry("gemini", question, answer, tokens, cached_tokens, line_id=key, batch_id=batch.id)
+            make_entry("gemini", question, answer, tokens, cached_tokens, line_id=key, batch_id=batch.id)
         )
     return document
 

@@ -33,7 +33,7 @@ MAX_LISTED, DEFAULT_LISTED = 1000, 50
 ID_LENGTH = 36
 
 
-async def create_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
+async def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
     """Create a batch and start its clock; the same request twice makes two batches.
 
     The faults for whole batches are decided here, once. Under `token_limit`, and beyond the sandbox's own limit, there
@@ -150,7 +150,7 @@ def list_batches(state: State, call: Call) -> Reply:
     return json_reply({**({"operations": shown} if shown else {}), **following})
 
 
-def cancel_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
+def cancel_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
     """Begin to cancel a batch.
 
     One that has not begun ends CANCELLED, with an error and no results. One that has begun ends SUCCEEDED, with the

@@ -1,5 +1,6 @@
 """How Gemini reports that a request cannot be served: `{"error": {code, message, status, details}}`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from vlures.sandbox.exchange import ProviderError
@@ -20,7 +21,7 @@ STATUS_NAMES = {
 }
 RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
 """HTTP status -> the number of google.rpc.Code that stands for it inside a batch."""
-CANCELLED_CODE, DEADLINE_CODE, NOT_FOUND_CODE, INTERNAL_CODE = 1, 4, 5, 13
+CANCELLED_CODE, DEADLINE_CODE, INTERNAL_CODE = 1, 4, 13
 _RPC = "type.googleapis.com/google.rpc."
 
 
@@ -72,7 +73,7 @@ def struck_status(fault: Fault) -> dict[str, Any]:
     return {"code": code, "message": fault.option("message", "The sandbox was asked for this error.")}
 
 
-def check_key(headers: dict[str, str], query: dict[str, str], api_key: str | None) -> None:
+def check_key(headers: Mapping[str, str], query: Mapping[str, str], api_key: str | None) -> None:
     """Raise Google's error unless a key is there and, if the sandbox has one, is the right one."""
     key = headers.get("x-goog-api-key") or query.get("key")
     if not key:
@@ -132,14 +133,16 @@ def bad_request(message: str, violations: list[tuple[str, str]] | None = None) -
     return GeminiError(400, message, details=details)
 
 
-def struck_error(fault: Fault, words: dict[str, str]) -> GeminiError:
+def struck_error(fault: Fault, path_values: Mapping[str, str]) -> GeminiError:
     """The error that a fault of the HTTP kind stands for."""
     if fault.kind in ("429", "limit"):
-        return _quota_error(fault, words.get("model", "gemini"))
+        return _quota_error(fault, path_values.get("model", "gemini"))
     if fault.kind == "503":
         return GeminiError(503, "The model is overloaded. Please try again later.", details=_retry_info(fault))
     if fault.kind == "not_found":
-        return unknown_model(words["model"], words.get("version", "v1")) if "model" in words else unknown_batch()
+        if "model" not in path_values:
+            return unknown_batch()
+        return unknown_model(path_values["model"], path_values.get("version", "v1"))
     if fault.kind == "error":
         status = int(fault.number("status", 400))
         message = fault.option("message", "The sandbox was asked for this error.")

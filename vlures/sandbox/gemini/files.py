@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -24,8 +25,8 @@ _FILE_ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _GRANULARITY = "262144"
 
 
-def is_known(state: State, place: str, call: Call) -> bool:
-    """Whether a request needs no key: the pieces of an upload have its secret URL instead, and google-genai sends none."""
+def continues_upload(state: State, place: str, call: Call) -> bool:
+    """Whether a request is a piece of an upload. It needs no key: it has the upload's secret URL, and google-genai sends none."""
     return place == "gemini_upload" and state.gemini_uploads.find(call.query.get("upload_id", "")) is not None
 
 
@@ -76,7 +77,7 @@ def _start(state: State, call: Call) -> Reply:
 
 
 def _read_start(call: Call) -> dict[str, Any]:
-    data = call.spooled.read_bytes() if call.spooled else call.body
+    data = call.upload.read_bytes() if call.upload else call.body
     try:
         body = msgspec.json.decode(data) if data else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -104,8 +105,8 @@ def _append(session: UploadSession, call: Call) -> None:
         raise bad_request(
             f"The upload has {session.received} bytes; a piece at offset {offset or '?'} does not follow."
         )
-    if call.spooled is not None:
-        session.append(call.spooled)
+    if call.upload is not None:
+        session.append(call.upload)
 
 
 def _finish(state: State, session: UploadSession) -> StoredFile:
@@ -113,7 +114,7 @@ def _finish(state: State, session: UploadSession) -> StoredFile:
         raise bad_request(f"The upload was announced with {session.announced} bytes and has {session.received}.")
     now = int(time.time())
     name, mime = session.display_name, session.mime or "application/octet-stream"
-    file = StoredFile(session.file_id, name, "upload", session.received, 0, now, now + LIFE_S, mime, session.sha256)
+    file = StoredFile(session.file_id, name, "upload", session.received, now, now + LIFE_S, mime, session.sha256)
     session.file = state.gemini_files.adopt(session.path, file)
     state.counts.add_upload("gemini", session.received)
     return file
@@ -182,7 +183,7 @@ def download_file(state: State, call: Call) -> Reply:
         raise bad_request(f"The file {file.id} was uploaded; only generated files can be downloaded.")
     if call.query.get("alt") != "media":
         raise bad_request("A download needs the parameter alt=media.")
-    return Reply(200, part=state.gemini_files.range_of(file), content_type="application/octet-stream")
+    return Reply(200, file=state.gemini_files.range_of(file), content_type="application/octet-stream")
 
 
 def list_files(state: State, call: Call) -> Reply:
@@ -193,7 +194,7 @@ def list_files(state: State, call: Call) -> Reply:
 
 
 def page(
-    items: list[dict[str, Any]], query: dict[str, str], *, most: int, default: int
+    items: list[dict[str, Any]], query: Mapping[str, str], *, most: int, default: int
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """One page of a list and, if there is more, `nextPageToken`: the name of the last item shown, as base64."""
     size_text = query.get("pageSize") or "0"

@@ -13,7 +13,7 @@ import msgspec
 from vlures.sandbox.answers.prompt_cache import PromptCache
 from vlures.sandbox.batches.batch import Batch, Usage
 from vlures.sandbox.file_store import StoredFile
-from vlures.sandbox.ledger import Entry, ledger_entry
+from vlures.sandbox.ledger import Entry
 from vlures.sandbox.openai.batch_validation import read_line
 from vlures.sandbox.openai.endpoints import ENDPOINTS, RequestContext, answer_request
 from vlures.sandbox.openai.errors import OpenAIError, line_error
@@ -146,18 +146,7 @@ def _answer_body(state: State, batch: Batch, request: dict[str, object], outcome
         outcome.usage.reasoning_tokens + answered.answer.thought_tokens,
         outcome.usage.cached_tokens + answered.cached_tokens,
     )
-    asked = answered.request
-    outcome.entries.append(
-        ledger_entry(
-            "openai",
-            asked.question,
-            answered.answer,
-            asked.image_tokens,
-            answered.cached_tokens,
-            line_id=custom_id,
-            batch_id=batch.id,
-        )
-    )
+    outcome.entries.append(answered.ledger_entry("openai", line_id=custom_id, batch_id=batch.id))
     return document
 
 

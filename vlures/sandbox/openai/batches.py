@@ -36,7 +36,7 @@ MAX_PAIRS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 16, 64, 512
 MAX_LISTED, DEFAULT_LISTED = 100, 20
 
 
-def create_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
+def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
     """Create a batch and start its clock; the faults for whole batches are decided here, once."""
     body = read_body(call.body)
     complaint = state.violation("batch", body, "batch create")
@@ -147,7 +147,7 @@ def list_batches(state: State, call: Call) -> Reply:
     return json_reply(page(documents, call.query, most=MAX_LISTED, default=DEFAULT_LISTED))
 
 
-def cancel_batch(state: State, runner: BatchRunner, call: Call) -> Reply:
+def cancel_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
     """Begin to cancel a batch; what it has answered so far will be in its output file."""
     batch = _find(state, call)
     if batch.status in FINAL:

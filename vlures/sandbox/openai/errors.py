@@ -1,7 +1,7 @@
 """How OpenAI reports that a request cannot be served: `{"error": {message, type, param, code}}`."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
 
 from vlures.sandbox.exchange import ProviderError
 from vlures.sandbox.faults.kinds import Fault
@@ -27,7 +27,7 @@ class OpenAIError(ProviderError):
         super().__init__(status, {"error": error}, {**wait, **(headers or {})})
 
 
-def check_key(headers: dict[str, str], api_key: str | None) -> None:
+def check_key(headers: Mapping[str, str], api_key: str | None) -> None:
     """Raise OpenAI's 401 unless a bearer key is there and, if the sandbox has one, is the right one."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
@@ -109,8 +109,8 @@ def invalid_type(name: str, expected: str) -> OpenAIError:
     return OpenAIError(400, f"Invalid type for '{name}': expected {expected}.", param=name, code="invalid_type")
 
 
-def struck_error(fault: Fault, words: dict[str, str]) -> OpenAIError:
-    """The error that a fault of the HTTP kind stands for; `words` are the ids in the path."""
+def struck_error(fault: Fault, path_values: Mapping[str, str]) -> OpenAIError:
+    """The error that a fault of the HTTP kind stands for; `path_values` are the ids in the path."""
     if fault.kind == "429":
         wait_s = fault.number("retry_after", -1.0)
         hint = f" Please try again in {wait_s:g}s." if wait_s >= 0 else ""
@@ -131,7 +131,7 @@ def struck_error(fault: Fault, words: dict[str, str]) -> OpenAIError:
             retry_after_s=wait_s if wait_s >= 0 else None,
         )
     if fault.kind == "not_found":
-        return _struck_not_found(words)
+        return _struck_not_found(path_values)
     if fault.kind == "error":
         return OpenAIError(
             int(fault.number("status", 400)),
@@ -182,11 +182,11 @@ def format_duration(seconds: float) -> str:
     return (f"{minutes}m" if minutes else "") + f"{rest / 1000:g}s"
 
 
-def _struck_not_found(words: dict[str, str]) -> OpenAIError:
-    if "batch" in words:
-        return unknown_batch(words["batch"])
-    if "file" in words:
-        return unknown_file(words["file"])
+def _struck_not_found(path_values: Mapping[str, str]) -> OpenAIError:
+    if "batch" in path_values:
+        return unknown_batch(path_values["batch"])
+    if "file" in path_values:
+        return unknown_file(path_values["file"])
     return OpenAIError(404, "The requested resource was not found.", code="not_found")
 
 
@@ -197,8 +197,3 @@ def line_error(fault: Fault) -> OpenAIError:
         fault.option("message", "The sandbox was asked to fail this line."),
         code=fault.option("code", "sandbox_line_error"),
     )
-
-
-def error_document(code: str, message: str, line: int | None = None, param: str | None = None) -> dict[str, Any]:
-    """One entry of a batch's `errors.data`."""
-    return {"code": code, "line": line, "message": message, "param": param}

@@ -2,11 +2,11 @@
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from vlures.sandbox.exchange import Call, Reply, json_reply
+from vlures.sandbox.exchange import Call, Form, Reply, json_reply
 from vlures.sandbox.file_store import DEFAULT_LIFE_S, FileStore, StoredFile, new_id
-from vlures.sandbox.multipart import Part, boundary_of, find_parts, read_text
 from vlures.sandbox.openai.errors import (
     OpenAIError,
     invalid_value,
@@ -23,59 +23,51 @@ MAX_LISTED = 10_000
 
 
 def upload_file(state: State, call: Call) -> Reply:
-    """Store an uploaded file; its body lies in `call.spooled` and stays where it is on disk."""
-    boundary = boundary_of(call.headers.get("content-type", ""))
-    spooled = call.spooled
-    if spooled is None or boundary is None:
+    """Store an uploaded file."""
+    form, upload = call.form, call.upload
+    if form is None or upload is None:
         raise OpenAIError(400, "Could not parse multipart form")
-    file = check_upload(spooled, boundary)
+    file = check_upload(form, upload)
     if file.purpose == "vision":
-        check_image(state.image_cache.inspect_named(file.id, lambda: _read_spooled(spooled, file)), "file")
+        check_image(state.image_cache.inspect_named(file.id, upload.read_bytes), "file")
     state.counts.add_upload(file.purpose, file.size)
-    return json_reply(state.files.adopt(spooled, file).document())
+    return json_reply(state.files.adopt(upload, file).document())
 
 
-def _read_spooled(spooled: Path, file: StoredFile) -> bytes:
-    with spooled.open("rb") as source:
-        source.seek(file.start)
-        return source.read(file.size)
-
-
-def check_upload(spooled: Path, boundary: bytes) -> StoredFile:
+def check_upload(form: Form, upload: Path) -> StoredFile:
     """The record of an upload that passes OpenAI's checks."""
-    parts = {part.name: part for part in find_parts(spooled, boundary)}
-    upload = parts.get("file")
-    if upload is None or upload.filename is None:
+    if form.filename is None:
         raise missing_parameter("file")
-    if "purpose" not in parts:
+    if "purpose" not in form.fields:
         raise missing_parameter("purpose")
-    purpose = read_text(spooled, parts["purpose"])
+    purpose, size = form.fields["purpose"], upload.stat().st_size
     if purpose not in PURPOSES:
         raise invalid_value("purpose", purpose, PURPOSES)
-    if purpose == "batch" and not upload.filename.endswith(".jsonl"):
+    if purpose == "batch" and not form.filename.endswith(".jsonl"):
         raise OpenAIError(400, "Invalid file format for Batch API. Must be .jsonl")
-    if purpose == "batch" and upload.size > MAX_BATCH_FILE_BYTES:
+    if purpose == "batch" and size > MAX_BATCH_FILE_BYTES:
         raise OpenAIError(400, "File is too large.")
-    if upload.size == 0:
+    if size == 0:
         raise OpenAIError(400, "File is empty.", param="file")
     now = int(time.time())
-    life_s = _read_lifetime(spooled, parts)
+    life_s = _read_lifetime(form.fields)
     if life_s is None and purpose == "batch":
         life_s = DEFAULT_LIFE_S
     expires_at = None if life_s is None else now + life_s
-    return StoredFile(new_id("file-"), upload.filename, purpose, upload.size, upload.start, now, expires_at)
+    return StoredFile(new_id("file-"), form.filename, purpose, size, now, expires_at)
 
 
-def _read_lifetime(spooled: Path, parts: dict[str, Part]) -> int | None:
-    if "expires_after[anchor]" not in parts and "expires_after[seconds]" not in parts:
+def _read_lifetime(fields: Mapping[str, str]) -> int | None:
+    names = ("expires_after[anchor]", "expires_after[seconds]")
+    if not any(name in fields for name in names):
         return None
-    for name in ("expires_after[anchor]", "expires_after[seconds]"):
-        if name not in parts:
+    for name in names:
+        if name not in fields:
             raise missing_parameter(name)
-    anchor = read_text(spooled, parts["expires_after[anchor]"])
+    anchor = fields["expires_after[anchor]"]
     if anchor != "created_at":
         raise invalid_value("expires_after[anchor]", anchor, ("created_at",))
-    return check_lifetime(read_text(spooled, parts["expires_after[seconds]"]), "expires_after[seconds]")
+    return check_lifetime(fields["expires_after[seconds]"], "expires_after[seconds]")
 
 
 def check_lifetime(text: object, name: str) -> int:
@@ -97,8 +89,8 @@ def show_file(state: State, call: Call) -> Reply:
 
 def download_file(state: State, call: Call) -> Reply:
     """A file's bytes."""
-    part = state.files.range_of(_find(state.files, call))
-    return Reply(200, part=part, content_type="application/octet-stream")
+    file = state.files.range_of(_find(state.files, call))
+    return Reply(200, file=file, content_type="application/octet-stream")
 
 
 def delete_file(state: State, call: Call) -> Reply:
@@ -125,7 +117,7 @@ def list_files(state: State, call: Call) -> Reply:
     return json_reply(page(files, call.query, most=MAX_LISTED, default=MAX_LISTED))
 
 
-def page(items: list[dict[str, object]], query: dict[str, str], *, most: int, default: int) -> dict[str, object]:
+def page(items: list[dict[str, object]], query: Mapping[str, str], *, most: int, default: int) -> dict[str, object]:
     """One page of a list: `limit` items behind the one whose id is `after`."""
     limit_text = query.get("limit", str(default))
     if not limit_text.isdecimal() or not 1 <= int(limit_text) <= most:

@@ -5,6 +5,8 @@ from typing import Any
 
 from vlures.sandbox.answers.compose import Answer
 from vlures.sandbox.answers.questions import Question
+from vlures.sandbox.ledger import Entry, make_entry
+from vlures.sandbox.ledger import Provider as LedgerProvider
 from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, unknown_model
 from vlures.sandbox.openai.images import RequestImage
 
@@ -57,6 +59,21 @@ class Answered:
     def total_tokens(self) -> int:
         """All that went in and came out."""
         return self.prompt_tokens + self.answer.output_tokens + self.answer.thought_tokens
+
+    def ledger_entry(
+        self, provider: LedgerProvider, *, line_id: str | None = None, batch_id: str | None = None
+    ) -> Entry:
+        """The ledger's entry of the answer: of a batch's line, or live."""
+        request = self.request
+        return make_entry(
+            provider,
+            request.question,
+            self.answer,
+            request.image_tokens,
+            self.cached_tokens,
+            line_id=line_id,
+            batch_id=batch_id,
+        )
 
     @property
     def tier(self) -> str:
