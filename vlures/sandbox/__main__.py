@@ -1,4 +1,4 @@
-"""`python -m vlures.sandbox`: a sandbox of its own process, without the rest of the program."""
+"""`python -m vlures.sandbox`: a sandbox in a process of its own, without the rest of the program."""
 
 import argparse
 import asyncio
@@ -43,7 +43,7 @@ def main(
             plain_lacks=tuple(options.plain_lacks),
             plain_reasoning=options.plain_reasoning,
         )
-        asyncio.run(_serve_until_told(settings, until_stdin_closes=options.until_stdin_closes))
+        asyncio.run(_serve_until_ended(settings, until_stdin_closes=options.until_stdin_closes))
     except VluresError as error:
         print(as_line(error), file=sys.stderr)
         return 2
@@ -56,50 +56,50 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _port(text: str) -> int:
-    """Raises ValueError, of which argparse makes a sentence."""
+    """Raises ValueError, which argparse reports as an invalid port."""
     port = int(text)
     if not 0 <= port < 1 << 16:
         raise ValueError
     return port
 
 
-_port.__name__ = "port"  # as that sentence calls it
+_port.__name__ = "port"  # the word in that report
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=name,
-        description="Serve OpenAI's and Gemini's protocols on this machine, with synthetic answers and faults on request.",
+        description="Serve OpenAI's and Gemini's protocols on loopback, with synthetic answers and faults on request.",
         epilog=f"Example: {name} --port 8080 --fault 429@gemini:rate=0.1",
     )
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (0: any free one)")
-    parser.add_argument("--state", type=Path, help="folder that keeps files, batches and ledger over restarts")
+    parser.add_argument("--state", type=Path, help="folder that keeps files, batches and ledger across restarts")
     parser.add_argument("--fault", action="append", default=[], metavar="KIND[@PLACE][:key=value,...]")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds that a live answer takes")
+    parser.add_argument("--latency", type=float, default=0.0, help="total seconds that a live answer takes")
     parser.add_argument("--batch-seconds", type=float, default=2.0, help="seconds that a batch takes")
-    parser.add_argument("--parallel-batches", type=int, default=0, help="batches that run at a time (0: all)")
-    parser.add_argument("--api-key", help="the only key that is accepted")
-    parser.add_argument("--model", action="append", default=[], help="a model that there is (none: all)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other wordings")
+    parser.add_argument("--parallel-batches", type=int, default=0, help="how many batches run at a time (0: all)")
+    parser.add_argument("--api-key", help="the only key accepted (default: any)")
+    parser.add_argument("--model", action="append", default=[], help="a model that exists (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other wordings and other random faults")
     parser.add_argument("--queue-tokens", type=int, help="limit on the prompt tokens of unfinished batches")
     parser.add_argument(
-        "--plain-lacks", action="append", default=[], metavar="NAME", help="a field that /plain refuses"
+        "--plain-lacks", action="append", default=[], metavar="NAME", help="a request field that /plain refuses"
     )
-    parser.add_argument("--plain-reasoning", action="store_true", help="/plain tells its reasoning too")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when stdin does")
-    parser.add_argument("--list-faults", action="store_true", help="print the kinds of faults and end")
+    parser.add_argument("--plain-reasoning", action="store_true", help="/plain returns its reasoning too")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when stdin closes")
+    parser.add_argument("--list-faults", action="store_true", help="print the kinds of faults and exit")
     return parser
 
 
-async def _serve_until_told(settings: SandboxSettings, *, until_stdin_closes: bool) -> None:
-    told = asyncio.Event()
+async def _serve_until_ended(settings: SandboxSettings, *, until_stdin_closes: bool) -> None:
+    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, ended.set)
     if until_stdin_closes:
-        threading.Thread(target=_watch_stdin, args=(loop, told), daemon=True).start()
+        threading.Thread(target=_watch_stdin, args=(loop, ended), daemon=True).start()
     serving = asyncio.create_task(serve(settings, _announce))
-    waiting = asyncio.create_task(told.wait())
+    waiting = asyncio.create_task(ended.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     serving.cancel()
@@ -113,11 +113,11 @@ def _announce(base_url: str) -> None:
     print(f"vlures sandbox listening on {base_url}", flush=True)
 
 
-def _watch_stdin(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
-    """Wait for the end of stdin: it closes when the parent dies, however it dies."""
+def _watch_stdin(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Wait for the end of stdin, which closes when the parent dies, however it dies."""
     while os.read(0, 65536):
         pass
-    loop.call_soon_threadsafe(told.set)
+    loop.call_soon_threadsafe(ended.set)
 
 
 if __name__ == "__main__":

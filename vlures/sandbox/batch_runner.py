@@ -1,6 +1,6 @@
-"""The life of a batch by the clock: validating, in progress, finalizing, and one of the ends.
+"""The life of a batch by the clock: validating, in progress, finalizing, ended.
 
-Every state is on disk before it is shown, and all moments follow from stored times, so that another process on the
+Every state is on disk before it is shown, and every moment follows from stored times, so that another process on the
 same state folder takes over where a killed one stopped.
 """
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class BatchRunner:
-    """Runs the unfinished batches of a state, each in a task of its own; the work on lines is done in two threads."""
+    """Runs the unfinished batches, each in a task of its own; two threads work on their lines."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -38,7 +38,7 @@ class BatchRunner:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, batch: Batch) -> None:
-        """Take a batch up, at its creation or after a restart."""
+        """Start a batch, at its creation or after a restart."""
         self._cancelled[batch.id] = asyncio.Event()
         if batch.status == "cancelling":
             self._cancelled[batch.id].set()
@@ -47,13 +47,13 @@ class BatchRunner:
         task.add_done_callback(self._tasks.discard)
 
     def cancel(self, batch: Batch) -> Batch:
-        """Begin to cancel a batch that has not ended."""
+        """Start to cancel a batch that has not ended."""
         cancelling = self._state.batches.save(replace(batch, status="cancelling", cancelling_at=time.time()))
         self._cancelled[batch.id].set()
         return cancelling
 
     async def stop(self) -> None:
-        """End all tasks; what they have not done is done by the next sandbox on the same state folder."""
+        """End all tasks; the next sandbox on the same state folder finishes their work."""
         self._state.stopping.set()
         for task in self._tasks:
             task.cancel()
@@ -90,14 +90,14 @@ class BatchRunner:
         await self._end(batch)
 
     def _now(self, batch: Batch) -> Batch:
-        """The batch as it is stored: a cancellation may have come in between."""
+        """The batch as it is stored: it may have been cancelled meanwhile."""
         return self._state.batches.find(batch.id) or batch
 
     def _change(self, batch: Batch, **changes: object) -> Batch:
         return self._state.batches.save(replace(self._now(batch), **changes))  # type: ignore[arg-type]
 
     async def _wait(self, batch: Batch, share: float) -> None:
-        """Wait until this share of the batch's time is over, or until it is cancelled."""
+        """Wait until this share of the batch's time has passed, or until it is cancelled."""
         cancelled = self._cancelled[batch.id]
         wait_s = self._now(batch).due(share, self._state.settings.batch_s) - time.time()
         if cancelled.is_set() or wait_s <= 0:
@@ -108,7 +108,7 @@ class BatchRunner:
             return
 
     async def _validated(self, batch: Batch) -> bool:
-        """Validate unless that is done; whether the batch goes on."""
+        """Validate the batch unless that is done; returns whether it goes on."""
         batch = self._now(batch)
         if batch.in_progress_at is not None or batch.status == "cancelling":
             return True
@@ -121,7 +121,7 @@ class BatchRunner:
         return True
 
     def _struck_errors(self, batch: Batch) -> Errors:
-        """The errors that a fault has put on the batch at its creation."""
+        """The errors that the batch's own faults cause."""
         limit = batch.fault("token_limit")
         if limit:
             return (_token_limit(batch.model or "the model", self._state.settings.queue_tokens or 2_000_000),)
@@ -136,7 +136,7 @@ class BatchRunner:
         if file is None:
             return (_no_file(batch),)
         if batch.provider == "gemini":
-            return ()  # its lines were checked before it was created
+            return ()  # checked before it was created
         lines = self._state.files.lines(file)
         models, file_ids = self._state.settings.models, batch.fault("no_file_ids_batch") is None
         found = await self.in_thread(validate_lines, lines, batch.endpoint, models, file_ids=file_ids)
@@ -144,7 +144,7 @@ class BatchRunner:
         return found.errors
 
     async def _queue_errors(self, batch: Batch) -> Errors:
-        """The provider's limit on the prompt tokens of one model's unfinished batches, where the sandbox has one."""
+        """The error of a batch beyond the limit on the prompt tokens of one model's unfinished batches."""
         limit = self._state.settings.queue_tokens
         file = self._state.files.find(batch.input_file_id)
         if limit is None or file is None:  # a Gemini batch was checked before it was created
@@ -157,7 +157,7 @@ class BatchRunner:
 
     async def _executed(self, batch: Batch) -> Batch:
         file = self._state.files_of(batch.provider).find(batch.input_file_id)
-        if file is None or batch.in_progress_at is None:  # cancelled before it began, or its file was deleted
+        if file is None or batch.in_progress_at is None:  # cancelled before it started, or its file was deleted
             return self._change(batch, executed=True)
         results = await self.in_thread(EXECUTE[batch.provider], self._state, batch, file, self._share_to_answer(batch))
         return self._change(
@@ -181,7 +181,7 @@ class BatchRunner:
         now = time.time()
         if batch.cancelling_at is not None:
             await asyncio.sleep(min(MAX_CANCELLING_S, 0.2 * self._state.settings.batch_s))
-            # Gemini ends a batch that had begun with an error for each line that it did not answer.
+            # Gemini completes a batch that had started, with an error for each unanswered line.
             if batch.provider == "gemini" and batch.in_progress_at is not None:
                 self._change(batch, status="completed", completed_at=time.time())
             else:
@@ -194,7 +194,7 @@ class BatchRunner:
             self._change(batch, status="completed", completed_at=now)
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work on lines in one of the runner's threads."""
+        """Run work on lines in one of the runner's threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, partial(work, *args, **kwargs))
 

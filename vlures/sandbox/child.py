@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, for the length of a run."""
+"""A sandbox in a child process, for the length of a run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from vlures.errors import VluresError
 
 @contextmanager
 def running_sandbox(state_dir: Path, faults: Sequence[str] = (), options: Sequence[str] = ()) -> Iterator[str]:
-    """Start `python -m vlures.sandbox`, give its base URL, and end it. It also ends by itself when this process dies.
+    """Start `python -m vlures.sandbox`, yield its base URL, and end it. It also ends by itself when this process dies.
 
-    state_dir: where its files, batches and ledger stay, so that a run that was killed finds its batches again.
+    state_dir: where it keeps files, batches and ledger, so that a run that was killed finds its batches again.
+    options: further options of the command. Raises VluresError if it does not start.
     """
     command = [sys.executable, "-m", "vlures.sandbox", "--until-stdin-closes", "--state", str(state_dir), *options]
     for fault in faults:
         command += ["--fault", fault]
-    # Our own module, with the user's own words for its faults, and no shell.
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603
+    # S603: our own module, with faults that the user typed, and no shell.
+    child = subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         line = child.stdout.readline() if child.stdout else ""
         if " on http://" not in line:
-            raise VluresError("The sandbox did not start; what it says stands above.")
+            raise VluresError("The sandbox did not start; its own message is above.")
         yield line.split()[-1]
     finally:
         if child.stdin:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from vlures.sandbox.exchange import Call, ProviderError, Reply, json_reply
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 from vlures.sandbox.faults.rate_limits import Allowance
 from vlures.sandbox.gemini import errors as gemini_errors
 from vlures.sandbox.gemini import files as gemini_files

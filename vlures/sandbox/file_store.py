@@ -1,4 +1,4 @@
-"""A provider's files: uploads and result files, on disk, each with a small record. A record means complete."""
+"""A provider's files on disk: uploads and result files, each with a record that is written when it is complete."""
 
 import secrets
 import time
@@ -16,38 +16,27 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file's record; its bytes are a stretch of `<id>.data` (an upload keeps the form around them).
-
-    `mime` and `sha256` (in hexadecimal) are kept for Gemini's files only.
-    """
+    """A file's record; its bytes are in `<id>.data`."""
 
     id: str
     filename: str
     purpose: str
     size: int
+    """Bytes."""
     created_at: int
+    """Seconds since 1970."""
     expires_at: int | None
+    """Seconds since 1970; None: never."""
     mime: str = ""
+    """Gemini only."""
     sha256: str = ""
+    """In hexadecimal; Gemini only."""
     start: int = 0
-
-    def document(self) -> dict[str, object]:
-        """The file object as OpenAI shows it."""
-        return {
-            "id": self.id,
-            "object": "file",
-            "bytes": self.size,
-            "created_at": self.created_at,
-            "expires_at": self.expires_at,
-            "filename": self.filename,
-            "purpose": self.purpose,
-            "status": "processed",
-            "status_details": None,
-        }
+    """The first of its bytes in `<id>.data`: version 0.1 stored an upload with the form around it."""
 
 
 def new_id(prefix: str) -> str:
-    """An id that no other process will make."""
+    """A random id."""
     return prefix + secrets.token_hex(12)
 
 
@@ -57,17 +46,17 @@ class FileStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for torn in folder.glob("*.part"):
-            torn.unlink()
+        for incomplete in folder.glob("*.part"):
+            incomplete.unlink()
         records = (msgspec.json.decode(path.read_bytes(), type=StoredFile) for path in folder.glob("*.json"))
         self._files = {file.id: file for file in sorted(records, key=lambda file: (file.created_at, file.id))}
 
     def new_temporary_file(self) -> Path:
-        """Where to write a file that is not complete yet."""
+        """A path for a file that is not complete yet."""
         return self._folder / f"{secrets.token_hex(12)}.part"
 
     def adopt(self, part: Path, file: StoredFile) -> StoredFile:
-        """Make a written file one of the store's."""
+        """Move a complete file into the store, under this record."""
         part.replace(self._folder / f"{file.id}.data")
         record = self.new_temporary_file()
         record.write_bytes(msgspec.json.encode(file))
@@ -76,7 +65,7 @@ class FileStore:
         return file
 
     def adopt_result(self, part: Path, file_id: str, filename: str, life_s: int | None) -> StoredFile:
-        """Make a result file of a batch one of the store's."""
+        """Move a batch's complete result file into the store. life_s: seconds until it expires (None: 30 days)."""
         now = int(time.time())
         size = part.stat().st_size
         return self.adopt(
@@ -84,7 +73,7 @@ class FileStore:
         )
 
     def find(self, file_id: str) -> StoredFile | None:
-        """The record, or None if there is no such file (any more)."""
+        """The record, or None if there is no such file or it has expired."""
         file = self._files.get(file_id)
         expired = file is not None and file.expires_at is not None and file.expires_at <= time.time()
         return None if expired else file
@@ -97,12 +86,12 @@ class FileStore:
             return source.read(part.size)
 
     def listing(self) -> list[StoredFile]:
-        """Every file, the newest first."""
-        files = list(reversed(self._files.values()))  # at once: a batch's thread may add or delete one
+        """Every file, newest first."""
+        files = list(reversed(self._files.values()))  # a copy: a batch's thread may add or delete one
         return [file for file in files if self.find(file.id)]
 
     def delete(self, file_id: str) -> bool:
-        """Remove a file; whether there was one."""
+        """Delete a file; returns whether it existed."""
         if self._files.pop(file_id, None) is None:
             return False
         (self._folder / f"{file_id}.json").unlink(missing_ok=True)
@@ -110,7 +99,7 @@ class FileStore:
         return True
 
     def range_of(self, file: StoredFile) -> FileRange:
-        """Where the file's bytes lie."""
+        """Where the file's bytes are."""
         return FileRange(self._folder / f"{file.id}.data", file.start, file.size)
 
     def lines(self, file: StoredFile) -> Iterator[bytes]:

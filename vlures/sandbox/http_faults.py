@@ -9,7 +9,7 @@ from aiohttp import web
 
 from vlures.sandbox.exchange import Call, Reply
 from vlures.sandbox.faults.broken_replies import ESCAPES, caller_key, echo, put_in_answer, write_broken
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 from vlures.sandbox.gemini.errors import struck_error as gemini_error
 from vlures.sandbox.openai.errors import struck_error as openai_error
 from vlures.sandbox.send import Disconnect, send, send_half
@@ -60,7 +60,7 @@ def _as_error(fault: Fault, call: Call) -> Fault:
 
 
 async def send_damaged(request: web.Request, call: Call, reply: Reply, fault: Fault) -> web.StreamResponse:
-    """Send what the fault leaves of a reply after the server has acted; raises Disconnect where that is not all of it."""
+    """Send what the fault leaves of a reply after the server has acted; raises Disconnect unless it is complete."""
     if fault.kind == "hang_after":
         await _hold(request, fault.number("seconds", 3600.0))
     if fault.kind in ("drop_after", "hang_after"):

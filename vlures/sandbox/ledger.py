@@ -1,4 +1,4 @@
-"""The ledger: one line for each answer that a real provider would charge. Append-only, on disk before any reply."""
+"""The ledger: a line for each answer that a real provider would charge for. Append-only, on disk before any reply."""
 
 import hashlib
 import os
@@ -18,21 +18,27 @@ Provider = Literal["openai", "gemini", "plain"]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One charged answer. `id` and `batch` are null for live answers; `images` are the SHA-256 of the pictures' bytes, `said` of
-    the text. `input_tokens` include `cached_tokens`, `output_tokens` those of thoughts. Usage that a fault hides or falsifies
-    stands here as it was."""
+    """One charged answer; the true usage, even where a fault hides or falsifies it in the reply."""
 
     mode: Literal["batch", "live"]
     provider: Provider
     id: str | None
+    """The custom id of the batch's line; None if live."""
     digest: str
+    """Of the question (`Question.digest`)."""
     batch: str | None
+    """The batch's id; None if live."""
     model: str
     time: float
+    """Seconds since 1970."""
     images: tuple[str, ...] = ()
+    """SHA-256 of each image's bytes."""
     said: str = ""
+    """SHA-256 of the answer's text."""
     input_tokens: int = 0
+    """Including the cached ones."""
     output_tokens: int = 0
+    """Including thinking."""
     cached_tokens: int = 0
 
 
@@ -46,7 +52,7 @@ def make_entry(
     line_id: str | None = None,
     batch_id: str | None = None,
 ) -> Entry:
-    """The entry of an answer that was just given: of a batch's line, or live."""
+    """The entry of an answer given now: to a line of a batch, or live."""
     return Entry(
         "batch" if batch_id else "live",
         provider,
@@ -64,7 +70,7 @@ def make_entry(
 
 
 class Ledger:
-    """The file of entries with the counts that the statistics need; survives a kill of the sandbox."""
+    """The file of entries, with the counts that the statistics need; survives a kill of the sandbox."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -86,7 +92,7 @@ class Ledger:
                     break
                 self._count(msgspec.json.decode(line, type=Entry))
                 whole += len(line)
-        os.truncate(self.path, whole)  # a kill may have torn the last line; its answer was not given out
+        os.truncate(self.path, whole)  # a kill may have cut the last line; its answer was never sent
 
     def _count(self, entry: Entry) -> None:
         self.entries += 1
@@ -97,7 +103,7 @@ class Ledger:
             self._recorded.add((entry.batch, entry.id))
 
     def record(self, entries: Iterable[Entry]) -> None:
-        """Write entries; a batch's line that an earlier process has booked already is not booked again."""
+        """Write entries; a batch line that an earlier process recorded is not recorded again."""
         with self._lock:
             new = [e for e in entries if e.batch is None or (e.batch, e.id) not in self._recorded]
             if new:
@@ -106,12 +112,12 @@ class Ledger:
                 self._count(entry)
 
     def duplicates(self) -> tuple[int, int]:
-        """How many custom ids, and how many digests, stand in the ledger more than once."""
+        """How many custom ids, and how many digests, the ledger has more than once."""
         with self._lock:
             return sum(n > 1 for n in self.ids.values()), sum(n > 1 for n in self.digests.values())
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._descriptor)
 
 

@@ -1,4 +1,4 @@
-"""A server of one's own that speaks OpenAI's chat completions (vLLM, llama.cpp, Ollama): no key, any model, no extras."""
+"""A user's own server that speaks OpenAI's chat completions (vLLM, llama.cpp, Ollama): no key, any model, no extras."""
 
 import secrets
 import time
@@ -20,7 +20,7 @@ KINDS = {400: "BadRequestError", 404: "NotFoundError"}
 
 
 class PlainError(ProviderError):
-    """An error as such servers word it: the shape is OpenAI's, the code is the status as a number."""
+    """An error as such servers report it: in OpenAI's format, with the status as its code."""
 
     def __init__(self, status: int, message: str, param: str | None = None) -> None:
         error = {"message": message, "type": KINDS.get(status, "InternalServerError"), "param": param, "code": status}
@@ -69,7 +69,7 @@ def _document(answered: Answered, *, reasoning: bool) -> dict[str, object]:
         "completion_tokens": answered.written_tokens,
         "total_tokens": answered.total_tokens,
     }
-    if answer.apart:
+    if answer.counts_thoughts_apart:
         usage["completion_tokens_details"] = {"reasoning_tokens": answer.thought_tokens}
     return {
         "id": "chatcmpl-" + secrets.token_hex(12),

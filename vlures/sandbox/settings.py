@@ -1,11 +1,11 @@
-"""How a sandbox is told to behave."""
+"""How a sandbox behaves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 
 RequestKind = Literal["chat", "responses", "batch", "generateContent", "batchGenerateContent", "gemini upload"]
 RequestCheck = Callable[[RequestKind, object], str | None]
@@ -39,7 +39,7 @@ class SandboxSettings:
     check_request: RequestCheck | None = None
     """An additional check of every request, live or in a batch; one that it objects to is refused with status 400."""
     queue_tokens: int | None = None
-    """Limit on the estimated prompt tokens of one model's unfinished batches; a batch beyond it fails as at the provider."""
+    """Limit on the estimated prompt tokens of a model's unfinished batches; a batch beyond it fails."""
     plain_lacks: tuple[str, ...] = ()
     """The request fields that the plain server (`/plain/v1`) refuses."""
     plain_reasoning: bool = False

@@ -1,4 +1,4 @@
-"""What one running sandbox owns: its state on disk, its faults, its ledger, the pictures seen and the counts."""
+"""What one running sandbox owns: files, batches and ledger on disk, its faults, the images it has seen, its counts."""
 
 import threading
 from collections import Counter
@@ -8,7 +8,8 @@ from filelock import FileLock, Timeout
 
 from vlures.errors import UsageError
 from vlures.sandbox.answers.prompt_cache import PromptCache
-from vlures.sandbox.batches.batch import BatchStore, Provider
+from vlures.sandbox.batches.batch import Provider
+from vlures.sandbox.batches.store import BatchStore
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.file_store import FileStore
 from vlures.sandbox.gemini.uploads import UploadSessions
@@ -20,7 +21,7 @@ LOCK_WAIT_S = 10.0
 
 
 class Counts:
-    """What the sandbox counts while it runs; forgotten at its end."""
+    """What the sandbox counts while it runs; forgotten when it ends."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
@@ -35,7 +36,7 @@ class Counts:
         self._lock = threading.Lock()
 
     def begin_live(self) -> None:
-        """One more live request is being served."""
+        """A live request has arrived."""
         self.live_now += 1
         self.live_peak = max(self.live_peak, self.live_now)
 
@@ -44,12 +45,12 @@ class Counts:
         self.live_now -= 1
 
     def add_images(self, number: int) -> None:
-        """Pictures that came with checked requests, each time they came."""
+        """Count the images of an accepted request, repeated ones too."""
         with self._lock:
             self.images_seen += number
 
     def add_upload(self, purpose: str, size: int) -> None:
-        """A file that was taken; `size` in bytes, without the form around it."""
+        """Count an uploaded file. size: its bytes, without the form around it."""
         self.vision_uploads += purpose == "vision"
         self.bytes_uploaded += size
 
@@ -60,7 +61,7 @@ class Counts:
 
 
 class State:
-    """Everything that the handlers of one sandbox share; owns the lock on the state folder."""
+    """What the handlers of one sandbox share. Holds the lock on the state folder; raises UsageError if another does."""
 
     def __init__(self, settings: SandboxSettings, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ class State:
         self.stopping = threading.Event()
 
     def files_of(self, provider: Provider) -> FileStore:
-        """Where this provider's files lie."""
+        """This provider's files."""
         return self.files if provider == "openai" else self.gemini_files
 
     def violation(self, kind: RequestKind, body: object, label: str) -> str | None:
@@ -96,6 +97,6 @@ class State:
         return f"spec violation: {found}"
 
     def close(self) -> None:
-        """Give the ledger and the state folder back."""
+        """Close the ledger and release the state folder."""
         self.ledger.close()
         self._lock.release()

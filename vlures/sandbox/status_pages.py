@@ -1,4 +1,4 @@
-"""The sandbox's own pages, under /sandbox: its ledger, its counts, its faults."""
+"""The sandbox's own pages under /sandbox: its ledger, its counts, its faults."""
 
 from collections import Counter
 
@@ -6,18 +6,18 @@ import msgspec
 
 from vlures.errors import UsageError
 from vlures.sandbox.exchange import Call, FileRange, Reply, json_reply
-from vlures.sandbox.faults.kinds import parse_fault
+from vlures.sandbox.faults.fault import parse_fault
 from vlures.sandbox.state import State
 
 
 def show_ledger(state: State, _call: Call) -> Reply:
-    """Every entry as JSON lines, the oldest first."""
+    """Every entry as JSON lines, oldest first."""
     path = state.ledger.path
     return Reply(200, file=FileRange(path, 0, path.stat().st_size), content_type="application/x-ndjson")
 
 
 def show_stats(state: State, _call: Call) -> Reply:
-    """The counts; those of requests, bytes, images and faults begin anew with each process."""
+    """The counts; those of requests, bytes, images and faults restart with each process."""
     counts = state.counts
     batches = state.batches.newest_first()
     doubled_ids, doubled_digests = state.ledger.duplicates()
@@ -44,12 +44,12 @@ def show_stats(state: State, _call: Call) -> Reply:
 
 
 def show_faults(state: State, _call: Call) -> Reply:
-    """The faults in force with their counts."""
+    """The active faults with their counts."""
     return json_reply(state.faults.listing())
 
 
 def add_faults(state: State, call: Call) -> Reply:
-    """Put more faults in force: a JSON list of texts such as `429@chat:times=5`."""
+    """Activate more faults: a JSON list of texts such as `429@chat:times=5`."""
     try:
         state.faults.add([parse_fault(text) for text in msgspec.json.decode(call.body, type=list[str])])
     except (msgspec.DecodeError, UsageError) as error:
@@ -58,6 +58,6 @@ def add_faults(state: State, call: Call) -> Reply:
 
 
 def clear_faults(state: State, _call: Call) -> Reply:
-    """Lift all faults."""
+    """Remove all faults."""
     state.faults.clear()
     return json_reply([])

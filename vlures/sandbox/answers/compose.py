@@ -1,4 +1,4 @@
-"""The sandbox's answers: computed from the picture and the article, in the language asked, always with the mark."""
+"""The sandbox's answers: made from the image and the article, in the language of the request, always with the mark."""
 
 import hashlib
 import re
@@ -9,7 +9,8 @@ from typing import Literal
 
 from vlures.sandbox.answers.phrases import PHRASES, Phrases
 from vlures.sandbox.answers.questions import Question
-from vlures.sandbox.faults.kinds import THINKING_FORMS, Fault
+from vlures.sandbox.faults.fault import Fault
+from vlures.sandbox.faults.kinds import THINKING_FORMS
 from vlures.sandbox.images.inspection import InspectedImage
 
 Finish = Literal["stop", "length", "safety", "refusal", "blocked"]
@@ -28,43 +29,46 @@ THOUGHTS = "[sandbox] Synthetic thoughts: looked at the sizes and colours, then 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the sandbox says to one question; tokens are estimates.
-
-    reason: the word for its end, where a fault names one. trouble: what a gateway says of it. thoughts: words that come as
-    reasoning. apart: usage counts the thinking beside the output. told: how the usage is falsified. bare: the answer itself,
-    where thinking stands around it in the text.
-    """
+    """The answer to one question; all tokens are estimates."""
 
     text: str
     finish: Finish
     text_tokens: int
+    """Of the prompt's text."""
     output_tokens: int
+    """Of `text`, or of `thoughts` if there is no text."""
     thought_tokens: int = 0
     reason: str = ""
-    trouble: str = ""
+    """The finish reason that a fault names."""
+    error_message: str = ""
+    """A gateway's message about an answer that failed on its way."""
     thoughts: str = ""
-    apart: bool = False
-    told: str = ""
-    bare: str | None = None
+    """Text that comes as reasoning."""
+    counts_thoughts_apart: bool = False
+    """Whether usage counts thinking apart from the output."""
+    usage_form: str = ""
+    """How the usage is hidden or falsified, one of USAGE_FORMS."""
+    text_alone: str | None = None
+    """The answer itself, if `text` also contains thinking."""
 
     @property
     def said(self) -> str:
-        """The words that are the answer."""
-        return self.text if self.bare is None else self.bare
+        """The answer itself."""
+        return self.text if self.text_alone is None else self.text_alone
 
     @property
     def charged(self) -> bool:
-        """Whether a provider would ask money for it: a prompt that was blocked was never answered."""
+        """Whether a provider would charge for it: a blocked prompt is never answered."""
         return self.finish != "blocked"
 
 
 def count_tokens(text: str) -> int:
-    """An estimate: four bytes of UTF-8 a token, so that an ideograph costs more than a letter."""
+    """An estimate: a token for four bytes of UTF-8, so that an ideograph costs more than a letter."""
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
 
 
 def answering_model(asked: str, fault: Fault | None) -> str:
-    """The model that a reply names: under the fault `other_model` another than the one asked."""
+    """The model that a reply names: the one asked, or another under the fault `other_model`."""
     renamed = fault is not None and fault.kind == "other_model"
     return fault.option("name", f"{asked}-other") if fault is not None and renamed else asked
 
@@ -74,7 +78,7 @@ def answer_question(
 ) -> Answer:
     """Answer one question; the same question and seed give the same answer.
 
-    `limit` is in tokens, None for none; the `thought_tokens` that come before the text count towards it.
+    limit: the most output tokens, with the `thought_tokens` that come before the text; None for no limit.
     """
     prompt_tokens = count_tokens(question.system) + count_tokens(question.text) + 8
     if fault is not None and fault.kind == "other_model":
@@ -100,38 +104,51 @@ def _withheld(question: Question, fault: Fault, prompt_tokens: int) -> Answer:
         return Answer(refusal, "refusal", prompt_tokens, count_tokens(refusal))
     if fault.kind == "max_tokens_empty":
         return Answer("", "length", prompt_tokens, 0, _THOUGHT_TOKENS)
-    finish: Finish = {"safety": "safety", "blocked_prompt": "blocked"}.get(fault.kind, "stop")  # type: ignore[assignment]
+    finishes: dict[str, Finish] = {"safety": "safety", "blocked_prompt": "blocked"}
+    finish = finishes.get(fault.kind, "stop")
     return Answer("", finish, prompt_tokens, 0)
 
 
 def _altered(text: str, prompt_tokens: int, thought_tokens: int, fault: Fault) -> Answer:
-    """A whole answer that comes in another way than it should."""
-    reason, trouble, thoughts = fault.option("reason", ""), fault.option("message", ""), ""
-    apart, bare = fault.kind == "thinking_apart", None
+    """A whole answer that a fault changes on its way."""
+    reason, error_message, thoughts = fault.option("reason", ""), fault.option("message", ""), ""
+    counts_apart, text_alone = fault.kind == "thinking_apart", None
     if fault.kind == "think_tags":
-        bare = text
+        text_alone = text
         form = THINKING_FORMS[fault.option("form", "think")]
         text = form.format(thoughts=THOUGHTS, text=text)
     elif fault.kind == "reasoning_only":
         text, thoughts = "", THOUGHTS
-    elif apart:
+    elif counts_apart:
         thought_tokens = int(fault.number("tokens", 2_800))
     elif fault.number("empty", 0):
         text = ""
     tokens = count_tokens(text or thoughts)
-    told = fault.option("tell", "nothing") if fault.kind == "usage" else ""
-    return Answer(text, "stop", prompt_tokens, tokens, thought_tokens, reason, trouble, thoughts, apart, told, bare)
+    usage_form = fault.option("tell", "nothing") if fault.kind == "usage" else ""
+    return Answer(
+        text,
+        "stop",
+        prompt_tokens,
+        tokens,
+        thought_tokens,
+        reason=reason,
+        error_message=error_message,
+        thoughts=thoughts,
+        counts_thoughts_apart=counts_apart,
+        usage_form=usage_form,
+        text_alone=text_alone,
+    )
 
 
-def reported_usage(usage: dict[str, object], told: str) -> dict[str, object] | None:
-    """The usage as a reply has it, where a fault hides or falsifies it."""
-    if told in ("", "nothing"):
-        return None if told else usage
+def reported_usage(usage: dict[str, object], form: str) -> dict[str, object] | None:
+    """The usage as the reply reports it. form: one of USAGE_FORMS, empty for the true usage."""
+    if form in ("", "nothing"):
+        return None if form else usage
     counts = [name for name, count in usage.items() if isinstance(count, int)]
-    if told == "half":
+    if form == "half":
         return {name: usage[name] for name in counts[:1]}
     false: dict[str, object] = {"negative": -1_000_000, "absurd": 10**15, "text": "many", "broken": 1.5}
-    return usage | dict.fromkeys(counts, false[told])
+    return usage | dict.fromkeys(counts, false[form])
 
 
 def compose(question: Question, seed: int) -> str:
@@ -191,7 +208,7 @@ def _first_words(text: str, *, japanese: bool) -> str:
 
 @lru_cache(maxsize=4096)  # an article comes back in many requests
 def repeated_words(article: str, common: frozenset[str], *, japanese: bool) -> tuple[str, ...]:
-    """Up to three words that the article uses more than once, the commonest first, without the language's small words."""
+    """Up to three words that the article repeats, the most frequent first, without the language's common words."""
     found = _JAPANESE_WORD.findall(article) if japanese else _WORD.findall(article)
     words = [word for word in found if (japanese or len(word) >= _SHORTEST_WORD) and word.lower() not in common]
     spelling = {word.lower(): word for word in reversed(words)}

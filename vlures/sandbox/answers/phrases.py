@@ -1,6 +1,6 @@
-"""The sentences of the sandbox's answers in the four languages, and the small words that do not count as repeated.
+"""The sentences of the sandbox's answers in the four languages, and the common words that do not count as repeated.
 
-Each kind of sentence has two wordings, so that answers to different requests differ; the request's digest picks.
+Each kind of sentence has two wordings, so that answers to different requests differ; the request's digest picks one.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from vlures.sandbox.answers.questions import Language
 
 @dataclass(frozen=True)
 class Phrases:
-    """One language's wordings; texts in braces are filled in."""
+    """One language's wordings; the names in braces are filled in."""
 
     mark: str
     size: tuple[str, str]

@@ -1,18 +1,18 @@
-"""The provider's prompt cache, imitated: a picture that was shown a little while ago need not be read again."""
+"""An imitation of the providers' prompt caches: the tokens of an image that was sent recently are cached."""
 
 import threading
 from collections import deque
 
 RECENT_REQUESTS = 32
-"""How many requests back a picture is still in the cache."""
+"""How many requests an image stays in the cache."""
 
 
 class PromptCache:
-    """The pictures of the last requests, in the order in which they were answered.
+    """The images of the last requests, in the order in which they were answered.
 
-    The rule is simpler than the provider's, so that a rehearsal repeats and sees something with small pictures too:
-    all tokens of a picture are cached if one of the last `RECENT_REQUESTS` requests to the same model showed it, and
-    those of a text never are. (OpenAI caches whole beginnings of prompts, from 1,024 tokens on, in steps of 128.)
+    The rule is simpler than the providers', so that a rehearsal is reproducible and small images count too: all tokens
+    of an image are cached if one of the last `RECENT_REQUESTS` requests to the same model had it, those of a text never.
+    (OpenAI caches prefixes of prompts from 1,024 tokens on, in steps of 128.)
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class PromptCache:
         self._lock = threading.Lock()
 
     def cached_tokens(self, model: str, digests: tuple[str, ...], tokens: tuple[int, ...]) -> int:
-        """The cached tokens of a request with these pictures (their digests and their tokens); remembers it."""
+        """The cached tokens of a request with these images, which joins the cache. digests, tokens: one per image."""
         with self._lock:
             cached = sum(
                 count

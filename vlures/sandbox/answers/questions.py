@@ -1,4 +1,4 @@
-"""What a request asks, in the same words for both providers."""
+"""What a request asks, in the same form for both providers."""
 
 import hashlib
 import re
@@ -18,41 +18,43 @@ _ENOUGH_WORDS = 4
 
 @dataclass(frozen=True)
 class Question:
-    """One request: the system text, everything else that was said (`text`), the last message alone, the pictures."""
+    """The content of one request."""
 
     model: str
     system: str
     text: str
+    """Every message but the system's."""
     last_message: str
+    """The user's last message alone."""
     images: tuple[InspectedImage, ...]
 
     @property
     def image_digests(self) -> tuple[str, ...]:
-        """The SHA-256 of each picture's bytes."""
+        """The SHA-256 of each image's bytes."""
         return tuple(image.digest for image in self.images)
 
     def digest(self) -> str:
-        """SHA-256 over model, system text, user text and the SHA-256 of each picture, parted by NUL, in hexadecimal."""
+        """SHA-256 of model, system text, user text and the SHA-256 of each image, joined by NUL, in hexadecimal."""
         parts = [self.model, self.system, self.text, *self.image_digests]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def language(self) -> Language:
-        """The language to answer in, from the system text (from the rest where there is none)."""
+        """The language to answer in: that of the system text, or of the rest if there is none."""
         return language_of(self.system or self.text)
 
     def article(self) -> str:
-        """What stands between the last `<article>` line and the `</article>` line after it; empty if there is none."""
+        """The text between the last `<article>` line and the next `</article>` line; empty if there is none."""
         return split_article(self.last_message)[0]
 
     def last_line(self) -> str:
-        """The last line of the last message that is not the article's."""
+        """The last line of the last message outside the article."""
         lines = [line.strip() for line in split_article(self.last_message)[1] if line.strip()]
         return lines[-1] if lines else ""
 
 
 @lru_cache(maxsize=256)  # a run has few system texts
 def language_of(text: str) -> Language:
-    """The language of a text, by its script and, between English and Swahili, by frequent words."""
+    """The language of a text, by its script and, for English and Swahili, by frequent words."""
     letters = sum(1 for char in text if char.isalpha()) or 1
     if len(_KANA.findall(text)) * 10 > letters:
         return "Japanese"

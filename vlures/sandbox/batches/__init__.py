@@ -1,1 +1,1 @@
-"""A batch as the sandbox keeps it, whichever provider it belongs to."""
+"""Batches as the sandbox keeps them, for both providers."""

@@ -1,1 +1,1 @@
-"""What can go wrong at a provider: the kinds of faults, which are active, and what they do to a reply."""
+"""What can go wrong at a provider: the kinds of faults, the active ones, and when they strike."""

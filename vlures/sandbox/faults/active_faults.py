@@ -1,11 +1,12 @@
-"""The faults in force, and whether one strikes: decided by counting, so that a rehearsal repeats."""
+"""The active faults, and whether one strikes: decided by counting, so that a rehearsal is reproducible."""
 
 import hashlib
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 
-from vlures.sandbox.faults.kinds import Fault, Level
+from vlures.sandbox.faults.fault import Fault
+from vlures.sandbox.faults.kinds import Level
 from vlures.sandbox.faults.rate_limits import Allowance, allow, counts_refused
 
 
@@ -18,7 +19,7 @@ class _Count:
 
 
 class ActiveFaults:
-    """The faults that are in force, with a count for each; asked from the event loop and from the batch workers."""
+    """The active faults with a count for each; used by the event loop and by the batch workers."""
 
     def __init__(self, faults: tuple[Fault, ...], seed: int) -> None:
         self._counts = [_Count(fault) for fault in faults]
@@ -26,25 +27,25 @@ class ActiveFaults:
         self._lock = threading.Lock()
 
     def add(self, faults: list[Fault]) -> None:
-        """Put more faults in force, behind those that there are."""
+        """Activate more faults, after the present ones."""
         with self._lock:
             self._counts.extend(_Count(fault) for fault in faults)
 
     def clear(self) -> None:
-        """Lift every fault; batches that were created under one keep it."""
+        """Remove every fault; batches that were created under one keep it."""
         with self._lock:
             self._counts.clear()
 
     def listing(self) -> list[dict[str, object]]:
-        """Each fault in force with how many occasions it saw and how often it struck."""
+        """Each active fault with how many occasions it saw and how often it struck."""
         with self._lock:
             return [{"fault": c.fault.text, "seen": c.seen, "struck": c.struck} for c in self._counts]
 
     def strikes(self, level: Level, place: str) -> list[Fault]:
-        """The faults that strike this one occasion, in the order in which they were given; counts the occasion.
+        """The faults that strike this occasion, in the order in which they were given; counts the occasion.
 
-        A whole batch takes every fault that strikes it. Otherwise the first strike hides the occasion from the faults
-        behind it, so that `429:times=1` and `500:times=1` together mean one after the other.
+        A whole batch takes every fault that strikes it. Otherwise the first strike hides the occasion from the later
+        faults, so that `429:times=1` and `500:times=1` together strike one after the other.
         """
         if not self._counts:
             return []
@@ -59,16 +60,16 @@ class ActiveFaults:
             return struck
 
     def admit(self, place: str, now: float) -> Allowance | None:
-        """What the limits on the pace at this place say to a request at `now` (seconds of a clock that never goes back).
+        """Whether the rate limits at this place admit a request; None if there is no limit.
 
-        None if there is no limit. A request that one limit refuses counts for none of them, but a strict one.
+        now: seconds of a monotonic clock. A request that one limit refuses counts only for the strict ones.
         """
         if not self._counts:
             return None
         with self._lock:
             limits = [c for c in self._counts if c.fault.level == "limit" and c.fault.applies_at(place)]
-            said = [(count, allow(count.fault, count.admitted, now)) for count in limits]
-            refused = [(count, allowance) for count, allowance in said if not allowance.admitted]
+            allowances = [(count, allow(count.fault, count.admitted, now)) for count in limits]
+            refused = [(count, allowance) for count, allowance in allowances if not allowance.admitted]
             for count in limits:
                 count.seen += 1
             for count, _ in refused:
@@ -79,7 +80,7 @@ class ActiveFaults:
                 for count in limits:
                     count.admitted.append(now)
             tightest = max(refused, key=lambda one: one[1].wait_s) if refused else None
-            tightest = tightest or min(said, key=lambda one: one[1].remaining, default=None)
+            tightest = tightest or min(allowances, key=lambda one: one[1].remaining, default=None)
             return tightest[1] if tightest else None
 
     def _strikes(self, count: _Count) -> bool:
@@ -96,6 +97,6 @@ class ActiveFaults:
         return strike
 
     def _chance(self, fault: Fault, seen: int) -> float:
-        """A number from 0 to 1 that the seed, the fault and the occasion alone decide, so that a rehearsal repeats."""
+        """A number from 0 to 1 that follows from the seed, the fault and the occasion alone."""
         drawn = hashlib.sha256(f"{self._seed}|{fault.text}|{seen}".encode()).digest()
         return int.from_bytes(drawn[:8], "big") / 2**64

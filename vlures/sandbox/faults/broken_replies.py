@@ -1,4 +1,4 @@
-"""Replies that no HTTP library likes: written byte by byte, past the server's own."""
+"""Replies that break HTTP or never end, written to the connection byte by byte."""
 
 import asyncio
 import base64
@@ -12,9 +12,11 @@ import msgspec
 from aiohttp import web
 
 from vlures.sandbox.exchange import Reply
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+SWITCHING_PROTOCOLS = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+SWITCHING_PROTOCOLS = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
 PIECE = b" " * 1_000_000
 MAX_BUFFER_BYTES = 4_000_000
 PAUSE_S, MAX_PAUSES = 0.01, 3_000
@@ -59,7 +61,7 @@ FORMS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
         "status_999": lambda body: _status(b"999 What"),  # noqa: ARG005
         "status_099": lambda body: _status(b"099 What"),  # noqa: ARG005
         "status_204": lambda body: b"HTTP/1.1 204 No Content\r\n\r\n",  # noqa: ARG005
-        "status_101": lambda body: b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",  # noqa: ARG005
+        "status_101": lambda body: SWITCHING_PROTOCOLS,  # noqa: ARG005
         "charset": lambda body: _with_length(body.decode().encode("utf-16")).replace(
             b"json\r\n", b"json; charset=utf-99\r\n", 1
         ),
@@ -69,11 +71,11 @@ FORMS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
         "closed": lambda body: b"",  # noqa: ARG005
     }
 )
-"""How a reply is broken -> its bytes, made of the sound body."""
+"""The fault's `how` -> the bytes of the reply, made from the intact body."""
 
 
 async def write_broken(request: web.Request, reply: Reply, fault: Fault) -> None:
-    """Send the bytes of a reply that a fault of these kinds has struck."""
+    """Write a reply that the fault `malformed`, `cut_at` or `endless` has struck."""
     transport = request.transport
     if transport is None:
         return
@@ -94,8 +96,11 @@ async def write_broken(request: web.Request, reply: Reply, fault: Fault) -> None
 
 
 async def write_endlessly(how: str, body: bytes, seconds: float) -> AsyncIterator[bytes]:
-    """The bytes of a reply that does not end, or not soon. how: drip (of a body), drip_header, informational (status 103 for
-    ever), huge (a body of 1 GB), bomb (200 MB in 0.2 MB of gzip). seconds: between two pieces."""
+    """The bytes of a reply that does not end, or not soon.
+
+    how: drip (a body), drip_header, informational (status 103 without end), huge (a body of 1 GB), bomb (200 MB in
+    0.2 MB of gzip). seconds: between two pieces.
+    """
     if how == "huge":
         yield HEAD + b"Content-Length: 1000000000\r\n\r\n" + body
         for _ in range(1_000):
@@ -120,12 +125,12 @@ async def write_endlessly(how: str, body: bytes, seconds: float) -> AsyncIterato
 
 
 def caller_key(headers: Mapping[str, str]) -> str:
-    """The key that a request came with."""
+    """The API key of a request."""
     return headers.get("x-goog-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def put_in_answer(body: bytes, text: str) -> bytes:
-    """A live reply with the text behind each of its answer's and in its model's name."""
+    """A live reply with the text appended to its answer and to its model's name."""
 
     def put(value: object) -> object:
         if isinstance(value, list):
@@ -142,7 +147,7 @@ def put_in_answer(body: bytes, text: str) -> bytes:
 
 
 def echo(key: str) -> str:
-    """A key in the forms in which servers have been seen to give it back."""
+    """A message that repeats a key in the forms in which servers have been seen to return it."""
     masked = f"{key[:4]}{'*' * 12}{key[-4:]}"
     coded = base64.b64encode(f"user:{key}".encode()).decode()
     return f"Incorrect API key provided: {key} ({masked}; Basic {coded}; ?key={quote(key, safe='')})"
@@ -152,4 +157,4 @@ ESCAPES = (
     "\x1b[2J\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b31m \u202egnp.exe\u202c \u2066x\u2069 \u200bzero \u2028line"
     "\r\nvlures: all is well\x08\x00"
 )
-"""What a terminal would obey."""
+"""Escapes that a terminal would follow."""

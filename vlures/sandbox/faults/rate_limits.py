@@ -1,13 +1,12 @@
-"""The limit on the pace of requests that the fault `limit` puts on a place: so many in a window of time, no more.
+"""The rate limit that the fault `limit` puts on a place: so many requests in a window of time.
 
-The window is any stretch of time of its length, or (`fixed=1`) each one by the clock, as where a counter starts again at the
-full minute.
+The window slides, or with `fixed=1` starts by the clock, as for a counter that is reset at the full minute.
 """
 
 from collections import deque
 from dataclasses import dataclass
 
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 
 DEFAULT_PER_MINUTE = 600.0
 MINUTE_S = 60.0
@@ -15,19 +14,19 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a limit says to one request. Times are in seconds from now.
-
-    `remaining` counts what may still come now; `wait_s` is the time until the next one may; `reset_s` the time until
-    the window is empty.
-    """
+    """A limit's decision on one request."""
 
     fault: Fault
     admitted: bool
     limit: int
+    """Requests in a window."""
     window_s: float
     remaining: int
+    """Requests that may still come now."""
     wait_s: float
+    """Seconds until the next request may come."""
     reset_s: float
+    """Seconds until the window is empty."""
 
     @property
     def tells(self) -> bool:
@@ -36,9 +35,10 @@ class Allowance:
 
 
 def allow(fault: Fault, admitted: deque[float], now: float) -> Allowance:
-    """What the limit `fault` says to a request at `now`, given when it let the last ones pass.
+    """The decision of the limit `fault` on a request at `now`.
 
-    Forgets the moments that have left the window; whoever lets the request pass adds `now` to them.
+    admitted: the moments of the requests that it admitted; those that have left the window are removed. The caller adds
+    `now` if the request is admitted by every limit.
     """
     limit, window_s = _limit_of(fault)
     is_fixed = fault.number("fixed", 0) != 0
@@ -55,12 +55,12 @@ def allow(fault: Fault, admitted: deque[float], now: float) -> Allowance:
 
 
 def counts_refused(fault: Fault) -> bool:
-    """Whether a request that the limit refuses uses it up all the same."""
+    """Whether a request that the limit refuses counts all the same."""
     return fault.number("strict", 0) != 0
 
 
 def _limit_of(fault: Fault) -> tuple[int, float]:
-    """How many in how many seconds."""
+    """How many requests, in how many seconds."""
     per_second = int(fault.number("per_second", 0))
     window_s = max(0.001, fault.number("window", 1.0 if per_second else MINUTE_S))
     per_minute = fault.number("per_minute", DEFAULT_PER_MINUTE)

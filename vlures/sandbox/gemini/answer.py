@@ -1,24 +1,24 @@
-"""The sandbox's answer to a generateContent request, in Google's shape."""
+"""The answer to a checked generateContent request, in Google's format."""
 
 import secrets
 
 from vlures.sandbox.answers.compose import Answer, answer_question, answering_model, reported_usage
 from vlures.sandbox.answers.phrases import PHRASES
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 from vlures.sandbox.gemini.generate import GenerateRequest
 
 FINISH_REASONS = {"length": "MAX_TOKENS", "safety": "SAFETY", "refusal": "PROHIBITED_CONTENT"}
-"""How an answer ended -> `finishReason`; all others are STOP. Gemini has no refusals of OpenAI's kind."""
+"""How an answer ended -> `finishReason`; the others are STOP. Gemini has no refusals like OpenAI's."""
 WITHHELD = ("safety", "refusal")
 
 
 def generate_content(
     request: GenerateRequest, seed: int, fault: Fault | None, cached_tokens: int
 ) -> tuple[Answer, dict[str, object]]:
-    """Answer a checked request: the answer and Google's document of it."""
+    """Answer a checked request; returns the answer and the reply."""
     answer = answer_question(request.question, seed, request.limit, fault, request.thinking.tokens)
     document: dict[str, object] = {
-        "usageMetadata": reported_usage(_usage(request, answer, cached_tokens), answer.told),
+        "usageMetadata": reported_usage(_usage(request, answer, cached_tokens), answer.usage_form),
         "modelVersion": answering_model(request.question.model, fault),
         "responseId": secrets.token_urlsafe(16),
     }
@@ -29,8 +29,8 @@ def generate_content(
 
 def _candidate(request: GenerateRequest, answer: Answer) -> dict[str, object]:
     candidate: dict[str, object] = {"finishReason": _reason(answer), "index": 0}
-    if answer.trouble:
-        candidate["finishMessage"] = answer.trouble
+    if answer.error_message:
+        candidate["finishMessage"] = answer.error_message
     if answer.finish in WITHHELD:
         if answer.finish == "safety":
             rating = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True}
@@ -48,7 +48,7 @@ def _candidate(request: GenerateRequest, answer: Answer) -> dict[str, object]:
 
 
 def _reason(answer: Answer) -> str:
-    """`length` is how the faults call it for all providers."""
+    """The finish reason; faults say `length` for every provider."""
     return FINISH_REASONS.get(answer.reason, answer.reason) or FINISH_REASONS.get(answer.finish, "STOP")
 
 

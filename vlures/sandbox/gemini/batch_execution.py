@@ -1,4 +1,4 @@
-"""Answering a Gemini batch: each line of the input file becomes one line of the result file, or none."""
+"""Answering a Gemini batch: each line of the input file gives one line of the result file, or none."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -8,13 +8,12 @@ import msgspec
 
 from vlures.sandbox.answers.prompt_cache import PromptCache
 from vlures.sandbox.batches.batch import Batch, Usage
+from vlures.sandbox.batches.results import Results, Stopped, read_line, shuffle_lines
 from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.answer import generate_content
 from vlures.sandbox.gemini.errors import CANCELLED_CODE, INTERNAL_CODE, GeminiError, struck_status
 from vlures.sandbox.gemini.generate import read_generate
 from vlures.sandbox.ledger import Entry, make_entry
-from vlures.sandbox.openai.batch_execution import Results, Stopped, shuffle_lines
-from vlures.sandbox.openai.batch_validation import read_line
 from vlures.sandbox.state import State
 
 RESULT_LIFE_S = 42 * 24 * 3600
@@ -43,10 +42,11 @@ class _Outcome:
 
 
 def execute_gemini(state: State, batch: Batch, file: StoredFile, keep: float) -> Results:
-    """Answer the first `keep` (0 to 1) of the lines and store the result file; books what the provider charges.
+    """Answer a batch's lines, store the result file and record in the ledger what the provider charges for.
 
-    Runs in a worker thread. Doing it again after a kill gives the same file and books nothing twice. A batch that
-    expires has no results and costs nothing.
+    keep: the share of the lines that are answered, 0 to 1. Runs in a worker thread. A repetition after a kill gives the
+    same file and records nothing twice. A batch that expires has no results and costs nothing. Raises Stopped when the
+    sandbox ends.
     """
     if batch.fault("expire") and batch.cancelling_at is None:
         return NOTHING
@@ -79,7 +79,7 @@ def execute_gemini(state: State, batch: Batch, file: StoredFile, keep: float) ->
 
 
 def _unserved_error(batch: Batch) -> Line | None:
-    """The error of a request that the batch did not come to; None if such a request has no line."""
+    """The error in the line of a request that was not reached; None if it has no line."""
     if batch.cancelling_at is not None:
         return {"code": CANCELLED_CODE}
     if batch.fault("partial"):
@@ -112,7 +112,7 @@ def _answer_line(state: State, batch: Batch, asked: Line, outcome: _Outcome) -> 
 
 
 def _respond(state: State, batch: Batch, asked: Line, outcome: _Outcome) -> Line:
-    """The answer to one line, which is booked if it is charged; raises GeminiError."""
+    """The answer to one line, with its entry in the ledger if it is charged; raises GeminiError."""
     request = read_generate(asked.get("request"), batch.model or "", state.image_cache)
     question = request.question
     state.counts.add_images(len(question.images))
@@ -129,7 +129,7 @@ def _respond(state: State, batch: Batch, asked: Line, outcome: _Outcome) -> Line
 
 
 def _write_unrequested_lines(batch: Batch, outcome: _Outcome) -> None:
-    """The lines that nobody asked for."""
+    """Write the lines that the batch's faults add."""
     if batch.fault("unknown_id"):
         outcome.write({"key": "nobody-sent-this-" + secrets.token_hex(4), "response": {"candidates": []}})
     if batch.fault("null_id"):

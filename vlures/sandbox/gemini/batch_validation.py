@@ -1,6 +1,6 @@
-"""What Gemini checks of an input file before it creates a batch: one bad line, and there is no batch.
+"""What Gemini checks in an input file before it creates a batch: one bad line, and there is no batch.
 
-Only the form is checked here, as JSON and by the names of fields; a request that cannot be answered fails by itself.
+Only the JSON and the names of its fields are checked here; a request that cannot be answered fails by itself.
 """
 
 from dataclasses import dataclass
@@ -20,24 +20,26 @@ MAX_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Checked:
-    """A good input file: its number of lines, and the prompt tokens if the sandbox limits those (0 otherwise)."""
+    """A good input file."""
 
     total: int
+    """Lines."""
     tokens: int
+    """Of the prompts, if the sandbox limits them; otherwise 0."""
 
 
 def check_lines(state: State, file: StoredFile, model: str) -> Checked:
-    """Read an input file line by line; raises GeminiError with a sentence for each of the first bad lines.
+    """Check an input file line by line; raises GeminiError with a sentence for each of the first bad lines.
 
-    Runs in a worker thread. Keys may be missing or doubled: Google takes both.
+    Runs in a worker thread. Keys may be missing or repeated: Google accepts both.
     """
     problems: list[str] = []
     total = tokens = 0
     for number, line in enumerate(state.gemini_files.lines(file), start=1):
         total = number
-        complaint = _complaint(state, line)
-        if complaint:
-            problems.append(f"Error on line {number}: {complaint}")
+        problem = _problem(state, line)
+        if problem:
+            problems.append(f"Error on line {number}: {problem}")
             if len(problems) >= MAX_PROBLEMS:
                 break
         elif state.settings.queue_tokens is not None:
@@ -49,7 +51,7 @@ def check_lines(state: State, file: StoredFile, model: str) -> Checked:
     return Checked(total, tokens)
 
 
-def _complaint(state: State, line: bytes) -> str | None:
+def _problem(state: State, line: bytes) -> str | None:
     try:
         asked = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ import msgspec
 
 from vlures.sandbox.batch_runner import BatchRunner
 from vlures.sandbox.batches.batch import FINAL, Batch
+from vlures.sandbox.batches.results import read_line
 from vlures.sandbox.exchange import Call, Reply, json_reply
 from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.batch_validation import check_lines
@@ -24,20 +25,19 @@ from vlures.sandbox.gemini.files import GENERATED, page
 from vlures.sandbox.gemini.generate import unreadable_body
 from vlures.sandbox.gemini.operation import operation
 from vlures.sandbox.gemini.uploads import short_id
-from vlures.sandbox.openai.batch_validation import read_line
 from vlures.sandbox.state import State
 
 MAX_UNFINISHED = 100
-"""Batches of a project that may be under way: https://ai.google.dev/gemini-api/docs/rate-limits"""
+"""Unfinished batches that a project may have: https://ai.google.dev/gemini-api/docs/rate-limits"""
 MAX_LISTED, DEFAULT_LISTED = 1000, 50
 ID_LENGTH = 36
 
 
 async def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
-    """Create a batch and start its clock; the same request twice makes two batches.
+    """Create a batch and start its clock; the same request twice creates two batches.
 
-    The faults for whole batches are decided here, once. Under `token_limit`, and beyond the sandbox's own limit, there
-    is no batch but a 429.
+    The faults of whole batches strike here, once. Under the fault `token_limit`, and beyond the sandbox's own limit,
+    the reply is a 429 and no batch is created.
     """
     model = call.path_values["model"]
     asked = _read_creation(state, call)
@@ -66,14 +66,14 @@ async def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
 
 
 def _read_creation(state: State, call: Call) -> dict[str, Any]:
-    """The `batch` of a creation's body, after Google's checks."""
+    """The `batch` of a creation's body; raises GeminiError as the provider does."""
     try:
         body = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise unreadable_body() from None
-    complaint = state.violation("batchGenerateContent", body, "batchGenerateContent")
-    if complaint:
-        raise bad_request(complaint)
+    violation = state.violation("batchGenerateContent", body, "batchGenerateContent")
+    if violation:
+        raise bad_request(violation)
     if not isinstance(body, dict) or not isinstance(body.get("batch"), dict):
         raise bad_request("* BatchGenerateContentRequest.batch: the batch is not specified\n")
     unknown = unknown_fields(body, "creation")
@@ -102,7 +102,7 @@ def _input_file(state: State, asked: dict[str, Any]) -> StoredFile:
 
 
 def _check_quota(state: State, model: str, tokens: int) -> None:
-    """Raise Google's 429 where too much is under way."""
+    """Raise Google's 429 for too many unfinished batches, or too many tokens in them."""
     running = [batch for batch in state.batches.unfinished() if batch.provider == "gemini"]
     enqueued = sum(batch.queued_tokens for batch in running if batch.model == model)
     limit = state.settings.queue_tokens
@@ -121,7 +121,7 @@ def show_batch(state: State, call: Call) -> Reply:
 
 
 def _inline_results(state: State, batch: Batch) -> list[dict[str, Any]] | None:
-    """The results of a batch under the fault `inline`, as they stand in it once it has ended."""
+    """The results of a batch that has ended under the fault `inline`, as the batch itself contains them."""
     fault, file = batch.fault("inline"), state.gemini_files.find(batch.output_file_id or "")
     if fault is None or file is None or batch.status not in FINAL:
         return None
@@ -142,7 +142,7 @@ def _find(state: State, call: Call) -> Batch:
 
 
 def list_batches(state: State, call: Call) -> Reply:
-    """The batches, the newest first, page by page."""
+    """The batches, newest first, page by page."""
     now = time.time()
     batches = [batch for batch in state.batches.newest_first("gemini") if not batch.deleted and batch.is_listed(now)]
     operations = [operation(batch, state.settings.batch_s) for batch in batches]
@@ -151,10 +151,10 @@ def list_batches(state: State, call: Call) -> Reply:
 
 
 def cancel_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
-    """Begin to cancel a batch.
+    """Start to cancel a batch.
 
-    One that has not begun ends CANCELLED, with an error and no results. One that has begun ends SUCCEEDED, with the
-    answers it has and an error of code 1 for each other line: so it was seen at the provider.
+    One that has not started ends CANCELLED, with an error and no results. One that has started ends SUCCEEDED, with the
+    answers it has and an error of code 1 for every other line, as observed at the provider.
     """
     batch = _find(state, call)
     if batch.status in FINAL:
@@ -165,6 +165,6 @@ def cancel_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
 
 
 def delete_batch(state: State, call: Call) -> Reply:
-    """Show a batch no more; one that is under way runs on."""
+    """Stop showing a batch; an unfinished one still runs."""
     state.batches.save(replace(_find(state, call), deleted=True))
     return json_reply({})

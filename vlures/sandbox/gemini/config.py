@@ -1,4 +1,4 @@
-"""A request's `generationConfig`: what Google refuses in it, and what it means for the answer."""
+"""A request's `generationConfig`: what Google refuses in it, and what the answer follows."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from vlures.sandbox.gemini.errors import bad_request
 from vlures.sandbox.gemini.fields import pick
 
 LEVEL_TOKENS = {"MINIMAL": 0, "LOW": 64, "MEDIUM": 128, "HIGH": 512}
-"""Thinking level -> the tokens of the sandbox's thoughts, which count towards `maxOutputTokens` as Google's do."""
+"""Thinking level -> the sandbox's tokens of thinking, which count towards `maxOutputTokens` as Google's do."""
 DYNAMIC_TOKENS = 128
 MAX_THOUGHT_TOKENS = 512
 RESOLUTIONS = ("LOW", "MEDIUM", "HIGH")
@@ -19,19 +19,22 @@ _BUDGET_RANGES = (("gemini-2.5-pro", 128, 32_768), ("gemini-2.5-flash-lite", 512
 
 @dataclass(frozen=True)
 class Thinking:
-    """How many tokens the model thinks before it answers, and whether the reply tells what."""
+    """How the model thinks before it answers."""
 
     tokens: int = 0
     shown: bool = False
+    """Whether the reply contains the thoughts."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the sandbox reads of a `generationConfig`; `limit` is in tokens, `resolution` empty where none is set."""
+    """What the sandbox reads of a `generationConfig`."""
 
     limit: int | None
+    """The most output tokens; None for no limit."""
     thinking: Thinking
     resolution: str
+    """Of images, without its prefix; empty if not set."""
 
 
 def read_config(config: dict[str, Any], model: str) -> Config:
@@ -69,7 +72,7 @@ def read_resolution(value: object, place: str, known: tuple[str, ...]) -> str:
 
 
 def takes_levels(model: str) -> bool:
-    """Whether a model thinks by level (generation 3 and later) and not by budget."""
+    """Whether a model takes a thinking level (generation 3 and later), not a budget."""
     return not model.startswith(("gemini-1", "gemini-2"))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlures.sandbox.exchange import ProviderError
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 
 STATUS_NAMES = {
     400: "INVALID_ARGUMENT",
@@ -20,7 +20,7 @@ STATUS_NAMES = {
     504: "DEADLINE_EXCEEDED",
 }
 RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
-"""HTTP status -> the number of google.rpc.Code that stands for it inside a batch."""
+"""HTTP status -> the number of google.rpc.Code that a batch reports in its place."""
 CANCELLED_CODE, DEADLINE_CODE, INTERNAL_CODE = 1, 4, 13
 _RPC = "type.googleapis.com/google.rpc."
 
@@ -37,7 +37,7 @@ _HELP = {
 
 
 class GeminiError(ProviderError):
-    """An error in Google's shape."""
+    """An error in Google's format."""
 
     def __init__(
         self, status: int, message: str, *, name: str | None = None, details: list[dict[str, Any]] | None = None
@@ -52,14 +52,14 @@ class GeminiError(ProviderError):
         super().__init__(status, {"error": error})
 
     def rpc_status(self) -> dict[str, Any]:
-        """The error as it stands in a batch's line: by the number of google.rpc.Code instead of the HTTP status."""
+        """The error as a batch's line has it: with the number of google.rpc.Code instead of the HTTP status."""
         error = self.document["error"]
         details = {"details": error["details"]} if "details" in error else {}
         return {"code": RPC_CODES.get(self.status, INTERNAL_CODE), "message": error["message"], **details}
 
 
 def rpc_code(word: str) -> int:
-    """The number of google.rpc.Code that a number or a name such as NOT_FOUND stands for."""
+    """The number of google.rpc.Code for a number or a name such as NOT_FOUND."""
     if word.isdecimal():
         return int(word)
     named = {name: RPC_CODES[status] for status, name in STATUS_NAMES.items()}
@@ -67,14 +67,14 @@ def rpc_code(word: str) -> int:
 
 
 def struck_status(fault: Fault) -> dict[str, Any]:
-    """The error that a fault puts into a batch's line: `code` if it is given, else by the HTTP `status`."""
+    """The error that a fault writes into a batch's line: its `code`, else that of its HTTP `status`."""
     by_status = RPC_CODES.get(int(fault.number("status", 500)), INTERNAL_CODE)
     code = rpc_code(fault.option("code", str(by_status)))
     return {"code": code, "message": fault.option("message", "The sandbox was asked for this error.")}
 
 
 def check_key(headers: Mapping[str, str], query: Mapping[str, str], api_key: str | None) -> None:
-    """Raise Google's error unless a key is there and, if the sandbox has one, is the right one."""
+    """Raise Google's error for a missing key, or one that is not `api_key` (None: any key is right)."""
     key = headers.get("x-goog-api-key") or query.get("key")
     if not key:
         raise GeminiError(
@@ -109,12 +109,12 @@ def unknown_batch() -> GeminiError:
 
 
 def file_gone(file_id: str) -> GeminiError:
-    """The 403 of a file that does not exist, or no longer: Google does not tell the two apart."""
+    """The 403 of a file that does not exist or has been deleted: Google does not distinguish the two."""
     return GeminiError(403, f"You do not have permission to access the File {file_id} or it may not exist.")
 
 
 def enqueued_quota(model: str) -> GeminiError:
-    """The 429 of a batch that would pass the limit on enqueued tokens; it comes without a time to wait."""
+    """The 429 of a batch beyond the limit on enqueued tokens; it has no retry delay."""
     message = (
         f"You exceeded your current quota: too many tokens of {model} are enqueued in batches, or too many batches."
     )
@@ -127,14 +127,14 @@ def unknown_path(method: str, path: str) -> GeminiError:
 
 
 def bad_request(message: str, violations: list[tuple[str, str]] | None = None) -> GeminiError:
-    """A 400; each violation is a field's path and what is wrong with it."""
+    """A 400. violations: paths of fields, each with what is wrong with it."""
     listed = [{"field": field, "description": text} for field, text in violations or []]
     details = [{"@type": _RPC + "BadRequest", "fieldViolations": listed}] if listed else None
     return GeminiError(400, message, details=details)
 
 
 def struck_error(fault: Fault, path_values: Mapping[str, str]) -> GeminiError:
-    """The error that a fault of the HTTP kind stands for."""
+    """The error that a fault of an HTTP request stands for. path_values: the model and API version in the path."""
     if fault.kind in ("429", "limit"):
         return _quota_error(fault, path_values.get("model", "gemini"))
     if fault.kind == "503":
@@ -156,19 +156,22 @@ def _retry_info(fault: Fault) -> list[dict[str, Any]]:
 
 
 def _tells_limit(fault: Fault) -> bool:
-    """Whether the error says which limit was passed: of a fault `limit` that is by the minute and not silent."""
+    """Whether the error names the limit: it must be one by the minute, and not `silent`."""
     if fault.kind == "limit":
         return fault.number("silent", 0) == 0 and fault.number("per_second", 0) == 0
     return "per_minute" in dict(fault.values)
 
 
 def _quota_error(fault: Fault, model: str) -> GeminiError:
-    """Google's 429: a per-minute or per-day quota, with or without the time to wait."""
+    """Google's 429: a per-minute or per-day quota, with or without a retry delay."""
     per_day = fault.number("per_day", 0) > 0
     quota = f"GenerateRequestsPer{'Day' if per_day else 'Minute'}PerProjectPerModel"
     metric = "generativelanguage.googleapis.com/generate_content_requests"
     limit = fault.option("per_minute", "600") if fault.kind == "limit" else "10"
-    message = f"You exceeded your current quota, please check your plan and billing details.\n* Quota exceeded for metric: {metric}, limit: {limit}"
+    message = (
+        "You exceeded your current quota, please check your plan and billing details.\n"
+        f"* Quota exceeded for metric: {metric}, limit: {limit}"
+    )
     wait_s = fault.number("retry_after", -1.0)
     if wait_s < 0 and not per_day and not _tells_limit(fault):
         return GeminiError(429, "Resource has been exhausted (e.g. check quota).")

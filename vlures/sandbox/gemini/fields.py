@@ -1,6 +1,6 @@
-"""The fields of Gemini's requests, as far as the sandbox checks them, and Google's complaint about others.
+"""The fields of Gemini's requests, as far as the sandbox checks them, and Google's errors about unknown ones.
 
-Google reads both spellings of a field's name, camelCase and snake_case, and refuses names that it does not know.
+Google accepts both spellings of a field's name, camelCase and snake_case, and refuses unknown names.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-# None: anything goes beneath. A name: an object of that kind. A list of a name: an array of such objects.
+# None: any value. A name: an object of that kind. A list with a name: an array of such objects.
 FIELDS: dict[str, dict[str, str | list[str] | None]] = {
     "request": {
         "model": None,
@@ -76,7 +76,7 @@ _SNAKE = re.compile(r"(?<=[a-z])_([a-z])")
 
 
 def unknown_fields(body: dict[str, Any], kind: str = "request") -> list[tuple[str, str]]:
-    """The path and Google's sentence for each unknown name in a request body; `kind` is one of `FIELDS`."""
+    """The path and Google's sentence for each unknown name in a request body. kind: one of `FIELDS`."""
     return list(_walk(body, kind, ""))
 
 
@@ -101,7 +101,7 @@ def _walk(value: Any, kind: str, path: str) -> Iterator[tuple[str, str]]:
 
 
 def pick(value: dict[str, Any], camel: str) -> Any:
-    """A field by either spelling of its name."""
+    """The value of a field under either spelling of its name."""
     if camel in value:
         return value[camel]
     return value.get(re.sub(r"([A-Z])", lambda match: "_" + match.group(1).lower(), camel))

@@ -26,44 +26,44 @@ _GRANULARITY = "262144"
 
 
 def continues_upload(state: State, place: str, call: Call) -> bool:
-    """Whether a request is a piece of an upload. It needs no key: it has the upload's secret URL, and google-genai sends none."""
+    """Whether a request is a piece of an upload: its secret URL is the key, and google-genai sends no other."""
     return place == "gemini_upload" and state.gemini_uploads.find(call.query.get("upload_id", "")) is not None
 
 
 def upload(state: State, call: Call) -> Reply:
-    """One step of a resumable upload: `start`, or bytes, a question or an end for one that has begun."""
+    """One step of a resumable upload: `start`, then bytes, queries, and the end or cancellation."""
     commands = {word.strip() for word in call.headers.get("x-goog-upload-command", "").split(",")}
     if "start" in commands:
         return _start(state, call)
     session = state.gemini_uploads.find(call.query.get("upload_id", ""))
     if session is None:
-        raise GeminiError(404, "There is no such upload; begin it with the command start.")
+        raise GeminiError(404, "There is no such upload; start it with the command start.")
     if "cancel" in commands:
         state.gemini_uploads.abandon(session)
         return Reply(200, headers={"X-Goog-Upload-Status": "cancelled"})
     if "query" in commands:
-        return _told(session)
+        return _progress(session)
     if not commands & {"upload", "finalize"}:
         raise bad_request("An upload needs the header X-Goog-Upload-Command.")
     if session.file is None and "upload" in commands:
         _append(session, call)
     if "finalize" not in commands:
-        return _told(session)
+        return _progress(session)
     file = session.file or _finish(state, session)
     return json_reply({"file": document(file, call)}, headers=_status(session))
 
 
 def _start(state: State, call: Call) -> Reply:
     if call.headers.get("x-goog-upload-protocol") != "resumable":
-        raise bad_request("The sandbox serves uploads with the header X-Goog-Upload-Protocol: resumable only.")
+        raise bad_request("The sandbox accepts uploads with the header X-Goog-Upload-Protocol: resumable only.")
     body = _read_start(call)
-    complaint = state.violation("gemini upload", body, "file upload")
-    if complaint:
-        raise bad_request(complaint)
+    violation = state.violation("gemini upload", body, "file upload")
+    if violation:
+        raise bad_request(violation)
     file = body.get("file") or {}
     announced = call.headers.get("x-goog-upload-header-content-length", "")
     if announced.isdecimal() and int(announced) > MAX_FILE_BYTES:
-        raise bad_request(f"The file is too large: at most {MAX_FILE_BYTES} bytes are taken.")
+        raise bad_request(f"The file is too large: at most {MAX_FILE_BYTES} bytes are accepted.")
     session = state.gemini_uploads.begin(
         _wanted_id(state, file),
         str(pick(file, "displayName") or "")[:MAX_DISPLAY_NAME_LENGTH],
@@ -88,7 +88,7 @@ def _read_start(call: Call) -> dict[str, Any]:
 
 
 def _wanted_id(state: State, file: dict[str, Any]) -> str:
-    """The id that the client names, or one of the sandbox's making."""
+    """The id that the client chose, or a random one."""
     name = str(file.get("name") or "").removeprefix("files/")
     if not name:
         return short_id(12)
@@ -120,7 +120,7 @@ def _finish(state: State, session: UploadSession) -> StoredFile:
     return file
 
 
-def _told(session: UploadSession) -> Reply:
+def _progress(session: UploadSession) -> Reply:
     return Reply(200, headers={"X-Goog-Upload-Size-Received": str(session.received), **_status(session)})
 
 
@@ -129,7 +129,7 @@ def _status(session: UploadSession) -> dict[str, str]:
 
 
 def document(file: StoredFile, call: Call) -> dict[str, object]:
-    """The file's resource as Google shows it."""
+    """The file resource: https://ai.google.dev/api/files#File"""
     version = call.path_values.get("version", "v1")
     return {
         "name": f"files/{file.id}",
@@ -158,7 +158,7 @@ def delete_file(state: State, call: Call) -> Reply:
 
 
 def _named(state: State, call: Call, request: str) -> StoredFile:
-    """The file that a path names. Google refuses the long ids of its own result files here; they can be downloaded.
+    """The file that a path names. Google refuses the long ids of its own result files, though they can be downloaded.
 
     https://github.com/googleapis/python-genai/issues/1759
     """
@@ -175,7 +175,7 @@ def _named(state: State, call: Call, request: str) -> StoredFile:
 
 
 def download_file(state: State, call: Call) -> Reply:
-    """A result file's bytes; a file that was uploaded is not given back."""
+    """A result file's bytes; an uploaded file cannot be downloaded."""
     file = state.gemini_files.find(call.path_values["file"])
     if file is None:
         raise file_gone(call.path_values["file"])
@@ -187,7 +187,7 @@ def download_file(state: State, call: Call) -> Reply:
 
 
 def list_files(state: State, call: Call) -> Reply:
-    """The uploaded files, the newest first, page by page."""
+    """The uploaded files, newest first, page by page."""
     files = [document(file, call) for file in state.gemini_files.listing() if file.purpose != GENERATED]
     shown, following = page(files, call.query, most=MAX_LISTED, default=DEFAULT_LISTED)
     return json_reply({**({"files": shown} if shown else {}), **following})
@@ -196,7 +196,7 @@ def list_files(state: State, call: Call) -> Reply:
 def page(
     items: list[dict[str, Any]], query: Mapping[str, str], *, most: int, default: int
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """One page of a list and, if there is more, `nextPageToken`: the name of the last item shown, as base64."""
+    """One page of a list and, if there are more, `nextPageToken`: the name of the page's last item in base64."""
     size_text = query.get("pageSize") or "0"
     if not size_text.isdecimal():
         raise bad_request(f"Invalid value at 'page_size' (TYPE_INT32), \"{size_text}\"")

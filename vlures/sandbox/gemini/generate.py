@@ -1,4 +1,4 @@
-"""Gemini's generateContent: the checks that the provider makes."""
+"""A request to Gemini's generateContent, live or in a batch line, with the provider's checks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +17,18 @@ TIERS = ("standard", "flex", "priority")
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """A request that passed all checks; `tokens_by_image` are those of each picture, `limit` is in tokens."""
+    """A request that passed all checks."""
 
     question: Question
     tokens_by_image: tuple[int, ...]
     limit: int | None
+    """The most output tokens; None for no limit."""
     thinking: Thinking
     tier: str
 
 
-Seen = list[tuple[InspectedImage, str]]
-"""The pictures of a request, each with the media resolution that its part asks for (empty for none)."""
+SeenImages = list[tuple[InspectedImage, str]]
+"""The images of a request, each with the media resolution that its part asks for (empty for none)."""
 
 
 def read_generate(body: object, model: str, image_cache: ImageCache) -> GenerateRequest:
@@ -45,7 +46,7 @@ def read_generate(body: object, model: str, image_cache: ImageCache) -> Generate
             [("contents", "contents is not specified")],
         )
     texts: list[str] = []
-    seen: Seen = []
+    seen: SeenImages = []
     last = ""
     for index, content in enumerate(contents):
         if content.get("role") not in ROLES:
@@ -73,7 +74,7 @@ def _read_tier(tier: object) -> str:
     return name
 
 
-def _read_parts(content: dict[str, Any], where: str, image_cache: ImageCache, seen: Seen) -> str:
+def _read_parts(content: dict[str, Any], where: str, image_cache: ImageCache, seen: SeenImages) -> str:
     parts = content.get("parts")
     parts = [parts] if isinstance(parts, dict) else parts
     if not parts or not isinstance(parts, list):
@@ -91,7 +92,7 @@ def _read_parts(content: dict[str, Any], where: str, image_cache: ImageCache, se
             resolution = read_resolution(level, f"{place}.media_resolution.level", PART_RESOLUTIONS)
             seen.append((_read_blob(blob, f"{place}.inline_data", image_cache), resolution))
         elif pick(part, "fileData") is not None:
-            raise bad_request(f"The sandbox reads pictures inline only; '{place}' names a file.")
+            raise bad_request(f"The sandbox reads images inline only; '{place}' names a file.")
         elif isinstance(part.get("text"), str):
             texts.append(part["text"])
         elif not part.keys() - {"thought", "mediaResolution", "media_resolution"}:

@@ -1,7 +1,7 @@
 """A Gemini batch as the provider shows it: a long-running operation with the batch in its metadata.
 
-The form is that of real replies, not of the guide: `done` is absent until the end, counts are texts and absent where
-they are 0, the output stands twice. The specification knows seven states, BATCH_STATE_PENDING to
+The format is that of real replies, not of the guide: `done` is absent until the end, counts are strings and absent if
+0, the output is there twice. The specification knows seven states, BATCH_STATE_PENDING to
 BATCH_STATE_EXPIRED; those that only google-genai knows go out under its names, JOB_STATE_….
 """
 
@@ -33,8 +33,11 @@ def operation(
     shows_all_counts: bool = True,
     inline: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The operation; while the batch runs, the answered lines are counted by the clock. inline: results that stand in it, in the
-    place of a file."""
+    """The operation; while the batch runs, the answered lines are counted by the clock.
+
+    batch_s: seconds that a batch takes. shows_results: False hides the output. shows_all_counts: False counts half of
+    the answered lines. inline: results that the batch itself contains, instead of a file.
+    """
     name, now = f"batches/{batch.id}", time.time()
     ended = batch.status in FINAL
     output: dict[str, Any] | None = None
@@ -101,7 +104,7 @@ def _stats(batch: Batch, now: float, batch_s: float, *, shows_all_counts: bool) 
 
 
 def _error(batch: Batch) -> dict[str, Any] | None:
-    """Why a batch has come to a bad end; google-genai shows nobody this."""
+    """Why a batch ended badly; google-genai hides this from its users."""
     if batch.status == "failed":
         return {"code": rpc_code(batch.errors[0].code), "message": batch.errors[0].message}
     if batch.status == "expired":

@@ -1,4 +1,4 @@
-"""Gemini's resumable uploads that have begun: each takes its bytes in order, piece by piece, and ends in a file."""
+"""Gemini's resumable uploads under way: each receives its bytes in order, piece by piece, and becomes a file."""
 
 import hashlib
 import secrets
@@ -13,31 +13,35 @@ _LETTERS = string.ascii_lowercase + string.digits
 
 
 def short_id(length: int) -> str:
-    """An id such as Google makes them, of small letters and digits."""
+    """A random id like Google's, of lower-case letters and digits."""
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 
 @dataclass
 class UploadSession:
-    """One upload: what its start announced, what has come so far (`received` bytes in `path`), the file it became."""
+    """One upload."""
 
     id: str
     path: Path
+    """What has arrived so far."""
     file_id: str
     display_name: str
     mime: str
     announced: int | None
+    """Its size in bytes, if the start named it."""
     received: int = 0
+    """Bytes."""
     file: StoredFile | None = None
+    """The file that it became."""
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of what has come so far, in hexadecimal."""
+        """SHA-256 of what has arrived so far, in hexadecimal."""
         return self._hash.hexdigest()
 
     def append(self, piece: Path) -> None:
-        """Take the bytes of a piece that has come whole."""
+        """Append a complete piece."""
         with piece.open("rb") as source, self.path.open("ab") as target:
             while block := source.read(BLOCK_BYTES):
                 self._hash.update(block)
@@ -46,17 +50,17 @@ class UploadSession:
 
 
 class UploadSessions:
-    """The uploads that have begun; what is not finished at the end of the process is given up."""
+    """The uploads under way; those not finished when the process ends are dropped."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for torn in folder.glob("*.part"):
-            torn.unlink()
+        for incomplete in folder.glob("*.part"):
+            incomplete.unlink()
         self._sessions: dict[str, UploadSession] = {}
 
     def begin(self, file_id: str, display_name: str, mime: str, announced: int | None) -> UploadSession:
-        """Start an upload; `announced` is its size in bytes, if it was told."""
+        """Start an upload. announced: its size in bytes, if known."""
         upload_id = short_id(32)
         path = self._folder / f"{upload_id}.part"
         path.touch()
@@ -65,10 +69,10 @@ class UploadSessions:
         return session
 
     def find(self, upload_id: str) -> UploadSession | None:
-        """The upload, or None if there is no such one."""
+        """The upload, or None if it is unknown."""
         return self._sessions.get(upload_id)
 
     def abandon(self, session: UploadSession) -> None:
-        """Forget an upload and what has come of it."""
+        """Drop an upload and what has arrived of it."""
         self._sessions.pop(session.id, None)
         session.path.unlink(missing_ok=True)

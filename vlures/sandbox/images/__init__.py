@@ -1,1 +1,1 @@
-"""What the sandbox knows of an image: its size and colours, its tokens, and how it is fetched."""
+"""Images: their size and colours, what they cost in tokens, and how they are fetched by URL."""

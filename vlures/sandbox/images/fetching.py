@@ -1,4 +1,4 @@
-"""Pictures that a request names by a URL: fetched from this machine's own servers, never from the internet."""
+"""Images that a request names by URL: fetched from servers on this machine, never from the internet."""
 
 import time
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -13,7 +13,7 @@ _KEPT_IN_PATHS = "/%:@!$&'()*+,;=~"
 
 
 class FetchError(Exception):
-    """There is no picture to be had; the text says why."""
+    """The image cannot be fetched; the text says why."""
 
 
 def is_local(url: str) -> bool:
@@ -26,9 +26,9 @@ def is_local(url: str) -> bool:
 
 
 def fetch_image(url: str) -> bytes:
-    """The body behind a local URL; raises FetchError for another answer than 200, a large body and a slow server.
+    """The body behind a local URL; raises FetchError for any status but 200, a large body and a slow server.
 
-    Blocks for up to fifteen seconds: not for the event loop. A redirection is not followed, so nothing leads outside.
+    Blocks for up to fifteen seconds, so not for the event loop. Redirects are not followed: nothing leads outside.
     """
     parts = urlsplit(url)
     target = quote(parts.path or "/", safe=_KEPT_IN_PATHS)

@@ -1,7 +1,7 @@
-"""What the sandbox sees in a picture: size, colours, brightness. Each distinct picture is looked at once.
+"""What the sandbox sees in an image: size, colours, brightness. Each distinct image is decoded once.
 
-Decoding is the dearest thing that the sandbox does, so JPEGs are decoded at an eighth of their size (which still reads
-every byte of the file, and so finds a broken one) and what was seen is kept by the digest of the base64 text.
+Decoding is the most expensive thing that the sandbox does. So JPEGs are decoded at an eighth of their size, which still
+reads every byte and finds a broken file, and the result is cached by the digest of the base64 text.
 """
 
 import binascii
@@ -55,29 +55,32 @@ SHADES: tuple[tuple[str, tuple[int, int, int]], ...] = (
     ("beige", (215, 195, 160)),
     ("beige", (185, 165, 130)),
 )
-"""Names of colours with the shades (red, green, blue) that go by them; the nearest shade names a pixel."""
+"""Colour names with their shades (red, green, blue); a pixel has the name of the nearest shade."""
 
 
 @dataclass(frozen=True)
 class InspectedImage:
-    """One picture as the sandbox sees it. `flaw` says why it is no picture; then only the digest means anything.
-
-    `lightest` and `darkest` are fields of a 3 x 3 grid, counted 0 to 8 from the top left; None if all is even.
-    `digest` is the SHA-256 of the picture's own bytes, in hexadecimal.
-    """
+    """One image as the sandbox sees it."""
 
     digest: str
+    """SHA-256 of its bytes in hexadecimal; empty if they cannot be decoded from base64."""
     flaw: Flaw = ""
+    """Why it is unusable; then no later field but `mime` means anything."""
     mime: str = ""
     width: int = 0
+    """Pixels."""
     height: int = 0
+    """Pixels."""
     colours: tuple[str, ...] = ()
+    """Up to three names, the most common first."""
     lightest: int | None = None
+    """Cell of a 3 x 3 grid, 0 to 8 from the top left; None if the brightness is even."""
     darkest: int | None = None
+    """As `lightest`."""
 
 
 class ImageCache:
-    """The pictures seen so far, by the digest of their base64 text or another key; forgets the oldest beyond `capacity`."""
+    """The images inspected so far, by the digest of their base64 text or another key; at most `capacity` of them."""
 
     def __init__(self, capacity: int = 50_000) -> None:
         self._seen: dict[bytes, InspectedImage] = {}
@@ -85,7 +88,7 @@ class ImageCache:
         self.decoded = 0
 
     def inspect_base64(self, base64_text: str, *, url_safe: bool = False) -> InspectedImage:
-        """What is in this base64 text; looks only the first time. `url_safe` reads - and _ too, as Google does."""
+        """The image in a base64 text. url_safe: accept - and _ too, as Google does."""
         try:
             encoded = base64_text.encode("ascii")
         except UnicodeEncodeError:
@@ -94,11 +97,11 @@ class ImageCache:
         return self._inspect_once(key, lambda: _decode(encoded, url_safe=url_safe))
 
     def inspect_named(self, name: str, read: Callable[[], bytes]) -> InspectedImage:
-        """What is in the bytes that `read` gives; reads and looks only the first time that the name comes."""
+        """The image in the bytes that `read` returns; called only the first time that the name comes."""
         return self._inspect_once(b"named " + name.encode(), lambda: inspect_image(read()))
 
     def inspect_bytes(self, data: bytes) -> InspectedImage:
-        """What is in a picture's own bytes; looks only the first time."""
+        """The image in these bytes."""
         return self._inspect_once(hashlib.sha256(data).digest() + b"b", lambda: inspect_image(data))
 
     def _inspect_once(self, key: bytes, decode: Callable[[], InspectedImage]) -> InspectedImage:
@@ -138,7 +141,7 @@ def mime_of(data: bytes) -> str:
 
 
 def inspect_image(data: bytes) -> InspectedImage:
-    """Decode a picture far enough to know that it is whole, and describe it."""
+    """Decode an image far enough to know that it is complete, and describe it."""
     digest = hashlib.sha256(data).hexdigest()
     mime = mime_of(data)
     if not mime:
@@ -171,7 +174,7 @@ def _describe(data: bytes, digest: str, mime: str) -> InspectedImage:
 
 
 EVEN_BELOW = 4
-"""Brightness (0 to 255) that the fields must differ by before one is called the lightest."""
+"""The difference in brightness (0 to 255) below which all cells count as equal."""
 
 _LEAST_SHARE = 0.03
 
@@ -188,7 +191,7 @@ _PALETTE = _shade_palette()
 
 
 def _dominant_colours(small: Image.Image) -> tuple[str, ...]:
-    """Up to three names of colours, the commonest first; one that covers next to nothing is left out."""
+    """Up to three colour names, the most common first; one that covers almost nothing is left out."""
     counts = small.quantize(palette=_PALETTE, dither=Image.Dither.NONE).histogram()
     shares: dict[str, int] = {}
     for index, count in enumerate(counts[:256]):

@@ -1,4 +1,7 @@
-"""What a picture costs in tokens, as the providers' guides tell it. Estimates, good enough for a rehearsal."""
+"""What an image costs in tokens by the providers' guides; good enough for a rehearsal.
+
+https://platform.openai.com/docs/guides/images-vision · https://ai.google.dev/gemini-api/docs/tokens
+"""
 
 import math
 
@@ -17,7 +20,7 @@ _SMALL_BUDGET_MODELS = ("gpt-5.4-mini", "gpt-5.4-nano", "gpt-5-mini", "gpt-5-nan
 
 
 def openai_image_tokens(model: str, width: int, height: int, detail: str) -> int:
-    """Tokens of one picture, by tiles for the older models and by 32-pixel patches for the others."""
+    """Tokens of one image: by tiles for older models, by 32-pixel patches for the others."""
     if not model.startswith(_SMALL_BUDGET_MODELS):
         for name, base, per_tile in _TILE_MODELS:
             if model.startswith(name):
@@ -26,7 +29,7 @@ def openai_image_tokens(model: str, width: int, height: int, detail: str) -> int
 
 
 def patches(model: str, width: int, height: int, detail: str) -> int:
-    """The 32-pixel patches of a picture after the sizing that the model does for this detail."""
+    """The 32-pixel patches of an image after the model has resized it for this detail."""
     if detail == "low":
         return _fitted(width, height, 512, 256)
     if detail in ("auto", "original") and model.startswith(_ORIGINAL_MODELS) and not model.startswith("gpt-5.5"):
@@ -59,9 +62,9 @@ _OLD_GEMINI_TOKENS = {"LOW": 64, "MEDIUM": 256}
 
 
 def gemini_image_tokens(model: str, width: int, height: int, resolution: str = "") -> int:
-    """Tokens of one picture: by tiles up to generation 2, a fixed budget from generation 3 on.
+    """Tokens of one image: by tiles up to generation 2, a fixed budget from generation 3 on.
 
-    `resolution` is the media resolution that was asked for, without its prefix; empty for none.
+    resolution: the requested media resolution without its prefix; empty for none.
     """
     if not model.startswith(("gemini-1", "gemini-2")):
         return _NEW_GEMINI_TOKENS.get(resolution, 1120)

@@ -1,10 +1,7 @@
-"""Answering a batch: each line of the input file becomes a line of the output file, of the error file, or none."""
+"""Answering a batch: each line of the input file gives a line of the output file, of the error file, or none."""
 
-import random
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,30 +9,15 @@ import msgspec
 
 from vlures.sandbox.answers.prompt_cache import PromptCache
 from vlures.sandbox.batches.batch import Batch, Usage
+from vlures.sandbox.batches.results import Results, Stopped, read_line, shuffle_lines
 from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.ledger import Entry
-from vlures.sandbox.openai.batch_validation import read_line
 from vlures.sandbox.openai.endpoints import ENDPOINTS, RequestContext, answer_request
 from vlures.sandbox.openai.errors import OpenAIError, line_error
 from vlures.sandbox.openai.images import ImageSource
 from vlures.sandbox.state import State
 
 EXPIRED = "This request could not be executed before the completion window expired."
-
-
-class Stopped(Exception):
-    """The sandbox ends; the next one on the same state folder executes the batch."""
-
-
-@dataclass(frozen=True)
-class Results:
-    """What a batch has come to; a file id is None where there is no such file."""
-
-    completed: int
-    failed: int
-    usage: Usage
-    output_file_id: str | None
-    error_file_id: str | None
 
 
 @dataclass
@@ -53,7 +35,7 @@ class _Outcome:
 
 
 def estimate_tokens(state: State, endpoint: str, file: StoredFile) -> int:
-    """The prompt tokens of an input file, as the queue limit counts them; lines that will fail count nothing."""
+    """The prompt tokens of an input file, as the queue limit counts them; lines that will fail count 0."""
     total = 0
     source = ImageSource(state.image_cache, state.files, state.faults, place="")
     for line in state.files.lines(file):
@@ -68,9 +50,10 @@ def estimate_tokens(state: State, endpoint: str, file: StoredFile) -> int:
 
 
 def execute_batch(state: State, batch: Batch, file: StoredFile, keep: float) -> Results:
-    """Answer the first `keep` (0 to 1) of the lines and store the result files; books what a provider charges.
+    """Answer a batch's lines, store the result files and record in the ledger what a provider charges for.
 
-    Runs in a worker thread. Doing it again after a kill gives the same files and books nothing twice.
+    keep: the share of the lines that are answered, 0 to 1. Runs in a worker thread. A repetition after a kill gives the
+    same files and records nothing twice. Raises Stopped when the sandbox ends.
     """
     output_part, error_part = state.files.new_temporary_file(), state.files.new_temporary_file()
     kept = round(batch.total * keep)
@@ -84,7 +67,7 @@ def execute_batch(state: State, batch: Batch, file: StoredFile, keep: float) -> 
             if number < kept:
                 _answer_line(state, batch, request, outcome)
             elif expired:
-                _write_error_b(outcome, request.get("custom_id"), "batch_expired", EXPIRED)
+                _write_error_without_response(outcome, request.get("custom_id"), "batch_expired", EXPIRED)
             else:
                 break
         _write_unrequested_lines(batch, outcome)
@@ -101,7 +84,7 @@ def execute_batch(state: State, batch: Batch, file: StoredFile, keep: float) -> 
 
 
 def _store_result(state: State, batch: Batch, part: Path, name: str) -> str | None:
-    """Store a result file under an id that follows from the batch's; an empty file is none."""
+    """Store a result file under an id derived from the batch's; returns None for an empty one."""
     if part.stat().st_size == 0:
         part.unlink()
         return None
@@ -117,7 +100,7 @@ def _answer_line(state: State, batch: Batch, request: dict[str, object], outcome
     if "line_error_b" in strikes:
         fault = strikes["line_error_b"]
         code = fault.option("code", "batch_expired")
-        _write_error_b(outcome, custom_id, code, fault.option("message", EXPIRED))
+        _write_error_without_response(outcome, custom_id, code, fault.option("message", EXPIRED))
         return
     if "line_status0" in strikes:
         _write_output(outcome, _result_line(custom_id, 0, None))
@@ -165,7 +148,7 @@ def _write_error(outcome: _Outcome, custom_id: object, error: OpenAIError) -> No
     outcome.errors.write(msgspec.json.encode(_result_line(custom_id, error.status, error.document)) + b"\n")
 
 
-def _write_error_b(outcome: _Outcome, custom_id: object, code: str, message: str) -> None:
+def _write_error_without_response(outcome: _Outcome, custom_id: object, code: str, message: str) -> None:
     outcome.failed += 1
     line = {
         "id": "batch_req_" + secrets.token_hex(12),
@@ -177,28 +160,12 @@ def _write_error_b(outcome: _Outcome, custom_id: object, code: str, message: str
 
 
 def _write_unrequested_lines(batch: Batch, outcome: _Outcome) -> None:
-    """The lines that nobody asked for."""
+    """Write the lines that the batch's faults add."""
     if batch.fault("unknown_id"):
-        stray = _result_line("nobody-sent-this-" + secrets.token_hex(4), 200, {"choices": []})
-        _write_output(outcome, stray)
+        line = _result_line("nobody-sent-this-" + secrets.token_hex(4), 200, {"choices": []})
+        _write_output(outcome, line)
     if batch.fault("null_id"):
         _write_output(outcome, _result_line(None, 200, {"choices": []}))
     if batch.fault("garbage_line"):
         outcome.offsets.append(outcome.output.tell())
         outcome.output.write(b'{"id": "batch_req_torn", "custom_id": "to\n')
-
-
-def shuffle_lines(path: Path, offsets: list[int], seed: str) -> None:
-    """Put the lines of a file in another order, one line in memory at a time."""
-    order = list(pairwise([*offsets, path.stat().st_size]))  # none where there are no lines
-    random.Random(seed).shuffle(order)  # noqa: S311 (an order, not a secret)
-    shuffled = path.with_name(path.stem + "-shuffled.part")
-    with path.open("rb") as source, shuffled.open("wb") as target:
-        target.writelines(_stretches(source, order))
-    shuffled.replace(path)
-
-
-def _stretches(source: BinaryIO, order: list[tuple[int, int]]) -> Iterator[bytes]:
-    for start, end in order:
-        source.seek(start)
-        yield source.read(end - start)

@@ -1,12 +1,10 @@
-"""What OpenAI checks before it runs a batch. One finding fails the whole batch and nothing is executed."""
+"""What OpenAI checks before it runs a batch: one error fails the whole batch, and nothing is executed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from vlures.sandbox.batches.batch import BatchErrorLine
+from vlures.sandbox.batches.results import read_line
 from vlures.sandbox.openai.responses import named_files
 
 MAX_LINES = 50_000
@@ -15,19 +13,22 @@ MAX_ERRORS = 50
 
 @dataclass(frozen=True)
 class Validation:
-    """What validation found: the one model and the number of lines, or the errors."""
+    """What validation found."""
 
     total: int
+    """Lines."""
     model: str | None
+    """That of the first good line."""
     errors: tuple[BatchErrorLine, ...]
 
 
 def validate_lines(
     lines: Iterator[bytes], endpoint: str, models: tuple[str, ...], *, file_ids: bool = True
 ) -> Validation:
-    """Read an input file line by line and check what can be checked without executing it.
+    """Check the lines of an input file without executing them.
 
-    `file_ids` False refuses lines that name a picture by the id of a file (the fault `no_file_ids_batch`).
+    models: those that exist (empty: all). file_ids: False refuses lines that name an image by the id of a file (the
+    fault `no_file_ids_batch`).
     """
     errors: list[BatchErrorLine] = []
     custom_ids: set[str] = set()
@@ -64,7 +65,7 @@ def _at_line(error: BatchErrorLine, number: int) -> BatchErrorLine:
 
 
 def _check_line(line: bytes, endpoint: str, custom_ids: set[str], *, file_ids: bool) -> str | BatchErrorLine:
-    """The model of a good line, or what is wrong with it."""
+    """The model of a good line, or the error of a bad one."""
     request = read_line(line)
     if request is None:
         return BatchErrorLine("invalid_json_line", "This line is not parseable as valid JSON.")
@@ -100,12 +101,3 @@ def _check_line(line: bytes, endpoint: str, custom_ids: set[str], *, file_ids: b
         message = f"This line names the file {named}; a file_id is not supported for images in batch requests."
         return BatchErrorLine("invalid_request", message, param="body.input")
     return model
-
-
-def read_line(line: bytes) -> dict[str, Any] | None:
-    """A line's JSON object; None if it is anything else (a blank line too)."""
-    try:
-        request = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return request if isinstance(request, dict) else None

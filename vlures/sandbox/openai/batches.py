@@ -10,6 +10,7 @@ import msgspec
 from vlures.sandbox.batch_runner import BatchRunner
 from vlures.sandbox.batches.batch import FINAL, Batch
 from vlures.sandbox.exchange import Call, Reply, json_reply
+from vlures.sandbox.openai.batch_object import batch_object
 from vlures.sandbox.openai.errors import (
     OpenAIError,
     invalid_type,
@@ -37,16 +38,16 @@ MAX_LISTED, DEFAULT_LISTED = 100, 20
 
 
 def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
-    """Create a batch and start its clock; the faults for whole batches are decided here, once."""
+    """Create a batch and start its clock; the faults of whole batches strike here, once."""
     body = read_body(call.body)
-    complaint = state.violation("batch", body, "batch create")
-    if complaint:
-        raise OpenAIError(400, complaint)
+    violation = state.violation("batch", body, "batch create")
+    if violation:
+        raise OpenAIError(400, violation)
     batch = check_batch(state, body)
     struck = state.faults.strikes("batch", "create")
     batch = state.batches.save(replace(batch, faults=tuple(fault.text for fault in struck)))
     runner.start(batch)
-    return json_reply(batch.document(state.settings.batch_s))
+    return json_reply(batch_object(batch, state.settings.batch_s))
 
 
 def read_body(body: bytes) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def read_body(body: bytes) -> dict[str, Any]:
 
 
 def check_batch(state: State, body: dict[str, Any]) -> Batch:
-    """The batch that a body asks for, after OpenAI's checks."""
+    """The batch that a body asks for; raises OpenAIError as the provider does."""
     for name in body:
         if name not in FIELDS:
             raise OpenAIError(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
@@ -129,7 +130,7 @@ def check_metadata(metadata: object) -> dict[str, str] | None:
 def show_batch(state: State, call: Call) -> Reply:
     """One batch as it is now."""
     batch = _find(state, call)
-    return json_reply(batch.document(state.settings.batch_s, **state.batches.visibility(batch)))
+    return json_reply(batch_object(batch, state.settings.batch_s, **state.batches.visibility(batch)))
 
 
 def _find(state: State, call: Call) -> Batch:
@@ -140,18 +141,18 @@ def _find(state: State, call: Call) -> Batch:
 
 
 def list_batches(state: State, call: Call) -> Reply:
-    """The batches, the newest first, page by page."""
+    """The batches, newest first, page by page."""
     now = time.time()
     batches = [batch for batch in state.batches.newest_first("openai") if batch.is_listed(now)]
-    documents = [batch.document(state.settings.batch_s) for batch in batches]
+    documents = [batch_object(batch, state.settings.batch_s) for batch in batches]
     return json_reply(page(documents, call.query, most=MAX_LISTED, default=DEFAULT_LISTED))
 
 
 def cancel_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
-    """Begin to cancel a batch; what it has answered so far will be in its output file."""
+    """Start to cancel a batch; what it has answered so far will be in its output file."""
     batch = _find(state, call)
     if batch.status in FINAL:
         raise OpenAIError(409, f"Cannot cancel a batch with status '{batch.status}'.")
     if batch.status != "cancelling":
         batch = runner.cancel(batch)
-    return json_reply(batch.document(state.settings.batch_s))
+    return json_reply(batch_object(batch, state.settings.batch_s))

@@ -1,7 +1,4 @@
-"""A request to OpenAI's chat completions, checked as the provider checks it.
-
-The same code reads a live request and one line of a batch.
-"""
+"""A request to OpenAI's chat completions, live or in a batch line, with the provider's checks."""
 
 from typing import Any
 
@@ -104,13 +101,13 @@ def _check_parameters(body: dict[str, Any], model: str) -> int | None:
 
 
 def read_limit(body: dict[str, Any]) -> int | None:
-    """The limit on the tokens written, under its new name or its old one."""
+    """The limit on the output tokens, under its new name or its old one."""
     name = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
     return check_limit(body, name, 1)
 
 
 def read_messages(body: dict[str, Any], source: ImageSource) -> Conversation:
-    """The messages of a request, with every picture looked at."""
+    """The messages of a request, with every image inspected."""
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise missing_parameter("messages") if messages is None else invalid_type("messages", "an array of objects")

@@ -1,4 +1,4 @@
-"""The answer to a checked chat completion, in OpenAI's shape."""
+"""The answer to a checked chat completion, in OpenAI's format."""
 
 import secrets
 import time
@@ -11,9 +11,11 @@ FINISH_REASONS = {"length": "length", "safety": "content_filter"}
 
 
 def ending(answer: Answer) -> dict[str, object]:
-    """What a choice says of its end; a gateway that lost its upstream says why."""
+    """The finish reason of a choice, with the error of a gateway that lost its upstream."""
     finish = answer.reason or FINISH_REASONS.get(answer.finish, "stop")
-    return {"finish_reason": finish} | ({"error": {"code": 502, "message": answer.trouble}} if answer.trouble else {})
+    return {"finish_reason": finish} | (
+        {"error": {"code": 502, "message": answer.error_message}} if answer.error_message else {}
+    )
 
 
 def completion_document(answered: Answered, _body: dict[str, Any]) -> dict[str, object]:
@@ -47,7 +49,7 @@ def completion_document(answered: Answered, _body: dict[str, Any]) -> dict[str, 
                     "rejected_prediction_tokens": 0,
                 },
             },
-            answer.told,
+            answer.usage_form,
         ),
         "service_tier": answered.tier,
         "system_fingerprint": "fp_sandbox",

@@ -7,7 +7,7 @@ from typing import Any
 
 from vlures.sandbox.answers.compose import answer_question, answering_model
 from vlures.sandbox.answers.prompt_cache import PromptCache
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 from vlures.sandbox.openai.chat import read_chat
 from vlures.sandbox.openai.completion import completion_document
 from vlures.sandbox.openai.errors import OpenAIError, blocked_prompt, flex_busy
@@ -21,11 +21,13 @@ from vlures.sandbox.state import State
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint: the published document of its requests, what checks them and what words the answers."""
+    """One endpoint."""
 
     kind: RequestKind
     read: Callable[[object, ImageSource, tuple[str, ...]], OpenAIRequest]
+    """Checks a request body; the last argument is the models that exist (empty: all)."""
     reply_document: Callable[[Answered, dict[str, Any]], dict[str, object]]
+    """The reply to a request body."""
 
 
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
@@ -38,20 +40,22 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
 
 @dataclass(frozen=True)
 class RequestContext:
-    """Where a request is answered: the place where faults find it, its name in problems, the prompt cache it sees."""
+    """Where a request is answered."""
 
     place: str
+    """Where faults strike it."""
     label: str
+    """Its name in violations."""
     cache: PromptCache
 
 
 def answer_request(
     state: State, endpoint: Endpoint, body: object, context: RequestContext
 ) -> tuple[Answered, dict[str, object]]:
-    """Check and answer one request: the answer and OpenAI's document of it; raises OpenAIError."""
-    complaint = state.violation(endpoint.kind, body, context.label)
-    if complaint:
-        raise OpenAIError(400, complaint)
+    """Check and answer one request; returns the answer and the reply to it. Raises OpenAIError."""
+    violation = state.violation(endpoint.kind, body, context.label)
+    if violation:
+        raise OpenAIError(400, violation)
     source = ImageSource(state.image_cache, state.files, state.faults, context.place)
     request = endpoint.read(body, source, state.settings.models)
     state.counts.add_images(len(request.question.images))

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 
 from vlures.sandbox.exchange import ProviderError
-from vlures.sandbox.faults.kinds import Fault
+from vlures.sandbox.faults.fault import Fault
 from vlures.sandbox.faults.rate_limits import Allowance
 
 
 class OpenAIError(ProviderError):
-    """An error in OpenAI's shape."""
+    """An error in OpenAI's format."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class OpenAIError(ProviderError):
 
 
 def check_key(headers: Mapping[str, str], api_key: str | None) -> None:
-    """Raise OpenAI's 401 unless a bearer key is there and, if the sandbox has one, is the right one."""
+    """Raise OpenAI's 401 for a missing bearer key, or one that is not `api_key` (None: any key is right)."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise OpenAIError(
@@ -63,7 +63,7 @@ def unknown_model(model: str) -> OpenAIError:
 
 
 def unknown_file(file_id: str) -> OpenAIError:
-    """The 404 of a file id that nobody has."""
+    """The 404 of an unknown file id."""
     return OpenAIError(404, f"No such File object: {file_id}", param="id")
 
 
@@ -77,7 +77,7 @@ def blocked_prompt() -> OpenAIError:
 
 
 def flex_busy() -> OpenAIError:
-    """The 429 of a request for flex processing when there is nothing free; it is not charged."""
+    """The 429 of a request for flex processing without free capacity; it is not charged."""
     return OpenAIError(
         429,
         "Resource Unavailable: there is no capacity for flex processing of this model at the moment.",
@@ -87,17 +87,17 @@ def flex_busy() -> OpenAIError:
 
 
 def unknown_batch(batch_id: str) -> OpenAIError:
-    """The 404 of a batch id that nobody has."""
+    """The 404 of an unknown batch id."""
     return OpenAIError(404, f"No batch found with id '{batch_id}'.")
 
 
 def missing_parameter(name: str) -> OpenAIError:
-    """The 400 of a required parameter that is not there."""
+    """The 400 of a missing parameter."""
     return OpenAIError(400, f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
 
 
 def invalid_value(name: str, value: object, known: tuple[str, ...]) -> OpenAIError:
-    """The 400 of a value outside a closed list."""
+    """The 400 of a value that is not in a closed list."""
     listed = ", ".join(f"'{word}'" for word in known)
     return OpenAIError(
         400, f"Invalid value: '{value}'. Supported values are: {listed}.", param=name, code="invalid_value"
@@ -110,7 +110,7 @@ def invalid_type(name: str, expected: str) -> OpenAIError:
 
 
 def struck_error(fault: Fault, path_values: Mapping[str, str]) -> OpenAIError:
-    """The error that a fault of the HTTP kind stands for; `path_values` are the ids in the path."""
+    """The error that a fault of an HTTP request stands for. path_values: the ids in the path."""
     if fault.kind == "429":
         wait_s = fault.number("retry_after", -1.0)
         hint = f" Please try again in {wait_s:g}s." if wait_s >= 0 else ""
@@ -144,7 +144,7 @@ def struck_error(fault: Fault, path_values: Mapping[str, str]) -> OpenAIError:
 
 
 def limited_error(allowance: Allowance) -> OpenAIError:
-    """The 429 of a request that comes too soon."""
+    """The 429 of a request beyond a rate limit."""
     limit, window_s = allowance.limit, allowance.window_s
     what = {60.0: "min (RPM)", 1.0: "second"}.get(window_s, f"{window_s:g} s")
     hint = ""
@@ -163,7 +163,7 @@ def limited_error(allowance: Allowance) -> OpenAIError:
 
 
 def limit_headers(allowance: Allowance) -> dict[str, str]:
-    """OpenAI's headers about the limit on requests: how many, how many are left, when all are there again."""
+    """OpenAI's headers about the rate limit: the limit, what remains of it, when it is reset."""
     if not allowance.tells:
         return {}
     return {
@@ -174,7 +174,7 @@ def limit_headers(allowance: Allowance) -> dict[str, str]:
 
 
 def format_duration(seconds: float) -> str:
-    """A time as OpenAI writes it: 120ms, 7.66s, 1m30s; rounded up, so that waiting for it is enough."""
+    """A duration as OpenAI writes it: 120ms, 7.66s, 1m30s; rounded up, so that waiting for it is enough."""
     milliseconds = math.ceil(seconds * 1000)
     if milliseconds < 1000:
         return f"{milliseconds}ms"

@@ -31,11 +31,11 @@ def upload_file(state: State, call: Call) -> Reply:
     if file.purpose == "vision":
         check_image(state.image_cache.inspect_named(file.id, upload.read_bytes), "file")
     state.counts.add_upload(file.purpose, file.size)
-    return json_reply(state.files.adopt(upload, file).document())
+    return json_reply(file_object(state.files.adopt(upload, file)))
 
 
 def check_upload(form: Form, upload: Path) -> StoredFile:
-    """The record of an upload that passes OpenAI's checks."""
+    """The record of an uploaded file; raises OpenAIError as the provider does."""
     if form.filename is None:
         raise missing_parameter("file")
     if "purpose" not in form.fields:
@@ -71,7 +71,7 @@ def _read_lifetime(fields: Mapping[str, str]) -> int | None:
 
 
 def check_lifetime(text: object, name: str) -> int:
-    """The lifetime of a file in seconds, from an hour to thirty days."""
+    """A file's lifetime in seconds, from an hour to thirty days; raises OpenAIError."""
     if not re.fullmatch(r"\d{1,9}", str(text)) or not MIN_LIFE_S <= int(str(text)) <= MAX_LIFE_S:
         raise OpenAIError(
             400,
@@ -82,9 +82,24 @@ def check_lifetime(text: object, name: str) -> int:
     return int(str(text))
 
 
+def file_object(file: StoredFile) -> dict[str, object]:
+    """The file object: https://platform.openai.com/docs/api-reference/files/object"""
+    return {
+        "id": file.id,
+        "object": "file",
+        "bytes": file.size,
+        "created_at": file.created_at,
+        "expires_at": file.expires_at,
+        "filename": file.filename,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
+    }
+
+
 def show_file(state: State, call: Call) -> Reply:
     """One file's object."""
-    return json_reply(_find(state.files, call).document())
+    return json_reply(file_object(_find(state.files, call)))
 
 
 def download_file(state: State, call: Call) -> Reply:
@@ -108,8 +123,8 @@ def _find(files: FileStore, call: Call) -> StoredFile:
 
 
 def list_files(state: State, call: Call) -> Reply:
-    """The files, the newest first unless `order=asc`, page by page."""
-    files = [file.document() for file in state.files.listing()]
+    """The files, newest first unless `order=asc`, page by page."""
+    files = [file_object(file) for file in state.files.listing()]
     if "purpose" in call.query:
         files = [file for file in files if file["purpose"] == call.query["purpose"]]
     if call.query.get("order") == "asc":
@@ -118,7 +133,7 @@ def list_files(state: State, call: Call) -> Reply:
 
 
 def page(items: list[dict[str, object]], query: Mapping[str, str], *, most: int, default: int) -> dict[str, object]:
-    """One page of a list: `limit` items behind the one whose id is `after`."""
+    """One page of a list: `limit` items after the one whose id is `after`."""
     limit_text = query.get("limit", str(default))
     if not limit_text.isdecimal() or not 1 <= int(limit_text) <= most:
         raise OpenAIError(

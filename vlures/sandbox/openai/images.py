@@ -1,4 +1,4 @@
-"""The pictures of a request to OpenAI: in the request itself, behind a local URL, or uploaded before."""
+"""The images of a request to OpenAI: in the request itself, behind a local URL, or uploaded before."""
 
 from dataclasses import dataclass
 
@@ -16,17 +16,18 @@ MAX_SHOWN_URL_LENGTH = 200
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Where the pictures of a request come from; faults find them at `place` ("": a look that no fault may see)."""
+    """Where the images of a request come from."""
 
     image_cache: ImageCache
     files: FileStore
     faults: ActiveFaults
     place: str
+    """Where faults of files strike; empty for an estimate, which no fault may affect."""
 
 
 @dataclass(frozen=True)
 class RequestImage:
-    """One picture of a request with the detail asked for."""
+    """One image of a request with the detail asked for."""
 
     image: InspectedImage
     detail: str
@@ -40,7 +41,7 @@ def check_detail(detail: object, name: str) -> str:
 
 
 def read_image_url(url: object, name: str, source: ImageSource) -> InspectedImage:
-    """The picture of a data URL or a local URL; `name` is the parameter that holds it."""
+    """The image of a data URL or a local URL. name: the parameter that contains it. Raises OpenAIError."""
     if not isinstance(url, str):
         raise missing_parameter(name)
     if url.startswith("data:"):
@@ -49,7 +50,7 @@ def read_image_url(url: object, name: str, source: ImageSource) -> InspectedImag
         raise OpenAIError(
             400,
             f"Failed to download image from {url[:MAX_SHOWN_URL_LENGTH]}. (This is the sandbox's limit: it fetches "
-            "pictures from http://127.0.0.1 and http://localhost, never from the internet.)",
+            "images from http://127.0.0.1 and http://localhost, never from the internet.)",
             param=name,
             code="invalid_image_url",
         )
@@ -74,7 +75,7 @@ def _read_data_url(url: str, name: str, image_cache: ImageCache) -> InspectedIma
 
 
 def read_image_file(file_id: object, name: str, source: ImageSource) -> InspectedImage:
-    """The picture of an uploaded file; the faults of files strike here, once for each time that one is named."""
+    """The image of an uploaded file; the faults of files strike here, once for each time that a file is named."""
     if not isinstance(file_id, str):
         raise missing_parameter(name)
     for fault in source.faults.strikes("file", source.place) if source.place else ():
@@ -85,7 +86,7 @@ def read_image_file(file_id: object, name: str, source: ImageSource) -> Inspecte
     if file is None:
         raise _gone(file_id, name)
     if file.purpose == "batch":
-        raise OpenAIError(400, f"The file {file_id} is no picture: its purpose is 'batch', not 'vision'.", param=name)
+        raise OpenAIError(400, f"The file {file_id} is not an image: its purpose is 'batch', not 'vision'.", param=name)
     try:
         image = inspect_upload(file, source.files, source.image_cache)
     except FileNotFoundError:  # deleted while this request was read
@@ -95,7 +96,7 @@ def read_image_file(file_id: object, name: str, source: ImageSource) -> Inspecte
 
 
 def inspect_upload(file: StoredFile, files: FileStore, image_cache: ImageCache) -> InspectedImage:
-    """What is in a stored file; raises FileNotFoundError if it has been deleted."""
+    """The image in a stored file; raises FileNotFoundError if it has been deleted."""
     return image_cache.inspect_named(file.id, lambda: files.read(file))
 
 
@@ -110,7 +111,7 @@ def refused_file_id(file_id: str, name: str) -> OpenAIError:
 
 
 def check_image(image: InspectedImage, name: str | None, mime: str | None = None) -> None:
-    """Raise OpenAI's error unless it is a whole picture of a kind that OpenAI reads and, if declared, of that kind."""
+    """Raise OpenAI's error unless the image is complete and of a format that OpenAI reads, the declared one if any."""
     if image.flaw == "base64":
         raise OpenAIError(400, "Invalid base64 image_url.", param=name, code="invalid_base64_image")
     if image.flaw == "broken":
@@ -135,7 +136,7 @@ def check_image(image: InspectedImage, name: str | None, mime: str | None = None
 
 
 def count_image_tokens(model: str, images: list[RequestImage]) -> tuple[int, ...]:
-    """The tokens of each picture; raises OpenAI's error for one that is too large after the model's own sizing."""
+    """The tokens of each image; raises OpenAI's error for one that is too large even after the model has resized it."""
     for image, detail in ((item.image, item.detail) for item in images):
         count = patches(model, image.width, image.height, detail)
         if count > MAX_PATCHES:
@@ -145,5 +146,5 @@ def count_image_tokens(model: str, images: list[RequestImage]) -> tuple[int, ...
 
 
 def estimate_image_tokens(model: str, images: list[RequestImage]) -> tuple[int, ...]:
-    """The tokens of each picture, however large."""
+    """The tokens of each image, however large."""
     return tuple(openai_image_tokens(model, item.image.width, item.image.height, item.detail) for item in images)

@@ -1,4 +1,4 @@
-"""What a checked request to OpenAI comes to, whichever endpoint it was sent to, and the checks that both endpoints share."""
+"""A checked request to OpenAI, whichever endpoint it was sent to, and the checks that the endpoints share."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,58 +12,62 @@ from vlures.sandbox.openai.images import RequestImage
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 THOUGHT_TOKENS = dict(zip(EFFORTS, (0, 16, 64, 192, 512, 1024, 2048), strict=True))
-"""Tokens of reasoning for each effort that is asked for; without one the sandbox does not reason."""
+"""Reasoning effort -> tokens of reasoning; without one the sandbox does not reason."""
 TIERS = ("auto", "default", "flex", "scale", "priority")
 VERBOSITIES = ("low", "medium", "high")
 REASONING_MODELS = ("gpt-5", "gpt-6", "o1", "o3", "o4")
 OLDER_MODELS = ("gpt-3.5", "gpt-4", "chatgpt-4o")
-"""Models that take `max_tokens` and do not reason."""
+"""Models that accept `max_tokens` and do not reason."""
 
 
 @dataclass(frozen=True)
 class OpenAIRequest:
-    """A request that passed all checks; `limit` is in tokens, None for none."""
+    """A request that passed all checks."""
 
     question: Question
     tokens_by_image: tuple[int, ...]
     limit: int | None
+    """The most output tokens; None for no limit."""
     thought_tokens: int = 0
     tier: str | None = None
+    """The service tier asked for."""
 
     @property
     def image_tokens(self) -> int:
-        """The tokens of all its pictures."""
+        """The tokens of all images."""
         return sum(self.tokens_by_image)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A request with its answer, the model that the reply names and the prompt tokens that came from the cache."""
+    """A request with its answer."""
 
     request: OpenAIRequest
     answer: Answer
     model: str
+    """The model that the reply names."""
     cached_tokens: int = 0
+    """Prompt tokens from the cache."""
 
     @property
     def prompt_tokens(self) -> int:
-        """All tokens that went in."""
+        """All tokens of the prompt."""
         return self.answer.text_tokens + self.request.image_tokens
 
     @property
     def written_tokens(self) -> int:
-        """All tokens that came out, the thoughts too, unless a fault has them counted beside the output."""
-        return self.answer.output_tokens + (0 if self.answer.apart else self.answer.thought_tokens)
+        """All tokens of the output, with the thinking unless a fault counts it apart."""
+        return self.answer.output_tokens + (0 if self.answer.counts_thoughts_apart else self.answer.thought_tokens)
 
     @property
     def total_tokens(self) -> int:
-        """All that went in and came out."""
+        """All tokens of prompt and output."""
         return self.prompt_tokens + self.answer.output_tokens + self.answer.thought_tokens
 
     def ledger_entry(
         self, provider: LedgerProvider, *, line_id: str | None = None, batch_id: str | None = None
     ) -> Entry:
-        """The ledger's entry of the answer: of a batch's line, or live."""
+        """The answer's entry in the ledger: of a batch's line, or live."""
         request = self.request
         return make_entry(
             provider,
@@ -77,13 +81,13 @@ class Answered:
 
     @property
     def tier(self) -> str:
-        """The tier that served it: a project without settings of its own serves `auto` by default."""
+        """The tier that served it: `default` for `auto`, as in a project without settings of its own."""
         return "default" if self.request.tier in (None, "auto") else str(self.request.tier)
 
 
 @dataclass
 class Conversation:
-    """The messages of a request as they are read."""
+    """The messages of a request while they are read."""
 
     system: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -91,18 +95,18 @@ class Conversation:
     last: str = ""
 
     def add(self, role: str, text: str) -> None:
-        """Take one message's text in."""
+        """Add the text of one message."""
         (self.system if role in ("system", "developer") else self.texts).append(text)
         self.last = text if role == "user" else self.last
 
     def question(self, model: str) -> Question:
-        """What the messages ask."""
+        """The question that the messages ask."""
         images = tuple(item.image for item in self.images)
         return Question(model, "\n".join(self.system), "\n".join(self.texts), self.last, images)
 
 
 def check_names(body: object, known: frozenset[str]) -> dict[str, Any]:
-    """The body as an object without a parameter that the endpoint does not know."""
+    """The body as an object with no parameter that is unknown to the endpoint; raises OpenAIError."""
     if not isinstance(body, dict):
         raise invalid_type("body", "an object")
     for name in body:
@@ -112,7 +116,7 @@ def check_names(body: object, known: frozenset[str]) -> dict[str, Any]:
 
 
 def check_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
-    """The model asked for; `models` are those that there are (none: all)."""
+    """The model asked for. models: those that exist (empty: all)."""
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise OpenAIError(400, "you must provide a model parameter")
@@ -122,7 +126,7 @@ def check_model(body: dict[str, Any], models: tuple[str, ...]) -> str:
 
 
 def check_number(body: dict[str, Any], name: str, highest: int) -> float | None:
-    """A number from 0 to `highest`, if there is one."""
+    """A number from 0 to `highest`, if given."""
     number = body.get(name)
     if number is None:
         return None
@@ -140,14 +144,14 @@ def check_number(body: dict[str, Any], name: str, highest: int) -> float | None:
 
 
 def check_word(value: object, name: str, known: tuple[str, ...]) -> str | None:
-    """A word from a closed list, if there is one."""
+    """A word from a closed list, if given."""
     if value is not None and value not in known:
         raise invalid_value(name, value, known)
     return None if value is None else str(value)
 
 
 def check_limit(body: dict[str, Any], name: str, lowest: int) -> int | None:
-    """A limit on the tokens written, if there is one."""
+    """A limit on the output tokens, if given."""
     limit = body.get(name)
     if limit is None:
         return None
@@ -164,6 +168,6 @@ def check_limit(body: dict[str, Any], name: str, lowest: int) -> int | None:
 
 
 def refuse_stream(body: dict[str, Any]) -> None:
-    """The sandbox's own limit: it gives whole answers only."""
+    """Refuse to stream: the sandbox gives whole answers only."""
     if body.get("stream"):
         raise OpenAIError(400, "The sandbox does not stream.", param="stream", code="unsupported_value")

@@ -1,4 +1,4 @@
-"""The answer to a checked request to the responses, in OpenAI's shape."""
+"""The answer to a checked request to the responses, in OpenAI's format."""
 
 import secrets
 import time
@@ -14,12 +14,12 @@ REPEATED_IF_SET = ("prompt_cache_key", "safety_identifier", "user")
 
 
 def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, object]:
-    """OpenAI's response object; what the request set is repeated in it."""
+    """OpenAI's response object, which repeats what the request set."""
     reasoning = body.get("reasoning") or {}
     text = body.get("text") or {}
     answer = answered.answer
     reason = answer.reason or INCOMPLETE_REASONS.get(answer.finish)
-    status = "failed" if answer.trouble else "incomplete" if reason else "completed"
+    status = "failed" if answer.error_message else "incomplete" if reason else "completed"
     now = int(time.time())
     return {
         "id": "resp_" + secrets.token_hex(24),
@@ -28,7 +28,7 @@ def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, obj
         "status": status,
         "completed_at": now if status == "completed" else None,
         "background": False,
-        "error": {"code": "server_error", "message": answer.trouble} if answer.trouble else None,
+        "error": {"code": "server_error", "message": answer.error_message} if answer.error_message else None,
         "incomplete_details": {"reason": reason} if reason else None,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
@@ -54,14 +54,14 @@ def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, obj
                 "output_tokens_details": {"reasoning_tokens": answer.thought_tokens},
                 "total_tokens": answered.total_tokens,
             },
-            answer.told,
+            answer.usage_form,
         ),
         **{name: body[name] for name in REPEATED_IF_SET if body.get(name) is not None},
     }
 
 
 def _output(answer: Answer, *, summarised: bool) -> list[dict[str, object]]:
-    """The reasoning where its summary was asked for, then the message; no message where nothing was left to say it."""
+    """The reasoning if its summary was asked for, then the message; no message if the limit left nothing for it."""
     items: list[dict[str, object]] = []
     if summarised:
         thoughts = [{"type": "summary_text", "text": SUMMARY}] if answer.thought_tokens else []

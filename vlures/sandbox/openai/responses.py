@@ -1,7 +1,4 @@
-"""A request to OpenAI's responses, checked as the provider checks it.
-
-The same code reads a live request and one line of a batch.
-"""
+"""A request to OpenAI's responses, live or in a batch line, with the provider's checks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -106,7 +103,7 @@ def read_responses(body: object, source: ImageSource, models: tuple[str, ...]) -
 
 
 def named_files(body: object) -> Iterator[str]:
-    """The ids of the files that the pictures of a request name, checked or not."""
+    """The ids of the files that the images of a request name; the request need not be valid."""
     items = body.get("input") if isinstance(body, dict) else None
     for item in items if isinstance(items, list) else ():
         content = item.get("content") if isinstance(item, dict) else None
@@ -131,7 +128,7 @@ def _check_parameters(body: dict[str, Any], model: str) -> None:
 
 
 def _check_reasoning(body: dict[str, Any], model: str) -> str:
-    """The effort asked for; who asks for a summary alone gets the usual effort, so that there is something to sum up."""
+    """The effort asked for; a summary without an effort gets the usual one, so that there is something to summarise."""
     reasoning = _check_object(body.get("reasoning"), "reasoning", REASONING_FIELDS)
     if reasoning and model.startswith(OLDER_MODELS):
         raise OpenAIError(
