@@ -164,7 +164,7 @@ def test_a_file_may_be_named_once(sandbox: Sandbox) -> None:
     with pytest.raises(genai_errors.ClientError) as taken:
         upload(sandbox, b"{}\n", name="shard-1")
     assert (taken.value.code, taken.value.status) == (409, "ALREADY_EXISTS")
-    with pytest.raises(genai_errors.ClientError, match="is no name of a file"):
+    with pytest.raises(genai_errors.ClientError, match="is not a valid file name"):
         upload(sandbox, b"{}\n", name="Shard_1")
 
 

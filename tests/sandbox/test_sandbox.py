@@ -1118,7 +1118,7 @@ def test_each_kind_of_fault_has_one_line_of_help_and_can_be_read() -> None:
         ("429:times=two", "needs a number for 'times'"),
         ("429:times", "write it as key=value"),
         ("expire:keep=2", "outside 0 to 1"),
-        ("refusal@gemini", "cannot stand at 'gemini'"),
+        ("refusal@gemini", "cannot strike at 'gemini'"),
         ("", "there is no fault ''"),
     ],
 )

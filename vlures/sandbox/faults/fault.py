@@ -65,7 +65,7 @@ def parse_fault(text: str) -> Fault:
         raise _unusable(text, f"there is no fault {kind!r}", kind, tuple(KINDS))
     fault_kind = KINDS[kind]
     if at and place not in fault_kind.places:
-        raise _unusable(text, f"{kind!r} cannot stand at {place!r}", place, fault_kind.places)
+        raise _unusable(text, f"{kind!r} cannot strike at {place!r}", place, fault_kind.places)
     options = _read_options(text, tail)
     for key in options:
         if key not in COUNTING_OPTIONS + fault_kind.options:

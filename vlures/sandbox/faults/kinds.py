@@ -101,18 +101,18 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "bad_json": _http("the server acts; status 200 with a body that is not JSON"),
         "portal": _download("a download brings a network's sign-in page, with status 200"),
         "empty_body": _download("a download brings nothing, with status 200"),
-        "half_lines": _download("a download brings the first half of the lines, whole ones, with status 200"),
+        "half_lines": _download("a download brings the first half of the lines, with status 200"),
         "names_only": _download(
             "a download brings lines with the names of their requests and nothing else, with status 200"
         ),
         "byte_order_mark": _download("a download begins with a byte order mark"),
         "html": _http("status 502 with a proxy's HTML page"),
-        "malformed": _http(f"the server acts; a reply that is no HTTP: how={', '.join(MALFORMED)}", "how"),
+        "malformed": _http(f"the server acts; a reply that is not valid HTTP: how={', '.join(MALFORMED)}", "how"),
         "cut_at": _http(
             "the server acts; the connection closes after bytes=N (100) of the reply, its head included", "bytes"
         ),
         "endless": _http(
-            f"the server acts; a reply without an end: how={', '.join(ENDLESS)}; a piece each seconds=S (0.1)",
+            f"the server acts; an endless reply: how={', '.join(ENDLESS)}; a piece every seconds=S (0.1)",
             "how",
             "seconds",
         ),

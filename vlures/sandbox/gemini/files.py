@@ -93,7 +93,7 @@ def _wanted_id(state: State, file: dict[str, Any]) -> str:
     if not name:
         return short_id(12)
     if len(name) > MAX_ID_LENGTH or not _FILE_ID.fullmatch(name):
-        raise bad_request(f"* CreateFileRequest.file.name: 'files/{name}' is no name of a file.\n")
+        raise bad_request(f"* CreateFileRequest.file.name: 'files/{name}' is not a valid file name.\n")
     if state.gemini_files.find(name):
         raise GeminiError(409, f"The file {name} exists already.", name="ALREADY_EXISTS")
     return name
