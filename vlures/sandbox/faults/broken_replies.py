@@ -16,7 +16,6 @@ from vlures.sandbox.faults.fault import Fault
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 SWITCHING_PROTOCOLS = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
-SWITCHING_PROTOCOLS = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
 PIECE = b" " * 1_000_000
 MAX_BUFFER_BYTES = 4_000_000
 PAUSE_S, MAX_PAUSES = 0.01, 3_000
