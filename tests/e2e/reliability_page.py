@@ -32,46 +32,49 @@ Rows = dict[Table, dict[str, str]]
 """The lines of the tables by their first cells."""
 
 INTRODUCTION = """\
-# What a run costs when something goes wrong
+# Reliability: what a run costs when something goes wrong
 
-Every request ends as answered, as failed with a reason, or as due again, and the same command again asks for what is left. No answer
-that was paid and handed over is lost, and no line of a batch is paid twice, with one exception: the reply to a creation is lost, and the
-provider's list hides the batch for longer than `--doubt-patience-s` (300 s). A live call cannot be looked up later: `kill -9` costs at
-most those that were in flight. In batch mode that is the canary, which `--no-canary` goes without, and what `--finish-live` asks at the
-end.
+You want to know whether a fault at the provider, on your network or on your machine loses answers, or makes you pay
+twice. Every request ends as answered, as failed with a reason, or as due again, and the same command again asks for
+what is left. No answer that was paid and handed over is lost, and no line of a batch is paid twice, with one exception:
+the reply to a creation is lost, and the provider's list hides the batch for longer than `--doubt-patience-s` (300 s). A
+live call cannot be looked up later: `kill -9` costs at most those that were in flight. In batch mode that is the
+canary, which `--no-canary` goes without, and what `--finish-live` asks at the end.
 """
 
 READING = """\
-*Paid again* counts answers beyond the first that the provider charged for one request. *Lost* counts answers that were paid and are not
-in the results at the end. *Commands needed* counts the same command, the killed one included, until it exits with code 0. Where it is
-`vlures cancel` that is tried, the run that had sent the batches, and the one that asks what they left, count as well. *In doubt* is a batch
-of which nobody knows yet whether it was created.
+*Paid again* counts answers beyond the first that the provider charged for one request. *Lost* counts answers that were
+paid and are not in the results at the end. *Commands needed* counts the same command, the killed one included, until it
+exits with code 0. Where `vlures cancel` is tried, the run that had sent the batches, and the one that asks what they
+left, count as well. *In doubt* is a batch that may or may not have been created.
 """
 
 CLOSING = """\
-A *limit of cost* is compared with what the sandbox charged, at the listed prices, after each command. Killed live calls, and replies
-that a fault takes after they were charged, are paid again; those are the only numbers other than 0 in the tables of live mode, and there
-are never more of them than calls in flight, or replies taken.
+A *limit of cost* is compared with what the sandbox charged, at the listed prices, after each command. Killed live
+calls, and replies that a fault takes after they were charged, are paid again; those are the only numbers other than 0
+in the tables of live mode, and there are never more of them than calls in flight, or replies taken.
 
 ## How this was measured
 
-`tests/e2e/test_reliability.py` gives the real command a dataset of six images, five of them with a text: two tasks, 11 requests (10 where
-one image is left out; six, sent by two commands, for the kill in the middle of a line). It speaks HTTP with the sandbox on the same machine.
-What was paid is read from the sandbox's ledger, which is written before any reply; what was answered, from the results files. The faults of
-the first table are lifted after the first command.
+`tests/e2e/test_reliability.py` gives the real command a dataset of six images, five of them with a text: two tasks, 11
+requests (10 where one image is left out; six, sent by two commands, for the kill in the middle of a line). It speaks
+HTTP with the sandbox on the same machine. What was paid is read from the sandbox's ledger, which is written before any
+reply; what was answered, from the results files. The faults of the first table are lifted after the first command.
 
-For the kills, the sandbox holds one connection: *before* means that it has read the request and does nothing, *after* that it has acted
-and the reply is still to come. The test waits for that, kills the process with SIGKILL and gives the same command again. For the kill in the
-middle of a line the system itself ends the process, at the byte at which its file may not grow further; half a line is left.
+For the kills, the sandbox holds one connection: *before* means that it has read the request and does nothing, *after*
+that it has acted and the reply is still to come. The test waits for that, kills the process with SIGKILL and gives the
+same command again. For the kill in the middle of a line the system itself ends the process, at the byte at which its
+file may not grow further; half a line is left.
 
-`make contract` also lets the disk fail at any of its calls under runs of both providers in both modes (`tests/e2e/test_disk_faults.py`: 480
-faults), kills runs with random options and faults at random moments (`tests/e2e/test_campaign.py`: 300 kills, and as many other signals as
-come with them), and tries 2,000 sequences of a model of the protocol, which is shown to find faults that are planted in the code
+`make contract` also lets the disk fail at any of its calls under runs of both providers in both modes
+(`tests/e2e/test_disk_faults.py`: 480 faults), kills runs with random options and faults at random moments
+(`tests/e2e/test_campaign.py`: 300 kills, and as many other signals as come with them), and tries 2,000 sequences of a
+model of the protocol, which is shown to find faults that are planted in the code
 (`tests/protocol_model/test_planted_faults.py`). It prints their seeds and counts.
 
 To measure again and compare with this page:
 
-```console
+```console no-test
 $ make contract
 ```
 
@@ -79,10 +82,12 @@ A row that differs fails. `VLURES_WRITE_DOCS=1` in the environment writes the pa
 
 ## What is not covered
 
-The real providers: the sandbox does what their documents and users report, and they may do otherwise. It charges nothing for a line that is
-missing from the results; a provider that did would be paid twice for it, since it can only be asked for again. A power cut: a killed process
-leaves its writes to the system, a machine without power does not; `tests/protocol_model/test_protocol.py` tries that on a model of the disk.
-Two faults at once: the same model mixes them.
+- The real providers: the sandbox does what their documents and users report, and they may do otherwise. It charges
+  nothing for a line that is missing from the results; a provider that did would be paid twice for it, since it can only
+  be asked for again.
+- A power cut: a killed process leaves its writes to the system, a machine without power does not.
+  `tests/protocol_model/test_protocol.py` tries that on a model of the disk.
+- Two faults at once: the same model mixes them.
 """
 
 
