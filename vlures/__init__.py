@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vlures.runs.config import RunConfig
     from vlures.runs.session import Outcome
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Incomplete",
