@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlures.benchmarks.problems import Problem
 from vlures.benchmarks.vlures.languages import LANGUAGES, find_language
-from vlures.benchmarks.vlures.samples import Dataset, Problem
+from vlures.benchmarks.vlures.samples import Dataset
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.records import Image, Prompt, digest_request

@@ -62,6 +62,7 @@ class Prompt:
     article is one string in memory however many requests hold it."""
 
     system: str
+    """Empty: none is sent."""
     pieces: tuple[str, ...]
 
     @property

@@ -127,7 +127,7 @@ def packs(tmp_path: Path) -> Path:
 
 def test_a_folder_of_packs_goes_before_the_packages_own(packs: Path) -> None:
     config = load_config(None, {"languages": "En,Jp", "tasks": "1,2", "prompts": str(packs)})
-    prompts = load_prompts(config.questions)
+    prompts = load_prompts(config.benchmark_options)
     own = load_prompts(questions_of({"languages": "En,Jp", "tasks": "1,2"}))
     assert "Count the cups." in prompts[make_cell("En", 1)].before
     assert prompts[make_cell("En", 1)] != own[make_cell("En", 1)]

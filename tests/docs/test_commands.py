@@ -39,7 +39,6 @@ UNTESTED = {
     "docs/providers.md": 1,  # an installation
     "docs/reliability.md": 1,  # make contract
     "docs/speed.md": 1,  # make bench
-    "docs/table.md": 1,  # until there is such a benchmark
 }
 OWN_SERVER = "http://127.0.0.1:8000/v1"
 """Where the pages have a server of one's own; a sandbox stands there."""
@@ -153,6 +152,9 @@ def _commands(block: Block) -> Iterator[tuple[str, str]]:
         return
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         line, _, shown = part.replace("\\\n", "").partition("\n")
+        if document := re.search(r"<<'(\w+)'$", line):
+            content, _, shown = shown.partition(f"\n{document[1]}\n")
+            line = f"{line}\n{content}\n{document[1]}"
         yield line, shown
 
 

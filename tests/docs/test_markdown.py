@@ -24,8 +24,6 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*\w")
 PATH = re.compile(r"(?:vlures|tests|docs|configs|data)/[\w./-]*\w")
 OF_OTHERS = {"--no-deps", "--no-cache", "--only", "--quick"}
 """Options of pip, lint-imports and `make bench`."""
-ANNOUNCED = {"--benchmark", "--questions"}
-"""Options that docs/table.md announces."""
 LAID_OUT = ("configs/mine", "configs/prompts", "configs/original", "data/ImagesText", "data/VLURes", "data/Published")
 """What a reader has, or what commands of the pages make."""
 LATER = ("vlures/metrics", "tests/metrics")
@@ -82,7 +80,7 @@ def _packages(folder: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_option_that_a_page_names_exists(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(["sandbox", "--help"])
-    known = {*_options(commands), *OPTION.findall(capsys.readouterr().out), *OF_OTHERS, *ANNOUNCED}
+    known = {*_options(commands), *OPTION.findall(capsys.readouterr().out), *OF_OTHERS}
     named = {option for text in _code(page) for option in OPTION.findall(text)}
     assert named - known == set()
 

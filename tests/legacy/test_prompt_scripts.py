@@ -645,7 +645,9 @@ def test_the_language_of_texts_needs_a_folder() -> None:
     with pytest.raises(VluresError, match="names no folder for Swahili"):
         load_config(None, {"dataset": {"En": "a"}, "languages": "En,Sw", "text_language": "Jp"})
     config = load_config(None, {"dataset": {"En": "a", "Jp": "b"}, "languages": "Jp,Sw", "text_language": "En"})
-    assert {str(config.questions.dataset_folder(language)) for language in config.questions.run_languages} == {"a"}
+    assert {
+        str(config.benchmark_options.dataset_folder(language)) for language in config.benchmark_options.run_languages
+    } == {"a"}
 
 
 def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_understood() -> None:
@@ -658,7 +660,10 @@ def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_u
     assert [name for name in understood if f"`{name}`" not in page] == []
     example = page.partition("```toml\n")[2].partition("```")[0]
     config = load_config(None, tomllib.loads(example))
-    assert (config.run_name, {str(config.questions.dataset_folder(one)) for one in config.questions.run_languages}) == (
+    assert (
+        config.run_name,
+        {str(config.benchmark_options.dataset_folder(one)) for one in config.benchmark_options.run_languages},
+    ) == (
         "gpt-4o",
         {"data/ImagesTextEn1K"},
     )

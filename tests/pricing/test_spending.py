@@ -41,7 +41,7 @@ REJECTED = Retry("429 slow down", code="429")
 
 
 def request_of(number: int, config: RunConfig) -> Request:
-    key = request_key(CELL, config.questions.setting, str(number))
+    key = request_key(CELL, config.benchmark_options.setting, str(number))
     prompt = Prompt("Answer in one line.", ("What is in the picture? " * (1 + number % 7),))
     return Request(key, CELL, str(number), config.run_model, config.parameters, prompt, IMAGE, "digest")
 
@@ -56,7 +56,7 @@ def opened(
     folder: Path, config: RunConfig, requests: list[Request] | None = None
 ) -> Iterator[tuple[Spending, CheckpointStore]]:
     """As a process opens it. What is not closed is as after a kill: files are in the system's hands line by line."""
-    store = CheckpointStore(folder, config.questions.setting)
+    store = CheckpointStore(folder, config.benchmark_options.setting)
     spending = Spending(
         config.target,
         config.money.max_cost,
@@ -204,7 +204,7 @@ def test_an_answer_keeps_the_price_of_the_model_that_gave_it(tmp_path: Path) -> 
 
 def test_answers_of_earlier_versions_are_priced_as_their_models_and_never_at_nothing(tmp_path: Path) -> None:
     config = config_of(max_cost=1)
-    store = CheckpointStore(tmp_path, config.questions.setting)
+    store = CheckpointStore(tmp_path, config.benchmark_options.setting)
     for number, (model, usage) in enumerate(((MODEL, Usage(1_000, 100)), (DEARER, Usage(1_000, 100)), (MODEL, None))):
         store.append(answer_of(request_of(number, config), usage, model=model))
     store.append(answer_of(request_of(8, config), Usage(-(10**9), 5)))
@@ -243,7 +243,7 @@ def test_what_a_kill_left_in_flight_counts_as_spent_once_and_is_said(tmp_path: P
         lost = spending.reserved - (spending._ledger.reservation(request_of(0, config).key) or 0)
     said: list[str] = []
     for _ in range(2):
-        store = CheckpointStore(tmp_path, config.questions.setting)
+        store = CheckpointStore(tmp_path, config.benchmark_options.setting)
         spending = Spending(
             config.target,
             config.money.max_cost,
@@ -373,7 +373,7 @@ def collect(
 ) -> None:
     """Batches of this setting that have ended; the process may die in the middle of one."""
     for tag, (of, held) in list(world.alive.items()):
-        if of.questions.setting != config.questions.setting or world.draw.random() < 0.5:
+        if of.benchmark_options.setting != config.benchmark_options.setting or world.draw.random() < 0.5:
             continue
         del world.alive[tag]
         for request, highest in held:

@@ -118,7 +118,9 @@ def benchmark_of(question: Question, folder: Path) -> VluresBenchmark:
         cell: CellPrompt("", "What is this?", None)
         for cell in (make_cell(code, task) for code in config.languages for task in config.tasks)
     }
-    return VluresBenchmark(config.questions, config.target.asked, dict.fromkeys(config.languages, dataset), prompts)
+    return VluresBenchmark(
+        config.benchmark_options, config.target.asked, dict.fromkeys(config.languages, dataset), prompts
+    )
 
 
 @dataclass(slots=True)

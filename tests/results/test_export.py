@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Command, Result, make_dataset
+from vlures.benchmarks.columns import WHAT, WHO
 from vlures.benchmarks.vlures import columns
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.records import Response, Usage, digest_request
-from vlures.results.export import WHAT, WHO, as_cell, read_standing
+from vlures.results.export import as_cell, read_standing
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 

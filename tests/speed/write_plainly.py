@@ -65,7 +65,7 @@ def _build_lines(dataset: Path) -> Lines:
     """Heads and tails of all lines, by image, exactly as a run writes them."""
     lines: Lines = {}
     config = load_config(None, {"dataset": str(dataset), "languages": ("En",)})
-    for request in load_benchmark(config.questions, config.target.asked).requests():
+    for request in load_benchmark(config.benchmark_options, config.target.asked).requests():
         lines.setdefault(request.image.path, []).append(write_line(request, make_bodies(config)))
     return lines
 

@@ -20,7 +20,7 @@ def main(dataset: str, tasks: str, target: Path) -> None:
             "image": str(request.image.path),
             "mime_type": request.image.mime_type,
         }
-        for request in load_benchmark(config.questions, config.target.asked).requests()
+        for request in load_benchmark(config.benchmark_options, config.target.asked).requests()
     ]
     target.write_text(json.dumps(questions), encoding="utf-8")
 

@@ -8,13 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from vlures.benchmarks.columns import Columns
 from vlures.errors import VluresError
 from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Variant, digest_request
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 from vlures.store.lines import read_small_file
 
-BENCHMARKS = {"vlures": "vlures.benchmarks.vlures"}
+BENCHMARKS = {"vlures": "vlures.benchmarks.vlures", "table": "vlures.benchmarks.table"}
 """Name → package. Each has the functions of a BenchmarkPackage."""
 
 OLD_RUNS = "vlures"
@@ -99,18 +100,6 @@ class Subjects(Protocol):
 
     def is_asked_today(self, question: Question, digest: str) -> bool:
         """Whether the last run's configuration asks, of today's data, the question with this digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """A benchmark's columns of the exported table, with their types."""
-
-    question: Mapping[str, type]
-    """What a key alone tells."""
-    subject: Mapping[str, type]
-    """What only the data tell."""
-    local: Mapping[str, type]
-    """What only this machine knows: not exported, but in the table that vlures.load gives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,4 +19,4 @@ def check(config: RunConfig) -> int:
     """
     from vlures.benchmarks import find_package
 
-    return 0 if find_package(config.selection.benchmark).check_data(config.questions, tell) else EXIT_CANNOT
+    return 0 if find_package(config.selection.benchmark).check_data(config.benchmark_options, tell) else EXIT_CANNOT

@@ -151,7 +151,7 @@ def _place(variable: str) -> str:
 def _consequences(config: RunConfig) -> Iterable[list[str]]:
     if config.who.backend in DEFAULT_MODELS or config.who.model:
         yield ["output folder", str(config.output_folder), ""]
-    variant = find_package(config.selection.benchmark).choose_variant(config.questions)
+    variant = find_package(config.selection.benchmark).choose_variant(config.benchmark_options)
     yield ["variant", variant.label, ""]
 
 

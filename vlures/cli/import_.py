@@ -52,7 +52,10 @@ def import_(
     from vlures.store.lock import hold_folder
 
     config = load_config(config_file, flags)
-    output, variant = config.output_folder, find_package(config.selection.benchmark).choose_variant(config.questions)
+    output, variant = (
+        config.output_folder,
+        find_package(config.selection.benchmark).choose_variant(config.benchmark_options),
+    )
     folder = source or output / f"checkpoints_{variant.label}"
     if not holds_originals(folder):
         raise VluresError(

@@ -17,9 +17,9 @@ from vlures.safety.control_characters import as_line
     "--language", "one_language", help="The language, by code or name.", shell_complete=suggest_from(LANGUAGES)
 )
 @click.option("--task", "one_task", type=int, help="The task, 1 to 8.")
-@click.option("--sample", "one_sample", type=int, help="The sample's ID.")
+@click.option("--sample", "one_sample", help="The sample's ID.")
 @config_options
-def prompt(config: RunConfig, one_language: str | None, one_task: int | None, one_sample: int | None) -> int:
+def prompt(config: RunConfig, one_language: str | None, one_task: int | None, one_sample: str | None) -> int:
     """Print exactly what would be sent for one sample.
 
     \b

@@ -26,6 +26,7 @@ import msgspec
 
 from vlures.backends.models import is_same_model
 from vlures.benchmarks import BenchmarkPackage, Head, Question, Subject, Subjects, require_stored_variants
+from vlures.benchmarks.columns import WHAT, WHO
 from vlures.errors import UsageError, VluresError
 from vlures.files.names import path_as_text
 from vlures.images import PICTURES_HELD, read_bytes
@@ -38,37 +39,6 @@ Format = Literal["jsonl", "parquet", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 Row = dict[str, Any]
-WHO: dict[str, type] = {
-    "name": str,
-    "provider": str,
-    "mode": str,
-    "model": str,
-    "model_answered": str,
-}
-WHAT: dict[str, type] = {
-    "key": str,
-    "status": str,
-    "answer": str,
-    "reasoning": str,
-    "finish_reason": str,
-    "error_code": str,
-    "error_message": str,
-    "response_id": str,
-    "input_tokens": int,
-    "output_tokens": int,
-    "cached_tokens": int,
-    "thinking_tokens": int,
-    "latency_s": float,
-    "attempts": int,
-    "job": str,
-    "imported": str,
-    "time": str,
-    "digest": str,
-    "image": str,
-}
-"""Columns of every table, in this order: who was asked, the benchmark's columns about the question, what came of it, the benchmark's
-columns about the subject. All are there, whether or not anything stands in them."""
-
 _FORMULA = re.compile(r"""[\s"'“”‘’`\u200b-\u200f\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]""")
 """What a spreadsheet takes for a formula, also behind blanks and quotation marks, and in full width."""
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?%?", re.IGNORECASE)
@@ -145,6 +115,8 @@ def export_run(
     with _open_whole(to, force) if isinstance(to, Path) else nullcontext(to) as file:
         standing = _all_standing(output_folder, variants, form if with_images else None, exported, say)
         rows = (answer.row for answer in standing)
+        if len({package for package, _ in variants}) > 1:
+            rows = (_fill_up(row, columns) for row in rows)
         if form == "jsonl":
             _write_jsonl(rows, file)
         elif form == "csv":
@@ -233,6 +205,11 @@ def _unwritable(path: Path, error: OSError) -> VluresError:
 
 
 # Rows
+
+
+def _fill_up(row: Row, columns: Iterable[str]) -> Row:
+    """The row with the columns of the folder's other benchmarks, empty."""
+    return {**dict.fromkeys(columns), **row}
 
 
 def _all_standing(

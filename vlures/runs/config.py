@@ -47,7 +47,7 @@ SECTIONS: dict[str, type] = {
     "money": MoneyOptions,
     "rehearsal": RehearsalOptions,
 }
-"""By their names in a RunConfig. Beside them stands `questions`, the options of the benchmark."""
+"""By their names in a RunConfig. Beside them stands `benchmark_options`, those of the benchmark."""
 
 
 @dataclass(frozen=True, init=False)
@@ -69,11 +69,11 @@ class RunConfig:
     contact: ContactOptions
     money: MoneyOptions
     rehearsal: RehearsalOptions
-    questions: Any
+    benchmark_options: Any
     """The options of the benchmark."""
 
     def __init__(self, **values: Any) -> None:
-        kinds = SECTIONS | {"questions": find_options(values.get("benchmark", _DEFAULT_BENCHMARK))}
+        kinds = SECTIONS | {"benchmark_options": find_options(values.get("benchmark", _DEFAULT_BENCHMARK))}
         for name, kind in kinds.items():
             section = values.pop(name, None)  # as dataclasses.replace gives it
             before = _values(section) if isinstance(section, kind) else {}

@@ -109,7 +109,7 @@ def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
     if plan.total("in_flight"):
         parts.append(f"{plan.total('in_flight'):,} in flight")
     if plan.total("left_out"):
-        parts.append(f"{plan.total('left_out'):,} left out for want of a text")
+        parts.append(f"{plan.total('left_out'):,} left out")
     saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
     parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
     if config.run_mode == "batch":

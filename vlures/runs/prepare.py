@@ -41,7 +41,7 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
     check_options(config, say)
     package = find_package(config.selection.benchmark)
     skips = (lambda image: why_refused(config, image) is not None) if config.selection.skip_problems else None
-    benchmark = package.load_benchmark(config.questions, config.target.asked, skips)
+    benchmark = package.load_benchmark(config.benchmark_options, config.target.asked, skips)
     _check_addresses(config, benchmark)
     return Prepared(config, benchmark, find_prices(config.target, config.money), find_estimator(config, benchmark))
 

@@ -45,8 +45,9 @@ def build_content(request: Request, service_tier: str | None = None, *, summary:
         thinking["includeThoughts"] = True
     if thinking:
         generation["thinkingConfig"] = thinking
+    system = {"systemInstruction": {"parts": [{"text": request.prompt.system}]}} if request.prompt.system else {}
     return {
-        "systemInstruction": {"parts": [{"text": request.prompt.system}]},
+        **system,
         "contents": [
             {
                 "role": "user",

@@ -119,10 +119,13 @@ class GenerativeAILive:
         parameters = request.parameters
         picture = sdk.protos.Blob(mime_type=request.image.mime_type, data=read_bytes(request.image))
         parts = [sdk.protos.Part(text=request.prompt.user), sdk.protos.Part(inline_data=picture)]
+        system = (
+            sdk.protos.Content(parts=[sdk.protos.Part(text=request.prompt.system)]) if request.prompt.system else None
+        )
         model = sdk.GenerativeModel(
             request.model,
             generation_config={name: parameters[name] for name in GENERATION if name in parameters},
-            system_instruction=sdk.protos.Content(parts=[sdk.protos.Part(text=request.prompt.system)]),
+            system_instruction=system,
         )
         return model.generate_content(
             [sdk.protos.Content(role="user", parts=parts)],

@@ -53,7 +53,7 @@ def build_completion(request: Request, picture: Picture, service_tier: str | Non
     return {
         "model": request.model,
         "messages": [
-            {"role": "system", "content": request.prompt.system},
+            *([{"role": "system", "content": request.prompt.system}] if request.prompt.system else []),
             {
                 "role": "user",
                 "content": [

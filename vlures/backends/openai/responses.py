@@ -35,7 +35,7 @@ def build_response(request: Request, picture: Picture, service_tier: str | None,
         reasoning["summary"] = "auto"
     return {
         "model": request.model,
-        "instructions": request.prompt.system,
+        **({"instructions": request.prompt.system} if request.prompt.system else {}),
         "input": [
             {
                 "role": "user",

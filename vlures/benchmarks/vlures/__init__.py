@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Columns, Head, Question, Skips
+    from vlures.benchmarks import Head, Question, Skips
+    from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.vlures.benchmark import VluresBenchmark
     from vlures.benchmarks.vlures.options import Options
     from vlures.benchmarks.vlures.settings import Setting

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from vlures.benchmarks.problems import Problem
 from vlures.benchmarks.vlures.benchmark import load_datasets, load_prompts
 from vlures.benchmarks.vlures.options import Options
-from vlures.benchmarks.vlures.samples import Dataset, Problem
+from vlures.benchmarks.vlures.samples import Dataset
 from vlures.safety.control_characters import as_line
 
 HEADERS = ("folder", "layout", "languages", "samples", "with text", "only tasks 1-5", "errors")

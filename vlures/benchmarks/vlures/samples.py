@@ -1,12 +1,12 @@
-"""Samples, datasets, and what is wrong with them."""
+"""Samples and datasets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from vlures.benchmarks.problems import Problem
 from vlures.records import Image
 
 COLUMN_ROLES = ("file", "text", "language", "id")
@@ -22,19 +22,6 @@ class Sample:
     image: Image
     text: str | None
     text_path: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something about a dataset that its owner should know. An error keeps its files out; a note does not.
-
-    times: how many such it stands for.
-    """
-
-    severity: Literal["error", "note"]
-    files: tuple[str, ...]
-    reason: str
-    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from vlures.benchmarks import Columns, Question, Subject
+from vlures.benchmarks import Question, Subject
+from vlures.benchmarks.columns import Columns
 from vlures.benchmarks.vlures.benchmark import VluresBenchmark, digest_data, find_language_reading, load_prompts
 from vlures.benchmarks.vlures.dataset import Reading, Selection, load_reading
 from vlures.benchmarks.vlures.languages import LANGUAGES

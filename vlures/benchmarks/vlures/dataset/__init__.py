@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vlures.benchmarks.vlures.dataset.bounds import Bounds
+from vlures.benchmarks.problems import Problem
 from vlures.benchmarks.vlures.dataset.columns import ChosenColumns
 from vlures.benchmarks.vlures.dataset.fetched import FETCHED_FILE, Fetched, find_fetched, read_fetched
 from vlures.benchmarks.vlures.dataset.layouts import Layout, find_layout, list_folder, table_name
@@ -18,8 +18,9 @@ from vlures.benchmarks.vlures.dataset.pairs import load_pairs, numeric_id
 from vlures.benchmarks.vlures.dataset.tables import EVERYTHING, Selection, Table, load_table, open_table
 from vlures.benchmarks.vlures.dataset.unlisted_files import refuse_texts_beside
 from vlures.benchmarks.vlures.languages import Language
-from vlures.benchmarks.vlures.samples import Dataset, Problem
+from vlures.benchmarks.vlures.samples import Dataset
 from vlures.errors import VluresError
+from vlures.files.bounds import Bounds
 
 __all__ = [
     "EVERYTHING",

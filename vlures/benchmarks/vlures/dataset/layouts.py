@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vlures.benchmarks.vlures.dataset.bounds import Bounds
 from vlures.benchmarks.vlures.dataset.language_names import find_folder_language
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.errors import VluresError
+from vlures.files.bounds import Bounds
 from vlures.images import IMAGE_SUFFIXES
 
 TABLE_NAMES = ("metadata.parquet", "metadata.jsonl", "metadata.csv")

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vlures.benchmarks.vlures.dataset.bounds import Bounds
-from vlures.benchmarks.vlures.samples import Dataset, Problem, Sample
+from vlures.benchmarks.problems import Problem
+from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.errors import VluresError
+from vlures.files.bounds import Bounds
 from vlures.files.reading import UnusableFile, read_file
 from vlures.images import IMAGE_SUFFIXES, UnusableImage, read_image
 

@@ -12,17 +12,28 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zlib import crc32
 
-from vlures.benchmarks.vlures.dataset.bounds import Bounds
+from vlures.benchmarks.problems import Problem, ProblemList
 from vlures.benchmarks.vlures.dataset.columns import ChosenColumns, Columns, find_columns
 from vlures.benchmarks.vlures.dataset.language_names import find_spoken_language
 from vlures.benchmarks.vlures.dataset.pairs import LARGEST_TEXT, LONGEST_ID, numeric_id, tidy_text
-from vlures.benchmarks.vlures.dataset.problems import Complaints
-from vlures.benchmarks.vlures.dataset.readers import read_columns, read_rows, row_place
 from vlures.benchmarks.vlures.dataset.unlisted_files import IMAGE_FOLDERS, find_unnamed_images, name_key
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language
-from vlures.benchmarks.vlures.samples import Dataset, Problem, Sample
+from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.errors import UsageError, VluresError
+from vlures.files.bounds import Bounds
+from vlures.files.tables import read_columns, read_rows, row_place
 from vlures.images import UnusableImage, read_image
+
+KINDS = {
+    "torn": "unreadable rows",
+    "name": "rows without a usable file name or ID",
+    "double": "files or IDs that are in several rows",
+    "language": "other languages",
+    "image": "images that are missing or cannot be used",
+    "text": "rows whose text is none",
+    "no text": "samples without a text, for tasks 1-5 only",
+}
+"""What may be wrong with rows, and what many such are called."""
 
 ROWS_TO_JUDGE = 20
 COLUMNS_TO_JUDGE = 50
@@ -76,10 +87,12 @@ class Table:
     encoding: str
     columns: Columns
 
-    def rows(self, wanted: bytearray | None = None, complaints: Complaints | None = None) -> Iterator[tuple[int, Any]]:
+    def rows(
+        self, wanted: bytearray | None = None, problems_found: ProblemList | None = None
+    ) -> Iterator[tuple[int, Any]]:
         """Row numbers with file, language and ID."""
         names = (self.columns.file, self.columns.language, self.columns.id)
-        return read_rows(self.path, self.encoding, names, wanted, self._complain(complaints))
+        return read_rows(self.path, self.encoding, names, wanted, self._complain(problems_found))
 
     def texts(self, wanted: bytearray) -> Iterator[tuple[int, Any]]:
         """Row numbers with file, ID and text."""
@@ -89,10 +102,10 @@ class Table:
     def place(self, number: int) -> str:
         return f"{self.path.name} {row_place(self.path, number)}"
 
-    def _complain(self, complaints: Complaints | None) -> Any:
-        if complaints is None:
+    def _complain(self, problems_found: ProblemList | None) -> Any:
+        if problems_found is None:
             return None
-        return lambda number, reason: complaints.add("torn", (self.place(number),), reason)
+        return lambda number, reason: problems_found.add("torn", (self.place(number),), reason)
 
 
 def open_table(path: Path, encoding: str, choices: ChosenColumns) -> Table:
@@ -119,27 +132,27 @@ def load_table(
 
     Raises VluresError if it cannot be read, or has no row in the language.
     """
-    complaints = Complaints()
-    scan = _scan(table, language, complaints)
+    problems_found = ProblemList(KINDS)
+    scan = _scan(table, language, problems_found)
     if language is not None:
-        _check_languages(table, scan, language, complaints)
-    samples = _take(table, scan, selection, bounds, complaints)
-    if not scan.rows and not complaints:
+        _check_languages(table, scan, language, problems_found)
+    samples = _take(table, scan, selection, bounds, problems_found)
+    if not scan.rows and not problems_found:
         raise VluresError(f"{table.path} names no images; name another dataset with --dataset.")
     own = language.code if language is not None else None
     name = table.path.relative_to(folder).as_posix()
     described = Problem("note", (name,), _describe(table, scan))
-    problems = (described, *complaints.problems(name), *find_unnamed_images(table.path, scan.named, is_chosen))
+    problems = (described, *problems_found.problems(name), *find_unnamed_images(table.path, scan.named, is_chosen))
     return Dataset(folder, tuple(samples), problems, language=own, selection=str(selection))
 
 
 # First reading: names
 
 
-def _scan(table: Table, language: Language | None, complaints: Complaints) -> _Scan:
+def _scan(table: Table, language: Language | None, problems_found: ProblemList) -> _Scan:
     scan = _Scan()
     spoken: dict[str, bool] = {}
-    for number, (file, word, own_id) in table.rows(complaints=complaints):
+    for number, (file, word, own_id) in table.rows(problems_found=problems_found):
         if isinstance(file, str):
             scan.named.append(name_key(file))
         if table.columns.language is not None:
@@ -155,7 +168,7 @@ def _scan(table: Table, language: Language | None, complaints: Complaints) -> _S
             sample_id = _sample_id(_check_name(file), own_id, table.columns)
         except VluresError as error:
             shown = file if isinstance(file, str) and file.strip() else ""
-            complaints.add("name", (table.place(number), *([shown] if shown else [])), str(error))
+            problems_found.add("name", (table.place(number), *([shown] if shown else [])), str(error))
             continue
         scan.ids.append(sample_id)
         scan.rows.append(number)
@@ -235,7 +248,7 @@ def _look_for_languages(table: Table, names: Sequence[str]) -> None:
             )
 
 
-def _check_languages(table: Table, scan: _Scan, language: Language, complaints: Complaints) -> None:
+def _check_languages(table: Table, scan: _Scan, language: Language, problems_found: ProblemList) -> None:
     """Name the rows in no language, or in none of ours. Raises VluresError if none is in the one that is wanted."""
     found: Counter[str] = Counter()
     where = (table.path.name,)
@@ -245,9 +258,9 @@ def _check_languages(table: Table, scan: _Scan, language: Language, complaints: 
             found[spoken.code] += rows
         elif word:
             ours = ", ".join(one.name for one in LANGUAGES.values())
-            complaints.add("language", where, f"{_count(rows)} in {_shorten(word)}, which is not one of {ours}")
+            problems_found.add("language", where, f"{_count(rows)} in {_shorten(word)}, which is not one of {ours}")
         else:
-            complaints.add("language", where, f"{_count(rows)} with no language in `{table.columns.language}`")
+            problems_found.add("language", where, f"{_count(rows)} with no language in `{table.columns.language}`")
     if not found[language.code]:
         there = ", ".join(f"{LANGUAGES[code].name} {rows:,}" for code, rows in found.items())
         raise VluresError(
@@ -274,23 +287,23 @@ def _describe(table: Table, scan: _Scan) -> str:
 # Second reading: texts and images
 
 
-def _take(table: Table, scan: _Scan, selection: Selection, bounds: Bounds, complaints: Complaints) -> list[Sample]:
+def _take(table: Table, scan: _Scan, selection: Selection, bounds: Bounds, problems_found: ProblemList) -> list[Sample]:
     order = sorted(range(len(scan.ids)), key=scan.ids.__getitem__)
-    doubled = _find_doubled(table, scan, order, complaints)
+    doubled = _find_doubled(table, scan, order, problems_found)
     due = [at for at in order if at not in doubled and (not selection.ids or scan.ids[at] in selection.ids)]
     if selection.limit is None:
-        return sorted(_read_samples(table, scan, due, bounds, complaints), key=lambda sample: sample.id)
+        return sorted(_read_samples(table, scan, due, bounds, problems_found), key=lambda sample: sample.id)
     samples: list[Sample] = []
     step = selection.limit
     while due and len(samples) < selection.limit:
         part, due = due[:step], due[step:]
-        samples += sorted(_read_samples(table, scan, part, bounds, complaints), key=lambda sample: sample.id)
+        samples += sorted(_read_samples(table, scan, part, bounds, problems_found), key=lambda sample: sample.id)
         step *= 2  # one that cannot be used is made up for, without a reading of the table for each
     return samples[: selection.limit]
 
 
 def _read_samples(
-    table: Table, scan: _Scan, due: Sequence[int], bounds: Bounds, complaints: Complaints
+    table: Table, scan: _Scan, due: Sequence[int], bounds: Bounds, problems_found: ProblemList
 ) -> Iterator[Sample]:
     for number, (file, own_id, text) in table.texts(_mark(scan.rows[at] for at in due)):
         try:
@@ -298,22 +311,22 @@ def _read_samples(
             bounds.check(path)
             image = read_image(path)
         except UnusableImage as error:
-            complaints.add("image", (table.place(number), file), f"the image {error}")
+            problems_found.add("image", (table.place(number), file), f"the image {error}")
             continue
         except VluresError as error:
-            complaints.add("image", (table.place(number), file), str(error))
+            problems_found.add("image", (table.place(number), file), str(error))
             continue
         if isinstance(text, str) and len(text) > LARGEST_TEXT:
             article = None
             reason = f"its text has {len(text):,} characters, and no more than {LARGEST_TEXT:,} are read"
-            complaints.add("text", (table.place(number), file), reason)
+            problems_found.add("text", (table.place(number), file), reason)
         elif isinstance(text, str) or text is None:
             article = tidy_text(text or "") or None
             if article is None and table.columns.text is not None:
-                complaints.add("no text", (file,), "without a text, so for tasks 1-5 only", severity="note")
+                problems_found.add("no text", (file,), "without a text, so for tasks 1-5 only", severity="note")
         else:
             article = None
-            complaints.add("text", (table.place(number), file), f"its text is {_shorten(text)}, which is no text")
+            problems_found.add("text", (table.place(number), file), f"its text is {_shorten(text)}, which is no text")
         yield Sample(_sample_id(file, own_id, table.columns), image, article)
 
 
@@ -342,7 +355,7 @@ def _mark(numbers: Any) -> bytearray:
     return marks
 
 
-def _find_doubled(table: Table, scan: _Scan, order: Sequence[int], complaints: Complaints) -> set[int]:
+def _find_doubled(table: Table, scan: _Scan, order: Sequence[int], problems_found: ProblemList) -> set[int]:
     """Those (by place in the scan) that share their ID, or their file under two IDs: none of them can be taken."""
     groups = list(_groups(order, scan.ids))
     in_groups = {at for group in groups for at in group}
@@ -352,7 +365,7 @@ def _find_doubled(table: Table, scan: _Scan, order: Sequence[int], complaints: C
             if not in_groups.issuperset(group):
                 groups.append(group)
                 in_groups.update(group)
-    shown = complaints.first(groups)
+    shown = problems_found.first(groups)
     files = {number: file for number, (file, _, _) in table.rows(_mark(scan.rows[at] for one in shown for at in one))}
     for group in shown:
         numbers = [scan.rows[at] for at in group[:4]]
@@ -363,8 +376,8 @@ def _find_doubled(table: Table, scan: _Scan, order: Sequence[int], complaints: C
             if len(names) == 1
             else f"{len(group)} rows with the one ID {scan.ids[group[0]]}"
         )
-        complaints.add("double", (table.path.name, *names), f"{same} ({places}); keep one of them")
-    complaints.count("double", len(groups) - len(shown))
+        problems_found.add("double", (table.path.name, *names), f"{same} ({places}); keep one of them")
+    problems_found.count("double", len(groups) - len(shown))
     return in_groups
 
 

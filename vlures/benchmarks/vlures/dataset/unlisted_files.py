@@ -7,10 +7,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from vlures.benchmarks.problems import MOST_OF_A_KIND, Problem
 from vlures.benchmarks.vlures.dataset.layouts import list_folder
 from vlures.benchmarks.vlures.dataset.pairs import TEXT_SUFFIXES, numeric_id
-from vlures.benchmarks.vlures.dataset.problems import MOST_OF_A_KIND
-from vlures.benchmarks.vlures.samples import Problem
 from vlures.errors import VluresError
 from vlures.images import IMAGE_SUFFIXES
 

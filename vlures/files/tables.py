@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from vlures.benchmarks.vlures.dataset.memory import within_memory
 from vlures.errors import VluresError
+from vlures.files.memory_limit import within_memory
 from vlures.files.reading import UnusableFile, open_file
 
 Line = TypeVar("Line", bytes, str)

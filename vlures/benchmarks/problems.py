@@ -1,41 +1,43 @@
-"""What is wrong with a table, told for its first rows of each kind and counted for the others."""
+"""What is wrong with the data of a benchmark; in a table it is told for the first rows of each kind and counted for the others."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
-
-from vlures.benchmarks.vlures.samples import Problem
 
 Thing = TypeVar("Thing")
 Severity = Literal["error", "note"]
 
 MOST_OF_A_KIND = 20
-"""A table may be wrong a million times over; nobody reads that, and the rows are found with what stands here."""
+"""A table may be wrong a million times over; no one reads that, and the rows are found with what stands here."""
 
-KINDS = {
-    "torn": "unreadable rows",
-    "name": "rows without a usable file name or ID",
-    "double": "files or IDs that are in several rows",
-    "language": "other languages",
-    "image": "images that are missing or cannot be used",
-    "text": "rows whose text is none",
-    "no text": "samples without a text, for tasks 1-5 only",
-}
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something about the data that its owner should know."""
+
+    severity: Severity
+    """An error keeps its files out; a note does not."""
+    files: tuple[str, ...]
+    reason: str
+    times: int = 1
+    """How many such it stands for."""
 
 
 @dataclass(slots=True)
-class Complaints:
-    """Problems in the order they were found. False if there are none."""
+class ProblemList:
+    """Problems of a table in the order they were found. False if there are none."""
 
+    kinds: Mapping[str, str]
+    """Kind → what many of it are called."""
     _told: list[Problem] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _severities: dict[str, Severity] = field(default_factory=dict)
 
     def add(self, kind: str, files: tuple[str, ...], reason: str, severity: Severity = "error") -> None:
-        """kind: one of KINDS."""
+        """kind: one of kinds."""
         self._counts[kind] += 1
         self._severities[kind] = severity
         if self._counts[kind] <= MOST_OF_A_KIND:
@@ -51,7 +53,7 @@ class Complaints:
 
     def problems(self, table_name: str) -> tuple[Problem, ...]:
         rest = [
-            Problem(self._severities[kind], (table_name,), f"and {more:,} more {KINDS[kind]}", times=more)
+            Problem(self._severities[kind], (table_name,), f"and {more:,} more {self.kinds[kind]}", times=more)
             for kind, number in self._counts.items()
             if (more := number - MOST_OF_A_KIND) > 0
         ]

@@ -1,0 +1,68 @@
+"""A user's own questions: a table with an image and a question in each row. Its modules are loaded on use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vlures.benchmarks import Head, Question, Skips
+    from vlures.benchmarks.columns import Columns
+    from vlures.benchmarks.table.benchmark import TableBenchmark
+    from vlures.benchmarks.table.options import Options
+    from vlures.benchmarks.table.subjects import TableSubjects
+    from vlures.benchmarks.table.variant import TableVariant
+    from vlures.records import AskedModel, Cell, Variant
+    from vlures.store.checkpoints import CheckpointStore
+
+
+def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> TableBenchmark:
+    from vlures.benchmarks.table import benchmark
+
+    return benchmark.load_benchmark(options, asked, skips)
+
+
+def check_data(options: Options, tell: Callable[[str], None]) -> bool:
+    from vlures.benchmarks.table import benchmark
+
+    return benchmark.check_data(options, tell)
+
+
+def choose_variant(options: Options) -> TableVariant:  # noqa: ARG001 (there is one)
+    from vlures.benchmarks.table.variant import TableVariant
+
+    return TableVariant()
+
+
+def find_variant(label: str) -> TableVariant | None:
+    from vlures.benchmarks.table.variant import TableVariant
+
+    return TableVariant() if label == TableVariant().label else None
+
+
+def columns(run: Mapping[str, Any]) -> Columns:
+    from vlures.benchmarks.table.subjects import find_columns
+
+    return find_columns(run)
+
+
+def describe_question(variant: Variant, question: Question) -> Mapping[str, Any]:  # noqa: ARG001 (the same in all)
+    return {"group": question.cell, "sample_id": question.sample_id}
+
+
+def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> TableSubjects:
+    from vlures.benchmarks.table import subjects
+
+    return subjects.find_subjects(run, store)
+
+
+def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
+    from vlures.benchmarks.table.options import read_selection
+
+    return read_selection(selection)
+
+
+def head(variant: Variant, cell: Cell) -> Head:  # noqa: ARG001 (the same in all)
+    from vlures.benchmarks import Head
+
+    return Head(cell, None)

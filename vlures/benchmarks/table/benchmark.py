@@ -1,0 +1,149 @@
+"""The questions of a table as a benchmark."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from vlures.benchmarks import Question, Skips, make_request
+from vlures.benchmarks.table.options import Options
+from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
+from vlures.benchmarks.table.variant import TableVariant
+from vlures.errors import VluresError
+from vlures.records import AskedModel, Cell, Image, Prompt, Request
+from vlures.safety.control_characters import as_line
+from vlures.store.checkpoints import CheckpointStore
+
+EXPECTED_TOKENS = 150
+"""Of an answer in English. A guess: a table can ask anything. Real usage takes the place of it after the first answers."""
+
+KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
+"""Types of other columns, as run.json names them."""
+
+
+@dataclass(frozen=True)
+class TableBenchmark:
+    """A cell per group, a sample per row, as vlures.benchmarks.Benchmark."""
+
+    table: QuestionTable
+    asked: AskedModel
+    skips: Skips | None = None
+    """Images that are left out."""
+    name: str = field(default="table", init=False)
+    variant: TableVariant = field(default=TableVariant(), init=False)
+
+    def cells(self) -> Sequence[Cell]:
+        return list(dict.fromkeys(Cell(row.group) for row in self.table.rows))
+
+    def questions(self) -> Iterator[Question]:
+        """Image by image, in the order in which the images come first."""
+        by_image: dict[str, list[TableRow]] = {}
+        for row in self.table.rows:
+            by_image.setdefault(row.image.digest, []).append(row)
+        for rows in by_image.values():
+            if not self._is_skipped(rows[0]):
+                yield from (Question(Cell(row.group), row.id) for row in rows)
+
+    def request(self, question: Question) -> Request:
+        row = self.rows_by_id[question.sample_id]
+        return make_request(question, self.variant, self.asked, Prompt(row.system, (row.question,)), row.image)
+
+    def images(self) -> Iterator[Image]:
+        return (row.image for row in self.table.rows)
+
+    def left_out(self, cell: Cell) -> int:
+        return sum(row.group == cell and self._is_skipped(row) for row in self.table.rows)
+
+    def expected_output_tokens(self, cell: Cell) -> int:  # noqa: ARG002 (nothing is known of them)
+        return EXPECTED_TOKENS
+
+    def describe(self) -> Mapping[str, Any]:
+        groups: dict[str, list[TableRow]] = {cell: [] for cell in self.cells()}
+        for row in self.table.rows:
+            groups[row.group].append(row)
+        return {
+            "prompt_digests": {
+                group: _digest([(row.id, row.system, row.question) for row in rows]) for group, rows in groups.items()
+            },
+            "data_digests": {
+                group: _digest([(row.id, row.image.digest) for row in rows]) for group, rows in groups.items()
+            },
+            "table_columns": {"roles": dict(self.table.columns), "others": self._kinds_of_others()},
+        }
+
+    def check_folder(self, store: CheckpointStore) -> None:
+        """Two tables in one folder show as changed questions, so there is nothing else to compare."""
+
+    def mark_folder(self, store: CheckpointStore) -> None: ...
+
+    def notes(self) -> Iterator[str]:
+        if self.table.errors:
+            yield f"{sum(error.times for error in self.table.errors):,} row(s) of {self.table.path} are left out; `vlures check` names them."
+
+    @cached_property
+    def rows_by_id(self) -> Mapping[str, TableRow]:
+        return {row.id: row for row in self.table.rows}
+
+    def _is_skipped(self, row: TableRow) -> bool:
+        return self.skips is not None and self.skips(row.image)
+
+    def _kinds_of_others(self) -> dict[str, str]:
+        """Column → type, where all of its values have one; text where they have several."""
+        kinds: dict[str, set[type]] = {name: set() for name in self.table.other_columns}
+        for row in self.table.rows:
+            for name, value in zip(self.table.other_columns, row.others, strict=True):
+                if value is not None:
+                    kinds[name].add(type(value))
+        return {
+            name: KINDS.get(next(iter(found)), "str") if len(found) == 1 else "str" for name, found in kinds.items()
+        }
+
+
+def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> TableBenchmark:
+    """Read the table and its images.
+
+    Raises UsageError for columns that cannot be found, VluresError for rows that are wrong where nothing is to be left out.
+    """
+    table = read_table(options)
+    if table.errors and skips is None:
+        first = table.errors[0]
+        raise VluresError(
+            f"{table.path} has {sum(error.times for error in table.errors):,} problem(s), the first: {', '.join(first.files)}: "
+            f"{first.reason}. See them all with `vlures check`; correct them, or leave those rows out with --skip-problems."
+        )
+    if not table.rows:
+        raise VluresError(f"{table.path} has no row that can be asked; see why with `vlures check`.")
+    return TableBenchmark(table, asked, skips)
+
+
+def check_data(options: Options, tell: Callable[[str], None]) -> bool:
+    """Tell what a table holds and everything that is wrong with it. Returns whether nothing is."""
+    from tabulate import tabulate
+
+    table = read_table(options)
+    groups: dict[str, list[TableRow]] = {}
+    for row in table.rows:
+        groups.setdefault(row.group, []).append(row)
+    counts = [
+        [
+            as_line(group),
+            len(rows),
+            len({row.image.digest for row in rows}),
+            sum(row.answer is not None for row in rows),
+        ]
+        for group, rows in groups.items()
+    ]
+    tell(tabulate(counts, ["group", "questions", "images", "with an answer"], tablefmt="simple"))
+    roles = ", ".join(f"{role} = {name!r}" for role, name in table.columns.items())
+    others = f"; others: {', '.join(map(repr, table.other_columns))}" if table.other_columns else ""
+    tell(as_line(f"columns: {roles}{others}"))
+    for problem in table.problems:
+        tell(as_line(f"{problem.severity}: {table.path.parent}: {', '.join(problem.files)}: {problem.reason}"))
+    return not table.errors
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]

@@ -1,0 +1,63 @@
+"""The options of a table of one's own questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vlures.config.options import as_list, option, read_columns, read_texts
+from vlures.config.sections import PositiveInt
+from vlures.errors import UsageError
+from vlures.records import Cell
+
+ROLES = ("image", "question", "id", "system", "answer", "group")
+"""What columns of the table may be. The first two are required; all others travel into the export as they are."""
+
+
+def _read_folder(value: Any, place: str) -> str:
+    folders = read_texts(value, place)
+    if len(folders) != 1:
+        raise UsageError(f"{place}: the images of a table lie in one folder; name one.")
+    return folders[0]
+
+
+def _read_ids(value: Any, place: str) -> list[str]:
+    """IDs, also with commas between them; whole numbers in a file are IDs too."""
+    ids = [part.strip() for item in as_list(value) for part in str(item).split(",")]
+    if not all(ids):
+        raise UsageError(f"{place}: an ID is empty.")
+    return list(dict.fromkeys(ids))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which table, and how it is read."""
+
+    questions: str | None = option("A table of questions: .jsonl, .csv or .parquet.", metavar="FILE")
+    dataset: str | None = option(
+        "The folder of the images; by default the table's own.", metavar="FOLDER", read=_read_folder, suggest="folder"
+    )
+    columns: dict[str, str] = option(
+        f"Which column is which, where the names differ: {', '.join(f'{role}=NAME' for role in ROLES)}.",
+        {},
+        metavar="ROLE=COLUMN",
+        read=read_columns(ROLES),
+    )
+    limit: PositiveInt | None = option("Take only the first N rows.")
+    samples: tuple[str, ...] = option("Take only the rows with these IDs.", (), metavar="IDS", read=_read_ids)
+    text_encoding: Literal["utf-8", "latin-1"] = option("How the table is encoded.", "utf-8")
+    follow_links: bool = option("Follow links to images that lead out of their folder.", False)
+
+    def check(self, place: Callable[[str], str]) -> None:  # noqa: ARG002 (nothing was given that could be named)
+        """Raises UsageError if no table is named."""
+        if self.questions is None:
+            raise UsageError("--benchmark table needs a table: add --questions FILE (.jsonl, .csv or .parquet).")
+
+
+def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
+    """Whether a cell is one of the groups that are named. Raises UsageError."""
+    if unknown := selection.keys() - {"groups"}:
+        raise UsageError(f"`{min(unknown)}` selects nothing; name groups.")
+    groups = read_texts(selection["groups"], "`groups`")
+    return lambda cell: cell in groups

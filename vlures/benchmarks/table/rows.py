@@ -1,0 +1,259 @@
+"""A table of questions → rows with their images, and everything that is wrong with it, by line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlures.benchmarks.problems import Problem, ProblemList
+from vlures.benchmarks.table.options import ROLES, Options
+from vlures.benchmarks.table.variant import LONGEST_GROUP_BYTES, WHOLE, file_part
+from vlures.errors import UsageError, VluresError
+from vlures.files.bounds import Bounds
+from vlures.files.tables import read_columns, read_rows, row_place
+from vlures.images import UnusableImage, read_image
+from vlures.records import Image
+from vlures.store.keys import LONGEST_ID
+
+KINDS = {
+    "torn": "unreadable rows",
+    "image": "images that are missing or cannot be used",
+    "question": "rows without a question",
+    "text": "values that are no texts",
+    "id": "rows whose ID cannot be one",
+    "double": "IDs or questions that stand in several rows",
+    "group": "groups that cannot be one",
+}
+"""What may be wrong with rows, and what many such are called."""
+
+LARGEST_TEXT = 1_000_000
+"""Characters of a question or a system text."""
+DERIVED_ID_DIGITS = 12
+"""Of the digest that is the ID of a row without one. A million rows share one with a chance of 0.2 %, and then it is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One question."""
+
+    id: str
+    group: str
+    image: Image
+    question: str
+    system: str
+    answer: str | None
+    """The reference answer."""
+    others: tuple[Any, ...]
+    """Values of the other columns, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTable:
+    """A table that was read."""
+
+    path: Path
+    columns: Mapping[str, str]
+    """Role → column."""
+    other_columns: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def read_table(options: Options) -> QuestionTable:
+    """Read a table and the images that it names.
+
+    Raises UsageError for columns that cannot be found, VluresError for a table that cannot be read. What is wrong with single rows
+    is in its problems, and those rows are left out.
+    """
+    assert options.questions is not None
+    path = Path(options.questions)
+    if path.suffix.lower() not in (".jsonl", ".csv", ".parquet"):
+        raise UsageError(f"--questions {path}: a table of questions ends in .jsonl, .csv or .parquet.")
+    names = read_columns(path, options.text_encoding)
+    columns = _find_columns(path, names, options.columns)
+    others = tuple(name for name in dict.fromkeys(names) if name not in columns.values())
+    reader = _Reader(path, options, columns, others)
+    rows = tuple(reader.rows())
+    return QuestionTable(path, columns, others, rows, reader.found.problems(path.name))
+
+
+def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Role → column, by what the user said and else by the names. Raises UsageError."""
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    found = {role: chosen.get(role, role) for role in ROLES}
+    for role, name in found.items():
+        if name in doubled:
+            raise UsageError(f"{path}: {doubled.count(name) + 1} columns are called {name!r}; rename one of them.")
+        if role in chosen and name and name not in names:
+            raise UsageError(f"{path} has no column {name!r} for {role}; it has {', '.join(dict.fromkeys(names))}.")
+    columns = {role: name for role, name in found.items() if name in names}
+    for role in ("image", "question"):
+        if role not in columns:
+            raise UsageError(
+                f"{path} has no column `{role}`; say which one it is with --columns {role}=NAME (it has "
+                f"{', '.join(dict.fromkeys(names))})."
+            )
+    return columns
+
+
+class _Reader:
+    """Reads the rows one by one, and notes what is wrong with them."""
+
+    def __init__(self, path: Path, options: Options, columns: Mapping[str, str], others: Sequence[str]) -> None:
+        self.found = ProblemList(KINDS)
+        self._path = path
+        self._options = options
+        self._columns = columns
+        self._others = others
+        self._folder = Path(options.dataset) if options.dataset else path.parent
+        self._bounds = Bounds(self._folder, options.follow_links)
+        self._images: dict[str, Image | None] = {}
+        self._seen: dict[str, int] = {}
+        """ID → number of the row that has it."""
+        self._groups: dict[str, str] = {}
+        """Group in small letters → group."""
+
+    def rows(self) -> Iterator[TableRow]:
+        wanted, left = set(self._options.samples), self._options.limit
+        read = read_rows(
+            self._path,
+            self._options.text_encoding,
+            [self._columns.get(role) for role in ROLES] + list(self._others),
+            None,
+            self._complain,
+        )
+        for number, values in read:
+            if left == 0:
+                return
+            row = self._read(number, values, wanted)
+            if row is not None:
+                left = left - 1 if left is not None else None
+                yield row
+        if missing := wanted - self._seen.keys():
+            raise VluresError(
+                f"{self._path} has no row with the ID {min(missing)!r}; `vlures check` names what it has."
+            )
+
+    def _read(self, number: int, values: tuple[Any, ...], wanted: set[str]) -> TableRow | None:
+        given = dict(zip(ROLES, values, strict=False))
+        question = self._text(number, "question", given["question"])
+        system = self._text(number, "system", given["system"])
+        if question is None or system is None:
+            return None
+        if not question.strip():
+            self._add("question", number, "without a question")
+            return None
+        sample_id = self._find_id(number, given, question, system)
+        if sample_id is None or (wanted and sample_id not in wanted):
+            return None
+        group = self._find_group(number, given["group"])
+        image = self._find_image(number, given["image"])
+        if group is None or image is None:
+            return None
+        answer = given["answer"]
+        return TableRow(
+            sample_id,
+            group,
+            image,
+            question,
+            system,
+            None if answer is None else _as_text(answer),
+            values[len(ROLES) :],
+        )
+
+    def _text(self, number: int, role: str, value: Any) -> str | None:
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self._add("text", number, f"its `{self._columns[role]}` is {_shorten(value)}, which is no text")
+            return None
+        if len(value) > LARGEST_TEXT:
+            self._add("text", number, f"its `{self._columns[role]}` has more than {LARGEST_TEXT:,} characters")
+            return None
+        return value
+
+    def _find_id(self, number: int, given: Mapping[str, Any], question: str, system: str) -> str | None:
+        """The row's own ID, or one made of what it asks: never of its place, which changes when rows are taken out."""
+        value = given["id"]
+        if "id" in self._columns:
+            if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+                self._add("id", number, f"its `{self._columns['id']}` is {_shorten(value)}, which is no ID")
+                return None
+            sample_id = str(value).strip()
+            if len(sample_id) > LONGEST_ID:
+                self._add("id", number, f"its ID has more than {LONGEST_ID} characters")
+                return None
+            what = f"the ID {sample_id!r}"
+        else:
+            asked = json.dumps([given["group"], given["image"], system, question], default=str)
+            sample_id = hashlib.sha256(asked.encode(errors="replace")).hexdigest()[:DERIVED_ID_DIGITS]
+            what = "the same question about the same image"
+        if sample_id in self._seen:
+            first = row_place(self._path, self._seen[sample_id])
+            self._add("double", number, f"has {what} as {first}; keep one, or give each an ID of its own")
+            return None
+        self._seen[sample_id] = number
+        return sample_id
+
+    def _find_group(self, number: int, value: Any) -> str | None:
+        if value is None or not str(value).strip():
+            return WHOLE
+        group = str(value).strip()
+        if len(file_part(group).encode()) > LONGEST_GROUP_BYTES:
+            self._add("group", number, f"its group {_shorten(group)} is too long for a file's name")
+            return None
+        known = self._groups.setdefault(group.casefold(), group)
+        if known != group:
+            self._add("group", number, f"its group {group!r} differs from {known!r} in capitals only; write both alike")
+            return None
+        return group
+
+    def _find_image(self, number: int, value: Any) -> Image | None:
+        if not isinstance(value, str) or not value.strip():
+            self._add("image", number, f"its `{self._columns['image']}` is {_shorten(value)}, which names no file")
+            return None
+        if value not in self._images:
+            self._images[value] = self._read_image(number, value)
+        elif self._images[value] is None:
+            self._add("image", number, f"{value}: as in an earlier row")
+        return self._images[value]
+
+    def _read_image(self, number: int, name: str) -> Image | None:
+        path = self._folder / name
+        try:
+            if not path.is_file():
+                self._add("image", number, f"there is no image {path}")
+                return None
+            self._bounds.check(path)
+            return read_image(path)
+        except UnusableImage as error:
+            self._add("image", number, f"{name} {error}")
+        except VluresError as error:
+            self._add("image", number, f"{name} is {error}")
+        except (OSError, ValueError) as error:  # a name that no file can have
+            self._add("image", number, f"{_shorten(name)} cannot be an image's name ({error})")
+        return None
+
+    def _complain(self, number: int, reason: str) -> None:
+        self._add("torn", number, reason)
+
+    def _add(self, kind: str, number: int, reason: str) -> None:
+        self.found.add(kind, (f"{self._path.name} {row_place(self._path, number)}",), reason)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _shorten(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"
