@@ -39,16 +39,16 @@ def prompts() -> None:
 def import_(script: Path, out: Path, setting: str | None, fill: bool, force: bool) -> int:
     """Write a script's prompts as packs.
 
-    From a copy of one of the original scripts, for --prompts of `vlures run`. Nothing of it is run. What does not come along is
-    named with its line, as far as it can be seen without running it.
+    From a copy of one of the original scripts, for --prompts of `vlures run`. Nothing of it is run. A text that the
+    script computes is named with its line and left out; a line that may change the prompts stops the import.
 
     \b
     Example:
       vlures prompts import run_openai_batch.py --out configs/prompts/mine
     """
+    from vlures.benchmarks.vlures.prompts.writing import write_packs
     from vlures.benchmarks.vlures.settings import SETTINGS
     from vlures.legacy.prompts.importing import import_script
-    from vlures.legacy.prompts.writing import write_packs
 
     asked = next((one for one in SETTINGS if one.label == setting), None)
     imported = import_script(script, asked, fill)
@@ -126,7 +126,7 @@ def check(folder: str) -> int:
         if one.refusal:
             tell(f"error: {one.refusal}")
     for name in name_strangers(folder):
-        tell(f"note: {Path(folder) / name} is read by nobody: a pack is called as its language, as in English.toml.")
+        tell(f"note: {Path(folder) / name} is not read: a pack has the name of its language, as in English.toml.")
     return EXIT_CANNOT if any(one.refusal for one in looked) else 0
 
 

@@ -1,12 +1,13 @@
 """A script in the first of the two shapes: one placeholder for the whole example, examples for all languages together,
 and prompts about texts that are filled twice. It says what it would ask; it asks nobody."""
 
-from textwrap import dedent
+import os
 
 BASE_CONFIG = {"data_root_directory": "./data/", "dataset_name": "ImagesTextEn1K"}
-BASE_CONFIG["data_input_directory"] = BASE_CONFIG["data_root_directory"] + BASE_CONFIG["dataset_name"]
+BASE_CONFIG["data_input_directory"] = os.path.join(BASE_CONFIG["data_root_directory"], BASE_CONFIG["dataset_name"])  # noqa: PTH118
 
 CLOSING = "Say why,\nstep by step.\n"
+PLACES = "کن مقامات کا ذکر ہے؟"
 
 EXAMPLES = {
     1: {
@@ -19,13 +20,11 @@ EXAMPLES = {
     5: {"question": "What would you tell?", "example_response": "A cup's on the table. ✓ 🥄"},
     6: {
         "question": "What of the text is seen?",
-        "example_response": dedent("""
-            It says "a cup":
-              the image shows one.
-        """).strip(),
+        "example_response": """It says "a cup":
+  the image shows one.""",
     },
     7: {"question": "What is not?", "example_response": "The journey, {{for example}}; nobody travels."},
-    8: {"question": "Which places?", "example_response": "".join(["Text: Kyoto. ", "Image: none."])},
+    8: {"question": "Which places?", "example_response": "Text: Kyoto. Image: none."},
 }
 
 LANGUAGE_CONFIGS = {
@@ -80,7 +79,7 @@ Now do this, and answer as {{{{"answer": …}}}} {task_description}
     },
     "Swahili": {
         "code": "Sw",
-        "system_prompt": "«Unatazama picha na kujibu kwa Kiswahili.»".strip("«»"),
+        "system_prompt": "Unatazama picha na kujibu kwa Kiswahili.",
         "prompt_template_image_only": "Mfano:\n{one_shot_example}\n\nKazi: {task_description}\n\nEleza sababu zako.",
         "prompt_template_image_text": "Mfano:\n{one_shot_example}\n\nMaandishi:\n{text_content}\n\nKazi: {task_description}",
         "tasks": {
@@ -107,29 +106,51 @@ Now do this, and answer as {{{{"answer": …}}}} {task_description}
             5: "کسی نابینا کو سنائیں۔",
             6: "متن کا کون سا حصہ تصویر میں ہے؟",
             7: "کون سا نہیں ہے؟",
-            8: "کن مقامات کا ذکر ہے؟",
+            8: f"متن یا تصویر میں {PLACES}",
         },
     },
 }
-LANGUAGE_CONFIGS["Urdu"]["tasks"][8] = "متن یا تصویر میں کن مقامات کا ذکر ہے؟"
 
 
-def ask_about_pair(template: str, text: str) -> str:
-    return template.format(text_content=text)
+def save(language: str, task_results: dict) -> str:
+    """What the public scripts do beside their prompts: the code names files, and answers are kept in a dictionary."""
+    lang_config = LANGUAGE_CONFIGS.get(language)
+    task_results["folder"] = os.path.join("data", lang_config["code"])  # noqa: PTH118
+    task_description = lang_config["tasks"][1]
+    print(f"{language}, {len(LANGUAGE_CONFIGS)} languages: {task_description[:50]}...")
+    return os.path.join("outputs", f"results_{LANGUAGE_CONFIGS[language]['code']}.json")  # noqa: PTH118
+
+
+def prepare(pairs: list[str], lang_config: dict, task_prompt_template: str) -> list[tuple[str, str]]:
+    prompts = []
+    for text in pairs:
+        formatted_task_prompt = task_prompt_template.format(text_content=text)
+        prompts.append((lang_config["system_prompt"], formatted_task_prompt))
+    return prompts
 
 
 def ask(language: str, task: int, text: str) -> tuple[str, str]:
     """The system prompt and the user's turn, as the script would send them."""
-    config = LANGUAGE_CONFIGS[language]
-    wording = config["tasks"][task]
+    if language not in LANGUAGE_CONFIGS:
+        raise ValueError(f"{language} is not among {LANGUAGE_CONFIGS.keys()}")
+    lang_config = LANGUAGE_CONFIGS[language]
+    task_description = lang_config["tasks"].get(task)
+    if not task_description:
+        raise ValueError(f"Task {task} of {language} is not there.")
     if task >= 6:
-        template = config["prompt_template_image_text"].format(
-            task_description=wording,
+        prompt_template = lang_config["prompt_template_image_text"]
+        task_prompt_preformatted = prompt_template.format(
+            task_description=task_description,
             text_content="{text_content}",
             one_shot_example=EXAMPLES[task]["example_response"],
         )
-        return config["system_prompt"], ask_about_pair(template, text)
-    prompt = config["prompt_template_image_only"].format(
-        task_description=wording, one_shot_example=EXAMPLES[task]["example_response"]
+        prepare_func = prepare
+        args_for_prepare = (lang_config, task_prompt_preformatted)
+        return prepare_func([text], *args_for_prepare)[0]
+    prompt_template = lang_config["prompt_template_image_only"]
+    task_prompt = prompt_template.format(
+        task_description=task_description, one_shot_example=EXAMPLES[task]["example_response"]
     )
-    return config["system_prompt"], prompt
+    messages = [{"role": "system", "content": lang_config["system_prompt"]}]
+    messages.append({"role": "user", "content": [{"type": "text", "text": task_prompt}]})
+    return messages[0]["content"], messages[1]["content"][0]["text"]

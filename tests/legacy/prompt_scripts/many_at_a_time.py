@@ -1,16 +1,17 @@
 """A script in the second of the two shapes: the example's question and response have a placeholder each, every language
 names its examples, and each prompt is filled once. It says what it would ask; it asks nobody."""
 
-ENGLISH_TASKS = dict(  # noqa: C408
-    task1="List what you see.",
-    task2="Describe the scene.",
-    task3="Say how things belong together.",
-    task4="Divide the image.",
-    task5="Tell it to somebody who cannot see it.",
-    task6="Which parts of the text are in the image?",
-    task7="Which are not?",
-    task8="Which places are named?",
-)
+FIRST_TASK = "List what you see."
+ENGLISH_TASKS = {
+    1: FIRST_TASK,
+    2: "Describe the scene.",
+    3: "Say how things belong together.",
+    4: "Divide the image.",
+    5: "Tell it to somebody who cannot see it.",
+    6: "Which parts of the text are in the image?",
+    7: "Which are not?",
+    8: "Which places are named?",
+}
 EXAMPLES = {
     1: {
         "question": "List what you see.",
@@ -62,18 +63,7 @@ The text, between two lines of {{task}}:
 {text_content}
 
 {task_description}""",
-        "tasks": {
-            **{
-                1: ENGLISH_TASKS["task1"],
-                2: ENGLISH_TASKS["task2"],
-                3: ENGLISH_TASKS["task3"],
-                4: ENGLISH_TASKS["task4"],
-            },
-            5: ENGLISH_TASKS["task5"],
-            6: ENGLISH_TASKS["task6"],
-            7: ENGLISH_TASKS["task7"],
-            8: ENGLISH_TASKS["task8"],
-        },
+        "tasks": ENGLISH_TASKS,
         "examples": EXAMPLES,
     },
     "Japanese": {

@@ -1,10 +1,8 @@
-"""A script → packs: the way through the rooms beside this one. Writes nothing."""
+"""A script → packs, through the files beside this one. Writes nothing."""
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,32 +10,25 @@ from typing import Any
 
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts.packs import read_pack
+from vlures.benchmarks.vlures.prompts.writing import write_toml
 from vlures.benchmarks.vlures.settings import Setting
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import VluresError
-from vlures.legacy.prompts.packing import (
-    PackDraft,
-    choose_setting,
-    draft_pack,
-    fill_draft,
-    name_gaps,
-    pack_content,
-    say_gaps,
-)
-from vlures.legacy.prompts.scripts import Finding, read_prompts
-from vlures.legacy.prompts.static_values import read_script
-from vlures.legacy.prompts.writing import write_toml
+from vlures.legacy.prompts import packing
+from vlures.legacy.prompts.dictionaries import CONFIG_NAMES, EXAMPLE_NAMES, Dictionaries, Finding
+from vlures.legacy.prompts.static_values import Script, read_script
+from vlures.legacy.prompts.template_usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedPack:
-    """A pack that came of a script. text: of its TOML file. refusal: why a run would refuse it, if it would."""
+    """A pack that came of a script."""
 
     language: Language
-    text: str
+    text: str  # of its TOML file
     tasks: tuple[int, ...]
-    example: tuple[str, ...]
-    refusal: str | None
+    example: tuple[str, ...]  # the parts of an example that it shows
+    refusal: str | None  # why a run would refuse it
 
     @property
     def file_name(self) -> str:
@@ -46,11 +37,11 @@ class ImportedPack:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of a script. findings: (languages, finding), by line. absent: languages that it does not have."""
+    """What came of a script."""
 
     setting: Setting
     packs: tuple[ImportedPack, ...]
-    findings: tuple[tuple[tuple[str, ...], Finding], ...]
+    findings: tuple[tuple[tuple[str, ...], Finding], ...]  # with the languages' names, by line
     absent: tuple[Language, ...]
 
     @property
@@ -65,57 +56,65 @@ class Imported:
 
 
 def import_script(path: Path, setting: Setting | None = None, fill: bool = False) -> Imported:
-    """Read a copy of one of the original scripts. Nothing of it is run.
+    """Read a copy of one of the public scripts. Nothing of it is run, nothing is written.
 
-    setting: what its prompts are for; without it, 1-shot with rationales if they show an example. fill: take what the script
-    lacks from the package's own packs.
-    Raises VluresError for a script that cannot be read or has no prompts, UsageError for a setting that cannot be known.
+    setting: what its prompts are for; without it, 1-shot with rationales if they show an example. fill: take what the
+    script lacks from the package's own packs. Raises VluresError for a script that cannot be read, has no prompts or
+    may change them, UsageError for a setting that cannot be known.
     """
-    script = read_script(path)
-    prompts = read_prompts(script)
-    if not prompts.languages:
+    try:
+        return _import(read_script(path), setting, fill)
+    except RecursionError as error:
+        raise VluresError(f"{path} is nested too deeply to be read. Nothing was written.") from error
+
+
+def _import(script: Script, setting: Setting | None, fill: bool) -> Imported:
+    path = script.path
+    config_name, example_name = script.find(CONFIG_NAMES), script.find(EXAMPLE_NAMES)
+    if config_name is None:
+        there = ", ".join(name for name in script.names if name.isupper()) or "none"
+        raise VluresError(
+            f"{path} has no {CONFIG_NAMES[0]} at its top level (the names in capitals there: {there}); name the script "
+            "that holds the prompts."
+        )
+    dictionaries = Dictionaries(script, config_name, example_name)
+    if not dictionaries.languages:
         raise VluresError(f"{path} spells out the prompts of no language; nothing was written.")
-    setting = choose_setting(prompts, setting)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    packs, drafts = [], []
-    for language_prompts in prompts.languages:
-        draft = draft_pack(language_prompts, prompts.filling, setting)
+    usage = Usage(script)
+    for problem in sorted(usage.problems, key=lambda problem: problem.line)[:1]:
+        raise VluresError(
+            f"{path}:{problem.line}: the script {problem.why}; write the change into the dictionaries, or take the line "
+            "out of the copy if no prompt needs it. Nothing was written."
+        )
+    dictionaries.choose_examples(usage.shows(example_name))
+    languages = dictionaries.languages.values()
+    templates = [packing.read_templates(prompts, usage.twice) for prompts in languages]
+    setting = packing.choose_setting(path.name, [one for by_key in templates for one in by_key.values()], setting)
+    found: dict[Finding, list[str]] = {finding: [] for finding in dictionaries.findings}
+    packs = []
+    for prompts, by_key in zip(languages, templates, strict=True):
+        draft = packing.draft_pack(prompts, by_key, usage, setting)
         if fill:
-            fill_draft(draft, _own_content(draft.prompts.language))
-        drafts.append(draft)
-        say_gaps(draft)
-        packs.append(_as_pack(draft, [f"Taken from {path.name} (SHA-256 {digest}) by `vlures prompts import`."]))
-    there = {pack.language.code for pack in packs}
-    return Imported(
-        setting,
-        tuple(packs),
-        _gathered(prompts.findings, drafts),
-        tuple(language for code, language in LANGUAGES.items() if code not in there),
-    )
+            packing.fill_gaps(draft, _own_content(prompts.language))
+        if draft.gaps:
+            draft.say(prompts.line, f"{', '.join(f'`{gap}`' for gap in draft.gaps)}: missing")
+        packs.append(_as_pack(draft, f"{path.name} (SHA-256 {script.digest})"))
+        for finding in dict.fromkeys(draft.findings):
+            found.setdefault(finding, []).append(prompts.language.name)
+    findings = tuple((tuple(found[finding]), finding) for finding in sorted(found, key=lambda finding: finding.line))
+    absent = tuple(language for code, language in LANGUAGES.items() if code not in dictionaries.languages)
+    return Imported(setting, tuple(packs), findings, absent)
 
 
-def _as_pack(draft: PackDraft, remarks: list[str]) -> ImportedPack:
-    language = draft.prompts.language
-    if gaps := name_gaps(draft):
-        remarks.append(f"Missing: {', '.join(gaps)}")
-    text = write_toml(pack_content(draft), remarks)
-    refusal = None
+def _as_pack(draft: packing.PackDraft, source: str) -> ImportedPack:
+    language, refusal = draft.prompts.language, None
+    missing = [f"Missing: {', '.join(draft.gaps)}"] if draft.gaps else []
+    text = write_toml(packing.pack_content(draft), [f"Taken from {source} by `vlures prompts import`.", *missing])
     try:
         read_pack(text.encode(), f"{language.name}.toml", language)
     except VluresError as error:
         refusal = str(error)
     return ImportedPack(language, text, draft.whole_tasks, draft.example, refusal)
-
-
-def _gathered(general: Iterable[Finding], drafts: Iterable[PackDraft]) -> tuple[tuple[tuple[str, ...], Finding], ...]:
-    """The findings by line; one that several languages share (an example, often) is said once."""
-    languages: dict[Finding, list[str]] = {finding: [] for finding in general}
-    for draft in drafts:
-        for finding in dict.fromkeys(draft.findings):
-            languages.setdefault(finding, []).append(draft.prompts.language.name)
-    return tuple(
-        (tuple(languages[finding]), finding) for finding in sorted(languages, key=lambda finding: finding.line)
-    )
 
 
 def _own_content(language: Language) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""How a script fills its templates: which of an example's texts goes where, and whether anything is done on the way.
+"""How a script uses its prompts: what fills each placeholder, and which lines may change a text or a dictionary.
 
-The dictionaries alone do not tell. One of the original scripts fills its templates for tasks 6-8 twice: first with the
-task and the example, then with the article; so doubled braces in them are halved twice.
+The dictionaries alone do not tell. One of the public scripts fills its templates for tasks 6-8 twice, first with the
+task and the example, then with the article, so doubled braces in them are halved twice. A name has one meaning in all
+of the script here, and a use that is not one of the few that are known is a problem: it is not analysed.
 """
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 
-from vlures.legacy.prompts.static_values import Computed, Script, unfold
+from vlures.legacy.prompts.dictionaries import KEYS, plain_key
+from vlures.legacy.prompts.static_values import Computed, Script, callee
 
 PLACEHOLDER_NAMES: dict[str, tuple[str, ...]] = {
     "task": ("task_description", "task", "task_prompt", "task_text", "instruction"),
@@ -21,340 +21,192 @@ PLACEHOLDER_NAMES: dict[str, tuple[str, ...]] = {
     "answer": ("example_response", "example_answer", "one_shot_example", "example", "response", "answer"),
 }
 """What scripts may call a pack's placeholders."""
-
 ROLES = {name: role for role, names in PLACEHOLDER_NAMES.items() for name in names}
-CHANGING = frozenset({"update", "pop", "popitem", "clear", "setdefault", "__setitem__", "__delitem__"})
-LOOKING = frozenset({"get", "items", "values", "keys", "setdefault", "copy"})
-GOING_THROUGH = frozenset({"sorted", "enumerate", "list", "tuple", "reversed", "zip", "dict"})
-REWRITING = frozenset(
-    {
-        "strip",
-        "lstrip",
-        "rstrip",
-        "replace",
-        "lower",
-        "upper",
-        "removeprefix",
-        "removesuffix",
-        "translate",
-        "expandtabs",
-    }
+TEXT_KEYS = {word for part, words in KEYS.items() if part not in ("code", "examples") for word in words}
+LOOKING = {"copy", "get", "items", "keys", "values"}
+LISTING = {"enumerate", "len", "list", "print", "reversed", "set", "sorted", "tqdm", "tuple"}
+COPYING = {"OrderedDict", "deepcopy", "dict"}
+CHANGING = {"__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "setdefault", "update"}
+REWRITING = {"cleandoc", "dedent", "format", "join", "lower", "replace", "sub", "title", "translate", "upper"}
+SHOWING = {"critical", "debug", "error", "exception", "info", "print", "warning"}
+DYNAMIC = {"*", "__builtins__", "__dict__", "__globals__", "exec", "globals", "locals", "setattr", "setitem"}
+PASSING: tuple[type[ast.AST], ...] = (
+    *(ast.AnnAssign, ast.Assign, ast.Await, ast.Call, ast.Compare, ast.Expr, ast.For, ast.If),
+    *(ast.NamedExpr, ast.Return, ast.Starred, ast.UnaryOp, ast.While, ast.comprehension),
 )
-LOGGING = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
+"""What a text or a dictionary may stand in without another becoming of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
-    """fields: placeholder → the example's keys that are put in for it. roots: the names whose examples are put in.
-    twice: placeholders for the article that first stand for themselves. doubts: lines that do something to a prompt that the dictionaries do
-    not show."""
+class Usage:
+    """What a script does with the dictionaries that were read of it.
 
-    fields: Mapping[str, frozenset[str]]
-    roots: frozenset[str]
-    twice: frozenset[str]
-    doubts: tuple[Computed, ...]
+    fields: for each part of an example, its keys in the script. twice: templates with an article are filled a second
+    time, with the article alone. problems: lines that may change a dictionary or make other prompts than it shows.
+    """
 
+    def __init__(self, script: Script) -> None:
+        self.fields: dict[str, set[str]] = defaultdict(set)
+        self._script = script
+        self._tables = {name for name, value in script.read.items() if isinstance(value, ast.Dict)}
+        self._known = set(self._tables)  # names of dictionaries and of their parts, and of functions that return one
+        count = 0
+        while count < len(self._known):
+            count = len(self._known)
+            self._known.update(name for name in script.bindings if any(map(self._is_part, script.sources(name))))
+        fills = [node for node in script.nodes if isinstance(node, ast.Call) and _is_fill(node)]
+        self.twice = any(_is_itself(word) for fill in fills for word in fill.keywords)
+        found = [(node, self._problem(node)) for node in script.nodes]
+        self.problems = [Computed(node.lineno, why) for node, why in found if why]  # type: ignore[attr-defined]
 
-def read_filling(script: Script) -> Filling:
-    fields: dict[str, set[str]] = defaultdict(set)
-    roots: set[str] = set()
-    twice: set[str] = set()
-    doubts: list[Computed] = []
-    makers = _makers(script.tree)
-    for scope in _scopes(script.tree):
-        every = _set_in(scope)
-        local = {name: values[0] for name, values in every.items() if len(values) == 1}
-        doubts += _changed_after(scope, every, makers)
-        for node in _inside(scope):
+    def shows(self, name: str | None) -> bool:
+        """Whether the script itself looks into a dictionary, beside the places where another one takes it in."""
+        loads = (node for node in self._script.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+        return any(node.id == name and node not in self._script.uses for node in loads)
+
+    def _is_part(self, node: ast.AST | None) -> bool:
+        """Whether a value is a dictionary of prompts, part of one, or a text made of one."""
+        while not isinstance(node, ast.Name):
+            if _is_fill(node) or _key(node) in TEXT_KEYS:
+                return True
             match node:
-                case ast.Call(func=ast.Attribute(attr="format", value=template), keywords=keywords):
-                    known = [word for word in keywords if word.arg in ROLES]
-                    if any(word.arg is None for word in keywords) and not isinstance(template, ast.Constant):
-                        doubts.append(Computed(node.lineno, "fills a template with `**`, whatever is in it"))
-                    if known and isinstance(template, ast.Call):
-                        doubts.append(Computed(node.lineno, "changes a template before it is filled"))
-                    for word in known:
-                        value = _followed(word.value, local)
-                        made_up = _made_up_values(word.value, every)
-                        if _is_itself(str(word.arg), value) and ROLES[str(word.arg)] == "article":
-                            twice.add(str(word.arg))
-                        elif made_up:
-                            doubts += [
-                                Computed(one.lineno, f"fills {{{word.arg}}} with something that it makes up there")
-                                for one in made_up
-                            ]
-                        elif ROLES[str(word.arg)] not in ("task", "article") and (key := _last_key(value)) is not None:
-                            fields[str(word.arg)].add(key)
-                            roots.add(_root(value, local))
-                case ast.Call(
-                    func=ast.Attribute(value=ast.Call(func=ast.Attribute(attr="format"), keywords=keywords))
-                ) if any(word.arg in ROLES for word in keywords):
-                    doubts.append(Computed(node.lineno, "changes a prompt after it is filled"))
-                case ast.Call(func=ast.Attribute(attr="replace"), args=[ast.Constant(value=str(text)), _]):
-                    if text.strip("{}") in ROLES and text.startswith("{"):
-                        doubts.append(Computed(node.lineno, f"fills {text} in by replace, not by format"))
-    told = {name: frozenset(keys) for name, keys in fields.items()}
-    return Filling(told, frozenset(roots), frozenset(twice), tuple(doubts))
+                case ast.Call(func=ast.Attribute(attr="keys")):
+                    return False
+                case ast.BinOp(left=left, right=right):
+                    return self._is_part(left) or self._is_part(right)
+                case ast.Call(args=[inner, *_]) if callee(node) in COPYING or (
+                    callee(node) in LISTING and isinstance(inner, ast.Call)
+                ):
+                    node = inner
+                case ast.Attribute(attr=attr) if f".{attr}" in self._known:
+                    return True
+                case ast.Subscript() | ast.Attribute() | ast.Call() | ast.Await() if _key(node) not in KEYS["code"]:
+                    node = node.func if isinstance(node, ast.Call) else node.value
+                case _:
+                    return False
+        return node.id in self._known
+
+    def _problem(self, node: ast.AST) -> str:
+        """Why a node may change the prompts, as the rest of a sentence."""
+        match node:
+            case ast.Name(id=name) | ast.alias(name=name) | ast.Attribute(attr=name) if name in DYNAMIC:
+                return f"has `{name}`, which may set any name"
+            case ast.Call(func=ast.Name(id="vars"), args=[]):
+                return "has `vars()`, which may set any name"
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()) if name in self._script.read:
+                return f"sets {name} through another name"
+            case ast.Call(func=ast.Attribute(attr="format" | "format_map")) if _is_blind(node):
+                return "fills a template in another way than by name"
+            case ast.Call(func=ast.Attribute(attr="replace"), args=[ast.Constant(value=str(text)), *_]):
+                if text[:1] == "{" and text.strip("{}") in ROLES:
+                    return f"fills {text} in by `replace`, not by `format`"
+        if self._is_part(node) and not self._is_known_use(node, self._script.parents[node]):
+            return f"changes `{ast.unparse(node)[:60]}`, or uses it in a way that is not known"
+        return self._fill_problem(node) if isinstance(node, ast.Call) and _is_fill(node) else ""
+
+    def _is_known_use(self, node: ast.AST, parent: ast.AST) -> bool:
+        outer = self._script.parents.get(parent)
+        table = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+        whole = isinstance(table, ast.Name) and table.id in self._tables and node not in self._script.uses
+        match node, parent:
+            case (ast.Subscript(ctx=ast.Store() | ast.Del()), _) | (_, ast.Subscript(ctx=ast.Store() | ast.Del())):
+                return False
+            case _, ast.Attribute(attr=attr) if attr in LOOKING or attr in CHANGING:
+                return attr in LOOKING
+            case _, ast.Call() | ast.keyword() if whole and getattr(parent, "func", None) is not node:
+                return callee(parent) in LISTING
+            case _, ast.Dict() | ast.List() | ast.Tuple() | ast.Starred() | ast.arguments() if whole:
+                return False
+            case _ if any(callee(shown) in SHOWING for shown in self._script.around(node)):
+                return True
+            case _, ast.Attribute():
+                return outer is not None and _is_fill(outer)
+            case _, ast.Call(func=function) if function is not node:
+                again = isinstance(outer, ast.Assign) and ast.unparse(outer.targets[0]) == ast.unparse(node)
+                return not (again or _rewrites(parent))
+            case _, ast.keyword() | ast.List() | ast.Tuple():
+                return not _rewrites(outer)
+            case _, ast.Subscript(value=value, slice=key):
+                return value is not node or not isinstance(key, ast.Slice)
+            case _, ast.Dict(keys=keys, values=values):
+                return None not in [key for key, value in zip(keys, values, strict=True) if value is node]
+        return isinstance(parent, PASSING)
+
+    def _fill_problem(self, fill: ast.Call) -> str:
+        """Note which keys a call of str.format puts in. Returns why it may not make the dictionaries' prompt."""
+        template = fill.func.value  # type: ignore[attr-defined]
+        before = [value for value in self._values(template) if isinstance(value, ast.Call) and _is_fill(value)]
+        roles = {ROLES.get(str(word.arg)) for word in fill.keywords if not _is_itself(word)}
+        if not self._is_plain(template):
+            return "fills a template that it does not take straight from the dictionaries"
+        if not all(any(map(_is_itself, one.keywords)) for one in before) or (
+            self.twice and {"task", "article"} <= roles
+        ):
+            return "fills some prompts once and others twice"
+        for word in fill.keywords:
+            role, values = ROLES.get(str(word.arg)), self._values(word.value)
+            is_article = role == "article" and not _is_itself(word)
+            if (is_article and any(map(_is_made_up, values))) or (
+                role not in (None, "article") and not self._is_plain(word.value)
+            ):
+                return f"fills {{{word.arg}}} with something that it makes up"
+            self.fields[str(role)] |= {key for value in values if (key := _key(value))}
+        return ""
+
+    def _is_plain(self, node: ast.AST) -> bool:
+        """Whether a value comes straight from the dictionaries, or into the function around it."""
+        return all(isinstance(value, ast.arg) or self._is_part(value) for value in self._values(node))
+
+    def _values(self, node: ast.AST) -> list[ast.AST]:
+        """A value, or all that a name may stand for, through other names."""
+        found, todo, seen = list[ast.AST](), [node], set[str]()
+        while todo:
+            value = todo.pop()
+            if not isinstance(value, ast.Name) or isinstance(value.ctx, ast.Store) or value.id in self._tables:
+                found.append(value)
+            elif value.id not in seen:
+                seen.add(value.id)
+                todo += self._script.sources(value.id) or [ast.alias(value.id)]
+        return found
 
 
-def _is_itself(name: str, value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value == f"{{{name}}}"
-
-
-def _is_made_up(value: ast.expr) -> bool:
-    made_up = isinstance(value, ast.JoinedStr | ast.BinOp | ast.Constant | ast.IfExp)
-    return made_up or any(isinstance(node, ast.Slice) for node in ast.walk(value))
-
-
-def _root(value: ast.expr, local: Mapping[str, ast.expr]) -> str:
-    """The name that a look-up begins with, after all names that stand for parts of it."""
-    for _ in range(len(local) + 1):
-        while isinstance(value, ast.Subscript | ast.Attribute | ast.Call):
-            value = value.func if isinstance(value, ast.Call) else value.value
-        value, before = _followed(value, local), value
-        if value is before:
-            break
-    return value.id if isinstance(value, ast.Name) else ""
-
-
-def _last_key(value: ast.expr) -> str | None:
+def _key(node: ast.AST | None) -> str | None:
     """`EXAMPLES[task]["answer"]` or `EXAMPLES[task].get("answer")` → answer"""
-    match value:
-        case ast.Subscript():
-            key = unfold(value)[1][-1]
-        case ast.Call(func=ast.Attribute(attr="get"), args=[key, *_]):
-            pass
-        case _:
-            return None
-    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
-
-
-def _scopes(tree: ast.Module) -> Iterator[ast.AST]:
-    yield tree
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield node
-
-
-def _inside(scope: ast.AST, past: Callable[[ast.AST], bool] | None = None) -> Iterator[ast.AST]:
-    """All that is in a function, or at the top level, but not in the functions therein. past: what to go past."""
-    for child in ast.iter_child_nodes(scope):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not (past and past(child)):
-            yield child
-            yield from _inside(child, past)
-
-
-def _set_in(scope: ast.AST) -> dict[str, list[ast.expr]]:
-    """All that each name is set to; `name += more` counts as `name + more`."""
-    found: dict[str, list[ast.expr]] = defaultdict(list)
-    for node in _inside(scope):
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found[name].append(value)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                found[name].append(value)
-            case ast.NamedExpr(target=ast.Name(id=name), value=value):
-                found[name].append(value)
-            case ast.AugAssign(target=ast.Name(id=name) as target, op=operator, value=value):
-                found[name].append(ast.copy_location(ast.BinOp(target, operator, value), node))
-    return found
-
-
-def _made_up_values(value: ast.expr, every: Mapping[str, list[ast.expr]]) -> list[ast.expr]:
-    """All that a name can stand for and that is put together or cut there. A name that begins empty is not."""
-    found, seen = list[ast.expr](), set[str]()
-    todo = [(value, False)]
-    while todo:
-        one, is_one_of_many = todo.pop()
-        if isinstance(one, ast.Name) and one.id not in seen:
-            seen.add(one.id)
-            values = every.get(one.id, [])
-            todo += [(each, len(values) > 1) for each in values]
-        elif _is_made_up(one) and not (is_one_of_many and isinstance(one, ast.Constant) and not one.value):
-            found.append(one)
-    return found
-
-
-def _is_filling(value: ast.expr, makers: Collection[str] = ()) -> bool:
-    """Whether this is a filled template (with more put to it, perhaps), or a call of a function that returns one."""
-    match value:
-        case ast.Call(func=ast.Attribute(attr="format"), keywords=keywords) if any(w.arg in ROLES for w in keywords):
-            return True
-        case ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Attribute(attr=name)):
-            return name in makers
-        case ast.Await(value=inner):
-            return _is_filling(inner, makers)
-        case ast.BinOp(left=left, right=right):
-            return _is_filling(left, makers) or _is_filling(right, makers)
-    return False
-
-
-def _makers(tree: ast.Module) -> set[str]:
-    """The functions that return a filled template."""
-    found = set()
-    for scope in _scopes(tree):
-        if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
-            every = _set_in(scope)
-            for node in _inside(scope):
-                if isinstance(node, ast.Return) and node.value is not None:
-                    values = every.get(node.value.id, []) if isinstance(node.value, ast.Name) else [node.value]
-                    if any(_is_filling(value) for value in values):
-                        found.add(scope.name)
-    return found
-
-
-def _changed_after(scope: ast.AST, every: Mapping[str, list[ast.expr]], makers: set[str]) -> list[Computed]:
-    """Lines that put something to a filled template, or cut it. What is only printed, logged or raised does not count."""
-    filled = {name for name, values in every.items() if any(_is_filling(value, makers) for value in values)}
-
-    def is_filled(value: ast.expr) -> bool:
-        return value.id in filled if isinstance(value, ast.Name) else _is_filling(value, makers)
-
-    lines = set()
-    for node in _inside(scope, past=_is_said):
-        match node:
-            case ast.BinOp(left=left, right=right) if is_filled(left) or is_filled(right):
-                lines.add(node.lineno)
-            case ast.AugAssign(target=ast.Name(id=name)) if name in filled:
-                lines.add(node.lineno)
-            case ast.JoinedStr(values=[_, _, *_] as parts):
-                if any(isinstance(part, ast.FormattedValue) and is_filled(part.value) for part in parts):
-                    lines.add(node.lineno)
-            case ast.Subscript(value=value, slice=ast.Slice()) if is_filled(value):
-                lines.add(node.lineno)
-            case ast.Call(func=ast.Attribute(attr="join"), args=[ast.List(elts=parts) | ast.Tuple(elts=parts)]):
-                if any(is_filled(part) for part in parts):
-                    lines.add(node.lineno)
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if name in filled:
-                if method in REWRITING:
-                    lines.add(node.lineno)
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in filled and not _is_filling(value):
-                if any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(value)):
-                    lines.add(node.lineno)
-    return [Computed(line, "changes a prompt after it is filled") for line in sorted(lines)]
-
-
-def _is_said(node: ast.AST) -> bool:
     match node:
-        case ast.Raise() | ast.Assert() | ast.Call(func=ast.Name(id="print")):
-            return True
-        case ast.Call(func=ast.Attribute(attr=level)):
-            return level in LOGGING
-    return False
+        case ast.Subscript(slice=ast.Constant(value=str(key))):
+            return plain_key(key)
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(key)), *_]):
+            return plain_key(key)
+    return None
 
 
-def _followed(value: ast.expr, local: Mapping[str, ast.expr]) -> ast.expr:
-    seen: set[str] = set()
-    while isinstance(value, ast.Name) and value.id in local and value.id not in seen:
-        seen.add(value.id)
-        value = local[value.id]
-    return value
-
-
-def find_changes(script: Script, names: set[str]) -> list[Computed]:
-    """Lines that change one of these dictionaries while the script runs, in a way that is not followed."""
-    followed = {
-        id(target)
-        for statement in script.tree.body
-        if isinstance(statement, ast.Assign) and isinstance(target := statement.targets[0], ast.Subscript)
-        if isinstance(root := unfold(target)[0], ast.Name) and root.id in names
-    }
-    found: dict[int, Computed] = {}
-    for scope, known in _with_aliases(script.tree, names):
-        for node in _inside(scope):
-            name = _changed_name(node, names, known, followed)
-            if name is not None:
-                line: int = node.lineno  # type: ignore[attr-defined]
-                found[line] = Computed(line, f"changes {name} while it runs, which is not followed")
-    return list(found.values())
-
-
-def _changed_name(node: ast.AST, names: set[str], known: Collection[str], followed: set[int]) -> str | None:
-    """Which of the dictionaries (names), or of the names that stand for parts of them (known), this changes."""
-    root: ast.expr | None = None
+def _is_fill(node: ast.AST | None) -> bool:
     match node:
-        case ast.Subscript(ctx=ast.Store() | ast.Del()) if id(node) not in followed:
-            root = unfold(node)[0]
-        case ast.Call(func=ast.Attribute(value=changed, attr=method)) if method in CHANGING:
-            root = unfold(changed)[0]
-        case ast.AugAssign(target=ast.Name() as root):
-            pass
-        case ast.Global(names=[*taken]) if names.intersection(taken):
-            return min(names.intersection(taken))
-        case ast.For(iter=iterated) if _changes_something(node):
-            mentioned = [inner for inner in ast.walk(iterated) if isinstance(inner, ast.Name) and inner.id in names]
-            root = mentioned[0] if mentioned else None
-    # `LANGUAGE_CONFIGS.get("English")["system_prompt"] = …` and the like
-    name = root.id if isinstance(root, ast.Name) else next(iter(_looks_into(root)), "") if root is not None else ""
-    return name if name in known or name in names else None
-
-
-def _with_aliases(scope: ast.AST, known: set[str]) -> Iterator[tuple[ast.AST, set[str]]]:
-    """Every scope with the names that stand there for one of the dictionaries, or for a part of one."""
-    bound = list[tuple[str, set[str]]]()
-    for node in _inside(scope):
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                pass
-            case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value):
-                targets = [target]
-            case ast.For(target=target, iter=value) | ast.AsyncFor(target=target, iter=value):
-                targets = [target]
-            case ast.comprehension(target=target, iter=value):
-                targets = [target]
-            case _:
-                continue
-        plain = [inner for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name)]
-        bound += [(inner.id, _looks_into(value)) for inner in plain if isinstance(inner.ctx, ast.Store)]
-    if not isinstance(scope, ast.Module):
-        shared = {name for node in _inside(scope) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
-        # a name that a function sets for itself is not the one outside
-        known = known - ({name for name, _ in bound} - shared)
-    else:
-        known = set(known)
-    while more := {name for name, roots in bound if name not in known and roots & known}:
-        known |= more
-    yield scope, known
-    for child in _functions_in(scope):
-        yield from _with_aliases(child, known)
-
-
-def _functions_in(scope: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(scope):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield child
-        else:
-            yield from _functions_in(child)
-
-
-def _looks_into(value: ast.expr) -> set[str]:
-    """The names that a value is looked up in: `CONFIGS[x].get("tasks") or DEFAULTS` → CONFIGS, DEFAULTS."""
-    match value:
-        case ast.Name(id=name):
-            return {name}
-        case ast.Subscript(value=inner):
-            return _looks_into(inner)
-        case ast.Call(func=ast.Attribute(value=inner, attr=method)) if method in LOOKING:
-            return _looks_into(inner)
-        case ast.Call(func=ast.Name(id=function), args=parts) if function in GOING_THROUGH:
-            return set().union(*map(_looks_into, parts))
-        case ast.BoolOp(values=parts) | ast.Tuple(elts=parts):
-            return set().union(*map(_looks_into, parts))
-        case ast.IfExp(body=body, orelse=orelse):
-            return _looks_into(body) | _looks_into(orelse)
-    return set()
-
-
-def _changes_something(loop: ast.For) -> bool:
-    """Whether a loop over a dictionary's parts writes into the parts it is given."""
-    given = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
-    for node in ast.walk(loop):
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            root = unfold(node)[0]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
-            root = unfold(node.func.value)[0]
-        else:
-            continue
-        if isinstance(root, ast.Name) and root.id in given:
-            return True
+        case ast.Call(func=ast.Attribute(value=template, attr="format"), keywords=words):
+            return not isinstance(template, ast.Constant) and any(word.arg in ROLES for word in words)
     return False
+
+
+def _rewrites(node: ast.AST | None) -> bool:
+    """Whether this is a call that makes another text of those that it is given."""
+    is_path = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("path.join")
+    return node is not None and callee(node) in REWRITING and not is_path and not _is_fill(node)
+
+
+def _is_blind(fill: ast.Call) -> bool:
+    """Whether a template is filled with what does not stand there: `template.format(**values)`."""
+    is_constant = isinstance(getattr(fill.func, "value", None), ast.Constant)
+    return not is_constant and (callee(fill) == "format_map" or None in [word.arg for word in fill.keywords])
+
+
+def _is_itself(word: ast.keyword) -> bool:
+    """`text_content="{text_content}"`: the placeholder stays for a second filling."""
+    return isinstance(word.value, ast.Constant) and word.value.value == f"{{{word.arg}}}"
+
+
+def _is_made_up(value: ast.AST) -> bool:
+    """Whether a script cuts an article or writes it itself; that it reads it from somewhere is expected."""
+    if isinstance(value, ast.Constant):
+        return bool(value.value)
+    parts = (ast.BinOp, ast.BoolOp, ast.IfExp, ast.JoinedStr)
+    is_cut = any(isinstance(part, ast.Slice) for part in ast.walk(value))
+    return isinstance(value, parts) or is_cut or callee(value) in REWRITING

@@ -191,16 +191,18 @@ def wanted_placeholders(needs_text: bool, setting: Setting, example: tuple[str, 
     return wanted
 
 
-def _check_placeholders(template: Template, where: str, wanted: set[str]) -> None:
+def misfit(template: Template, wanted: set[str]) -> str:
+    """Why a template does not hold the wanted placeholders, each once, and no other; empty if it does."""
     found = [name for _, name in template if name is not None]
     for name in found:
         if name not in wanted:
             allowed = ", ".join(f"{{{name}}}" for name in sorted(wanted))
-            raise VluresError(f"{where} has the unknown placeholder {{{name}}}; it may hold {allowed}.")
+            return f" has the unknown placeholder {{{name}}}; it may hold {allowed}"
     for name in sorted(wanted):
         if found.count(name) != 1:
             times = "is missing" if name not in found else f"stands there {found.count(name)} times"
-            raise VluresError(f"{where}: the placeholder {{{name}}} {times}; it must be there once.")
+            return f": the placeholder {{{name}}} {times}; it must be there once"
+    return ""
 
 
 class _PackReader:
@@ -237,7 +239,8 @@ class _PackReader:
             template = split_template(self.text(*keys), doubled)
         except ValueError as error:
             raise VluresError(f"{where} has braces that do not fit together ({error}).") from error
-        _check_placeholders(template, where, wanted)
+        if why := misfit(template, wanted):
+            raise VluresError(f"{where}{why}.")
         return template
 
     def choices(self, *keys: str, among: tuple[Choice, ...], default: tuple[Choice, ...]) -> tuple[Choice, ...]:

@@ -5,6 +5,7 @@ tomli-w is not used here: it turns CR LF within texts into LF, and it knows no r
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.errors import VluresError
 
-_NAMED = {"\b": "\\b", "\f": "\\f", "\r": "\\r", "\\": "\\\\"}
+_NAMED = {"\b": "\\b", "\f": "\\f", "\r": "\\r", "\\": "\\\\", '"': '\\"'}
 _ESCAPED = re.compile(r'[\x00-\x08\x0b-\x1f\x7f\\]|[ \t](?=\n|\Z)|"(?="")|"\Z')
 """What cannot stand in a multi-line text as it is; blanks at a line's end can, but many an editor takes them away."""
 
@@ -34,32 +35,16 @@ def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     lines = ["", f"[{'.'.join(path)}]"] if path and own else []
     for key, value in own.items():
         if isinstance(value, list):
-            lines.append(
-                f"{key} = [{', '.join(str(item) if isinstance(item, int) else _short(item) for item in value)}]"
-            )
+            lines.append(f"{key} = [{', '.join(map(json.dumps, value))}]")
         elif not path and re.fullmatch(r"\w+", value, re.ASCII):
-            lines.append(f"{key} = {_short(value)}")
+            lines.append(f'{key} = "{value}"')
         else:
-            lines.append(("" if lines and lines[-1].startswith("[") else "\n") + f"{key} = {write_text(value)}")
+            text = _ESCAPED.sub(lambda match: _NAMED.get(match[0]) or f"\\u{ord(match[0]):04x}", value)
+            lines.append(("" if lines and lines[-1].startswith("[") else "\n") + f'{key} = """\n{text}"""')
     for key, value in table.items():
         if isinstance(value, dict):
             lines += _table(value, (*path, key))
     return lines
-
-
-def _short(text: str) -> str:
-    return f'"{text}"'
-
-
-def write_text(text: str) -> str:
-    """A multi-line TOML text: letters of every script as they are, what nobody could see or keep as an escape."""
-    return '"""\n' + _ESCAPED.sub(lambda match: _escape(match[0]), text) + '"""'
-
-
-def _escape(letter: str) -> str:
-    if letter == '"':
-        return '\\"'
-    return _NAMED.get(letter, f"\\u{ord(letter):04x}")
 
 
 def write_packs(folder: Path, texts: Mapping[str, str], force: bool) -> list[str]:
@@ -71,8 +56,8 @@ def write_packs(folder: Path, texts: Mapping[str, str], force: bool) -> list[str
     there = [name for name in names if (folder / name).exists()]
     if there and not force:
         raise VluresError(
-            f"{folder} has packs already ({', '.join(there)}); name another folder with --out, or replace those with --force. "
-            "Nothing was written."
+            f"{folder} has packs already ({', '.join(there)}); name another folder with --out, or replace those with "
+            "--force. Nothing was written."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
