@@ -23,7 +23,7 @@ def plan(config: RunConfig) -> int:
     from vlures.pricing.costs import read_accounts
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
     from vlures.runs.plan import make_plan
-    from vlures.runs.prepare import prepare
+    from vlures.runs.prepare import check_limit, prepare
     from vlures.runs.sandbox_guard import ADDRESSES
     from vlures.store.checkpoints import CheckpointStore
 
@@ -48,4 +48,5 @@ def plan(config: RunConfig) -> int:
         tell(note)
     if money := describe_account(config, read_accounts(open_stores(config.output_folder), prices)):
         tell(money)
+    check_limit(prepared, store)
     return 0

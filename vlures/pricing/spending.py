@@ -347,19 +347,10 @@ class Spending:
 
     def check_first(self, requests: Iterable[Request]) -> None:
         """Raises UsageError if the limit leaves no room for any of the requests, the due ones of a run that has spent nothing."""
-        if self._cap is None or self.spent or self.reserved:
+        if self._max_cost is None or self.spent or self.reserved:
             return
-        least = None
-        for request in requests:
-            need = self._highest(request, self._target.mode)
-            if need <= self._cap:
-                return
-            least = need if least is None else min(least, need)
-        if least is not None:
-            raise UsageError(
-                f"--max-cost {self._max_cost:g} does not reach for one request, which may cost {format_usd(least / NANO)} by the "
-                f"high end of its estimate; raise it to {_enough(least)} or more, or lower max_output_tokens."
-            )
+        assert self._estimator is not None
+        check_reach(self._max_cost, self._target, self._prices, self._estimator, requests)
 
     @property
     def stopped(self) -> bool:
@@ -418,6 +409,24 @@ class Spending:
 
     def _over_name(self, mode: Mode) -> str:
         return f"{self._target.model} {mode}"
+
+
+def check_reach(
+    max_cost: float, target: Target, prices: Prices, estimator: RequestEstimator, requests: Iterable[Request]
+) -> None:
+    """Raises UsageError if a limit leaves no room for any of the requests, where nothing has been spent. max_cost: in USD."""
+    cap, price = cap_to_nano(max_cost), require_price(prices.of(target.mode), target.model)
+    least = None
+    for request in requests:
+        need = to_nano(highest_cost(estimator.estimate(request), price))
+        if need <= cap:
+            return
+        least = need if least is None else min(least, need)
+    if least is not None:
+        raise UsageError(
+            f"--max-cost {max_cost:g} does not reach for one request, which may cost {format_usd(least / NANO)} by the high end of "
+            f"its estimate; raise it to {_enough(least)} or more, or lower max_output_tokens."
+        )
 
 
 @dataclass(frozen=True, slots=True)

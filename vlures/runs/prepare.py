@@ -10,9 +10,9 @@ from vlures.backends import find_backend
 from vlures.backends.models import check_model
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
 from vlures.errors import UsageError
-from vlures.pricing import RequestEstimator
-from vlures.pricing.costs import PRICED, Prices, find_prices
-from vlures.pricing.spending import Spending
+from vlures.pricing import RequestEstimator, require_price
+from vlures.pricing.costs import PRICED, Prices, find_prices, read_accounts
+from vlures.pricing.spending import Spending, check_reach
 from vlures.records import Image, Request
 from vlures.runs.config import RunConfig
 from vlures.runs.plan import why_refused
@@ -43,7 +43,10 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
     skips = (lambda image: why_refused(config, image) is not None) if config.selection.skip_problems else None
     benchmark = package.load_benchmark(config.benchmark_options, config.target.asked, skips)
     _check_addresses(config, benchmark)
-    return Prepared(config, benchmark, find_prices(config.target, config.money), find_estimator(config, benchmark))
+    prices = find_prices(config.target, config.money)
+    if config.money.max_cost is not None:
+        require_price(prices.of(config.target.mode), config.target.model)
+    return Prepared(config, benchmark, prices, find_estimator(config, benchmark))
 
 
 def check_options(config: RunConfig, say: Say) -> None:
@@ -83,6 +86,17 @@ def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lamb
     spending.open(lambda: requests_of(benchmark))
     spending.check_first(due_requests(benchmark, store))
     return spending
+
+
+def check_limit(prepared: Prepared, store: CheckpointStore) -> None:
+    """Raises UsageError, as prepare_spending does, if --max-cost leaves no room for even one request. Writes nothing."""
+    max_cost, config = prepared.config.money.max_cost, prepared.config
+    if max_cost is None or prepared.estimator is None:
+        return
+    accounts = read_accounts([store, *open_other_stores(store)], prepared.prices)
+    if not any(account.in_all() or account.reserved() for account in accounts):
+        requests = due_requests(prepared.benchmark, store)
+        check_reach(max_cost, config.target, prepared.prices, prepared.estimator, requests)
 
 
 def requests_of(benchmark: Benchmark) -> Iterator[Request]:
