@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,13 @@ class AskedModel:
     provider: str
     name: str
     parameters: Parameters
+
+
+def is_same_model(asked: str, answered: str) -> bool:
+    """Whether a reply's name of the model is the one asked for: a dated snapshot of it (`gpt-6-luna-2026-09-01`) and a
+    server's own path to it are."""
+    name = answered.rpartition("/")[2]
+    return name == asked.rpartition("/")[2] or re.fullmatch(rf"{re.escape(asked)}[-@.:]?[\d.-]+", name) is not None
 
 
 @dataclass(frozen=True, slots=True)

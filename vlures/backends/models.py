@@ -147,13 +147,6 @@ def _check_sdk(config: RunConfig) -> None:
         )
 
 
-def is_same_model(asked: str, answered: str) -> bool:
-    """Whether a reply's name of the model is the one asked for: a dated snapshot of it (`gpt-6-luna-2026-09-01`) and a server's
-    own path to it are."""
-    name = answered.rpartition("/")[2]
-    return name == asked.rpartition("/")[2] or re.fullmatch(rf"{re.escape(asked)}[-@.:]?[\d.-]+", name) is not None
-
-
 def _check_model_parameters(config: RunConfig) -> None:
     """What is known to be answered with a 400, for every single request."""
     model, parameters = config.run_model, config.parameters

@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from vlures.backends.models import is_same_model
 from vlures.config.resolve import stored_section
 from vlures.config.sections import GenerationOptions, Mode, MoneyOptions, Target, WhoOptions
 from vlures.errors import UsageError
 from vlures.pricing import NANO, Ledger, Price, cost, find_price, to_nano
 from vlures.pricing.spending_file import SpendingFile
-from vlures.records import FINAL_STATUSES, Cell, Response
+from vlures.records import FINAL_STATUSES, Cell, Response, is_same_model
 from vlures.store.checkpoints import CellTotals, CheckpointStore
 from vlures.store.keys import cell_group, cell_of_group, group_of
 

@@ -24,13 +24,12 @@ from typing import Any, BinaryIO, Literal, get_args
 
 import msgspec
 
-from vlures.backends.models import is_same_model
 from vlures.benchmarks import BenchmarkPackage, Head, Question, Subject, Subjects, require_stored_variants
 from vlures.benchmarks.columns import WHAT, WHO
 from vlures.errors import UsageError, VluresError
 from vlures.files.names import path_as_text
 from vlures.images import PICTURES_HELD, read_bytes
-from vlures.records import Cell, Failure, Response, Usage, Variant
+from vlures.records import Cell, Failure, Response, Usage, Variant, is_same_model
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
 from vlures.store.lines import read_small_file

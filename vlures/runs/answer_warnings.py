@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from vlures.backends.models import is_same_model
 from vlures.backends.outcomes import ALL_THINKING, is_wordless
-from vlures.records import Response
+from vlures.records import Response, is_same_model
 
 FIRST_ANSWERS = 50
 """So many answers without one that can be used mean that the next thousand would be like them."""
