@@ -35,7 +35,7 @@ LOADED = (
         "vlures.runs.status",
     ),
     *("vlures.runs.cancel", "vlures.sandbox", "vlures.sandbox.__main__"),
-    *("vlures.backends.openai", "openai.resources.batches", "openai.resources.files", "openai.resources.chat"),
+    *("vlures.backends.openai.connect", "openai.resources.batches", "openai.resources.files", "openai.resources.chat"),
     *("openai.resources.responses", "openai.pagination", "vlures.backends.gemini.batch", "google.auth.aio.credentials"),
     *("genai_prices.data", "tiktoken.model", "tiktoken_ext.openai_public", "aiohttp", "httpcore2", "h11", "truststore"),
     *("anyio._backends._asyncio", "concurrent.futures.thread", "encodings.idna", "filelock"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from vlures.backends.models import ENDINGS, LISTED_ON, check_model
+from vlures.backends import all_providers
+from vlures.backends.models import check_model
 from vlures.config.sections import DEFAULT_MODELS
 from vlures.errors import UsageError
 from vlures.runs.config import RunConfig, load_config
@@ -57,8 +58,9 @@ def test_a_model_near_its_end_is_announced_and_one_far_from_it_is_not() -> None:
 
 
 def test_nobody_is_sent_to_a_model_that_is_gone_itself() -> None:
-    for ending in ENDINGS:
-        assert check_model(config(ending.provider, ending.instead), LISTED_ON) is None
+    for provider in all_providers():
+        for ending in provider.endings:
+            assert check_model(config(provider.name, ending.instead), provider.listed_on) is None
 
 
 OPENAI, GEMINI = config("openai"), config("gemini")

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.batch import read_result_line, write_line
 from vlures.backends.openai.bodies import ENDPOINTS, Bodies, make_bodies
 from vlures.backends.openai.image_files import LIFETIME_S, OUTLIVES_S, PLACEHOLDER, ImageFiles
-from vlures.backends.openai.pictures import Picture, fill_template
+from vlures.backends.openai.pictures import Picture
 from vlures.backends.openai.responses import build_response, read_response
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import Retry, UsageError

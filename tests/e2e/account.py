@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from vlures.backends import find_provider
 from vlures.pricing import find_price
 
 
@@ -17,7 +18,9 @@ def charged_usd(entries: Iterable[Mapping[str, Any]]) -> float:
         provider: Literal["openai", "gemini"] = entry["provider"]
         terms = (provider, entry["model"], entry["mode"])
         if terms not in prices:
-            prices[terms] = find_price(*terms, None, datetime.now(UTC))
+            known = find_provider(provider)
+            assert known is not None
+            prices[terms] = find_price(known, *terms[1:], None, datetime.now(UTC))
         price = prices[terms]
         assert price is not None, f"no price of {terms}"
         full = entry["input_tokens"] - entry["cached_tokens"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Command, Sandbox, wait_until
+from vlures.backends import find_provider
 from vlures.config.sections import Mode
 from vlures.pricing.costs import Prices, find_prices
 from vlures.runs.config import RunConfig
@@ -29,7 +30,7 @@ def command(backend: str, mode: str, *options: str) -> tuple[str, ...]:
 
 def prices_of(backend: str, mode: str, model: str) -> Prices:
     config = RunConfig(backend=backend, mode=mode, model=model)
-    return find_prices(config.target, config.money)
+    return find_prices(config.target, config.money, find_provider(backend))
 
 
 def charged(vlures: Command, sandbox: Sandbox) -> float:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vlures.backends import find_provider
 from vlures.backends.lenient_json import as_count
 from vlures.benchmarks import open_other_stores
 from vlures.benchmarks.vlures.answer_length import expect_tokens
@@ -35,7 +36,9 @@ from vlures.store.keys import request_key
 CELL = make_cell("En", 1)
 IMAGE = Image(Path("1.png"), "image/png", 3, 640, 480, "d")
 MODEL, DEARER = "gpt-5.4-mini", "gpt-5.4"
-ESTIMATOR = RequestEstimator("openai", MODEL, lambda cell: expect_tokens(parse_cell(cell)[1], Setting()))
+OPENAI = find_provider("openai")
+assert OPENAI is not None
+ESTIMATOR = RequestEstimator(OPENAI, MODEL, lambda cell: expect_tokens(parse_cell(cell)[1], Setting()))
 LOST = Retry("no answer", code="timeout")
 REJECTED = Retry("429 slow down", code="429")
 
@@ -60,7 +63,7 @@ def opened(
     spending = Spending(
         config.target,
         config.money.max_cost,
-        find_prices(config.target, config.money),
+        find_prices(config.target, config.money, OPENAI),
         store,
         ESTIMATOR,
         partial(open_other_stores, store),
@@ -83,7 +86,7 @@ def take(spending: Spending, store: CheckpointStore, response: Response) -> None
 
 # What one answer costs
 
-PRICE = find_prices(config_of().target, config_of().money).live
+PRICE = find_prices(config_of().target, config_of().money, OPENAI).live
 assert PRICE is not None
 
 
@@ -199,7 +202,7 @@ def test_an_answer_keeps_the_price_of_the_model_that_gave_it(tmp_path: Path) -> 
     changed = config_of(max_cost=1, model="gpt-6-astra")
     with opened(tmp_path, changed) as (spending, store):
         assert spending.spent == spent
-        assert Account.read(store, find_prices(changed.target, changed.money)).nano_on(CELL) == spent
+        assert Account.read(store, find_prices(changed.target, changed.money, OPENAI)).nano_on(CELL) == spent
 
 
 def test_answers_of_earlier_versions_are_priced_as_their_models_and_never_at_nothing(tmp_path: Path) -> None:
@@ -211,7 +214,7 @@ def test_answers_of_earlier_versions_are_priced_as_their_models_and_never_at_not
     store.close()
     with opened(tmp_path, config, [request_of(9, config)]) as (spending, store):
         assert spending.spent == 5_200_000 + 2 * spending._highest(request_of(9, config), "live")
-        assert Account.read(store, find_prices(config.target, config.money)).nano_on(CELL) == spending.spent
+        assert Account.read(store, find_prices(config.target, config.money, OPENAI)).nano_on(CELL) == spending.spent
     with opened(tmp_path, config, [request_of(9, config)]) as (again, _):
         assert again.spent == spending.spent
 
@@ -247,7 +250,7 @@ def test_what_a_kill_left_in_flight_counts_as_spent_once_and_is_said(tmp_path: P
         spending = Spending(
             config.target,
             config.money.max_cost,
-            find_prices(config.target, config.money),
+            find_prices(config.target, config.money, OPENAI),
             store,
             ESTIMATOR,
             say=said.append,
@@ -277,7 +280,7 @@ class World:
     def usage(self, highest: int, mode: Mode, kind: str, model: str) -> Usage | None:
         """What an answer says; what it really cost is added to the truth."""
         config = config_of(mode, model=model)
-        price = find_prices(config.target, config.money).of(mode)
+        price = find_prices(config.target, config.money, OPENAI).of(mode)
         assert price is not None
         output = self.draw.randrange(1, 401)
         honest = Usage(self.draw.randrange(1, 900), output)
@@ -436,7 +439,7 @@ def test_most_of_the_limit_is_used_before_a_run_stops(seed: int, cap: float, at_
             assert spending.reserved == 0
             assert f"--max-cost {cap:g} lets nothing more go: $" in spending.describe_stop()
             total = sum(
-                cost_of_answer(msgspec.convert(line, Response), find_prices(config.target, config.money)) or 0
+                cost_of_answer(msgspec.convert(line, Response), find_prices(config.target, config.money, OPENAI)) or 0
                 for _, line in store.responses(CELL)
             )
             assert round(total * NANO) == spending.spent

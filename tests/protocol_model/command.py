@@ -14,6 +14,7 @@ from tests.protocol_model.clock import StepLoop
 from tests.protocol_model.disk import Disk
 from tests.protocol_model.live import LiveClient
 from tests.protocol_model.provider import MODEL, NAME, Client, Provider
+from vlures.backends import find_provider
 from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.live.driver import LiveDriver, LivePolicy
@@ -187,7 +188,10 @@ class Process:
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
             policy = BatchPolicy.of(config, 100, 1_000_000, 10)
             prepared = Prepared(
-                config, self.benchmark, find_prices(config.target, config.money), find_estimator(config, self.benchmark)
+                config,
+                self.benchmark,
+                find_prices(config.target, config.money, find_provider(config.who.backend)),
+                find_estimator(config, self.benchmark),
             )
             if self.question.command == "cancel":
                 spending = prepare_spending(prepared, store)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlures.backends import secret_variables
 from vlures.safety.redaction import MARK, SHORTEST_KEY, BlottedStream, blot_all, find_secrets, make_blot
 
 KEY = "sk-proj-Ab3/d+Ef&hI7jKlMnOpQrStUvWxYz0123456789"
@@ -73,7 +74,7 @@ def test_a_text_made_to_take_long_does_not(piece: str) -> None:
 
 def test_words_that_stand_for_no_key_are_no_secrets() -> None:
     environment = {"OPENAI_API_KEY": "lm-studio", "GOOGLE_API_KEY": "none", "HF_TOKEN": ""}
-    assert find_secrets(environment) == []
+    assert find_secrets(environment, secret_variables()) == []
     assert make_blot([])("none") == "none"
 
 
@@ -86,7 +87,12 @@ def test_keys_tokens_and_passwords_of_proxies_are_found() -> None:
         "HTTP_PROXY": "http://[",
         "OTHER": "sk-five-12345",
     }
-    assert find_secrets(environment) == ["sk-one-12345", "AIza-two-12345", "hf_three12345", "four-12345"]
+    assert find_secrets(environment, secret_variables()) == [
+        "sk-one-12345",
+        "AIza-two-12345",
+        "hf_three12345",
+        "four-12345",
+    ]
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=SHORTEST_KEY), st.text(), st.text())

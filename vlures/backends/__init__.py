@@ -1,26 +1,28 @@
-"""What a backend is, and where each one lives. A provider's SDK is loaded when its backend is connected, not before."""
+"""What a backend is, and the table of providers. A provider's SDK is loaded when its backend is connected."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
+from vlures.backends.provider import Provider
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
+from vlures.config.environment import find_address
 from vlures.config.run_config import RunConfig
-from vlures.errors import UsageError, VluresError
+from vlures.config.sections import WhoOptions
+from vlures.errors import UsageError
 from vlures.records import Deferred, Job, JobState, Request, Response, Sighting
 from vlures.safety.redaction import find_secrets, make_blot
 
-BACKENDS: dict[tuple[str, str], str] = {
-    ("openai", "batch"): "vlures.backends.openai:connect_batch",
-    ("openai", "live"): "vlures.backends.openai:connect_live",
-    ("gemini", "batch"): "vlures.backends.gemini:connect_batch",
-    ("gemini", "live"): "vlures.backends.gemini:connect_live",
+PROVIDERS = {
+    "openai": "vlures.backends.openai.facts",
+    "gemini": "vlures.backends.gemini.facts",
 }
-
+"""Name → module with its Provider as FACTS."""
 
 MOST_CONNECTIONS = 1_000
 
@@ -156,7 +158,7 @@ def connect(setup: Setup) -> Backend:
 def connect_batch(setup: Setup) -> BatchBackend:
     """As `connect`, for a configuration whose mode is batch."""
     module, _, function = find_backend(setup.config).partition(":")
-    blot = make_blot(find_secrets(setup.environment))
+    blot = make_blot(find_secrets(setup.environment, secret_variables()))
     redacted = replace(
         setup, journal=RedactedJournal(setup.journal, blot), observer=RedactedObserver(setup.observer, blot)
     )
@@ -164,21 +166,60 @@ def connect_batch(setup: Setup) -> BatchBackend:
 
 
 def find_backend(config: RunConfig) -> str:
-    """Where the configuration's backend lives.
+    """Where the configuration's backend lives, as `module:function`.
 
     Raises UsageError if there is none for its mode, VluresError if it needs a package that is not installed.
     """
-    place = BACKENDS.get((config.backend, config.run_mode))
-    if place is None:
-        known = ", ".join(f"--backend {backend} --mode {mode}" for backend, mode in BACKENDS)
-        own = " A server of your own is asked with --backend openai --mode live --base-url http://HOST:PORT/v1."
+    provider = find_provider(config.backend)
+    place = provider.connectors.get(config.run_mode) if provider is not None else None
+    if provider is None or place is None:
+        known = ", ".join(
+            f"--backend {known.name} --mode {mode}" for known in all_providers() for mode in known.connectors
+        )
         raise UsageError(
             f"There is no --backend {config.backend} --mode {config.run_mode} yet; choose from {known}."
-            + (own if config.backend == "local" else "")
+            + ("" if provider else _describe_own_servers())
         )
-    asks_gemini_live = (config.backend, config.run_mode) == ("gemini", "live")
-    if asks_gemini_live and config.sdk == "google-generativeai" and find_spec("google.generativeai") is None:
-        raise VluresError(
-            "--sdk google-generativeai needs that package; get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
-        )
+    provider.check_installed(config)
     return place
+
+
+def _describe_own_servers() -> str:
+    return "".join(
+        f" A server of your own is asked with --backend {provider.name} --mode live --base-url http://HOST:PORT/v1."
+        for provider in all_providers()
+        if provider.serves_own
+    )
+
+
+@cache
+def find_provider(name: str) -> Provider | None:
+    """What the provider of this name tells of itself; None for a backend that is no provider's."""
+    return cast(Provider, import_module(PROVIDERS[name]).FACTS) if name in PROVIDERS else None
+
+
+@cache
+def all_providers() -> tuple[Provider, ...]:
+    """In the order of the table."""
+    return tuple(provider for name in PROVIDERS if (provider := find_provider(name)) is not None)
+
+
+def secret_variables() -> tuple[str, ...]:
+    """Environment variables whose values no provider's SDK may let out."""
+    return tuple(name for provider in all_providers() for name in provider.secret_variables)
+
+
+def find_own_address(who: WhoOptions, environment: Mapping[str, str]) -> str | None:
+    """The address at which a provider is asked, where it is not the usual one.
+
+    Raises UsageError if it is no address.
+    """
+    provider = find_provider(who.backend)
+    return None if provider is None else find_address(who.base_url, environment, provider.address_variable)
+
+
+def find_other_host(address: str | None) -> str | None:
+    """The host of an address that is not a provider's own."""
+    host = urlsplit(address or "").hostname
+    own = tuple(end for provider in all_providers() for end in provider.hosts)
+    return None if host is None or f".{host}".endswith(own) else host

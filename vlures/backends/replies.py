@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 MOST_REPLY_BYTES = 16_000_000
 """Of any reply but a result file, after decompression. 65,000 tokens of an answer are less than 1 MB of JSON."""
-MOST_OPERATION_BYTES = 64_000_000
-"""Gemini's operation may hold the answers of a small batch themselves."""
 LONGEST_CALL_S = 60.0
 """Of a call that moves no file: a look at a batch, a page of a list, a deletion."""
 LONGEST_CREATION_S = 180.0

@@ -16,6 +16,7 @@ from typing import TextIO, cast
 import click
 
 import vlures
+from vlures.backends import secret_variables
 from vlures.cli.cancel import cancel
 from vlures.cli.check import check
 from vlures.cli.completion import completion
@@ -56,7 +57,7 @@ def call(argv: list[str]) -> int:
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show Urdu shows its code points
             stream.reconfigure(errors="backslashreplace")
-    blot = make_blot(find_secrets(_environment()))
+    blot = make_blot(find_secrets(_environment(), secret_variables()))
     sys.stdout, sys.stderr = (cast("TextIO", BlottedStream(stream, blot)) for stream in before)
     try:
         with enduring("stderr"):

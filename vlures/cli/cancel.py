@@ -54,7 +54,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     from collections import Counter
     from functools import partial
 
-    from vlures.backends import Setup, connect_batch
+    from vlures.backends import Setup, connect_batch, find_provider
     from vlures.benchmarks import open_other_stores
     from vlures.pricing.costs import find_prices
     from vlures.pricing.spending import Spending
@@ -74,7 +74,8 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     with ExitStack() as stack:
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
-        prices, others = find_prices(config.target, config.money), partial(open_other_stores, store)
+        prices = find_prices(config.target, config.money, find_provider(config.who.backend))
+        others = partial(open_other_stores, store)
         spending = stack.enter_context(closing(Spending(config.target, None, prices, store, None, others, say)))
         spending.open(lambda: ())
         backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
+from vlures.backends import all_providers, find_provider
 from vlures.benchmarks import find_package
 from vlures.config.environment import find_address
 from vlures.config.options import GROUPS
@@ -16,8 +17,6 @@ from vlures.config.sections import DEFAULT_MODELS
 from vlures.runs.config import RunConfig, all_options
 from vlures.safety.control_characters import as_line
 
-KEYS = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
-ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
 _ADDRESS_OPTIONS = ("base_url", "image_url_template")
 VALUE_WIDTH, ORIGIN_WIDTH = 40, 36
 _NAME_WIDTH = max(map(len, all_options()))
@@ -33,8 +32,9 @@ def tabulate_config(config: RunConfig, origins: Mapping[str, str], environment: 
     for group in GROUPS:
         rows += [["", "", ""], [group.upper(), "", ""]]
         rows += [[name, *_describe(config, name, origins, environment)] for name in _names_of(config, group)]
+    keys = [name for provider in all_providers() for name in provider.key_variables]
     rows += [["", "", ""], ["WHAT FOLLOWS", "", ""], *_consequences(config)]
-    rows += [["", "", ""], ["KEYS", "", ""], *([name, *_describe_key(name, environment)] for name in KEYS)]
+    rows += [["", "", ""], ["KEYS", "", ""], *([name, *_describe_key(name, environment)] for name in keys)]
     head = [["option", "value", "from"], ["-" * _NAME_WIDTH, "-" * VALUE_WIDTH, "-" * ORIGIN_WIDTH]]
     return "\n".join(_write_row(*row) for row in head + rows)
 
@@ -120,11 +120,16 @@ def _derived(config: RunConfig) -> dict[str, tuple[str, str]]:
 def _describe_address(config: RunConfig, origins: Mapping[str, str], environment: Mapping[str, str]) -> tuple[str, str]:
     if config.rehearsal.sandbox:
         return "the sandbox's", _origin("sandbox", origins)
-    variable = ADDRESSES.get(config.who.backend, "")
+    variable = _address_variable(config) or ""
     address = find_address(config.who.base_url, environment, variable)
     if address is None:
         return "the provider's own", "default"
     return _hide(address), origins.get("base_url") or f"{variable}, {_place(variable)}"
+
+
+def _address_variable(config: RunConfig) -> str | None:
+    provider = find_provider(config.who.backend)
+    return None if provider is None else provider.address_variable
 
 
 def _hide(address: str) -> str:
@@ -136,7 +141,7 @@ def _hide(address: str) -> str:
 def _other_places(config: RunConfig, name: str) -> str:
     """Where an address can be given that is not to stand in a file."""
     flag = f"give it with --{name.replace('_', '-')}"
-    variable = ADDRESSES.get(config.who.backend) if name == "base_url" else None
+    variable = _address_variable(config) if name == "base_url" else None
     return f"{flag}, or as {variable} in the environment or in .env" if variable else flag
 
 

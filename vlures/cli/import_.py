@@ -44,6 +44,7 @@ def import_(
     """
     from contextlib import closing
 
+    from vlures.backends import find_provider
     from vlures.benchmarks import find_package
     from vlures.legacy.checkpoints import holds_originals, take_originals
     from vlures.pricing.costs import find_prices
@@ -65,7 +66,8 @@ def import_(
     with hold_folder(output), closing(CheckpointStore(output, variant, say=say)) as store:
         taken = take_originals(store, folder, say)
         if taken.answers:
-            write_results(output, config.run_name, store, find_prices(config.target, config.money))
+            prices = find_prices(config.target, config.money, find_provider(config.who.backend))
+            write_results(output, config.run_name, store, prices)
         before = f"; {taken.files - taken.new} file(s) had been taken over before" if taken.files > taken.new else ""
         tell(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
     return 0 if taken.whole else EXIT_INCOMPLETE

@@ -23,6 +23,7 @@ def init(folder: Path) -> int:
     Example:
       vlures init my-study
     """
+    from vlures.backends import all_providers
     from vlures.scaffold import lay_out
 
     done = lay_out(folder)
@@ -35,7 +36,7 @@ def init(folder: Path) -> int:
     tell("  outputs/      what runs will leave")
     to_it = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     tell(f"Rehearse, without a key and at no cost: {to_it}vlures run --sandbox")
-    tell(
-        "For real, put OPENAI_API_KEY=… or GOOGLE_API_KEY=… into a file .env there, then vlures plan -c configs/openai.toml"
-    )
+    keys = " or ".join(f"{provider.key_variables[0]}=…" for provider in all_providers())
+    first = f"configs/{all_providers()[0].name}.toml"
+    tell(f"For real, put {keys} into a file .env there, then vlures plan -c {first}")
     return 0

@@ -17,14 +17,14 @@ def plan(config: RunConfig) -> int:
     Example:
       vlures plan -c configs/openai.toml --tasks 1,8
     """
+    from vlures.backends import find_other_host, find_own_address
     from vlures.benchmarks import open_stores
-    from vlures.config.environment import find_address, find_other_host, read_environment
+    from vlures.config.environment import read_environment
     from vlures.legacy.checkpoints import assume_originals_imported
     from vlures.pricing.costs import read_accounts
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
     from vlures.runs.plan import make_plan
     from vlures.runs.prepare import check_limit, prepare
-    from vlures.runs.sandbox_guard import ADDRESSES
     from vlures.store.checkpoints import CheckpointStore
 
     prepared = prepare(config, say)
@@ -39,12 +39,8 @@ def plan(config: RunConfig) -> int:
     if made.stale and config.stale == "stop":
         tell(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
     tell(describe_plan(config, made, prices))
-    address = (
-        find_address(config.who.base_url, read_environment(), ADDRESSES[config.backend])
-        if config.backend in ADDRESSES
-        else None
-    )
-    for note in describe_costs(config, made, prices, find_other_host(address)):
+    elsewhere = find_other_host(find_own_address(config.who, read_environment()))
+    for note in describe_costs(config, made, prices, elsewhere):
         tell(note)
     if money := describe_account(config, read_accounts(open_stores(config.output_folder), prices)):
         tell(money)

@@ -73,15 +73,6 @@ def hide_secrets(address: str) -> str:
     return re.sub(r"[?#].*", "?…", re.sub(r"^(\w+://)?.*@", r"\1…@", address, flags=re.DOTALL), flags=re.DOTALL)
 
 
-PROVIDER_HOSTS = (".openai.com", ".googleapis.com")
-
-
-def find_other_host(address: str | None) -> str | None:
-    """The host of an address that is not a provider's own."""
-    host = urlsplit(address or "").hostname
-    return None if host is None or f".{host}".endswith(PROVIDER_HOSTS) else host
-
-
 def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)

@@ -23,10 +23,11 @@ from vlures.pricing.estimates import (
     describe_gaps,
     highest_cost,
 )
-from vlures.pricing.image_tokens import describe_refusal, image_tokens, most_image_tokens
+from vlures.pricing.image_tokens import most_image_tokens
 from vlures.pricing.ledger import LIVE, NANO, Event, Ledger, cap_to_nano, to_nano
 from vlures.pricing.output_tokens import OutputRange, expect_output
 from vlures.pricing.prices import Price, cost, describe_change, find_price, format_usd, require_price
+from vlures.pricing.provider import PricedProvider
 from vlures.pricing.text_tokens import TextCounter
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Ledger",
     "OutputRange",
     "Price",
+    "PricedProvider",
     "RequestEstimator",
     "TextCounter",
     "Totals",
@@ -51,12 +53,10 @@ __all__ = [
     "describe_calibration",
     "describe_change",
     "describe_gaps",
-    "describe_refusal",
     "expect_output",
     "find_price",
     "format_usd",
     "highest_cost",
-    "image_tokens",
     "may_be_charged",
     "may_cost",
     "most_image_tokens",

@@ -13,27 +13,27 @@ import msgspec
 from vlures.config.resolve import stored_section
 from vlures.config.sections import GenerationOptions, Mode, MoneyOptions, Target, WhoOptions
 from vlures.errors import UsageError
-from vlures.pricing import NANO, Ledger, Price, cost, find_price, to_nano
+from vlures.pricing import NANO, Ledger, Price, PricedProvider, cost, describe_change, find_price, to_nano
 from vlures.pricing.spending_file import SpendingFile
 from vlures.records import FINAL_STATUSES, Cell, Response, is_same_model
 from vlures.store.checkpoints import CellTotals, CheckpointStore
 from vlures.store.keys import cell_group, cell_of_group, group_of
 
-PRICED = frozenset({"openai", "gemini"})
 LIVE_FOR_BATCH = 2.0
-"""A live call costs twice what it costs in a batch, at both providers: a price of the user's own is that of the run's mode."""
+"""A live call costs twice what it costs in a batch, at all providers; a user's own price is that of the run's mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Of a run's model, by the mode in which it answers; None where no table lists it. own: the user gave them."""
+    """Of a run's model, by the mode in which it answers; None where no table lists it."""
 
     batch: Price | None
     live: Price | None
-    backend: str = ""
+    provider: PricedProvider | None = None
     model: str = ""
     service_tier: str | None = None
     own: bool = False
+    """The user gave them."""
 
     def of(self, mode: Mode) -> Price | None:
         return self.batch if mode == "batch" else self.live
@@ -50,19 +50,28 @@ class Prices:
             return self.of(mode)
         return self._listed(model, mode, None) or (self.of(mode) if self.own else None)
 
+    def describe_change(self, mode: Mode) -> str | None:
+        """A sentence if the listed price of the run's model is another soon, else None."""
+        if self.provider is None:
+            return None
+        return describe_change(self.provider, self.model, mode, self.service_tier, datetime.now(UTC))
+
     def _listed(self, model: str, mode: Mode, service_tier: str | None) -> Price | None:
-        return find_price(self.backend, model, mode, service_tier, datetime.now(UTC)) if self.backend else None
+        if self.provider is None:
+            return None
+        return find_price(self.provider, model, mode, service_tier, datetime.now(UTC))
 
 
 UNKNOWN = Prices(None, None)
 
 
-def find_prices(target: Target, money: MoneyOptions) -> Prices:
-    """Today's. A model that a table lists has the listed price at whatever address it is asked, unless the user gives another.
+def find_prices(target: Target, money: MoneyOptions, provider: PricedProvider | None) -> Prices:
+    """Today's; unknown where the target is no provider's. A model that a table lists has the listed price at whatever
+    address it is asked, unless the user gives another.
 
     Raises UsageError for a price of one's own that does not do alone.
     """
-    if target.provider not in PRICED:
+    if provider is None:
         return UNKNOWN
     now = datetime.now(UTC)
 
@@ -70,24 +79,31 @@ def find_prices(target: Target, money: MoneyOptions) -> Prices:
         own = {"price_input": money.price_input, "price_output": money.price_output}
         own = {name: None if price is None else price * times for name, price in own.items()}
         tier = target.service_tier if mode == "live" else None
-        return find_price(target.provider, target.model, mode, tier, now, **own)
+        return find_price(provider, target.model, mode, tier, now, **own)
 
     return Prices(
         batch=find("batch", 1.0),
         live=find("live", LIVE_FOR_BATCH if target.mode == "batch" else 1.0),
-        backend=target.provider,
+        provider=provider,
         model=target.model,
         service_tier=target.service_tier,
         own=money.price_input is not None or money.price_output is not None,
     )
 
 
-def prices_of(run: Mapping[str, Any]) -> Prices:
+FindProvider = Callable[[str], PricedProvider | None]
+"""The provider of a backend's name, as `vlures.backends.find_provider` finds it."""
+
+
+def prices_of(run: Mapping[str, Any], find_provider: FindProvider) -> Prices:
     """The prices of the run that a run.json tells of; unknown if it tells of none."""
+    if not run:
+        return UNKNOWN
     stored = run.get("config") or {}
     try:
         who, generation = stored_section(WhoOptions, stored), stored_section(GenerationOptions, stored)
-        return find_prices(Target.of(who, generation), stored_section(MoneyOptions, stored)) if run else UNKNOWN
+        money = stored_section(MoneyOptions, stored)
+        return find_prices(Target.of(who, generation), money, find_provider(who.backend))
     except (msgspec.ValidationError, UsageError):
         return UNKNOWN
 
@@ -111,12 +127,9 @@ class Account:
     ledger: Ledger
 
     @classmethod
-    def read(
-        cls, store: CheckpointStore, prices: Prices | None = None, say: Callable[[str], None] = lambda _: None
-    ) -> Account:
+    def read(cls, store: CheckpointStore, prices: Prices, say: Callable[[str], None] = lambda _: None) -> Account:
         """As it stands on the disk."""
-        ledger = SpendingFile(store.folder.parent, writable=False, say=say).ledger
-        return cls(store, prices_of(store.read_json("run.json")) if prices is None else prices, ledger)
+        return cls(store, prices, SpendingFile(store.folder.parent, writable=False, say=say).ledger)
 
     @property
     def cells(self) -> tuple[Cell, ...]:

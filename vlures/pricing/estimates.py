@@ -6,29 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
-from vlures.pricing.image_tokens import image_tokens, most_image_tokens
+from vlures.pricing.image_tokens import most_image_tokens
 from vlures.pricing.output_tokens import expect_output
-from vlures.pricing.prices import LEAST_CACHED_TOKENS, Price
+from vlures.pricing.prices import Price
+from vlures.pricing.provider import PricedProvider
 from vlures.pricing.text_tokens import TextCounter
 from vlures.records import Cell, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Tokens of one request.
-
-    image_tokens: None where no formula is published. image_most, input_most: what they will hardly pass. output_bounded: the
-    provider keeps the answer to output_high.
-    """
+    """Tokens of one request."""
 
     text_tokens: int
     image_tokens: int | None
+    """None where no formula is published."""
     image_most: int
+    """What the image will hardly pass."""
     input_most: int
+    """What the input will hardly pass."""
     output_low: int
     output_expected: int
     output_high: int
     output_bounded: bool
+    """The provider keeps the answer to output_high."""
+    cacheable: bool
+    """The input is so long that the provider writes it into its cache."""
 
     @property
     def input_tokens(self) -> int:
@@ -38,24 +41,24 @@ class Estimate:
 
 @dataclass(slots=True)
 class Totals:
-    """Tokens of many requests, as of a cell.
-
-    image_tokens: of the pictures that a formula covers. unknown_images: how many are without one; unknown_most: what those
-    will hardly pass. cacheable: input of requests so long that OpenAI writes them into its cache. unbounded: requests whose
-    answers have no allowance.
-    """
+    """Tokens of many requests, as of a cell."""
 
     requests: int = 0
     text_tokens: int = 0
     image_tokens: int = 0
+    """Of the images that a formula covers."""
     unknown_images: int = 0
+    """How many are without a formula."""
     unknown_most: int = 0
+    """What those will hardly pass."""
     cacheable: int = 0
+    """Input of requests so long that the provider writes them into its cache."""
     input_most: int = 0
     output_low: int = 0
     output_expected: int = 0
     output_high: int = 0
     unbounded: int = 0
+    """Requests whose answers have no allowance."""
 
     @property
     def input_tokens(self) -> int:
@@ -70,7 +73,7 @@ class Totals:
             self.unknown_most += estimate.image_most
         else:
             self.image_tokens += estimate.image_tokens
-        if estimate.input_tokens >= LEAST_CACHED_TOKENS:
+        if estimate.cacheable:
             self.cacheable += estimate.input_tokens
         self.input_most += estimate.input_most
         self.output_low += estimate.output_low
@@ -100,7 +103,7 @@ class RequestEstimator:
     expected_tokens: tokens of a cell's answers in English, as Benchmark.expected_output_tokens gives them.
     """
 
-    def __init__(self, provider: str, model: str, expected_tokens: Callable[[Cell], int]) -> None:
+    def __init__(self, provider: PricedProvider, model: str, expected_tokens: Callable[[Cell], int]) -> None:
         self.counter = TextCounter(provider, model)
         self._provider = provider
         self._expected_tokens = expected_tokens
@@ -109,7 +112,7 @@ class RequestEstimator:
         """What a request will take."""
         provider, model, parameters, image = self._provider, request.model, request.parameters, request.image
         text = self.counter.count_prompt(request.prompt, request.language)
-        picture = image_tokens(provider, model, image.width, image.height, parameters)
+        picture = provider.image_tokens(model, image.width, image.height, parameters)
         picture_most = most_image_tokens(provider, model, image.width, image.height, parameters)
         output = expect_output(provider, model, self._expected_tokens(request.cell), request.language, parameters)
         return Estimate(
@@ -121,6 +124,7 @@ class RequestEstimator:
             output_expected=output.expected,
             output_high=output.high,
             output_bounded=output.bounded,
+            cacheable=text + (picture or 0) >= provider.cached_from_tokens,
         )
 
 

@@ -1,6 +1,6 @@
 """What a million tokens cost, and so an answer. USD throughout.
 
-From genai-prices (a package of dated tables, loaded on use), a small table of our own for what it lacks, or the user's
+From genai-prices (a package of dated tables, loaded on use), the provider's small list of what it lacks, or the user's
 `price_input` and `price_output`. A price says where it comes from. None of it is an invoice.
 """
 
@@ -16,18 +16,13 @@ from importlib.metadata import version
 from typing import Literal, Protocol
 
 from vlures.errors import UsageError
+from vlures.pricing.provider import PricedProvider
 
 HALF = 0.5
-"""Batches cost half, at OpenAI (Batch guide of 2026-09) and at Gemini (Batch API page of 2026-11); so does Gemini's flex."""
+"""Batches cost half, at OpenAI (Batch guide of 2026-09) and at Gemini (Batch API page of 2026-11)."""
 
 PRIORITY = 2.0
 """Priority costs 75 to 100 % more (Gemini's pages of 2026-11; OpenAI's model pages: twice)."""
-
-CACHE_WRITE = 1.25
-"""From gpt-5.6 on OpenAI writes prompts of 1,024 tokens and more into its cache unasked, and takes 1.25 times the price of
-input for what it writes (developers.openai.com/api/docs/guides/prompt-caching, read 2026-11-22)."""
-
-LEAST_CACHED_TOKENS = 1_024
 
 TABLES_FROM = datetime(2026, 10, 15, tzinfo=UTC)
 """genai-prices 0.2.3 has the rates of batches and tiers from this day on, and silently the standard ones before."""
@@ -37,38 +32,20 @@ NOTICE = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for a million tokens, for requests below the providers' limits of long context (200,000 tokens and more).
-
-    cached_input: of input that was found in the provider's cache. cache_write: of input that was written into it. source:
-    where the price comes from, in words.
-    """
+    """USD for a million tokens, for requests below the providers' limits of long context (200,000 tokens and more)."""
 
     input: float
     output: float
     cached_input: float
+    """Of input that was found in the provider's cache."""
     cache_write: float
+    """Of input that was written into it."""
     source: str
+    """Where the price comes from, in words."""
+    cached_from_tokens: int = 0
+    """Least input of a request that the provider may have written into its cache unasked."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedPrice:
-    """Of a model that genai-prices lacks, in standard live mode. pattern: of its names, whole, but for a date."""
-
-    provider: str
-    pattern: str
-    input: float
-    output: float
-    cache_write: float
-    source: str
-
-
-LISTED_PRICES = (
-    ListedPrice("openai", r"gpt-6\.2-astra", 8, 40, 8 * CACHE_WRITE, "OpenAI's announcement of 2026-11-17"),
-    ListedPrice("openai", r"gpt-6\.2-sol", 2, 10, 2 * CACHE_WRITE, "OpenAI's announcement of 2026-11-17"),
-)
-"""Read on 2026-11-21, when no price table had them. What they take for cached input was not said: it counts in full."""
-
-_TABLES = {"openai": "openai", "gemini": "google"}
 _SNAPSHOT = r"(-\d{4}-\d{2}-\d{2})?"
 
 
@@ -84,7 +61,7 @@ class Tokens(Protocol):
 
 
 def find_price(
-    provider: str,
+    provider: PricedProvider,
     model: str,
     mode: Literal["batch", "live"],
     service_tier: str | None,
@@ -137,7 +114,9 @@ def cost(usage: Tokens | None, price: Price, written_tokens: int | None = None) 
     given = usage.input_tokens or 0
     cached = min(usage.cached_tokens or 0, given)
     fresh = given - cached
-    written = (fresh if given >= LEAST_CACHED_TOKENS else 0) if written_tokens is None else min(written_tokens, fresh)
+    written = (
+        (fresh if given >= price.cached_from_tokens else 0) if written_tokens is None else min(written_tokens, fresh)
+    )
     return (
         (fresh - written) * price.input
         + written * price.cache_write
@@ -147,7 +126,7 @@ def cost(usage: Tokens | None, price: Price, written_tokens: int | None = None) 
 
 
 def describe_change(
-    provider: str, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
+    provider: PricedProvider, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
 ) -> str | None:
     """A sentence if the model's listed price is another within 60 days, else None."""
     before = _find_listed(provider, model, mode, service_tier, when)
@@ -174,7 +153,7 @@ def format_usd(amount: float) -> str:
 
 
 def _find_listed(
-    provider: str, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
+    provider: PricedProvider, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
 ) -> Price | None:
     day = when.astimezone(UTC).date()
     if mode == "batch":
@@ -183,9 +162,9 @@ def _find_listed(
 
 
 @lru_cache(maxsize=1_024)
-def _of_way(provider: str, model: str, day: date, way: str) -> Price | None:
+def _of_way(provider: PricedProvider, model: str, day: date, way: str) -> Price | None:
     """The price in one of the ways to be served: standard, batch, flex or priority."""
-    standard = _from_tables(provider, model, day, {}) or _from_our_own(provider, model)
+    standard = _from_tables(provider, model, day, {}) or _from_provider(provider, model)
     if standard is None or way == "standard":
         return standard
     context = {"processing": "batch"} if way == "batch" else {"service_tier": way}
@@ -195,19 +174,34 @@ def _of_way(provider: str, model: str, day: date, way: str) -> Price | None:
     # The tables have nothing for it, and say the standard price without a word.
     if way == "priority":
         return _scale(standard, PRIORITY, f"{standard.source}, at most twice for {way}")
-    if way == "batch" or provider == "gemini":
+    if way in provider.halved_ways:
         return _scale(standard, HALF, f"{standard.source}, halved for {way}")
     return replace(standard, source=f"{standard.source}, which has no price for {way}")
 
 
 def _scale(price: Price, by: float, source: str) -> Price:
-    return Price(price.input * by, price.output * by, price.cached_input * by, price.cache_write * by, source)
+    return replace(
+        price,
+        input=price.input * by,
+        output=price.output * by,
+        cached_input=price.cached_input * by,
+        cache_write=price.cache_write * by,
+        source=source,
+    )
 
 
-def _from_our_own(provider: str, model: str) -> Price | None:
-    for listed in LISTED_PRICES:
-        if listed.provider == provider and re.fullmatch(listed.pattern + _SNAPSHOT, model):
-            return Price(listed.input, listed.output, listed.input, listed.cache_write, listed.source)
+def _from_provider(provider: PricedProvider, model: str) -> Price | None:
+    """What the provider's own list says."""
+    for listed in provider.listed_prices:
+        if re.fullmatch(listed.pattern + _SNAPSHOT, model):
+            return Price(
+                listed.input,
+                listed.output,
+                cached_input=listed.input,
+                cache_write=listed.cache_write,
+                source=listed.source,
+                cached_from_tokens=provider.cached_from_tokens,
+            )
     return None
 
 
@@ -216,8 +210,8 @@ def _name_of_tables() -> str:
     return f"genai-prices {version('genai-prices')}"
 
 
-def _from_tables(provider: str, model: str, day: date, context: Mapping[str, str]) -> Price | None:
-    table = _TABLES.get(provider)
+def _from_tables(provider: PricedProvider, model: str, day: date, context: Mapping[str, str]) -> Price | None:
+    table = provider.price_table
     if table is None:
         return None
     # Loaded on use: it takes a third of a second, and `vlures --help` asks for no price.
@@ -239,6 +233,7 @@ def _from_tables(provider: str, model: str, day: date, context: Mapping[str, str
             cached_input=of(Usage(input_tokens=1_000, cache_read_tokens=1_000)),
             cache_write=of(Usage(input_tokens=1_000, cache_write_tokens=1_000)),
             source=_name_of_tables(),
+            cached_from_tokens=provider.cached_from_tokens,
         )
     except LookupError:
         return None

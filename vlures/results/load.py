@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+from vlures.backends import find_provider
 from vlures.benchmarks import Subject
 from vlures.errors import UsageError, VluresError
 from vlures.pricing.costs import Prices, cost_of_answer, prices_of
@@ -100,7 +101,7 @@ def read_answers(folders: Iterable[Path], say: Callable[[str], None], sample_id:
         for standing in read_standing(folder, say, sample_id=sample_id):
             label = standing.variant.label
             if label not in prices:
-                prices[label] = prices_of(standing.run)
+                prices[label] = prices_of(standing.run, find_provider)
             yield Answer(_make_row(folder, standing, prices[label]), standing)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from tabulate import tabulate
 
@@ -12,7 +11,6 @@ from vlures.pricing import (
     Totals,
     cost_range,
     describe_calibration,
-    describe_change,
     describe_gaps,
     format_usd,
 )
@@ -82,9 +80,7 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str
     yield from describe_gaps(plan.tokens, config.run_model)
     if plan.calibration and (learned := describe_calibration(plan.calibration)):
         yield learned
-    if change := describe_change(
-        config.backend, config.run_model, config.run_mode, config.service_tier, datetime.now(UTC)
-    ):
+    if change := prices.describe_change(config.run_mode):
         yield change
 
 

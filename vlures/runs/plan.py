@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from vlures.backends import find_provider
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.errors import VluresError
@@ -16,7 +17,6 @@ from vlures.pricing import (
     RequestEstimator,
     Totals,
     calibrate,
-    describe_refusal,
     recalibrate,
 )
 from vlures.records import Cell, Image, Request, Usage
@@ -185,7 +185,10 @@ class _Count:
 
 def why_refused(config: RunConfig, image: Image) -> str | None:
     """A sentence if the model is known to refuse the image, without a charge."""
-    return describe_refusal(config.backend, config.run_model, image.width, image.height, config.parameters)
+    provider = find_provider(config.backend)
+    if provider is None:
+        return None
+    return provider.describe_refusal(config.run_model, image.width, image.height, config.parameters)
 
 
 def find_refusals(config: RunConfig, benchmark: Benchmark) -> dict[Image, str]:
@@ -211,12 +214,11 @@ def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Ma
 
 def _bytes_to_upload(config: RunConfig, store: CheckpointStore, images: Iterable[Image]) -> int:
     """Of the images that the provider does not have as files yet. A sandbox of the run's own keeps none from run to run."""
-    if config.sandbox or not store.jobs_path.is_file():
+    provider = find_provider(config.backend)
+    if config.sandbox or not store.jobs_path.is_file() or provider is None or provider.find_uploaded is None:
         return sum(image.size_bytes for image in images)
-    from vlures.backends.openai import find_placed  # loads the SDK, which takes a while
-
-    is_placed = find_placed(config, read_environment(), store)
-    return sum(image.size_bytes for image in images if not is_placed(image))
+    is_uploaded = provider.find_uploaded(config, read_environment(), store)
+    return sum(image.size_bytes for image in images if not is_uploaded(image))
 
 
 def _in_flight(store: CheckpointStore) -> dict[str, str]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from vlures.backends import find_backend
+from vlures.backends import find_backend, find_provider
 from vlures.backends.models import check_model
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
 from vlures.errors import UsageError
 from vlures.pricing import RequestEstimator, require_price
-from vlures.pricing.costs import PRICED, Prices, find_prices, read_accounts
+from vlures.pricing.costs import Prices, find_prices, read_accounts
 from vlures.pricing.spending import Spending, check_reach
 from vlures.records import Image, Request
 from vlures.runs.config import RunConfig
@@ -43,7 +43,7 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
     skips = (lambda image: why_refused(config, image) is not None) if config.selection.skip_problems else None
     benchmark = package.load_benchmark(config.benchmark_options, config.target.asked, skips)
     _check_addresses(config, benchmark)
-    prices = find_prices(config.target, config.money)
+    prices = find_prices(config.target, config.money, find_provider(config.who.backend))
     if config.money.max_cost is not None:
         require_price(prices.of(config.target.mode), config.target.model)
     return Prepared(config, benchmark, prices, find_estimator(config, benchmark))
@@ -69,9 +69,10 @@ def check_options(config: RunConfig, say: Say) -> None:
 
 def find_estimator(config: RunConfig, benchmark: Benchmark) -> RequestEstimator | None:
     """None where the provider has no prices."""
-    if config.backend not in PRICED:
+    provider = find_provider(config.who.backend)
+    if provider is None:
         return None
-    return RequestEstimator(config.backend, config.run_model, benchmark.expected_output_tokens)
+    return RequestEstimator(provider, config.run_model, benchmark.expected_output_tokens)
 
 
 def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lambda _: None) -> Spending:
@@ -118,17 +119,19 @@ def _check_addresses(config: RunConfig, benchmark: Benchmark) -> None:
 
     Raises UsageError for a template that cannot be filled, or gives one address to two images.
     """
-    if config.image_url_template is not None:
-        check_addresses(config.image_url_template, requests_of(benchmark))
+    provider = find_provider(config.who.backend)
+    template = config.provider.image_url_template
+    if template is not None and provider is not None and provider.image_address is not None:
+        check_addresses(template, provider.image_address, requests_of(benchmark))
 
 
-def check_addresses(template: str, requests: Iterable[Request]) -> None:
-    """Raises UsageError as _check_addresses does."""
-    from vlures.backends.openai.pictures import fill_template  # loads the SDK, which takes a while
-
+def check_addresses(
+    template: str, image_address: Callable[[str, Image, str], str], requests: Iterable[Request]
+) -> None:
+    """Raises UsageError as _check_addresses does. image_address: as Provider has it."""
     seen: dict[str, Image] = {}
     for request in requests:
-        address = fill_template(template, request.image, request.sample_id)
+        address = image_address(template, request.image, request.sample_id)
         other = seen.setdefault(address, request.image)
         if other.digest != request.image.digest:
             raise UsageError(

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import vlures
+from vlures.backends import all_providers
 from vlures.benchmarks import Benchmark
 from vlures.records import Cell
 from vlures.runs.allowances import describe_allowances
@@ -30,7 +31,7 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
     }
     return {
         "time": now(),
-        "versions": {"vlures": vlures.__version__, **_versions("openai", config.sdk, "pillow")},
+        "versions": {"vlures": vlures.__version__, **_versions(config)},
         "benchmark": benchmark.name,
         "provider": config.backend,
         "mode": config.run_mode,
@@ -43,8 +44,10 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
     }
 
 
-def _versions(*packages: str) -> dict[str, str]:
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+def _versions(config: RunConfig) -> dict[str, str]:
+    """Of Python and of the packages that decide what is sent."""
+    packages = [package for provider in all_providers() for package in provider.packages(config)]
+    return {"python": platform.python_version(), **{package: version(package) for package in (*packages, "pillow")}}
 
 
 def what_changed(config: RunConfig, benchmark: Benchmark, store: CheckpointStore) -> list[str]:

@@ -11,15 +11,12 @@ import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from vlures.config.environment import find_address
+from vlures.backends import all_providers, find_own_address, find_provider
 from vlures.errors import VluresError
 from vlures.records import FINAL_STATUSES
 from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore, now
 
-ADDRESSES = {"openai": "OPENAI_BASE_URL", "gemini": "GOOGLE_GEMINI_BASE_URL"}
-PATHS = ("openai", "gemini", "plain")
-"""A sandbox's protocols are below these. Nobody else's server is asked whether it is one."""
 LONGEST_WAIT_S = 5.0
 REHEARSAL = "rehearsal"
 
@@ -30,9 +27,9 @@ def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: Ch
     Returns a sentence when the folder becomes a rehearsal's. Raises VluresError where the two would mix. A sandbox that is not
     up yet is not known to be one, so nothing is marked before a run finds it there.
     """
-    if config.sandbox or config.backend not in ADDRESSES:
+    if config.sandbox or find_provider(config.who.backend) is None:
         return None
-    address = find_address(config.who.base_url, environment, ADDRESSES[config.backend])
+    address = find_own_address(config.who, environment)
     may_be_sandbox = address is not None and _may_be_sandbox(address)
     if is_rehearsal(store):
         if may_be_sandbox:
@@ -68,14 +65,16 @@ def _was_asked_before(store: CheckpointStore, address: str) -> bool:
 
 
 def _may_be_sandbox(address: str) -> bool:
-    """By the address alone: a sandbox serves on loopback only."""
+    """By the address alone: a sandbox serves on loopback only, each provider's protocol below a path of its own. No
+    other server is asked whether it is one."""
     parts = urlsplit(address)
     host = parts.hostname or ""
     try:
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-    return is_loopback and parts.path.strip("/").partition("/")[0] in PATHS
+    paths = {path for provider in all_providers() for path in provider.sandbox_paths}
+    return is_loopback and parts.path.strip("/").partition("/")[0] in paths
 
 
 def _is_sandbox(address: str) -> bool:

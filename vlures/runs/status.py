@@ -9,11 +9,12 @@ from typing import Any
 
 from tabulate import tabulate
 
+from vlures.backends import find_provider
 from vlures.benchmarks import require_stored_variants
 from vlures.errors import VluresError
 from vlures.legacy.checkpoints import find_waiting
 from vlures.pricing import format_usd
-from vlures.pricing.costs import Account, add_up, rerun_costs
+from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses
 from vlures.runs.config import RunConfig
@@ -45,7 +46,7 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
     """
     for _, variant in require_stored_variants(output_folder):
         store = CheckpointStore(output_folder, variant, writable=False, say=say)
-        account = Account.read(store)
+        account = Account.read(store, prices_of(store.read_json("run.json"), find_provider))
         yield "\n".join([_headline(output_folder, account), _cells(account), *_imported(store), *_jobs(store)])
 
 

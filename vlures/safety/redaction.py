@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 from urllib.parse import quote, urlsplit
 
-KEY_NAMES = (
-    *("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", "AZURE_OPENAI_API_KEY"),
-    *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-)
+HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Environment variables that Hugging Face's libraries read."""
 PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 MARK = "[key removed]"
 SHORTEST_KEY = 8
@@ -25,9 +23,12 @@ NO_KEYS = frozenset({"lm-studio", "sandbox", "no-key-required", "not-needed", "u
 Blot = Callable[[str], str]
 
 
-def find_secrets(environment: Mapping[str, str]) -> list[str]:
-    """The keys, tokens and passwords in an environment that vlures, or a library that it uses, may send."""
-    found = [environment.get(name, "").strip() for name in KEY_NAMES]
+def find_secrets(environment: Mapping[str, str], variables: Iterable[str]) -> list[str]:
+    """The keys, tokens and passwords in an environment that vlures, or a library that it uses, may send.
+
+    variables: names of the providers' keys.
+    """
+    found = [environment.get(name, "").strip() for name in (*variables, *HUB_TOKENS)]
     for name in PROXY_NAMES:
         try:
             found.append(urlsplit(environment.get(name, "")).password or "")

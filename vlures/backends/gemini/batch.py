@@ -33,7 +33,6 @@ from vlures.backends.lenient_json import as_text
 from vlures.backends.replies import (
     LONGEST_CALL_S,
     LONGEST_CREATION_S,
-    MOST_OPERATION_BYTES,
     PROGRESS_WINDOW_S,
     Download,
     while_moving,
@@ -45,6 +44,8 @@ from vlures.records import Request, Response
 
 MOST_LINES = 50_000
 """No limit is documented; larger jobs are advised against, and are all lost when they expire."""
+MOST_OPERATION_BYTES = 64_000_000
+"""Of a reply about an operation, which may hold the answers of a small batch themselves."""
 MOST_BYTES = 1_900_000_000
 """An input file may have 2 GB: https://ai.google.dev/gemini-api/docs/batch-api"""
 BATCHES_A_PAGE = 100

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from vlures.backends.gemini.facts import FACTS
 from vlures.backends.lenient_json import as_object, as_objects, as_seconds, as_text
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure
 
-PROVIDER = "Gemini"
+PROVIDER = FACTS.title
 
 _NO_CREDIT = re.compile(r"\bcredits are depleted\b", re.IGNORECASE)
 """It used to be a 429, and is a 402 now: https://discuss.ai.google.dev/t/183654"""

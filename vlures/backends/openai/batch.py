@@ -42,7 +42,6 @@ from vlures.records import Failure, Image, Request, Response
 from vlures.store.checkpoints import now
 
 MOST_LINES = 50_000
-MOST_BYTES = 200_000_000
 HTTP_OK = 200
 TAG = "vlures"
 """The key of our tag in a batch's metadata."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from vlures.backends.batch.shards import Line
 from vlures.backends.openai import chat, responses
+from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
-from vlures.backends.openai.pictures import Picture, fill_template, inline_picture, split_body
+from vlures.backends.openai.pictures import Picture, inline_picture, split_body
 from vlures.config.run_config import RunConfig
 from vlures.config.sections import ImageTransport
 from vlures.errors import UsageError

@@ -10,11 +10,12 @@ from pathlib import Path
 import openai
 
 from vlures.backends.lenient_json import as_object, as_seconds, as_text
+from vlures.backends.openai.facts import FACTS
 from vlures.backends.replies import Redirected, TooLarge, is_ours, name_mishap
 from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Response
 
-PROVIDER = "OpenAI"
+PROVIDER = FACTS.title
 
 
 HTTP_OK = 200

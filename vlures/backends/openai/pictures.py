@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
 
 from vlures.backends.batch.shards import Line, encode_line
-from vlures.errors import UsageError
 from vlures.records import Image
 
 _MARK = "\x00"
@@ -34,21 +31,3 @@ def split_body(body: Mapping[str, object]) -> Line:
     """
     head, mark, tail = encode_line(body).partition(b'base64,\\u0000"')
     return Line(head + b"base64,", b'"' + tail) if mark else Line(head, None)
-
-
-def fill_template(template: str, image: Image, sample_id: str) -> str:
-    """The address of a sample's picture from `image_url_template`; what stands for a word is quoted as addresses need it.
-
-    Raises UsageError for a placeholder that there is not.
-    """
-    path = Path(image.path)
-    names = {"name": path.name, "stem": path.stem, "folder": path.absolute().parent.name}
-    number = int(sample_id) if sample_id.isdecimal() else sample_id  # so that a format may ask for leading zeros
-    words = {"id": number, "sha256": image.digest, **{word: quote(name, safe="") for word, name in names.items()}}
-    try:
-        return template.format_map(words)
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-        known = ", ".join(f"{{{word}}}" for word in words)
-        raise UsageError(
-            f"image_url_template {template!r} cannot be filled ({error!r}); it may hold {known}."
-        ) from error

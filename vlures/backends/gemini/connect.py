@@ -1,0 +1,87 @@
+"""Connects Gemini: live calls and batches."""
+
+from __future__ import annotations
+
+from vlures.backends import Backend, Setup
+from vlures.backends.batch.accounts import describe_account
+from vlures.backends.batch.client import BatchPolicy
+from vlures.backends.batch.driver import BatchDriver
+from vlures.backends.gemini.facts import FACTS
+from vlures.backends.gemini.live import GeminiLive
+from vlures.backends.live.driver import LiveClient, LiveDriver, LivePolicy
+from vlures.backends.retry import Patience
+from vlures.config.environment import find_address, find_key
+from vlures.errors import VluresError
+
+
+def connect_live(setup: Setup) -> Backend:
+    """Gemini's generateContent, many requests at a time."""
+    config = setup.config
+    client = _find_live_client(setup)
+    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    return LiveDriver(
+        client, LivePolicy.of(config), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
+    )
+
+
+def connect_batch(setup: Setup) -> Backend:
+    """Gemini's Batch API, over files of its Files API. Only this loads the SDK, which takes half a second."""
+    from vlures.backends.gemini.batch import MOST_BYTES, MOST_LINES, GeminiBatch
+
+    config = setup.config
+    key, address = _find_access(setup)
+    client = GeminiBatch(
+        key,
+        address,
+        config.run_model,
+        account="the sandbox" if setup.sandbox_url else describe_account(address or "Google's address", {"key": key}),
+        summary=config.thinking_summary,
+        keep_think_tags=config.keep_think_tags,
+        timeout_s=config.timeout_s,
+        connections=setup.connections,
+    )
+    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    return BatchDriver(
+        client,
+        BatchPolicy.of(config, MOST_LINES, MOST_BYTES, setup.connections),
+        patience,
+        setup.observer,
+        setup.budget,
+    )
+
+
+def _find_live_client(setup: Setup) -> LiveClient:
+    """Who makes the calls: by default ourselves (`live.py` says why), else the SDK that was asked for.
+
+    Raises UsageError for a key that is missing, VluresError for an SDK that cannot be loaded.
+    """
+    config = setup.config
+    key, address = _find_access(setup)
+    if config.sdk == "google-genai":
+        return GeminiLive(
+            key,
+            address,
+            config.concurrency,
+            config.service_tier,
+            summary=config.thinking_summary,
+            keep_think_tags=config.keep_think_tags,
+        )
+    try:
+        from vlures.backends.gemini.generativeai import SUPPORT_ENDED, GenerativeAILive
+    except ImportError as error:
+        raise VluresError(
+            f"google-generativeai cannot be loaded ({error}); get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
+        ) from error
+    client = GenerativeAILive(
+        key, address, config.concurrency, config.run_timeout_s, keep_think_tags=config.keep_think_tags
+    )
+    setup.observer.say(SUPPORT_ENDED)
+    return client
+
+
+def _find_access(setup: Setup) -> tuple[str, str | None]:
+    """Key and address. Raises UsageError if there is no key. The sandbox is not shown a real one."""
+    if setup.sandbox_url:
+        return "sandbox", f"{setup.sandbox_url}/gemini"
+    key = find_key(setup.environment, *FACTS.key_variables)
+    return key, find_address(setup.config.base_url, setup.environment, FACTS.address_variable)

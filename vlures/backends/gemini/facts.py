@@ -1,0 +1,46 @@
+"""What Gemini is. Sources stand with the figures, in the modules that are gathered here."""
+
+from __future__ import annotations
+
+from vlures.backends.gemini.image_tokens import image_tokens, largest_image_tokens
+from vlures.backends.gemini.models import (
+    ENDINGS,
+    LISTED_ON,
+    PARAMETERS,
+    check_foreign_options,
+    check_installed,
+    check_model_parameters,
+    check_options,
+)
+from vlures.backends.gemini.tokens import CHARACTERS_PER_TOKEN, LANGUAGE_FACTORS, thinking_tokens
+from vlures.backends.provider import Provider
+
+FACTS = Provider(
+    name="gemini",
+    title="Gemini",
+    connectors={
+        "batch": "vlures.backends.gemini.connect:connect_batch",
+        "live": "vlures.backends.gemini.connect:connect_live",
+    },
+    address_variable="GOOGLE_GEMINI_BASE_URL",
+    key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    secret_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    hosts=(".googleapis.com",),
+    sandbox_paths=("gemini",),
+    packages=lambda config: (config.sdk,),
+    check_installed=check_installed,
+    parameters=PARAMETERS,
+    check_options=check_options,
+    check_model_parameters=check_model_parameters,
+    check_foreign_options=check_foreign_options,
+    endings=ENDINGS,
+    listed_on=LISTED_ON,
+    image_tokens=image_tokens,
+    largest_image_tokens=largest_image_tokens,
+    thinking_tokens=thinking_tokens,
+    language_factors=LANGUAGE_FACTORS,
+    characters_per_token=CHARACTERS_PER_TOKEN,
+    price_table="google",
+    # Its Batch API page of 2026-11 halves flex as well as batches.
+    halved_ways=frozenset({"batch", "flex"}),
+)

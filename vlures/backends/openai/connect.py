@@ -1,0 +1,111 @@
+"""Connects OpenAI, or a server that speaks its language: batches and live calls, over the SDK."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from openai import AsyncOpenAI
+
+from vlures.backends import Backend, Journal, Setup
+from vlures.backends.batch.client import BatchPolicy
+from vlures.backends.batch.driver import BatchDriver
+from vlures.backends.live.driver import LiveDriver, LivePolicy
+from vlures.backends.openai.addresses import is_official
+from vlures.backends.openai.batch import MOST_LINES, OpenAIBatch, account_of
+from vlures.backends.openai.bodies import make_bodies
+from vlures.backends.openai.facts import FACTS
+from vlures.backends.openai.image_files import find_file
+from vlures.backends.openai.live import OpenAILive
+from vlures.backends.openai.models import MOST_BATCH_BYTES
+from vlures.backends.retry import Patience
+from vlures.config.environment import find_address, find_key
+from vlures.config.run_config import RunConfig
+from vlures.errors import UsageError
+from vlures.records import Image
+
+OPENAI_MODELS = re.compile(r"(openai/)?(gpt-\d|chatgpt|o\d)")
+"""Models that refuse `max_tokens`, wherever they are served. The others' servers have known that word for longest, and
+some know no other: https://github.com/ollama/ollama/issues/7125."""
+
+
+def connect_batch(setup: Setup) -> Backend:
+    """OpenAI's Batch API, over chat completions or responses."""
+    config = setup.config
+    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    client = OpenAIBatch(
+        _options(setup),
+        make_bodies(config),
+        setup.journal,
+        patience,
+        setup.observer,
+        config.timeout_s,
+        connections=setup.connections,
+        is_sandbox=setup.sandbox_url is not None,
+    )
+    return BatchDriver(
+        client,
+        BatchPolicy.of(config, MOST_LINES, MOST_BATCH_BYTES, setup.connections),
+        patience,
+        setup.observer,
+        setup.budget,
+    )
+
+
+def connect_live(setup: Setup) -> Backend:
+    """One call per request, to OpenAI or to any server that speaks its chat completions."""
+    config = setup.config
+    options = _options(setup)
+    official = is_official(options["base_url"])
+    bodies = make_bodies(config)
+    if not official and not OPENAI_MODELS.match(config.run_model):
+        bodies.allowance = "max_tokens"
+    client = OpenAILive(options, bodies, setup.journal, config.concurrency, official=official)
+    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    return LiveDriver(
+        client, LivePolicy.of(config), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
+    )
+
+
+def find_uploaded(config: RunConfig, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+    """Says of an image whether the account that a run would use has it as a file. Without a key: no."""
+    try:
+        options = client_options(config, environment, None)
+    except UsageError:
+        return lambda _: False
+    account = account_of(AsyncOpenAI(**options))
+    return lambda image: find_file(journal, account, image) is not None
+
+
+def _options(setup: Setup) -> dict[str, Any]:
+    return client_options(setup.config, setup.environment, setup.sandbox_url)
+
+
+def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None) -> dict[str, Any]:
+    """Options of the SDK's clients, which never retry by themselves: a retried creation would be a second paid batch.
+
+    Raises UsageError if there is no key where one is needed. The sandbox is not shown a real one.
+    """
+    address = (
+        f"{sandbox_url}/openai/v1"
+        if sandbox_url
+        else find_address(config.base_url, environment, FACTS.address_variable)
+    )
+    return {
+        "api_key": "sandbox" if sandbox_url else _find_key(environment, address),
+        "base_url": address,
+        "organization": environment.get("OPENAI_ORG_ID"),
+        "project": environment.get("OPENAI_PROJECT_ID"),
+        "max_retries": 0,
+    }
+
+
+def _find_key(environment: Mapping[str, str], address: str | None) -> str:
+    """A server of one's own needs no key, but is shown one that is there."""
+    try:
+        return find_key(environment, *FACTS.key_variables)
+    except UsageError:
+        if is_official(address) or environment.get("OPENAI_API_KEY", "").strip():
+            raise
+        return "none"

@@ -1,0 +1,66 @@
+"""What OpenAI is. Sources stand with the figures, in the modules that are gathered here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from vlures.backends.openai.addresses import fill_template
+from vlures.backends.openai.image_tokens import describe_refusal, image_tokens, largest_image_tokens
+from vlures.backends.openai.models import (
+    ENDINGS,
+    LISTED_ON,
+    PARAMETERS,
+    check_foreign_options,
+    check_model_parameters,
+    check_options,
+)
+from vlures.backends.openai.prices import CACHED_FROM_TOKENS, LISTED_PRICES
+from vlures.backends.openai.tokens import CHARACTERS_PER_TOKEN, LANGUAGE_FACTORS, load_vocabulary, thinking_tokens
+from vlures.backends.provider import Provider
+from vlures.records import Image
+
+if TYPE_CHECKING:
+    from vlures.backends import Journal
+    from vlures.config.run_config import RunConfig
+
+
+def find_uploaded(config: RunConfig, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+    from vlures.backends.openai import connect  # loads the SDK, which takes a while
+
+    return connect.find_uploaded(config, environment, journal)
+
+
+FACTS = Provider(
+    name="openai",
+    title="OpenAI",
+    connectors={
+        "batch": "vlures.backends.openai.connect:connect_batch",
+        "live": "vlures.backends.openai.connect:connect_live",
+    },
+    address_variable="OPENAI_BASE_URL",
+    key_variables=("OPENAI_API_KEY",),
+    secret_variables=("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY"),
+    hosts=(".openai.com",),
+    sandbox_paths=("openai", "plain"),
+    packages=lambda _: ("openai",),
+    serves_own=True,
+    parameters=PARAMETERS,
+    check_options=check_options,
+    check_model_parameters=check_model_parameters,
+    check_foreign_options=check_foreign_options,
+    endings=ENDINGS,
+    listed_on=LISTED_ON,
+    image_address=fill_template,
+    find_uploaded=find_uploaded,
+    image_tokens=image_tokens,
+    largest_image_tokens=largest_image_tokens,
+    describe_refusal=describe_refusal,
+    thinking_tokens=thinking_tokens,
+    language_factors=LANGUAGE_FACTORS,
+    characters_per_token=CHARACTERS_PER_TOKEN,
+    load_vocabulary=load_vocabulary,
+    price_table="openai",
+    listed_prices=LISTED_PRICES,
+    cached_from_tokens=CACHED_FROM_TOKENS,
+)

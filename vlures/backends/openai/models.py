@@ -1,0 +1,78 @@
+"""OpenAI's models: which are gone, and which options they take.
+
+Sources, read on LISTED_ON: OpenAI's deprecations as in openai 3.54 (types/shared/chat_model.py) and its model pages.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+from vlures.backends.provider import SAMPLING, Ending
+from vlures.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlures.config.run_config import RunConfig
+
+MOST_BATCH_BYTES = 200_000_000
+"""Of a batch's file, by the Batch guide of 2026-09."""
+
+PARAMETERS = SAMPLING | {"seed", "image_detail", "reasoning_effort"}
+
+LISTED_ON = date(2026, 11, 21)
+
+SNAPSHOT = r"(-\d{4}-\d{2}-\d{2})?"
+"""What may follow a model's name."""
+
+ENDINGS = (
+    Ending(r"gpt-4-vision-preview|gpt-4-1106-vision-preview", date(2024, 12, 6), "gpt-6-luna"),
+    Ending(r"gpt-4\.5-preview" + SNAPSHOT, date(2025, 7, 14), "gpt-6-sol"),
+    Ending(r"o1" + SNAPSHOT, date(2026, 10, 23), "gpt-6-sol"),
+    Ending(r"o4-mini" + SNAPSHOT, date(2026, 10, 23), "gpt-6-luna"),
+    Ending(r"gpt-4\.1-nano" + SNAPSHOT, date(2026, 10, 23), "gpt-6-luna"),
+    Ending(r"gpt-4-turbo(-preview|-\d{4}.*)?" + SNAPSHOT, date(2026, 10, 23), "gpt-6-sol"),
+    Ending(r"gpt-5-(mini|nano)" + SNAPSHOT, date(2026, 12, 11), "gpt-6-luna"),
+    Ending(r"gpt-5" + SNAPSHOT, date(2026, 12, 11), "gpt-6-sol"),
+    Ending(r"o3" + SNAPSHOT, date(2026, 12, 11), "gpt-6-sol"),
+    Ending(r"gpt-4(\.1|o)-mini" + SNAPSHOT, date(2027, 1, 14), "gpt-6-luna"),
+    Ending(r"(gpt-4(\.1|o)|chatgpt-4o-latest)" + SNAPSHOT, date(2027, 1, 14), "gpt-6-sol"),
+    Ending(r"gpt-5\.4-nano" + SNAPSHOT, date(2027, 4, 1), "gpt-6-luna"),
+)
+
+_FIXED_TEMPERATURE = re.compile(r"(gpt-([5-9]|\d\d)|o[134])([-.].*)?")
+
+
+def check_options(config: RunConfig) -> None:
+    """Raises UsageError for options that go together, and for what an endpoint does not have."""
+    if config.batch_bytes > MOST_BATCH_BYTES:
+        raise UsageError(f"OpenAI takes batches of at most {MOST_BATCH_BYTES:,} bytes; lower --batch-bytes.")
+    if config.endpoint == "responses" and "seed" in config.parameters:
+        raise UsageError("OpenAI's responses have no `seed`; leave it out, or take --endpoint chat.")
+    if config.image_transport == "file" and config.endpoint != "responses":
+        raise UsageError("Chat completions take no picture by a file's id; add --endpoint responses.")
+    _check_template(config)
+    if config.endpoint == "chat" and config.thinking_summary:
+        raise UsageError("Chat completions summarise no thinking; add --endpoint responses.")
+
+
+def check_foreign_options(config: RunConfig, title: str) -> None:
+    """Raises UsageError for options of OpenAI's in a run of the provider with this title."""
+    if config.endpoint != "chat" or config.image_transport != "inline":
+        raise UsageError(f"--endpoint and --image-transport are OpenAI's; {title} takes its pictures inline.")
+    _check_template(config)
+
+
+def _check_template(config: RunConfig) -> None:
+    if (config.image_transport == "url") != (config.image_url_template is not None):
+        raise UsageError("--image-transport url and --image-url-template go together; give both or neither.")
+
+
+def check_model_parameters(config: RunConfig) -> None:
+    """Raises UsageError for what is known to be answered with a 400, for every single request."""
+    model, parameters = config.run_model, config.parameters
+    if not _FIXED_TEMPERATURE.fullmatch(model):
+        return
+    for name in ("temperature", "top_p"):
+        if parameters.get(name, 1) != 1 and parameters.get("reasoning_effort") != "none":
+            raise UsageError(f"{model} reasons and takes no {name} but 1; leave it out.")

@@ -1,0 +1,129 @@
+"""What a provider tells the house of itself: a Provider, as FACTS in its folder's `facts.py`, which loads no SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from vlures.records import Image, Parameters
+
+if TYPE_CHECKING:
+    from vlures.backends import Journal
+    from vlures.config.run_config import RunConfig
+    from vlures.config.sections import Mode
+
+SAMPLING = frozenset({"temperature", "top_p", "max_output_tokens"})
+"""Parameters that every provider has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a family of models."""
+
+    pattern: str
+    """Of its names, whole."""
+    on: date
+    """Its last day is the one before."""
+    instead: str
+    """The nearest living model."""
+    rerouted: bool = False
+    """It does not fail, but the other one answers, at its own price."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPrice:
+    """Of a family of models that genai-prices lacks: USD for a million tokens in standard live mode."""
+
+    pattern: str
+    """Of its names, whole, but for a snapshot's date."""
+    input: float
+    output: float
+    cache_write: float
+    """Of input that is written into the provider's cache."""
+    source: str
+    """Where the price comes from, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Provider:
+    """Everything that the house knows of one provider. What is left out it does not have, or it is not known."""
+
+    name: str
+    """As in --backend."""
+    title: str
+    """As sentences have it."""
+
+    # Reaching it
+
+    connectors: Mapping[Mode, str]
+    """Mode → `module:function` that takes a Setup and returns a Backend. Only this loads the SDK."""
+    address_variable: str
+    """The environment variable of its address, where that is not the usual one."""
+    key_variables: tuple[str, ...]
+    """Environment variables of its key, the first that is set wins."""
+    secret_variables: tuple[str, ...]
+    """Environment variables whose values its SDK may send: never shown or written. The key's are among them."""
+    hosts: tuple[str, ...]
+    """Ends of its own hosts' names, each from a dot on."""
+    sandbox_paths: tuple[str, ...]
+    """What a sandbox's address for it begins with, after the host."""
+    packages: Callable[[RunConfig], tuple[str, ...]]
+    """Distributions that decide what is sent, for run.json."""
+    serves_own: bool = False
+    """Whether --base-url makes it ask a server of the user's own."""
+    check_installed: Callable[[RunConfig], None] = lambda _: None
+    """Raises VluresError for an SDK that is asked for and not installed."""
+
+    # What may be asked
+
+    parameters: frozenset[str]
+    """What its API has a word for. What a model makes of it is the model's affair, but for check_model_parameters."""
+    check_options: Callable[[RunConfig], None]
+    """Raises UsageError for options that the provider does not take, whatever the model."""
+    check_model_parameters: Callable[[RunConfig], None]
+    """Raises UsageError for what is known to be answered with a 400 for every single request."""
+    check_foreign_options: Callable[[RunConfig, str], None] = lambda _config, _title: None
+    """Raises UsageError for options of this provider's that are set in a run of another, with that one's title."""
+    endings: tuple[Ending, ...] = ()
+    """A model that is not listed is taken to be alive."""
+    listed_on: date
+    """When the endings were read."""
+
+    # Images
+
+    image_address: Callable[[str, Image, str], str] | None = None
+    """(template, image, sample ID) → the image's address. Raises UsageError. None: it takes no image by an address."""
+    find_uploaded: Callable[[RunConfig, Mapping[str, str], Journal], Callable[[Image], bool]] | None = None
+    """(configuration, environment, journal) → says of an image whether the account has it as a file already. None: it
+    keeps no images as files."""
+
+    # Tokens
+
+    image_tokens: Callable[[str, int, int, Parameters], int | None]
+    """(model, width, height, parameters) → tokens of an image of this size in pixels; None where no formula is
+    published, 0 for an image that is refused and not charged."""
+    largest_image_tokens: Callable[[int, int], int]
+    """(width, height) → what an image will hardly pass with a model without a formula."""
+    describe_refusal: Callable[[str, int, int, Parameters], str | None] = lambda *_: None
+    """(model, width, height, parameters) → a sentence if an image of this size is known to be refused."""
+    thinking_tokens: Callable[[str, Parameters], int]
+    """(model, parameters) → expected tokens of thinking before one answer; 0 for a model that is not known to think."""
+    language_factors: Mapping[str, float]
+    """By language (BCP 47): tokens of a text for one of the same text in English."""
+    characters_per_token: Mapping[str, float]
+    """By language (BCP 47)."""
+    load_vocabulary: Callable[[str], tuple[str, Callable[[str], int]] | None] = lambda _: None
+    """(model) → the name of its vocabulary and what counts by it, where that is on this machine. Never downloads."""
+
+    # Money
+
+    price_table: str | None = None
+    """Its name in genai-prices."""
+    listed_prices: tuple[ListedPrice, ...] = ()
+    """Of models that genai-prices lacks."""
+    halved_ways: frozenset[str] = field(default=frozenset({"batch"}))
+    """Ways to be served (batch, flex) that cost half where no table has their price."""
+    cached_from_tokens: int = 0
+    """Least input of a request that is written into its cache unasked."""
