@@ -6,10 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from vlures.backends.provider import Provider
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
 from vlures.config.environment import find_address
 from vlures.config.run_config import RunConfig
@@ -18,11 +17,14 @@ from vlures.errors import UsageError
 from vlures.records import Deferred, Job, JobState, Request, Response, Sighting
 from vlures.safety.redaction import find_secrets, make_blot
 
+if TYPE_CHECKING:
+    from vlures.backends.provider import Provider
+
 PROVIDERS = {
-    "openai": "vlures.backends.openai.facts",
-    "gemini": "vlures.backends.gemini.facts",
+    "openai": "vlures.backends.openai",
+    "gemini": "vlures.backends.gemini",
 }
-"""Name → module with its Provider as FACTS."""
+"""Name → package. `facts.py` in it has its Provider as FACTS, `keys.py` its SECRET_VARIABLES."""
 
 MOST_CONNECTIONS = 1_000
 
@@ -195,7 +197,7 @@ def _describe_own_servers() -> str:
 @cache
 def find_provider(name: str) -> Provider | None:
     """What the provider of this name tells of itself; None for a backend that is no provider's."""
-    return cast(Provider, import_module(PROVIDERS[name]).FACTS) if name in PROVIDERS else None
+    return cast("Provider", import_module(f"{PROVIDERS[name]}.facts").FACTS) if name in PROVIDERS else None
 
 
 @cache
@@ -205,8 +207,9 @@ def all_providers() -> tuple[Provider, ...]:
 
 
 def secret_variables() -> tuple[str, ...]:
-    """Environment variables whose values no provider's SDK may let out."""
-    return tuple(name for provider in all_providers() for name in provider.secret_variables)
+    """Environment variables whose values a provider's SDK may send."""
+    keys = (import_module(f"{package}.keys").SECRET_VARIABLES for package in PROVIDERS.values())
+    return tuple(name for names in keys for name in names)
 
 
 def find_own_address(who: WhoOptions, environment: Mapping[str, str]) -> str | None:

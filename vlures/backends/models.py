@@ -21,24 +21,26 @@ def check_model(config: RunConfig, today: date) -> str | None:
     """
     provider = find_provider(config.backend)
     if provider is not None:
-        _check_options(config, provider)
+        _check_parameters(config, provider)
     title = config.backend if provider is None else provider.title
     for other in all_providers():
         if other is not provider:
             other.check_foreign_options(config, title)
-    if provider is None or config.base_url:
+    if provider is None:
+        return None
+    if config.service_tier and config.run_mode == "batch":
+        raise UsageError("--service-tier is for live calls; batches have a tier and a price of their own.")
+    provider.check_options(config)
+    if config.base_url:
         return None
     provider.check_model_parameters(config)
     return _describe_end(config.run_model, provider, today)
 
 
-def _check_options(config: RunConfig, provider: Provider) -> None:
+def _check_parameters(config: RunConfig, provider: Provider) -> None:
     if unknown := sorted(config.parameters.keys() - provider.parameters):
         others = ", ".join(sorted(provider.parameters))
         raise UsageError(f"{provider.title} has no `{unknown[0]}`; leave it out. It has {others}.")
-    if config.service_tier and config.run_mode == "batch":
-        raise UsageError("--service-tier is for live calls; batches have a tier and a price of their own.")
-    provider.check_options(config)
 
 
 def _describe_end(model: str, provider: Provider, today: date) -> str | None:

@@ -63,8 +63,6 @@ class Provider:
     """The environment variable of its address, where that is not the usual one."""
     key_variables: tuple[str, ...]
     """Environment variables of its key, the first that is set wins."""
-    secret_variables: tuple[str, ...]
-    """Environment variables whose values its SDK may send: never shown or written. The key's are among them."""
     hosts: tuple[str, ...]
     """Ends of its own hosts' names, each from a dot on."""
     sandbox_paths: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vlures.backends.gemini.image_tokens import image_tokens, largest_image_tokens
+from vlures.backends.gemini.keys import KEY_VARIABLES
 from vlures.backends.gemini.models import (
     ENDINGS,
     LISTED_ON,
@@ -23,8 +24,7 @@ FACTS = Provider(
         "live": "vlures.backends.gemini.connect:connect_live",
     },
     address_variable="GOOGLE_GEMINI_BASE_URL",
-    key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    secret_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    key_variables=KEY_VARIABLES,
     hosts=(".googleapis.com",),
     sandbox_paths=("gemini",),
     packages=lambda config: (config.sdk,),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_tokens import describe_refusal, image_tokens, largest_image_tokens
+from vlures.backends.openai.keys import KEY_VARIABLES
 from vlures.backends.openai.models import (
     ENDINGS,
     LISTED_ON,
@@ -39,8 +40,7 @@ FACTS = Provider(
         "live": "vlures.backends.openai.connect:connect_live",
     },
     address_variable="OPENAI_BASE_URL",
-    key_variables=("OPENAI_API_KEY",),
-    secret_variables=("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY"),
+    key_variables=KEY_VARIABLES,
     hosts=(".openai.com",),
     sandbox_paths=("openai", "plain"),
     packages=lambda _: ("openai",),
