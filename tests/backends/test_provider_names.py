@@ -20,8 +20,8 @@ ALLOWED = {
 }
 """Module → texts that it may hold: the table of providers; a run's folder as an example."""
 
-STILL_NAMED = frozenset({"config/run_config.py"})
-"""Modules that name providers all the same: the options' help, and the default mode and model of each."""
+STILL_NAMED = frozenset({"config/environment.py", "config/sections.py"})
+"""Modules that name providers all the same: the options' help, their defaults for each provider, and where a key belongs."""
 
 NAME = re.compile(r"openai|gemini|googleapis|google_api|google-gen|\bgpt-\d|chatgpt", re.IGNORECASE)
 
