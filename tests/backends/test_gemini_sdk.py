@@ -36,16 +36,16 @@ RETIRED: dict[str, Any] = {"backend": "gemini", "sdk": "google-generativeai"}
 @pytest.mark.parametrize("address", [None, "http://127.0.0.1:1"])
 def test_what_the_retired_sdk_cannot_carry_is_refused(option: dict[str, Any], words: str, address: str | None) -> None:
     with pytest.raises(UsageError, match=words):
-        check_model(load_config(None, RETIRED | {"base_url": address} | option), TODAY)
+        check_model(load_config(None, RETIRED | {"base_url": address} | option).backend_options, TODAY)
 
 
 def test_what_both_can_carry_is_the_same_to_both() -> None:
     set_here = {"temperature": 0.5, "top_p": 0.9, "max_output_tokens": 300, "model": "models/gemini-3.8-flash"}
     retired = load_config(None, RETIRED | set_here)
-    assert check_model(retired, TODAY) is None
+    assert check_model(retired.backend_options, TODAY) is None
     default = load_config(None, {"backend": "gemini"} | set_here)
     assert default.sdk == "google-genai"
-    assert (retired.parameters, retired.run_model) == (default.parameters, default.run_model)
+    assert (retired.parameters, retired.target.model) == (default.parameters, default.target.model)
 
 
 @pytest.mark.skipif(find_spec("google.generativeai") is not None, reason="the SDK is installed here")

@@ -443,7 +443,7 @@ def build_body(asked: Request, picture: str) -> dict[str, Any]:
 @settings(deadline=None)
 def test_a_line_holds_any_article_and_the_picture_in_its_place(article: str) -> None:
     asked = request(article)
-    line = write_line(asked, make_bodies(RunConfig()))
+    line = write_line(asked, make_bodies(RunConfig().backend_options))
     assert line.tail is not None
     picture = base64.b64encode(b"abc")
     whole = line.head + picture + line.tail
@@ -457,7 +457,7 @@ def test_a_line_holds_any_article_and_the_picture_in_its_place(article: str) -> 
 
 
 def test_a_line_is_utf_8_and_not_escaped() -> None:
-    assert "کافی 二".encode() in write_line(request("کافی 二"), make_bodies(RunConfig())).head
+    assert "کافی 二".encode() in write_line(request("کافی 二"), make_bodies(RunConfig().backend_options)).head
 
 
 def test_only_parameters_that_were_set_are_sent_and_by_their_names_of_today() -> None:

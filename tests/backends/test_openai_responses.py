@@ -329,7 +329,9 @@ def test_a_template_that_cannot_be_filled_says_what_it_may_hold(template: str) -
 
 
 def bodies(transport: str, template: str | None = None) -> Bodies:
-    return make_bodies(RunConfig(endpoint="responses", image_transport=transport, image_url_template=template))  # type: ignore[arg-type]
+    return make_bodies(
+        RunConfig(endpoint="responses", image_transport=transport, image_url_template=template).backend_options
+    )
 
 
 def shown(line: bytes) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Process:
                 account=question.account,
             )
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
-            policy = BatchPolicy.of(config, 100, 1_000_000, 10)
+            policy = BatchPolicy.of(config.backend_options, 100, 1_000_000, 10)
             prepared = Prepared(
                 config,
                 self.benchmark,
@@ -213,7 +213,7 @@ class Process:
                     await send_canary(run, live)
                     self.live = False
                 if self._going:
-                    finish = self._connect_live if config.live_share is not None else None
+                    finish = self._connect_live if config.batches.live_share is not None else None
                     await execute(run, driver, finish)
             self.complete = not count_due(self.benchmark, store) and not store.open_jobs()
             if self.complete and not self.interrupted:
@@ -231,7 +231,13 @@ class Process:
         assert self._keeper is not None
         keeper = self._keeper
         return LiveDriver(
-            client, LivePolicy.of(config), patience, self.listener, keeper.keep_going, budget, keeper.may_send
+            client,
+            LivePolicy.of(config.backend_options),
+            patience,
+            self.listener,
+            keeper.keep_going,
+            budget,
+            keeper.may_send,
         )
 
     def _is_going(self) -> bool:

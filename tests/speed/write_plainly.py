@@ -66,7 +66,7 @@ def _build_lines(dataset: Path) -> Lines:
     lines: Lines = {}
     config = load_config(None, {"dataset": str(dataset), "languages": ("En",)})
     for request in load_benchmark(config.benchmark_options, config.target.asked).requests():
-        lines.setdefault(request.image.path, []).append(write_line(request, make_bodies(config)))
+        lines.setdefault(request.image.path, []).append(write_line(request, make_bodies(config.backend_options)))
     return lines
 
 

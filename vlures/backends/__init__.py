@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
 from vlures.config.environment import find_address
-from vlures.config.run_config import RunConfig
-from vlures.config.sections import WhoOptions
+from vlures.config.sections import BackendOptions, WhoOptions
 from vlures.errors import UsageError
 from vlures.records import Deferred, Job, JobState, Request, Response, Sighting
 from vlures.safety.redaction import find_secrets, make_blot
@@ -138,7 +137,7 @@ class Setup:
     connections: that a batch backend may have open at a time.
     """
 
-    config: RunConfig
+    options: BackendOptions
     environment: Mapping[str, str]
     sandbox_url: str | None
     journal: Journal
@@ -159,7 +158,10 @@ def connect(setup: Setup) -> Backend:
 
 def connect_batch(setup: Setup) -> BatchBackend:
     """As `connect`, for a configuration whose mode is batch."""
-    module, _, function = find_backend(setup.config).partition(":")
+    target = setup.options.target
+    provider = find_provider(target.provider)
+    assert provider is not None  # prepare has found its backend
+    module, _, function = provider.connectors[target.mode].partition(":")
     blot = make_blot(find_secrets(setup.environment, secret_variables()))
     redacted = replace(
         setup, journal=RedactedJournal(setup.journal, blot), observer=RedactedObserver(setup.observer, blot)
@@ -167,22 +169,19 @@ def connect_batch(setup: Setup) -> BatchBackend:
     return RedactedBackend(getattr(import_module(module), function)(redacted), blot)
 
 
-def find_backend(config: RunConfig) -> str:
-    """Where the configuration's backend lives, as `module:function`.
-
-    Raises UsageError if there is none for its mode, VluresError if it needs a package that is not installed.
-    """
-    provider = find_provider(config.backend)
-    place = provider.connectors.get(config.run_mode) if provider is not None else None
+def find_backend(who: WhoOptions) -> str:
+    """Where a backend lives, as `module:function`. Raises UsageError if there is none for the mode."""
+    name, mode = who.backend, who.find_mode()
+    provider = find_provider(name)
+    place = provider.connectors.get(mode) if provider is not None else None
     if provider is None or place is None:
         known = ", ".join(
             f"--backend {known.name} --mode {mode}" for known in all_providers() for mode in known.connectors
         )
         raise UsageError(
-            f"There is no --backend {config.backend} --mode {config.run_mode} yet; choose from {known}."
+            f"There is no --backend {name} --mode {mode} yet; choose from {known}."
             + ("" if provider else _describe_own_servers())
         )
-    provider.check_installed(config)
     return place
 
 

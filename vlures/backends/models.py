@@ -7,38 +7,38 @@ from datetime import date, timedelta
 
 from vlures.backends import all_providers, find_provider
 from vlures.backends.provider import Provider
-from vlures.config.run_config import RunConfig
+from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
 
 NOTICE = timedelta(days=60)
 
 
-def check_model(config: RunConfig, today: date) -> str | None:
+def check_model(options: BackendOptions, today: date) -> str | None:
     """A sentence to say about the configuration's model, or None. A model behind a base URL of the user's own is not
     judged.
 
     Raises UsageError for a model that is gone, and for a parameter that the provider or the model does not have.
     """
-    provider = find_provider(config.backend)
+    provider = find_provider(options.target.provider)
     if provider is not None:
-        _check_parameters(config, provider)
-    title = config.backend if provider is None else provider.title
+        _check_parameters(options, provider)
+    title = options.target.provider if provider is None else provider.title
     for other in all_providers():
         if other is not provider:
-            other.check_foreign_options(config, title)
+            other.check_foreign_options(options, title)
     if provider is None:
         return None
-    if config.service_tier and config.run_mode == "batch":
+    if options.target.service_tier and options.target.mode == "batch":
         raise UsageError("--service-tier is for live calls; batches have a tier and a price of their own.")
-    provider.check_options(config)
-    if config.base_url:
+    provider.check_options(options)
+    if options.target.base_url:
         return None
-    provider.check_model_parameters(config)
-    return _describe_end(config.run_model, provider, today)
+    provider.check_model_parameters(options)
+    return _describe_end(options.target.model, provider, today)
 
 
-def _check_parameters(config: RunConfig, provider: Provider) -> None:
-    if unknown := sorted(config.parameters.keys() - provider.parameters):
+def _check_parameters(options: BackendOptions, provider: Provider) -> None:
+    if unknown := sorted(options.target.parameters.keys() - provider.parameters):
         others = ", ".join(sorted(provider.parameters))
         raise UsageError(f"{provider.title} has no `{unknown[0]}`; leave it out. It has {others}.")
 

@@ -11,8 +11,7 @@ from vlures.records import Image, Parameters
 
 if TYPE_CHECKING:
     from vlures.backends import Journal
-    from vlures.config.run_config import RunConfig
-    from vlures.config.sections import Mode
+    from vlures.config.sections import BackendOptions, Mode
 
 SAMPLING = frozenset({"temperature", "top_p", "max_output_tokens"})
 """Parameters that every provider has."""
@@ -67,22 +66,22 @@ class Provider:
     """Ends of its own hosts' names, each from a dot on."""
     sandbox_paths: tuple[str, ...]
     """What a sandbox's address for it begins with, after the host."""
-    packages: Callable[[RunConfig], tuple[str, ...]]
+    packages: Callable[[BackendOptions], tuple[str, ...]]
     """Distributions that decide what is sent, for run.json."""
     serves_own: bool = False
     """Whether --base-url makes it ask a server of the user's own."""
-    check_installed: Callable[[RunConfig], None] = lambda _: None
+    check_installed: Callable[[BackendOptions], None] = lambda _: None
     """Raises VluresError for an SDK that is asked for and not installed."""
 
     # What may be asked
 
     parameters: frozenset[str]
     """What its API has a word for. What a model makes of it is the model's affair, but for check_model_parameters."""
-    check_options: Callable[[RunConfig], None]
+    check_options: Callable[[BackendOptions], None]
     """Raises UsageError for options that the provider does not take, whatever the model."""
-    check_model_parameters: Callable[[RunConfig], None]
+    check_model_parameters: Callable[[BackendOptions], None]
     """Raises UsageError for what is known to be answered with a 400 for every single request."""
-    check_foreign_options: Callable[[RunConfig, str], None] = lambda _config, _title: None
+    check_foreign_options: Callable[[BackendOptions, str], None] = lambda _options, _title: None
     """Raises UsageError for options of this provider's that are set in a run of another, with that one's title."""
     endings: tuple[Ending, ...] = ()
     """A model that is not listed is taken to be alive."""
@@ -93,7 +92,7 @@ class Provider:
 
     image_address: Callable[[str, Image, str], str] | None = None
     """(template, image, sample ID) → the image's address. Raises UsageError. None: it takes no image by an address."""
-    find_uploaded: Callable[[RunConfig, Mapping[str, str], Journal], Callable[[Image], bool]] | None = None
+    find_uploaded: Callable[[BackendOptions, Mapping[str, str], Journal], Callable[[Image], bool]] | None = None
     """(configuration, environment, journal) → says of an image whether the account has it as a file already. None: it
     keeps no images as files."""
 

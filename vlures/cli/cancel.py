@@ -70,15 +70,17 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
         tell(f"{store.folder} has no batch under way.")
         return 0
     config = config_of_run(store, today)
-    stopper = Stopper(config)
+    stopper = Stopper(live=False)
     with ExitStack() as stack:
-        sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.sandbox else None
+        sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.rehearsal.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
         prices = find_prices(config.target, config.money, find_provider(config.who.backend))
         others = partial(open_other_stores, store)
         spending = stack.enter_context(closing(Spending(config.target, None, prices, store, None, others, say)))
         spending.open(lambda: ())
-        backend = connect_batch(Setup(config, read_environment(), sandbox_url, store, progress, stopper.keep_going))
+        backend = connect_batch(
+            Setup(config.backend_options, read_environment(), sandbox_url, store, progress, stopper.keep_going)
+        )
         stored: Counter[str] = Counter()
         failed = True
         try:

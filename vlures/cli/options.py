@@ -144,7 +144,9 @@ def only_run(config: RunConfig) -> Path:
 
     folders = find_runs(config)
     if not folders:
-        raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
+        raise VluresError(f"There is no run under {config.storage.output} yet; begin one with `vlures run`.")
     if len(folders) > 1:
-        raise UsageError(f"There are several runs under {config.output}; name one: {', '.join(map(str, folders))}.")
+        raise UsageError(
+            f"There are several runs under {config.storage.output}; name one: {', '.join(map(str, folders))}."
+        )
     return folders[0]

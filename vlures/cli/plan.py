@@ -36,7 +36,7 @@ def plan(config: RunConfig) -> int:
     assume_originals_imported(store, say)
     made = make_plan(config, benchmark, store, prepared.estimator)
     tell(tabulate_plan(made, prices))
-    if made.stale and config.stale == "stop":
+    if made.stale and config.again.stale == "stop":
         tell(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
     tell(describe_plan(config, made, prices))
     elsewhere = find_other_host(find_own_address(config.who, read_environment()))

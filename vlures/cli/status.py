@@ -28,7 +28,7 @@ def status(config: RunConfig, folder: Path | None) -> int:
 
     folders = [folder] if folder else find_runs(config)
     if not folders:
-        raise VluresError(f"There is no run under {config.output} yet; begin one with `vlures run`.")
+        raise VluresError(f"There is no run under {config.storage.output} yet; begin one with `vlures run`.")
     for number, output_folder in enumerate(folders):
         for text in report(output_folder, say):
             tell(("\n" if number else "") + text)

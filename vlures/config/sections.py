@@ -283,3 +283,21 @@ class Target:
     def asked(self) -> AskedModel:
         """As a request's digest knows it."""
         return AskedModel(self.provider, self.model, self.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What a backend is told: who is asked and how, and what its drivers keep to."""
+
+    target: Target
+    provider: ProviderOptions
+    generation: GenerationOptions
+    batches: BatchOptions
+    live: LiveOptions
+    contact: ContactOptions
+    asks_changed_again: bool = False
+    """What comes of a batch and is an answer to another question than today's is asked again."""
+
+    def find_timeout_s(self) -> float:
+        """Longest time that one live request may take."""
+        return self.live.find_timeout_s(self.target.service_tier)

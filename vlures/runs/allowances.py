@@ -20,7 +20,7 @@ def describe_allowances(config: RunConfig, run: Mapping[str, Any]) -> dict[str, 
 
     run: the run.json of the last run.
     """
-    today = config.parameters.get(ALLOWANCE)
+    today = config.target.parameters.get(ALLOWANCE)
     used = {*_used(run), *([today] if isinstance(today, int) else [])}
     return {"used": sorted(used), "same_question": sorted(same_question(config, run))}
 
@@ -28,17 +28,17 @@ def describe_allowances(config: RunConfig, run: Mapping[str, Any]) -> dict[str, 
 def same_question(config: RunConfig, run: Mapping[str, Any]) -> set[int]:
     """Smaller allowances than today's under which a whole answer is one to today's question."""
     known = _numbers(_recorded(run).get("same_question"))
-    if "truncated" in config.redo:
+    if "truncated" in config.again.redo:
         known |= _used(run)
-    today = config.parameters.get(ALLOWANCE)
+    today = config.target.parameters.get(ALLOWANCE)
     return {allowance for allowance in known if today is None or allowance < today}
 
 
 def is_only_raised(config: RunConfig, run: Mapping[str, Any]) -> bool:
     """Whether nothing differs between the last run's options and today's but that the allowance is larger."""
-    before, today = dict(run.get("parameters") or {}), dict(config.parameters)
+    before, today = dict(run.get("parameters") or {}), dict(config.target.parameters)
     old, new = before.pop(ALLOWANCE, None), today.pop(ALLOWANCE, None)
-    same = (run.get("provider"), run.get("model"), before) == (config.backend, config.run_model, today)
+    same = (run.get("provider"), run.get("model"), before) == (config.who.backend, config.target.model, today)
     return same and isinstance(old, int) and (new is None or new > old)
 
 

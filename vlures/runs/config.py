@@ -18,11 +18,11 @@ from vlures.config.options import Option, options_of
 from vlures.config.resolve import Given, Place, check_key, gather, read_section, show, stored_section
 from vlures.config.sections import (
     AgainOptions,
+    BackendOptions,
     BatchOptions,
     ContactOptions,
     GenerationOptions,
     LiveOptions,
-    Mode,
     MoneyOptions,
     ProviderOptions,
     RehearsalOptions,
@@ -112,24 +112,17 @@ class RunConfig:
         return Target.of(self.who, self.generation)
 
     @property
-    def run_mode(self) -> Mode:
-        return self.who.find_mode()
-
-    @property
-    def run_model(self) -> str:
-        return self.target.model
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return self.generation.parameters
-
-    @property
-    def run_timeout_s(self) -> float:
-        return self.live.find_timeout_s(self.who.service_tier)
-
-    @property
-    def live_share(self) -> float | None:
-        return self.batches.live_share
+    def backend_options(self) -> BackendOptions:
+        """Raises UsageError where the model is not known."""
+        return BackendOptions(
+            self.target,
+            self.provider,
+            self.generation,
+            self.batches,
+            self.live,
+            self.contact,
+            asks_changed_again=self.again.stale == "redo",
+        )
 
     @property
     def run_name(self) -> str:

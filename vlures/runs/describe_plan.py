@@ -61,26 +61,26 @@ def _describe_range(tokens: Totals, price: Price | None) -> str:
 def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str | None = None) -> Iterator[str]:
     """What stands behind the money of a plan. elsewhere: the address that is asked, if it is not the provider's own."""
 
-    price = prices.of(config.run_mode)
+    price = prices.of(config.target.mode)
     yield from plan.refused
     if not plan.tokens.requests:
         return
     if price is None:
-        yield f"No price of {config.run_model} is known here; add --price-input and --price-output (USD for a million tokens)."
+        yield f"No price of {config.target.model} is known here; add --price-input and --price-output (USD for a million tokens)."
     else:
         costs = cost_range(plan.tokens, price)
         yield (
-            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.run_mode} mode, at {price.input:g} and "
+            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.target.mode} mode, at {price.input:g} and "
             f"{price.output:g} USD for a million tokens of input and output ({price.source})."
         )
         if not prices.own and elsewhere:
             yield (
                 f"These are the listed prices, and {elsewhere} may have others; say them with --price-input and --price-output."
             )
-    yield from describe_gaps(plan.tokens, config.run_model)
+    yield from describe_gaps(plan.tokens, config.target.model)
     if plan.calibration and (learned := describe_calibration(plan.calibration)):
         yield learned
-    if change := prices.describe_change(config.run_mode):
+    if change := prices.describe_change(config.target.mode):
         yield change
 
 
@@ -89,11 +89,11 @@ def describe_account(config: RunConfig, accounts: Iterable[Account]) -> str | No
     accounts = list(accounts)
     spent = add_up(account.in_all() for account in accounts)
     reserved = sum(account.reserved() for account in accounts)
-    if not spent and not reserved and config.max_cost is None:
+    if not spent and not reserved and config.money.max_cost is None:
         return None
     said = "What was spent before is not known" if spent is None else f"{format_usd(spent)} was spent before"
     held = f", up to {format_usd(reserved)} more is reserved for requests that are under way" if reserved else ""
-    limit = f", of --max-cost {config.max_cost:g}" if config.max_cost is not None else ""
+    limit = f", of --max-cost {config.money.max_cost:g}" if config.money.max_cost is not None else ""
     return f"{said}{held}{limit}."
 
 
@@ -108,8 +108,8 @@ def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
         parts.append(f"{plan.total('left_out'):,} left out")
     saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
     parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
-    if config.run_mode == "batch":
+    if config.target.mode == "batch":
         parts.append(f"{plan.shards} batch(es)")
-    if plan.tokens.requests and (price := prices.of(config.run_mode)):
+    if plan.tokens.requests and (price := prices.of(config.target.mode)):
         parts.append(f"{_describe_range(plan.tokens, price)} by estimate")
-    return f"{config.run_name}: {config.backend} {config.run_mode}, {config.run_model}: {', '.join(parts)}."
+    return f"{config.run_name}: {config.who.backend} {config.target.mode}, {config.target.model}: {', '.join(parts)}."

@@ -88,7 +88,7 @@ async def send_canary(run: Execution, backend: Backend) -> None:
             spending.settle(response, stored=keeper.take(response))
             counts.add(response)
             run.observer.answered(response)
-            for sentence in counts.remarks.hear(response, run.config.run_model):
+            for sentence in counts.remarks.hear(response, run.config.target.model):
                 run.observer.say(sentence)
             if response.status in UNUSABLE:
                 raise Incomplete(describe_canary(response))
@@ -181,7 +181,7 @@ class ResponseSink:
     def _count(self, response: Response) -> None:
         remarks = self._run.counts.remarks
         for sentence in remarks.hear(
-            response, self._run.config.run_model, is_ours=response.job not in self._earlier_jobs
+            response, self._run.config.target.model, is_ours=response.job not in self._earlier_jobs
         ):
             self._run.observer.say(sentence)
         self._run.counts.add(response)
@@ -192,7 +192,7 @@ class ResponseSink:
     def _warn(self, sentence: str) -> None:
         """None of the first answers can be used: a batch run sends nothing more, a live one goes on, since it is watched."""
         self._warned = True
-        if self._run.config.run_mode == "batch":
+        if self._run.config.target.mode == "batch":
             self._run.keeper.stopped = True
             self.gave_up = f"{sentence} Nothing more was sent."
             self._run.observer.say(f"{sentence} Nothing more is sent; what is under way is collected.")

@@ -6,8 +6,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vlures.runs.config import RunConfig
-
 if TYPE_CHECKING:
     import asyncio
 
@@ -20,8 +18,8 @@ class Stopper:
     at times in a batch run too.
     """
 
-    def __init__(self, config: RunConfig, how: str = "Press Ctrl-C") -> None:
-        self.live = config.run_mode == "live"
+    def __init__(self, *, live: bool, how: str = "Press Ctrl-C") -> None:
+        self.live = live
         self._how = how
         self._task: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

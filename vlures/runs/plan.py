@@ -102,8 +102,8 @@ def make_plan(
     """
     rules = Rules(
         config.target.asked,
-        config.redo,
-        config.stale,
+        config.again.redo,
+        config.again.stale,
         same_question(config, store.read_json("run.json")),
         sizes_when_redo_began(store),
         _in_flight(store),
@@ -132,7 +132,9 @@ class _Count:
         }
         self._asked_again: list[tuple[Cell, str, str]] = []
         self._stale = self._changed_in_flight = 0
-        self._upload = UploadEstimate(config.batch_size, config.batch_bytes, config.image_transport == "inline")
+        self._upload = UploadEstimate(
+            config.batches.batch_size, config.batches.batch_bytes, config.provider.image_transport == "inline"
+        )
         self._refusals = find_refusals(config, benchmark)
         self._refused: Counter[Image] = Counter()
         self._compared: list[tuple[Estimate, Usage | None]] = []
@@ -168,7 +170,7 @@ class _Count:
             counts.tokens.add(self._estimator.estimate(request))
 
     def plan(self) -> Plan:
-        transport, upload = self._config.image_transport, self._upload
+        transport, upload = self._config.provider.image_transport, self._upload
         files = _bytes_to_upload(self._config, self._store, upload.images.values()) if transport == "file" else 0
         return Plan(
             cells=tuple(self._cells.values()),
@@ -185,10 +187,10 @@ class _Count:
 
 def why_refused(config: RunConfig, image: Image) -> str | None:
     """A sentence if the model is known to refuse the image, without a charge."""
-    provider = find_provider(config.backend)
+    provider = find_provider(config.who.backend)
     if provider is None:
         return None
-    return provider.describe_refusal(config.run_model, image.width, image.height, config.parameters)
+    return provider.describe_refusal(config.target.model, image.width, image.height, config.target.parameters)
 
 
 def find_refusals(config: RunConfig, benchmark: Benchmark) -> dict[Image, str]:
@@ -203,21 +205,21 @@ def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Ma
         return
     first = next(iter(refusals))
     more = f" and {len(refusals) - 1:,} more" if len(refusals) > 1 else ""
-    if config.skip_problems:
+    if config.selection.skip_problems:
         yield f"Left out: {first.path}{more}. {refusals[first]}"
     elif due:
         yield (
-            f"{sum(due.values()):,} due request(s) will fail, without a charge, because {config.run_model} refuses their images "
+            f"{sum(due.values()):,} due request(s) will fail, without a charge, because {config.target.model} refuses their images "
             f"({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
         )
 
 
 def _bytes_to_upload(config: RunConfig, store: CheckpointStore, images: Iterable[Image]) -> int:
     """Of the images that the provider does not have as files yet. A sandbox of the run's own keeps none from run to run."""
-    provider = find_provider(config.backend)
-    if config.sandbox or not store.jobs_path.is_file() or provider is None or provider.find_uploaded is None:
+    provider = find_provider(config.who.backend)
+    if config.rehearsal.sandbox or not store.jobs_path.is_file() or provider is None or provider.find_uploaded is None:
         return sum(image.size_bytes for image in images)
-    is_uploaded = provider.find_uploaded(config, read_environment(), store)
+    is_uploaded = provider.find_uploaded(config.backend_options, read_environment(), store)
     return sum(image.size_bytes for image in images if not is_uploaded(image))
 
 
@@ -233,18 +235,18 @@ def check_plan(config: RunConfig, benchmark: Benchmark, store: CheckpointStore, 
     Raises VluresError saying how many, why, and what to do.
     """
     for job in store.open_jobs():
-        ours = config.run_mode == "batch" and job.provider.lower() == config.backend
+        ours = config.target.mode == "batch" and job.provider.lower() == config.who.backend
         if job.state in ("creating", "created") and not ours:
             raise VluresError(
                 f"{store.folder} has a batch of {job.provider} in flight; collect it first with --backend {job.provider.lower()} --mode batch, "
                 "or give this run another --name."
             )
-    if plan.stale and config.stale == "stop":
+    if plan.stale and config.again.stale == "stop":
         why = (
             " and ".join(what_changed(config, benchmark, store)) or "the model, its parameters, the prompts or the data"
         )
         hint = ""
-        if is_only_raised(config, store.read_json("run.json")) and "truncated" not in config.redo:
+        if is_only_raised(config, store.read_json("run.json")) and "truncated" not in config.again.redo:
             hint = "Add --redo truncated to ask only those again that were cut short and keep the others, "
         raise VluresError(
             f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. {hint}{'or' if hint else 'Add'} --stale keep "
@@ -255,8 +257,8 @@ def check_plan(config: RunConfig, benchmark: Benchmark, store: CheckpointStore, 
 def needs_canary(config: RunConfig, store: CheckpointStore, plan: Plan) -> bool:
     """Whether one request goes first, live: batches take hours to tell that a key, a model or a parameter is wrong, and
     no usable answer, and nothing under way, shows that they are right."""
-    bulk = plan.total("due") > 1 and config.run_mode == "batch"
-    return config.canary and bulk and not plan.total("usable") and not store.open_jobs()
+    bulk = plan.total("due") > 1 and config.target.mode == "batch"
+    return config.batches.canary and bulk and not plan.total("usable") and not store.open_jobs()
 
 
 def count_due(benchmark: Benchmark, store: CheckpointStore) -> int:

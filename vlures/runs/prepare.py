@@ -53,17 +53,21 @@ def check_options(config: RunConfig, say: Say) -> None:
     """Raises UsageError for options that contradict each other, and for a model that its provider is known not to have."""
     from vlures.sandbox import parse_fault
 
-    find_backend(config)
-    if config.run_mode == "live":
-        if not config.wait:
+    find_backend(config.who)
+    options = config.backend_options
+    provider = find_provider(config.who.backend)
+    assert provider is not None
+    provider.check_installed(options)
+    if config.target.mode == "live":
+        if not config.batches.wait:
             raise UsageError(
                 "--no-wait is for batches, which live on by themselves; leave it out, or add --mode batch."
             )
-        if config.finish_live is not None:
+        if config.batches.finish_live is not None:
             raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
-    if note := check_model(config, datetime.now(UTC).date()):
+    if note := check_model(options, datetime.now(UTC).date()):
         say(note)
-    for fault in config.fault:
+    for fault in config.rehearsal.fault:
         parse_fault(fault)
 
 
@@ -72,7 +76,7 @@ def find_estimator(config: RunConfig, benchmark: Benchmark) -> RequestEstimator 
     provider = find_provider(config.who.backend)
     if provider is None:
         return None
-    return RequestEstimator(provider, config.run_model, benchmark.expected_output_tokens)
+    return RequestEstimator(provider, config.target.model, benchmark.expected_output_tokens)
 
 
 def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lambda _: None) -> Spending:

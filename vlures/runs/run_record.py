@@ -33,10 +33,10 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
         "time": now(),
         "versions": {"vlures": vlures.__version__, **_versions(config)},
         "benchmark": benchmark.name,
-        "provider": config.backend,
-        "mode": config.run_mode,
-        "model": config.run_model,
-        "parameters": config.parameters,
+        "provider": config.who.backend,
+        "mode": config.target.mode,
+        "model": config.target.model,
+        "parameters": config.target.parameters,
         "config": config.as_dict(),
         **benchmark.describe(),
         "planned": planned,
@@ -46,7 +46,7 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
 
 def _versions(config: RunConfig) -> dict[str, str]:
     """Of Python and of the packages that decide what is sent."""
-    packages = [package for provider in all_providers() for package in provider.packages(config)]
+    packages = [package for provider in all_providers() for package in provider.packages(config.backend_options)]
     return {"python": platform.python_version(), **{package: version(package) for package in (*packages, "pillow")}}
 
 

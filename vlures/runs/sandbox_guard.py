@@ -27,7 +27,7 @@ def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: Ch
     Returns a sentence when the folder becomes a rehearsal's. Raises VluresError where the two would mix. A sandbox that is not
     up yet is not known to be one, so nothing is marked before a run finds it there.
     """
-    if config.sandbox or find_provider(config.who.backend) is None:
+    if config.rehearsal.sandbox or find_provider(config.who.backend) is None:
         return None
     address = find_own_address(config.who, environment)
     may_be_sandbox = address is not None and _may_be_sandbox(address)

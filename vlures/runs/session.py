@@ -90,21 +90,22 @@ class Session:
         """
         config, store = self.config, self.store
         with ExitStack() as stack:
-            sandbox_url = stack.enter_context(_sandbox(config)) if config.sandbox else None
+            sandbox_url = stack.enter_context(_sandbox(config)) if config.rehearsal.sandbox else None
             config, connections = self._fit_connections()
             keeper = Keeper(store, self.spending, observer.say, stopper.keep_going)
             setup = Setup(
-                config,
+                config.backend_options,
                 read_environment(),
                 sandbox_url,
                 store,
                 observer,
                 keeper.keep_going,
-                self.spending.budget(config.run_mode),
+                self.spending.budget(config.target.mode),
                 keeper.may_send,
                 connections,
             )
-            live_setup = replace(setup, config=config.replace(mode="live"), budget=self.spending.budget("live"))
+            live_options = config.replace(mode="live").backend_options
+            live_setup = replace(setup, options=live_options, budget=self.spending.budget("live"))
             backend = connect(setup)
             self.benchmark.mark_folder(store)
             store.write_json("run.json", describe_run(config, self.benchmark, store))
@@ -119,10 +120,10 @@ class Session:
                 if needs_canary(config, store, self.plan):
                     live = connect_live()
                     await send_canary(run, live)
-                    stopper.live = config.run_mode == "live"
+                    stopper.live = config.target.mode == "live"
                     if not stopper.keep_going():
                         return
-                finish = connect_live if config.live_share is not None else None
+                finish = connect_live if config.batches.live_share is not None else None
                 await execute(run, backend, finish)
 
             yield work
@@ -131,9 +132,9 @@ class Session:
         """Open the checkpoints of all that will be asked, so that no answer is paid for that finds no file to go to, and see
         how many connections may be open besides. Returns the configuration with as many, and how many a batch backend may
         have. Raises NotWritable where the checkpoints cannot be opened."""
-        config, live = self.config, self.config.run_mode == "live"
+        config, live = self.config, self.config.target.mode == "live"
         cells = [plan.cell for plan in self.plan.cells if plan.due or plan.in_flight]
-        wanted = config.concurrency if live else max(config.concurrency, BATCH_CONNECTIONS)
+        wanted = config.live.concurrency if live else max(config.live.concurrency, BATCH_CONNECTIONS)
         files = 1 if live else 2  # what is downloaded is also written
         limit = raise_limit(count_open() + len(cells) + (wanted if live else 2 * MOST_CONNECTIONS) + 2 * RESERVE)
         self.store.open_checkpoints(cells)
@@ -143,7 +144,7 @@ class Session:
                 f"At most {room} connection(s) are open at a time, not {wanted}: this process may open {limit} files (`ulimit -n`), and "
                 f"{len(cells)} are checkpoints."
             )
-        concurrency = min(config.concurrency, room)
+        concurrency = min(config.live.concurrency, room)
         return config.replace(concurrency=concurrency), fit(2 * MOST_CONNECTIONS, limit, count_open()) // 2 or 1
 
     def end(self) -> Outcome:
@@ -175,7 +176,7 @@ class Session:
         """
         if not interrupted:
             end_redo(self.store)
-        if not self.plan.changed_in_flight or self.config.stale != "stop":
+        if not self.plan.changed_in_flight or self.config.again.stale != "stop":
             return True
         if not make_plan(self.config, self.benchmark, self.store, None).stale:
             return True
@@ -188,7 +189,7 @@ class Session:
 def drop_unbegun(config: RunConfig, store: CheckpointStore) -> None:
     """A live run takes over what a batch run was going to send: of a job that was only intended, or whose file was only
     uploaded, there is no batch."""
-    if config.run_mode != "live":
+    if config.target.mode != "live":
         return
     for job in store.open_jobs():
         if job.state in ("intended", "uploaded"):
@@ -203,7 +204,7 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
     """
     prepared = prepare(config, say)
     benchmark = prepared.benchmark
-    if not config.sandbox and (advice := describe_open_keys()):
+    if not config.rehearsal.sandbox and (advice := describe_open_keys()):
         say(advice)
     with ExitStack() as stack:
         held = stack.enter_context(hold_folder(config.output_folder, say=say))
@@ -284,4 +285,4 @@ def _import_originals(
 def _sandbox(config: RunConfig) -> Any:
     from vlures.sandbox.child import running_sandbox
 
-    return running_sandbox(config.output_folder / "sandbox", config.fault)
+    return running_sandbox(config.output_folder / "sandbox", config.rehearsal.fault)

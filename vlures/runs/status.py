@@ -26,9 +26,9 @@ from vlures.store.due import Left, count_left
 
 def find_runs(config: RunConfig) -> list[Path]:
     """The configuration's output folder if it says which; otherwise every run's folder under its output."""
-    if config.name or config.model or config.sandbox:
+    if config.storage.name or config.who.model or config.rehearsal.sandbox:
         return [config.output_folder]
-    root = Path(config.output)
+    root = Path(config.storage.output)
     try:
         return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*/*.json*")))
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from vlures.backends.batch.shards import Line, ShardFile
-from vlures.config.run_config import RunConfig
+from vlures.config.sections import BackendOptions
 from vlures.records import Request, Response
 
 JobProblem = Literal["queue full", "file not visible", "file gone", "refused"]
@@ -154,20 +154,20 @@ class BatchPolicy:
     downloads_at_once: int = 500
 
     @classmethod
-    def of(cls, config: RunConfig, most_lines: int, most_bytes: int, connections: int) -> BatchPolicy:
+    def of(cls, options: BackendOptions, most_lines: int, most_bytes: int, connections: int) -> BatchPolicy:
         """As the configuration has it, within a provider's own limits."""
         return cls(
-            most_lines=min(config.batch_size, most_lines),
-            most_bytes=min(config.batch_bytes, most_bytes),
-            max_attempts=config.max_attempts,
-            longest_poll_s=config.poll_s,
-            doubt_patience_s=config.doubt_patience_s,
-            ask_changed_again=config.stale == "redo",
-            forget_lost=config.forget_lost,
-            result_patience_s=config.result_patience_s,
-            wait=config.wait,
-            stall_after_s=config.stall_after_s,
-            delete_files=config.delete_remote_files,
-            live_share=config.live_share,
+            most_lines=min(options.batches.batch_size, most_lines),
+            most_bytes=min(options.batches.batch_bytes, most_bytes),
+            max_attempts=options.batches.max_attempts,
+            longest_poll_s=options.batches.poll_s,
+            doubt_patience_s=options.batches.doubt_patience_s,
+            ask_changed_again=options.asks_changed_again,
+            forget_lost=options.batches.forget_lost,
+            result_patience_s=options.batches.result_patience_s,
+            wait=options.batches.wait,
+            stall_after_s=options.batches.stall_after_s,
+            delete_files=options.batches.delete_remote_files,
+            live_share=options.batches.live_share,
             downloads_at_once=max(1, connections // 2),
         )

@@ -16,11 +16,13 @@ from vlures.errors import VluresError
 
 def connect_live(setup: Setup) -> Backend:
     """Gemini's generateContent, many requests at a time."""
-    config = setup.config
+    options = setup.options
     client = _find_live_client(setup)
-    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    patience = Patience(
+        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
+    )
     return LiveDriver(
-        client, LivePolicy.of(config), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
+        client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )
 
 
@@ -28,22 +30,24 @@ def connect_batch(setup: Setup) -> Backend:
     """Gemini's Batch API, over files of its Files API. Only this loads the SDK, which takes half a second."""
     from vlures.backends.gemini.batch import MOST_BYTES, MOST_LINES, GeminiBatch
 
-    config = setup.config
+    options = setup.options
     key, address = _find_access(setup)
     client = GeminiBatch(
         key,
         address,
-        config.run_model,
+        options.target.model,
         account="the sandbox" if setup.sandbox_url else describe_account(address or "Google's address", {"key": key}),
-        summary=config.thinking_summary,
-        keep_think_tags=config.keep_think_tags,
-        timeout_s=config.timeout_s,
+        summary=options.generation.thinking_summary,
+        keep_think_tags=options.generation.keep_think_tags,
+        timeout_s=options.live.timeout_s,
         connections=setup.connections,
     )
-    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    patience = Patience(
+        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
+    )
     return BatchDriver(
         client,
-        BatchPolicy.of(config, MOST_LINES, MOST_BYTES, setup.connections),
+        BatchPolicy.of(options, MOST_LINES, MOST_BYTES, setup.connections),
         patience,
         setup.observer,
         setup.budget,
@@ -55,16 +59,16 @@ def _find_live_client(setup: Setup) -> LiveClient:
 
     Raises UsageError for a key that is missing, VluresError for an SDK that cannot be loaded.
     """
-    config = setup.config
+    options = setup.options
     key, address = _find_access(setup)
-    if config.sdk == "google-genai":
+    if options.provider.sdk == "google-genai":
         return GeminiLive(
             key,
             address,
-            config.concurrency,
-            config.service_tier,
-            summary=config.thinking_summary,
-            keep_think_tags=config.keep_think_tags,
+            options.live.concurrency,
+            options.target.service_tier,
+            summary=options.generation.thinking_summary,
+            keep_think_tags=options.generation.keep_think_tags,
         )
     try:
         from vlures.backends.gemini.generativeai import SUPPORT_ENDED, GenerativeAILive
@@ -73,7 +77,11 @@ def _find_live_client(setup: Setup) -> LiveClient:
             f"google-generativeai cannot be loaded ({error}); get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
         ) from error
     client = GenerativeAILive(
-        key, address, config.concurrency, config.run_timeout_s, keep_think_tags=config.keep_think_tags
+        key,
+        address,
+        options.live.concurrency,
+        options.find_timeout_s(),
+        keep_think_tags=options.generation.keep_think_tags,
     )
     setup.observer.say(SUPPORT_ENDED)
     return client
@@ -84,4 +92,4 @@ def _find_access(setup: Setup) -> tuple[str, str | None]:
     if setup.sandbox_url:
         return "sandbox", f"{setup.sandbox_url}/gemini"
     key = find_key(setup.environment, *FACTS.key_variables)
-    return key, find_address(setup.config.base_url, setup.environment, FACTS.address_variable)
+    return key, find_address(setup.options.target.base_url, setup.environment, FACTS.address_variable)

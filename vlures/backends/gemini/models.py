@@ -14,7 +14,7 @@ from vlures.backends.provider import SAMPLING, Ending
 from vlures.errors import UsageError, VluresError
 
 if TYPE_CHECKING:
-    from vlures.config.run_config import RunConfig
+    from vlures.config.sections import BackendOptions
 
 PARAMETERS = SAMPLING | {"seed", "media_resolution", "thinking_level", "thinking_budget"}
 
@@ -40,47 +40,49 @@ _BUDGET_MODELS = re.compile(r"gemini-2\.5-.*")
 _LEVEL_MODELS = re.compile(r"gemini-([3-9]|\d\d).*")
 
 
-def check_installed(config: RunConfig) -> None:
+def check_installed(options: BackendOptions) -> None:
     """Raises VluresError for the retired SDK where it is not installed."""
-    if (config.run_mode, config.sdk) == ("live", RETIRED_SDK) and find_spec("google.generativeai") is None:
+    if (options.target.mode, options.provider.sdk) == ("live", RETIRED_SDK) and find_spec(
+        "google.generativeai"
+    ) is None:
         raise VluresError(
             "--sdk google-generativeai needs that package; get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
         )
 
 
-def check_options(config: RunConfig) -> None:
+def check_options(options: BackendOptions) -> None:
     """Raises UsageError for a tier that Gemini does not have, and for what the retired SDK cannot carry."""
-    if config.service_tier in ("auto", "default"):
+    if options.target.service_tier in ("auto", "default"):
         raise UsageError("Gemini's service tiers are flex and priority; leave --service-tier out for the standard one.")
-    if config.sdk == RETIRED_SDK:
-        _check_retired_sdk(config)
+    if options.provider.sdk == RETIRED_SDK:
+        _check_retired_sdk(options)
 
 
-def check_foreign_options(config: RunConfig, _title: str) -> None:
+def check_foreign_options(options: BackendOptions, _title: str) -> None:
     """Raises UsageError for options of Gemini's in a run of another provider."""
-    if config.sdk == RETIRED_SDK:
-        raise UsageError(f"--sdk is about Gemini; leave it out with --backend {config.backend}.")
+    if options.provider.sdk == RETIRED_SDK:
+        raise UsageError(f"--sdk is about Gemini; leave it out with --backend {options.target.provider}.")
 
 
-def _check_retired_sdk(config: RunConfig) -> None:
+def _check_retired_sdk(options: BackendOptions) -> None:
     """What the SDK that is no longer supported has no word for (read in google-generativeai 0.8.6)."""
-    if config.run_mode == "batch":
+    if options.target.mode == "batch":
         raise UsageError("google-generativeai has no batches; leave --sdk out, or add --mode live.")
-    others = {"service_tier": config.service_tier, "thinking_summary": config.thinking_summary}
-    set_here = config.parameters.keys() | {name for name, value in others.items() if value}
+    others = {"service_tier": options.target.service_tier, "thinking_summary": options.generation.thinking_summary}
+    set_here = options.target.parameters.keys() | {name for name, value in others.items() if value}
     if unknown := sorted(set_here - SAMPLING):
         raise UsageError(f"google-generativeai cannot carry `{unknown[0]}`; leave it out, or leave --sdk out.")
-    if (config.max_output_tokens or 0) >= 2**31:
+    if (options.generation.max_output_tokens or 0) >= 2**31:
         raise UsageError("google-generativeai cannot carry so large a `max_output_tokens`; lower it.")
-    if not re.fullmatch(r"[\w.-]+", config.run_model, re.ASCII):
+    if not re.fullmatch(r"[\w.-]+", options.target.model, re.ASCII):
         raise UsageError(
-            f"google-generativeai cannot ask a model of the name {config.run_model!r}; name another one with --model."
+            f"google-generativeai cannot ask a model of the name {options.target.model!r}; name another one with --model."
         )
 
 
-def check_model_parameters(config: RunConfig) -> None:
+def check_model_parameters(options: BackendOptions) -> None:
     """Raises UsageError for what is known to be answered with a 400, for every single request."""
-    model, parameters = config.run_model, config.parameters
+    model, parameters = options.target.model, options.target.parameters
     if {"thinking_level", "thinking_budget"} <= parameters.keys():
         raise UsageError("Give thinking_level or thinking_budget, not both: a model takes one of them.")
     if "thinking_level" in parameters and _BUDGET_MODELS.fullmatch(model):

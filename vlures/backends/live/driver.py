@@ -25,7 +25,7 @@ from vlures.backends.live.rate_control import Flow
 from vlures.backends.open_files import is_shortage
 from vlures.backends.replies import is_ours, name_mishap
 from vlures.backends.retry import Patience, wait_s
-from vlures.config.run_config import RunConfig
+from vlures.config.sections import BackendOptions
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Request, Response
 
@@ -75,9 +75,9 @@ class LivePolicy:
     tpm: float | None = None
 
     @classmethod
-    def of(cls, config: RunConfig) -> LivePolicy:
+    def of(cls, options: BackendOptions) -> LivePolicy:
         """As the configuration has it."""
-        return cls(config.concurrency, config.run_timeout_s, config.rpm, config.tpm)
+        return cls(options.live.concurrency, options.find_timeout_s(), options.live.rpm, options.live.tpm)
 
 
 class _End:

@@ -11,8 +11,7 @@ from vlures.backends.openai import chat, responses
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
 from vlures.backends.openai.pictures import Picture, inline_picture, split_body
-from vlures.config.run_config import RunConfig
-from vlures.config.sections import ImageTransport
+from vlures.config.sections import BackendOptions, ImageTransport
 from vlures.errors import UsageError
 from vlures.records import Request, Response
 
@@ -80,13 +79,13 @@ class Bodies:
         return address
 
 
-def make_bodies(config: RunConfig) -> Bodies:
+def make_bodies(options: BackendOptions) -> Bodies:
     """As the configuration has it."""
     return Bodies(
-        ENDPOINTS[config.endpoint],
-        config.image_transport,
-        config.image_url_template or "",
-        config.service_tier,
-        config.thinking_summary,
-        keep_think_tags=config.keep_think_tags,
+        ENDPOINTS[options.provider.endpoint],
+        options.provider.image_transport,
+        options.provider.image_url_template or "",
+        options.target.service_tier,
+        options.generation.thinking_summary,
+        keep_think_tags=options.generation.keep_think_tags,
     )

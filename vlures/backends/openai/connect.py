@@ -21,7 +21,7 @@ from vlures.backends.openai.live import OpenAILive
 from vlures.backends.openai.models import MOST_BATCH_BYTES
 from vlures.backends.retry import Patience
 from vlures.config.environment import find_address, find_key
-from vlures.config.run_config import RunConfig
+from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
 from vlures.records import Image
 
@@ -32,21 +32,23 @@ some know no other: https://github.com/ollama/ollama/issues/7125."""
 
 def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
-    config = setup.config
-    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    options = setup.options
+    patience = Patience(
+        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
+    )
     client = OpenAIBatch(
-        _options(setup),
-        make_bodies(config),
+        _client_settings(setup),
+        make_bodies(options),
         setup.journal,
         patience,
         setup.observer,
-        config.timeout_s,
+        options.live.timeout_s,
         connections=setup.connections,
         is_sandbox=setup.sandbox_url is not None,
     )
     return BatchDriver(
         client,
-        BatchPolicy.of(config, MOST_LINES, MOST_BATCH_BYTES, setup.connections),
+        BatchPolicy.of(options, MOST_LINES, MOST_BATCH_BYTES, setup.connections),
         patience,
         setup.observer,
         setup.budget,
@@ -55,34 +57,36 @@ def connect_batch(setup: Setup) -> Backend:
 
 def connect_live(setup: Setup) -> Backend:
     """One call per request, to OpenAI or to any server that speaks its chat completions."""
-    config = setup.config
-    options = _options(setup)
-    official = is_official(options["base_url"])
-    bodies = make_bodies(config)
-    if not official and not OPENAI_MODELS.match(config.run_model):
+    options = setup.options
+    client_settings = _client_settings(setup)
+    official = is_official(client_settings["base_url"])
+    bodies = make_bodies(options)
+    if not official and not OPENAI_MODELS.match(options.target.model):
         bodies.allowance = "max_tokens"
-    client = OpenAILive(options, bodies, setup.journal, config.concurrency, official=official)
-    patience = Patience(FACTS.title, config.retry_budget_s, config.first_contact_s, setup.observer.say)
+    client = OpenAILive(client_settings, bodies, setup.journal, options.live.concurrency, official=official)
+    patience = Patience(
+        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
+    )
     return LiveDriver(
-        client, LivePolicy.of(config), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
+        client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )
 
 
-def find_uploaded(config: RunConfig, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
     """Says of an image whether the account that a run would use has it as a file. Without a key: no."""
     try:
-        options = client_options(config, environment, None)
+        settings = client_options(options, environment, None)
     except UsageError:
         return lambda _: False
-    account = account_of(AsyncOpenAI(**options))
+    account = account_of(AsyncOpenAI(**settings))
     return lambda image: find_file(journal, account, image) is not None
 
 
-def _options(setup: Setup) -> dict[str, Any]:
-    return client_options(setup.config, setup.environment, setup.sandbox_url)
+def _client_settings(setup: Setup) -> dict[str, Any]:
+    return client_options(setup.options, setup.environment, setup.sandbox_url)
 
 
-def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_url: str | None) -> dict[str, Any]:
+def client_options(options: BackendOptions, environment: Mapping[str, str], sandbox_url: str | None) -> dict[str, Any]:
     """Options of the SDK's clients, which never retry by themselves: a retried creation would be a second paid batch.
 
     Raises UsageError if there is no key where one is needed. The sandbox is not shown a real one.
@@ -90,7 +94,7 @@ def client_options(config: RunConfig, environment: Mapping[str, str], sandbox_ur
     address = (
         f"{sandbox_url}/openai/v1"
         if sandbox_url
-        else find_address(config.base_url, environment, FACTS.address_variable)
+        else find_address(options.target.base_url, environment, FACTS.address_variable)
     )
     return {
         "api_key": "sandbox" if sandbox_url else _find_key(environment, address),

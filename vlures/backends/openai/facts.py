@@ -23,13 +23,13 @@ from vlures.records import Image
 
 if TYPE_CHECKING:
     from vlures.backends import Journal
-    from vlures.config.run_config import RunConfig
+    from vlures.config.sections import BackendOptions
 
 
-def find_uploaded(config: RunConfig, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
     from vlures.backends.openai import connect  # loads the SDK, which takes a while
 
-    return connect.find_uploaded(config, environment, journal)
+    return connect.find_uploaded(options, environment, journal)
 
 
 FACTS = Provider(

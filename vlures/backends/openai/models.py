@@ -13,7 +13,7 @@ from vlures.backends.provider import SAMPLING, Ending
 from vlures.errors import UsageError
 
 if TYPE_CHECKING:
-    from vlures.config.run_config import RunConfig
+    from vlures.config.sections import BackendOptions
 
 MOST_BATCH_BYTES = 200_000_000
 """Of a batch's file, by the Batch guide of 2026-09."""
@@ -43,34 +43,34 @@ ENDINGS = (
 _FIXED_TEMPERATURE = re.compile(r"(gpt-([5-9]|\d\d)|o[134])([-.].*)?")
 
 
-def check_options(config: RunConfig) -> None:
+def check_options(options: BackendOptions) -> None:
     """Raises UsageError for options that go together, and for what an endpoint does not have."""
-    if config.batch_bytes > MOST_BATCH_BYTES:
+    if options.batches.batch_bytes > MOST_BATCH_BYTES:
         raise UsageError(f"OpenAI takes batches of at most {MOST_BATCH_BYTES:,} bytes; lower --batch-bytes.")
-    if config.endpoint == "responses" and "seed" in config.parameters:
+    if options.provider.endpoint == "responses" and "seed" in options.target.parameters:
         raise UsageError("OpenAI's responses have no `seed`; leave it out, or take --endpoint chat.")
-    if config.image_transport == "file" and config.endpoint != "responses":
+    if options.provider.image_transport == "file" and options.provider.endpoint != "responses":
         raise UsageError("Chat completions take no picture by a file's id; add --endpoint responses.")
-    _check_template(config)
-    if config.endpoint == "chat" and config.thinking_summary:
+    _check_template(options)
+    if options.provider.endpoint == "chat" and options.generation.thinking_summary:
         raise UsageError("Chat completions summarise no thinking; add --endpoint responses.")
 
 
-def check_foreign_options(config: RunConfig, title: str) -> None:
+def check_foreign_options(options: BackendOptions, title: str) -> None:
     """Raises UsageError for options of OpenAI's in a run of the provider with this title."""
-    if config.endpoint != "chat" or config.image_transport != "inline":
+    if options.provider.endpoint != "chat" or options.provider.image_transport != "inline":
         raise UsageError(f"--endpoint and --image-transport are OpenAI's; {title} takes its pictures inline.")
-    _check_template(config)
+    _check_template(options)
 
 
-def _check_template(config: RunConfig) -> None:
-    if (config.image_transport == "url") != (config.image_url_template is not None):
+def _check_template(options: BackendOptions) -> None:
+    if (options.provider.image_transport == "url") != (options.provider.image_url_template is not None):
         raise UsageError("--image-transport url and --image-url-template go together; give both or neither.")
 
 
-def check_model_parameters(config: RunConfig) -> None:
+def check_model_parameters(options: BackendOptions) -> None:
     """Raises UsageError for what is known to be answered with a 400, for every single request."""
-    model, parameters = config.run_model, config.parameters
+    model, parameters = options.target.model, options.target.parameters
     if not _FIXED_TEMPERATURE.fullmatch(model):
         return
     for name in ("temperature", "top_p"):
