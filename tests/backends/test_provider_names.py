@@ -21,7 +21,7 @@ ALLOWED = {
 """Module → texts that it may hold: the table of providers; a run's folder as an example."""
 
 STILL_NAMED = frozenset({"config/environment.py", "config/sections.py"})
-"""Modules that name providers all the same: the options' help, their defaults for each provider, and where a key belongs."""
+"""Modules that name providers all the same: the options' help, their defaults by provider, and where a key belongs."""
 
 NAME = re.compile(r"openai|gemini|googleapis|google_api|google-gen|\bgpt-\d|chatgpt", re.IGNORECASE)
 
@@ -52,4 +52,5 @@ def test_only_a_providers_own_room_names_it() -> None:
 
 def test_the_table_names_each_provider_as_it_names_itself() -> None:
     assert [provider.name for provider in all_providers()] == list(PROVIDERS)
+    assert [provider.title.lower() for provider in all_providers()] == list(PROVIDERS)
     assert find_provider("local") is None

@@ -52,7 +52,7 @@ class Provider:
     name: str
     """As in --backend."""
     title: str
-    """As sentences have it."""
+    """As sentences and stored jobs have it. In lower case it is the name: a job of another provider is known by that."""
 
     # Reaching it
 
