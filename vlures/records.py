@@ -191,7 +191,7 @@ OPEN_JOB_STATES: frozenset[str] = frozenset({"intended", "uploaded", "creating",
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class BatchSnapshot:
     """A batch as it was last seen at the provider. Times are ISO 8601, UTC.
 
     since: when this status was first seen. lost: the provider did not know it. results_until: when its result files expire.
@@ -233,4 +233,4 @@ class Job:
     input_until: str | None = None
     account: str | None = None
     doubted: str | None = None
-    seen: Sighting | None = None
+    seen: BatchSnapshot | None = None

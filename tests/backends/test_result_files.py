@@ -22,7 +22,7 @@ from vlures.backends.openai.batch import read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS
 from vlures.backends.retry import Patience
 from vlures.benchmarks.vlures.settings import make_cell
-from vlures.records import Image, Job, JobState, Prompt, Request, Response, Sighting
+from vlures.records import BatchSnapshot, Image, Job, JobState, Prompt, Request, Response
 
 KEYS = [f"Sw-t3-1shot-rationales-{number}" for number in (4, 21, 421)]
 BREAKS = "a\u2028b\u2029c\u0085d"
@@ -201,7 +201,7 @@ class Notes:
 
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None: ...
 
-    def see_job(self, tag: str, sighting: Sighting) -> None: ...
+    def see_job(self, tag: str, snapshot: BatchSnapshot) -> None: ...
 
     def recall(self, name: str) -> Mapping[str, Any]:
         return {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
-from vlures.records import Cell, Job, Response, Sighting, Usage, Variant
+from vlures.records import BatchSnapshot, Cell, Job, Response, Usage, Variant
 from vlures.store.checkpoints import CheckpointStore, now
 from vlures.store.keys import request_key
 
@@ -59,7 +59,7 @@ def fill_shard(store: CheckpointStore, cell: Cell, sample_ids: range) -> None:
     store.update_job(tag, "creating")
     store.update_job(tag, "created", batch_id=f"batch_{tag}", deadline=now())
     for done in (0, len(keys) // 2, len(keys)):
-        store.see_job(tag, Sighting("in_progress", now(), now(), done, len(keys)))
+        store.see_job(tag, BatchSnapshot("in_progress", now(), now(), done, len(keys)))
     for sample_id in sample_ids:
         text_bytes = SHORTEST_BYTES + sample_id * 7_919 % SPREAD_BYTES
         store.append(replace(make_response(cell, store.variant, sample_id, text_bytes), job=tag))

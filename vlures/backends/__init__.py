@@ -13,7 +13,7 @@ from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedO
 from vlures.config.environment import find_address
 from vlures.config.sections import BackendOptions, WhoOptions
 from vlures.errors import UsageError
-from vlures.records import Deferred, Job, JobState, Request, Response, Sighting
+from vlures.records import BatchSnapshot, Deferred, Job, JobState, Request, Response
 from vlures.safety.redaction import find_secrets, make_blot
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Journal(Protocol):
 
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None: ...
 
-    def see_job(self, tag: str, sighting: Sighting) -> None: ...
+    def see_job(self, tag: str, snapshot: BatchSnapshot) -> None: ...
 
     def recall(self, name: str) -> Mapping[str, Any]:
         """What was last remembered under the name; empty if nothing was."""

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from vlures.errors import VluresError
-from vlures.records import Deferred, Failure, Job, JobState, Request, Response, Sighting
+from vlures.records import BatchSnapshot, Deferred, Failure, Job, JobState, Request, Response
 from vlures.safety.redaction import Blot, blot_all
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class RedactedJournal:
     def update_job(self, tag: str, state: JobState, **facts: str | None) -> None:
         self._journal.update_job(tag, state, **blot_all(facts, self._blot))
 
-    def see_job(self, tag: str, sighting: Sighting) -> None:
-        self._journal.see_job(tag, replace(sighting, status=self._blot(sighting.status)))
+    def see_job(self, tag: str, snapshot: BatchSnapshot) -> None:
+        self._journal.see_job(tag, replace(snapshot, status=self._blot(snapshot.status)))
 
     def recall(self, name: str) -> Mapping[str, Any]:
         return self._journal.recall(name)

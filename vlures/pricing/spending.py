@@ -31,7 +31,7 @@ from vlures.pricing import (
 from vlures.pricing.costs import Account, Prices
 from vlures.pricing.ledger import SettledBy
 from vlures.pricing.spending_file import SpendingFile
-from vlures.records import FINAL_STATUSES, Job, JobState, Request, Response, Sighting, Usage
+from vlures.records import FINAL_STATUSES, BatchSnapshot, Job, JobState, Request, Response, Usage
 from vlures.store.checkpoints import CheckpointStore, now
 from vlures.store.keys import cell_group, parse_key
 
@@ -512,8 +512,8 @@ class LedgerJournal:
         elif state == "dropped":
             self.spending.drop_job(tag, lost=(facts.get("note") or "").startswith(LOST))
 
-    def see_job(self, tag: str, sighting: Sighting) -> None:
-        self.store.see_job(tag, sighting)
+    def see_job(self, tag: str, snapshot: BatchSnapshot) -> None:
+        self.store.see_job(tag, snapshot)
 
     def recall(self, name: str) -> Mapping[str, Any]:
         return self.store.recall(name)

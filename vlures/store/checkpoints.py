@@ -22,7 +22,7 @@ import msgspec
 from vlures.errors import NotWritable, VluresError
 from vlures.files.reading import UnusableFile, open_file
 from vlures.files.writing import CANCELLED, AppendOnlyFile, cut_off, finish_line, move_tail, sync_folders, write_whole
-from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, Cell, Job, JobState, Response, Sighting, Usage, Variant
+from vlures.records import FINAL_STATUSES, OPEN_JOB_STATES, BatchSnapshot, Cell, Job, JobState, Response, Usage, Variant
 from vlures.store.keys import LONGEST_ID, key_prefix, parse_key, request_key, unescape
 from vlures.store.lines import (
     LONGEST_LINE_BYTES,
@@ -61,7 +61,7 @@ JOB_FACTS = (
     "account",
     "doubted",
 )
-_SIGHTED = tuple(fact.name for fact in fields(Sighting))
+_SNAPSHOT_FACTS = tuple(fact.name for fact in fields(BatchSnapshot))
 
 MOST_COUNTED = 10_000_000
 """Tokens of one answer; older versions stored any number that a server told."""
@@ -353,9 +353,9 @@ class CheckpointStore:
             self.sync_all()
         self._record_event({"job": tag, "state": state, "time": now(), **facts})
 
-    def see_job(self, tag: str, sighting: Sighting) -> None:
+    def see_job(self, tag: str, snapshot: BatchSnapshot) -> None:
         """How a job's batch looks at the provider. On the disk within a second."""
-        event = {"seen": tag, **_without_nones(asdict(sighting))}
+        event = {"seen": tag, **_without_nones(asdict(snapshot))}
         self._write(self.jobs_path, event)
         self._fold_event(event)
 
@@ -524,8 +524,8 @@ class CheckpointStore:
             return
         if "seen" in event:
             tag = event.pop("seen")
-            known = {name: event[name] for name in _SIGHTED if name in event}
-            self._jobs[tag] = replace(self._jobs[tag], seen=Sighting(**known))
+            known = {name: event[name] for name in _SNAPSHOT_FACTS if name in event}
+            self._jobs[tag] = replace(self._jobs[tag], seen=BatchSnapshot(**known))
             return
         tag = event["job"]
         facts = {key: event[key] for key in JOB_FACTS if event.get(key)}

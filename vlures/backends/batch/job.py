@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vlures.records import Request, Sighting
+from vlures.records import BatchSnapshot, Request
 
 
 @dataclass(slots=True)
@@ -29,5 +29,5 @@ class BatchJob:
     input_until: str | None = None
     doubted: str | None = None
     account: str | None = None
-    seen: Sighting | None = None
+    seen: BatchSnapshot | None = None
     stalled: str | None = None

@@ -12,7 +12,7 @@ from vlures.backends.batch.client import BatchClient, BatchPolicy, BatchState
 from vlures.backends.batch.job import BatchJob
 from vlures.backends.retry import Patience, wait_s
 from vlures.errors import NotFound
-from vlures.records import Sighting
+from vlures.records import BatchSnapshot
 from vlures.store.checkpoints import now
 
 SHORTEST_POLL_S = 1.0
@@ -83,7 +83,7 @@ class Watcher:
         since = before.since if before is not None and same else as_text(today)
         until = as_text(today + self._client.lifetimes.results) if state.ended else None
         if not same or state.ended or state.done >= (before.done if before else 0) + TOLD_SHARE * len(job.digests):
-            self._note(job, Sighting(state.status, as_text(today), since, state.done, state.total, False, until))
+            self._note(job, BatchSnapshot(state.status, as_text(today), since, state.done, state.total, False, until))
         if not state.is_known and state.status not in self._unknown_statuses:
             self._unknown_statuses.add(state.status)
             self._observer.say(
@@ -100,8 +100,8 @@ class Watcher:
 
     def note_unknown(self, job: BatchJob) -> None:
         """The provider does not know the batch."""
-        self._note(job, replace(job.seen or Sighting("", now(), now()), time=now(), lost=True))
+        self._note(job, replace(job.seen or BatchSnapshot("", now(), now()), time=now(), lost=True))
 
-    def _note(self, job: BatchJob, sighting: Sighting) -> None:
-        job.seen = sighting
-        self._journal.see_job(job.tag, sighting)
+    def _note(self, job: BatchJob, snapshot: BatchSnapshot) -> None:
+        job.seen = snapshot
+        self._journal.see_job(job.tag, snapshot)
