@@ -52,16 +52,12 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
 def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     """Cancel the jobs of one variant, say what has come of them, return the exit code."""
     from collections import Counter
-    from functools import partial
 
-    from vlures.backends import Setup, connect_batch, find_provider
-    from vlures.benchmarks import open_other_stores
-    from vlures.pricing.costs import find_prices
-    from vlures.pricing.spending import Spending
+    from vlures.backends import Setup, connect_batch
     from vlures.results.files import write_results
     from vlures.runs.cancel import cancel as cancel_jobs
-    from vlures.runs.cancel import config_of_run
     from vlures.runs.interrupt import Stopper
+    from vlures.runs.prepare import prepare_cancel
     from vlures.runs.progress import Progress
     from vlures.sandbox.child import running_sandbox
 
@@ -69,15 +65,13 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     if not jobs:
         tell(f"{store.folder} has no batch under way.")
         return 0
-    config = config_of_run(store, today)
     stopper = Stopper(live=False)
     with ExitStack() as stack:
+        prepared = prepare_cancel(store, today, say)
+        config, prices = prepared.config, prepared.prices
+        spending = stack.enter_context(closing(prepared.spending))
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.rehearsal.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
-        prices = find_prices(config.target, config.money, find_provider(config.who.backend))
-        others = partial(open_other_stores, store)
-        spending = stack.enter_context(closing(Spending(config.target, None, prices, store, None, others, say)))
-        spending.open(lambda: ())
         backend = connect_batch(
             Setup(config.backend_options, read_environment(), sandbox_url, store, progress, stopper.keep_going)
         )

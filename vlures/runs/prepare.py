@@ -6,18 +6,33 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 from vlures.backends import find_backend, find_provider
 from vlures.backends.models import check_model
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
-from vlures.errors import UsageError
+from vlures.errors import UsageError, VluresError
 from vlures.pricing import RequestEstimator, require_price
 from vlures.pricing.costs import Prices, find_prices, read_accounts
 from vlures.pricing.spending import Spending, check_reach
 from vlures.records import Image, Request
-from vlures.runs.config import RunConfig
+from vlures.runs.config import RunConfig, stored_config
 from vlures.runs.plan import why_refused
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
+
+TODAYS = (
+    "base_url",
+    "poll_s",
+    "retry_budget_s",
+    "first_contact_s",
+    "doubt_patience_s",
+    "result_patience_s",
+    "stall_after_s",
+    "forget_lost",
+    "delete_remote_files",
+)
+"""What may be another than when the batches were sent: how the provider is reached, and how patiently."""
 
 Say = Callable[[str], None]
 
@@ -47,6 +62,46 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
     if config.money.max_cost is not None:
         require_price(prices.of(config.target.mode), config.target.model)
     return Prepared(config, benchmark, prices, find_estimator(config, benchmark))
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCancel:
+    """A run whose batches can be cancelled: nothing is read but its folder, and nothing is sent."""
+
+    config: RunConfig
+    prices: Prices
+    spending: Spending
+
+
+def prepare_cancel(store: CheckpointStore, today: RunConfig, say: Say) -> PreparedCancel:
+    """Take up a run's batches again, with what the user says today about reaching the provider.
+
+    Raises VluresError if the run's own configuration cannot be read.
+    """
+    config = _config_of_run(store, today)
+    prices = find_prices(config.target, config.money, find_provider(config.who.backend))
+    spending = Spending(config.target, None, prices, store, None, lambda: open_other_stores(store), say)
+    spending.open(lambda: ())
+    return PreparedCancel(config, prices, spending)
+
+
+def _config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
+    """The configuration that a run's batches were sent with, with what was said today about reaching the provider.
+
+    Raises VluresError if the run's own cannot be read.
+    """
+    own = store.read_json("run.json").get("config")
+    if own is None:
+        return today.replace(mode="batch")
+    try:
+        config = stored_config(own)
+    except msgspec.ValidationError as error:
+        raise VluresError(
+            f"{store.folder / 'run.json'} cannot be used ({error}); cancel with the version of vlures that wrote it."
+        ) from error
+    plain = RunConfig()
+    said = {name: getattr(today, name) for name in TODAYS if getattr(today, name) != getattr(plain, name)}
+    return config.replace(mode="batch", **said)
 
 
 def check_options(config: RunConfig, say: Say) -> None:
