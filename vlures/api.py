@@ -89,7 +89,7 @@ class _Work:
     def __init__(self, config: RunConfig) -> None:
         self.ended: Future[None] = Future()
         self._config = config
-        self._stopper = Stopper(live=config.who.find_mode() == "live", how="Interrupt")
+        self._stopper = Stopper(live=config.run_mode == "live", how="Interrupt")
         self._outcome: Outcome | None = None
         self._error: BaseException | None = None
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from vlures.backends import all_providers
+from vlures.backends import PROVIDERS, all_providers
 from vlures.backends.models import check_model
-from vlures.config.sections import DEFAULT_MODELS
 from vlures.errors import UsageError
 from vlures.runs.config import RunConfig, load_config
 
@@ -40,7 +39,7 @@ def test_a_model_that_is_gone_is_refused_with_the_nearest_living_one(backend: st
 
 @pytest.mark.parametrize(
     "model",
-    ["gpt-6-luna", "gpt-6.2-astra", "gpt-5.6-terra", "gpt-5.4-mini", "gpt-99", "ft:gpt-4-turbo:mine", *DEFAULT_MODELS],
+    ["gpt-6-luna", "gpt-6.2-astra", "gpt-5.6-terra", "gpt-5.4-mini", "gpt-99", "ft:gpt-4-turbo:mine", *PROVIDERS],
 )
 def test_a_model_that_is_not_listed_is_taken_to_be_alive(model: str) -> None:
     assert check_model(config("openai", model).backend_options, TODAY) is None

@@ -42,7 +42,7 @@ def test_without_a_file_or_flags_the_defaults_are_the_papers_whole_benchmark() -
     assert (config.languages, config.tasks) == (("En", "Jp", "Sw", "Ur"), tuple(range(1, 9)))
     assert config.benchmark_options.setting == Setting(1, True)
     assert config.limit is None
-    assert config.generation.parameters == {}
+    assert config.parameters == {}
 
 
 def test_a_file_with_a_byte_order_mark_is_read(toml: Path) -> None:
@@ -125,7 +125,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
     assert config.example_language == "En"
     assert (config.languages[-1], config.tasks[-1]) == ("Ur", 7)
     assert config.output_folder == Path("elsewhere/sandbox-trial-1")
-    assert config.generation.parameters == {
+    assert config.parameters == {
         "temperature": 1.0,
         "top_p": 0.9,
         "max_output_tokens": 800,
@@ -157,10 +157,8 @@ def test_every_option_of_a_table_can_stand_in_the_file(toml: Path) -> None:
 
 def test_a_whole_number_and_its_decimal_are_the_same_temperature(toml: Path) -> None:
     """The request's digest is made from it: a file that says 1 and a flag that says 1.0 ask the same question."""
-    from_file = load(toml, "temperature = 1").generation.parameters
-    assert (
-        repr(from_file) == repr(load_config(None, {"temperature": 1.0}).generation.parameters) == "{'temperature': 1.0}"
-    )
+    from_file = load(toml, "temperature = 1").parameters
+    assert repr(from_file) == repr(load_config(None, {"temperature": 1.0}).parameters) == "{'temperature': 1.0}"
 
 
 # What is refused
@@ -348,9 +346,9 @@ def test_the_run_is_named_after_its_model_and_a_rehearsal_says_so(flags: dict[st
 
 @pytest.mark.parametrize(("backend", "mode"), [("openai", "batch"), ("gemini", "live"), ("local", "live")])
 def test_a_backend_runs_in_the_mode_that_suits_it_unless_told_otherwise(backend: str, mode: str) -> None:
-    assert load_config(None, {"backend": backend}).who.find_mode() == mode
+    assert load_config(None, {"backend": backend}).run_mode == mode
     other = "live" if mode == "batch" else "batch"
-    assert load_config(None, {"backend": backend, "mode": other}).who.find_mode() == other
+    assert load_config(None, {"backend": backend, "mode": other}).run_mode == other
 
 
 def test_a_local_model_must_be_named() -> None:

@@ -46,7 +46,7 @@ REJECTED = Retry("429 slow down", code="429")
 def request_of(number: int, config: RunConfig) -> Request:
     key = request_key(CELL, config.benchmark_options.setting, str(number))
     prompt = Prompt("Answer in one line.", ("What is in the picture? " * (1 + number % 7),))
-    return Request(key, CELL, str(number), config.target.model, config.generation.parameters, prompt, IMAGE, "digest")
+    return Request(key, CELL, str(number), config.target.model, config.parameters, prompt, IMAGE, "digest")
 
 
 def config_of(mode: Mode = "live", max_cost: float | None = None, **options: object) -> RunConfig:
@@ -308,7 +308,7 @@ def run_once(world: World, config: RunConfig, steps: int) -> None:
             act = world.draw.choice(("send", "send", "answer", "lose", "reject", "batch", "canary"))
             if act in ("send", "canary") and spending.reserve(request, "live"):
                 flying.append(request)
-            elif act == "batch" and config.who.find_mode() == "batch":
+            elif act == "batch" and config.run_mode == "batch":
                 send_batch(world, spending, journal, config)
             elif flying:
                 land(world, spending, store, flying.pop(), act)

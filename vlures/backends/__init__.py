@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
 from vlures.config.environment import find_address
-from vlures.config.sections import BackendOptions, WhoOptions
+from vlures.config.sections import BackendOptions, Mode, WhoOptions
 from vlures.errors import UsageError
 from vlures.records import BatchSnapshot, Deferred, Job, JobState, Request, Response
 from vlures.safety.redaction import find_secrets, make_blot
@@ -23,7 +23,10 @@ PROVIDERS = {
     "openai": "vlures.backends.openai",
     "gemini": "vlures.backends.gemini",
 }
-"""Name → package. `facts.py` in it has its Provider as FACTS, `keys.py` its SECRET_VARIABLES."""
+"""Name → package. `facts.py` in it has its Provider as FACTS, `keys.py` its SECRET_VARIABLES, `options.py` its own Options."""
+
+BACKENDS = (*PROVIDERS, "local")
+"""What --backend may be. local: models on this machine, which are not there yet."""
 
 MOST_CONNECTIONS = 1_000
 
@@ -169,9 +172,8 @@ def connect_batch(setup: Setup) -> BatchBackend:
     return RedactedBackend(getattr(import_module(module), function)(redacted), blot)
 
 
-def find_backend(who: WhoOptions) -> str:
+def find_backend(name: str, mode: Mode) -> str:
     """Where a backend lives, as `module:function`. Raises UsageError if there is none for the mode."""
-    name, mode = who.backend, who.find_mode()
     provider = find_provider(name)
     place = provider.connectors.get(mode) if provider is not None else None
     if provider is None or place is None:
@@ -203,6 +205,12 @@ def find_provider(name: str) -> Provider | None:
 def all_providers() -> tuple[Provider, ...]:
     """In the order of the table."""
     return tuple(provider for name in PROVIDERS if (provider := find_provider(name)) is not None)
+
+
+def find_options(name: str) -> type:
+    """The options that only this provider has: `Options` in its module `options`."""
+    options: type = import_module(f"{PROVIDERS[name]}.options").Options
+    return options
 
 
 def secret_variables() -> tuple[str, ...]:

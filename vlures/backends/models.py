@@ -25,7 +25,7 @@ def check_model(options: BackendOptions, today: date) -> str | None:
     title = options.target.provider if provider is None else provider.title
     for other in all_providers():
         if other is not provider:
-            other.check_foreign_options(options, title)
+            other.check_foreign_options(options.providers[other.name], title, options.target.provider)
     if provider is None:
         return None
     if options.target.service_tier and options.target.mode == "batch":

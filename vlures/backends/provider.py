@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from vlures.records import Image, Parameters
 
 if TYPE_CHECKING:
     from vlures.backends import Journal
     from vlures.config.sections import BackendOptions, Mode
+
+ImageTransport = Literal["inline", "file", "url"]
 
 SAMPLING = frozenset({"temperature", "top_p", "max_output_tokens"})
 """Parameters that every provider has."""
@@ -54,6 +56,12 @@ class Provider:
     title: str
     """As sentences and stored jobs have it. In lower case it is the name: a job of another provider is known by that."""
 
+    default_mode: Mode
+    default_model: str
+    """Its cheapest vision model that was alive on the day of its endings."""
+    plain_model: Callable[[str], str] = lambda model: model
+    """A model's name without what may stand before it."""
+
     # Reaching it
 
     connectors: Mapping[Mode, str]
@@ -66,8 +74,8 @@ class Provider:
     """Ends of its own hosts' names, each from a dot on."""
     sandbox_paths: tuple[str, ...]
     """What a sandbox's address for it begins with, after the host."""
-    packages: Callable[[BackendOptions], tuple[str, ...]]
-    """Distributions that decide what is sent, for run.json."""
+    packages: Callable[[Any], tuple[str, ...]]
+    """(own options) → distributions that decide what is sent, for run.json."""
     serves_own: bool = False
     """Whether --base-url makes it ask a server of the user's own."""
     check_installed: Callable[[BackendOptions], None] = lambda _: None
@@ -81,8 +89,9 @@ class Provider:
     """Raises UsageError for options that the provider does not take, whatever the model."""
     check_model_parameters: Callable[[BackendOptions], None]
     """Raises UsageError for what is known to be answered with a 400 for every single request."""
-    check_foreign_options: Callable[[BackendOptions, str], None] = lambda _options, _title: None
-    """Raises UsageError for options of this provider's that are set in a run of another, with that one's title."""
+    check_foreign_options: Callable[[Any, str, str], None] = lambda _own, _title, _name: None
+    """(own options, title, name) → raises UsageError for options of this provider's that are set in a run of the one with this title
+    and name."""
     endings: tuple[Ending, ...] = ()
     """A model that is not listed is taken to be alive."""
     listed_on: date
@@ -90,6 +99,10 @@ class Provider:
 
     # Images
 
+    image_transport: Callable[[BackendOptions], ImageTransport] = lambda _: "inline"
+    """How images get to it: within requests, as files that are uploaded once, or by their addresses."""
+    image_template: Callable[[BackendOptions], str | None] = lambda _: None
+    """Of images' addresses, where they are named by them."""
     image_address: Callable[[str, Image, str], str] | None = None
     """(template, image, sample ID) → the image's address. Raises UsageError. None: it takes no image by an address."""
     find_uploaded: Callable[[BackendOptions, Mapping[str, str], Journal], Callable[[Image], bool]] | None = None

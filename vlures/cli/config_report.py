@@ -13,7 +13,6 @@ from vlures.backends import all_providers, find_provider
 from vlures.benchmarks import find_package
 from vlures.config.environment import find_address
 from vlures.config.options import GROUPS
-from vlures.config.sections import DEFAULT_MODELS
 from vlures.runs.config import RunConfig, all_options
 from vlures.safety.control_characters import as_line
 
@@ -109,10 +108,10 @@ def _describe(
 def _derived(config: RunConfig) -> dict[str, tuple[str, str]]:
     """What an option that is not set comes to, and why."""
     found = {
-        "mode": (config.who.find_mode(), f"default of {config.who.backend}"),
+        "mode": (config.run_mode, f"default of {config.who.backend}"),
         "timeout_s": (_show(config.live.find_timeout_s(config.who.service_tier)), "default"),
     }
-    if config.who.backend in DEFAULT_MODELS:
+    if find_provider(config.who.backend) is not None:
         found["model"] = (config.target.model, f"default of {config.who.backend}")
     return found
 
@@ -154,7 +153,7 @@ def _place(variable: str) -> str:
 
 
 def _consequences(config: RunConfig) -> Iterable[list[str]]:
-    if config.who.backend in DEFAULT_MODELS or config.who.model:
+    if find_provider(config.who.backend) is not None or config.who.model:
         yield ["output folder", str(config.output_folder), ""]
     variant = find_package(config.selection.benchmark).choose_variant(config.benchmark_options)
     yield ["variant", variant.label, ""]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
+from vlures.backends import BACKENDS
 from vlures.benchmarks import BENCHMARKS
 from vlures.cli.suggestions import SUGGESTIONS, Suggest, suggest_configs, suggest_folders, suggest_from, suggest_list_of
 from vlures.config.options import GROUPS, Group, Option
@@ -78,7 +79,8 @@ def config_option(name: str) -> Callable[[Any], Any]:
     if declared.hint is bool:
         flags = f"{flag}/--no-{name.replace('_', '-')}"
         return click.option(flags, name, default=None, help=declared.help)
-    choices = list(BENCHMARKS) if name == "benchmark" else declared.choices
+    tables = {"benchmark": BENCHMARKS, "backend": BACKENDS}
+    choices = list(tables.get(name, declared.choices))
     return click.option(
         flag,
         name,

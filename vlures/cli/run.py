@@ -30,7 +30,7 @@ def run(config: RunConfig) -> int:
     from vlures.runs.interrupt import Stopper
     from vlures.runs.session import carry_out
 
-    stopper = Stopper(live=config.who.find_mode() == "live")
+    stopper = Stopper(live=config.run_mode == "live")
     with enduring("stdout"):
         outcome = carry_out(
             config, stopper, lambda work, aside: run_heeding_signals(stopper, work, aside), say, _print_outcome

@@ -58,13 +58,12 @@ def check_address(address: str, place: str) -> None:
     parts = urlsplit(address)
     if "@" in parts.netloc:
         raise UsageError(
-            f"{place} has a user name or a password in it; leave them out, and put the server's key into .env or the environment "
-            "(OPENAI_API_KEY, GOOGLE_API_KEY, HF_TOKEN)."
+            f"{place} has a user name or a password in it; leave them out, and put the server's key into .env or the environment."
         )
     if "?" in address or "#" in address:
         raise UsageError(
             f"{place} has a query in it (what follows the {'?' if '?' in address else '#'}); leave it out, and put a key into .env or "
-            "the environment (OPENAI_API_KEY, GOOGLE_API_KEY, HF_TOKEN)."
+            "the environment."
         )
 
 

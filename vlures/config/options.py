@@ -42,10 +42,12 @@ def option(
     read: Read | None = None,
     suggest: Words | Literal["folder"] | None = None,
     several: bool = False,
+    parameter: bool = False,
 ) -> Any:
     """A field of a section.
 
-    metavar: what stands for its value in the help. several: its flag can be given more than once.
+    metavar: what stands for its value in the help. several: its flag can be given more than once. parameter: it goes with every
+    request, and decides its digest.
     """
     metadata = {
         "help": help_text,
@@ -54,6 +56,7 @@ def option(
         "read": read,
         "suggest": suggest,
         "several": several,
+        "parameter": parameter,
     }
     if isinstance(default, dict | list):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
@@ -103,6 +106,10 @@ class Option:
         return bool(self.field.metadata["several"]) or get_origin(self.hint) is tuple
 
     @property
+    def is_parameter(self) -> bool:
+        return bool(self.field.metadata["parameter"])
+
+    @property
     def choices(self) -> list[str]:
         """What an option of a closed set may be; empty for the others."""
         return _find_choices(self.hint)
@@ -117,6 +124,12 @@ def options_of(section: type) -> dict[str, Option]:
 def _declared(section: Any) -> dict[str, Option]:
     hints = get_type_hints(section, include_extras=True)
     return {declared.name: Option(declared, section, hints[declared.name]) for declared in fields(section)}
+
+
+def set_parameters(section: Any) -> dict[str, Any]:
+    """The generation parameters that are set in a section, and no others."""
+    values = {name: getattr(section, name) for name, each in options_of(type(section)).items() if each.is_parameter}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _find_choices(hint: Any) -> list[str]:

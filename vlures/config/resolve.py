@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from vlures.config.options import Option, options_of
+from vlures.config.sections import Target, WhoOptions
 from vlures.errors import UsageError
 from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml
 
@@ -131,3 +132,12 @@ def _reason(declared: Option, error: msgspec.ValidationError) -> str:
 def stored_section(section: Any, stored: Mapping[str, Any]) -> Any:
     """A section as a run.json holds it, among the options of all sections. Raises msgspec.ValidationError."""
     return msgspec.convert({name: stored[name] for name in options_of(section) if name in stored}, section)
+
+
+def stored_target(run: Mapping[str, Any]) -> Target | None:
+    """Who the run that a run.json describes has asked; None if it does not say. Raises msgspec.ValidationError."""
+    if not all(isinstance(run.get(name), str) for name in ("provider", "mode", "model")):
+        return None
+    who = stored_section(WhoOptions, run.get("config") or {})
+    parameters = run.get("parameters") or {}
+    return Target(run["provider"], run["mode"], run["model"], parameters, who.service_tier, who.base_url)

@@ -3,50 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from vlures.config.options import option, read_texts, read_words
-from vlures.errors import UsageError
 from vlures.records import AskedModel, Parameters
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
-BackendName = Literal["openai", "gemini", "local"]
 Mode = Literal["batch", "live"]
-EndpointName = Literal["chat", "responses"]
-SdkName = Literal["google-genai", "google-generativeai"]
-ImageTransport = Literal["inline", "file", "url"]
-
-DEFAULT_MODES: dict[str, Mode] = {"openai": "batch", "gemini": "live", "local": "live"}
-DEFAULT_MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.5-flash-lite"}
-"""The cheapest vision models of each provider that were alive on 2026-11-21."""
 
 FLEX_TIMEOUT_S = 900.0
 """Flex answers within 15 minutes, says OpenAI's guide on it."""
 USUAL_TIMEOUT_S = 300.0
-
-PARAMETER_KEYS = (
-    "temperature",
-    "top_p",
-    "max_output_tokens",
-    "seed",
-    "image_detail",
-    "media_resolution",
-    "reasoning_effort",
-    "thinking_level",
-    "thinking_budget",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WhoOptions:
     """Who answers."""
 
-    backend: BackendName = option("Who answers: openai, gemini or local.", "openai", group="Who answers")
+    backend: str = option(
+        "Who answers: a provider, or a server that speaks its protocol.", "openai", group="Who answers"
+    )
     mode: Mode | None = option("batch (half price) or live; by default what suits the backend.", group="Who answers")
     model: str | None = option("The provider's name of the model.", group="Who answers")
     service_tier: Literal["auto", "default", "flex", "priority"] | None = option(
@@ -56,67 +38,27 @@ class WhoOptions:
         "The provider's address, if it is not the usual one.", None, "Who answers", metavar="URL"
     )
 
-    def find_mode(self) -> Mode:
-        return self.mode or DEFAULT_MODES[self.backend]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProviderOptions:
-    """What only one provider has."""
-
-    sdk: SdkName = option(
-        "What asks Gemini live: google-genai, or google-generativeai (no longer supported).",
-        "google-genai",
-        "Who answers",
-    )
-    endpoint: EndpointName = option("Which of OpenAI's endpoints is asked: chat or responses.", "chat", "Who answers")
-    image_transport: ImageTransport = option(
-        "How pictures get to OpenAI: inline, file (uploaded once, with --endpoint responses), url.",
-        "inline",
-        "Who answers",
-    )
-    image_url_template: str | None = option(
-        "Where OpenAI finds the pictures, as in https://host/{name}; also {id} {stem} {folder} {sha256}.",
-        None,
-        "Who answers",
-        metavar="URL",
-    )
-
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationOptions:
     """How the model answers. What is not set is not sent."""
 
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = option("Sampling temperature.", group="Model")
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = option("Nucleus sampling.", group="Model")
-    max_output_tokens: PositiveInt | None = option("Most tokens of an answer, thinking included.", group="Model")
-    seed: int | None = option("Seed, where the provider takes one.", group="Model")
-    image_detail: Literal["low", "high", "original", "auto"] | None = option(
-        "How closely OpenAI's models look at the image.", group="Model"
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = option(
+        "Sampling temperature.", group="Model", parameter=True
     )
-    media_resolution: Literal["low", "medium", "high"] | None = option(
-        "How closely Gemini's models look at the image.", group="Model"
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = option(
+        "Nucleus sampling.", group="Model", parameter=True
     )
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = option(
-        "How long OpenAI's models think.", group="Model"
+    max_output_tokens: PositiveInt | None = option(
+        "Most tokens of an answer, thinking included.", group="Model", parameter=True
     )
-    thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = option(
-        "How long Gemini's models from 3 on think.", group="Model"
-    )
-    thinking_budget: Annotated[int, msgspec.Meta(ge=-1)] | None = option(
-        "Most tokens that Gemini 2.5 thinks; 0: none, -1: as it likes.", group="Model"
-    )
+    seed: int | None = option("Seed, where the provider takes one.", group="Model", parameter=True)
     thinking_summary: bool = option(
         "Ask for a summary of the thinking, and store it; changes no answer.", False, group="Model"
     )
     keep_think_tags: bool = option(
         "Leave thinking that a server puts into the text, as in <think>…</think>, there.", False, group="Model"
     )
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The generation parameters that were set, and no others."""
-        return {key: getattr(self, key) for key in PARAMETER_KEYS if getattr(self, key) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,16 +211,6 @@ class Target:
     service_tier: str | None = None
     base_url: str | None = None
 
-    @classmethod
-    def of(cls, who: WhoOptions, generation: GenerationOptions) -> Target:
-        """Raises UsageError where the backend needs a model and none is named."""
-        provider, model = who.backend, who.model or DEFAULT_MODELS.get(who.backend)
-        if model is None:
-            raise UsageError(f"The backend {provider} needs a model; name one with --model.")
-        if provider == "gemini":
-            model = model.removeprefix("models/")
-        return cls(provider, who.find_mode(), model, generation.parameters, who.service_tier, who.base_url)
-
     @property
     def asked(self) -> AskedModel:
         """As a request's digest knows it."""
@@ -290,13 +222,19 @@ class BackendOptions:
     """What a backend is told: who is asked and how, and what its drivers keep to."""
 
     target: Target
-    provider: ProviderOptions
+    providers: Mapping[str, Any]
+    """The own options of each provider, by its name."""
     generation: GenerationOptions
     batches: BatchOptions
     live: LiveOptions
     contact: ContactOptions
     asks_changed_again: bool = False
     """What comes of a batch and is an answer to another question than today's is asked again."""
+
+    @property
+    def provider(self) -> Any:
+        """The own options of the provider that is asked."""
+        return self.providers[self.target.provider]
 
     def find_timeout_s(self) -> float:
         """Longest time that one live request may take."""

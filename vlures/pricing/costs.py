@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from vlures.config.resolve import stored_section
-from vlures.config.sections import GenerationOptions, Mode, MoneyOptions, Target, WhoOptions
+from vlures.config.resolve import stored_section, stored_target
+from vlures.config.sections import Mode, MoneyOptions, Target
 from vlures.errors import UsageError
 from vlures.pricing import NANO, Ledger, Price, PricedProvider, cost, describe_change, find_price, to_nano
 from vlures.pricing.spending_file import SpendingFile
@@ -101,9 +101,8 @@ def prices_of(run: Mapping[str, Any], find_provider: FindProvider) -> Prices:
         return UNKNOWN
     stored = run.get("config") or {}
     try:
-        who, generation = stored_section(WhoOptions, stored), stored_section(GenerationOptions, stored)
-        money = stored_section(MoneyOptions, stored)
-        return find_prices(Target.of(who, generation), money, find_provider(who.backend))
+        target, money = stored_target(run), stored_section(MoneyOptions, stored)
+        return UNKNOWN if target is None else find_prices(target, money, find_provider(target.provider))
     except (msgspec.ValidationError, UsageError):
         return UNKNOWN
 

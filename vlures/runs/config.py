@@ -7,14 +7,16 @@ the sections that they need.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vlures.backends import BACKENDS, PROVIDERS, find_provider
+from vlures.backends import find_options as find_provider_options
 from vlures.benchmarks import BENCHMARKS, find_options
 from vlures.config.environment import check_address
-from vlures.config.options import Option, options_of
+from vlures.config.options import Option, options_of, set_parameters
 from vlures.config.resolve import Given, Place, check_key, gather, read_section, show, stored_section
 from vlures.config.sections import (
     AgainOptions,
@@ -23,8 +25,8 @@ from vlures.config.sections import (
     ContactOptions,
     GenerationOptions,
     LiveOptions,
+    Mode,
     MoneyOptions,
-    ProviderOptions,
     RehearsalOptions,
     SelectionOptions,
     StorageOptions,
@@ -36,7 +38,6 @@ from vlures.files.names import name_after_model, refuse_name
 
 SECTIONS: dict[str, type] = {
     "who": WhoOptions,
-    "provider": ProviderOptions,
     "generation": GenerationOptions,
     "selection": SelectionOptions,
     "storage": StorageOptions,
@@ -47,7 +48,7 @@ SECTIONS: dict[str, type] = {
     "money": MoneyOptions,
     "rehearsal": RehearsalOptions,
 }
-"""By their names in a RunConfig. Beside them stands `benchmark_options`, those of the benchmark."""
+"""By their names in a RunConfig. Beside them stand the own options of the benchmark and of each provider."""
 
 
 @dataclass(frozen=True, init=False)
@@ -59,7 +60,6 @@ class RunConfig:
     """
 
     who: WhoOptions
-    provider: ProviderOptions
     generation: GenerationOptions
     selection: SelectionOptions
     storage: StorageOptions
@@ -72,13 +72,16 @@ class RunConfig:
     benchmark_options: Any
     """The options of the benchmark."""
 
+    provider_options: Mapping[str, Any]
+    """The own options of each provider, by its name."""
+
     def __init__(self, **values: Any) -> None:
         kinds = SECTIONS | {"benchmark_options": find_options(values.get("benchmark", _DEFAULT_BENCHMARK))}
+        before = values.pop("provider_options", {})  # as dataclasses.replace gives it, like the sections
         for name, kind in kinds.items():
-            section = values.pop(name, None)  # as dataclasses.replace gives it
-            before = _values(section) if isinstance(section, kind) else {}
-            own = {key: values.pop(key) for key in options_of(kind) if key in values}
-            object.__setattr__(self, name, kind(**{**before, **own}))
+            object.__setattr__(self, name, _make(kind, values.pop(name, None), values))
+        own = {name: _make(kind, before.get(name), values) for name, kind in provider_sections().items()}
+        object.__setattr__(self, "provider_options", own)
         if values:
             raise TypeError(f"{next(iter(values))!r} is no option of a run")
 
@@ -91,7 +94,9 @@ class RunConfig:
         raise AttributeError(f"{name!r} is no option of this run")
 
     def sections(self) -> Iterator[Any]:
-        return (getattr(self, field.name) for field in fields(self))
+        yield from (getattr(self, name) for name in SECTIONS)
+        yield from self.provider_options.values()
+        yield self.benchmark_options
 
     def options(self) -> dict[str, Option]:
         """Those that this configuration has, by name."""
@@ -109,14 +114,32 @@ class RunConfig:
     @property
     def target(self) -> Target:
         """Raises UsageError where the model is not known."""
-        return Target.of(self.who, self.generation)
+        who = self.who
+        provider = find_provider(who.backend)
+        model = who.model or (provider.default_model if provider else None)
+        if model is None:
+            raise UsageError(f"The backend {who.backend} needs a model; name one with --model.")
+        if provider is not None:
+            model = provider.plain_model(model)
+        return Target(who.backend, self.run_mode, model, self.parameters, who.service_tier, who.base_url)
+
+    @property
+    def run_mode(self) -> Mode:
+        """The one that was chosen, or what suits the backend."""
+        provider = find_provider(self.who.backend)
+        return self.who.mode or (provider.default_mode if provider else "live")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The generation parameters that were set, and no others."""
+        return {name: value for section in self.sections() for name, value in set_parameters(section).items()}
 
     @property
     def backend_options(self) -> BackendOptions:
         """Raises UsageError where the model is not known."""
         return BackendOptions(
             self.target,
-            self.provider,
+            self.provider_options,
             self.generation,
             self.batches,
             self.live,
@@ -141,6 +164,22 @@ class RunConfig:
 _DEFAULT_BENCHMARK = "vlures"
 
 
+def _make(kind: type, before: Any, values: dict[str, Any]) -> Any:
+    """A section with its options out of `values`, which lose them, over those of the section before, if it is one of its kind."""
+    own = {key: values.pop(key) for key in options_of(kind) if key in values}
+    return kind(**{**(_values(before) if isinstance(before, kind) else {}), **own})
+
+
+def provider_sections() -> dict[str, type]:
+    """The own options of each provider, by its name."""
+    return {name: find_provider_options(name) for name in PROVIDERS}
+
+
+def _kinds(benchmark: str) -> tuple[type, ...]:
+    """All sections of a run of a benchmark."""
+    return (*SECTIONS.values(), *provider_sections().values(), find_options(benchmark))
+
+
 def _values(section: Any) -> dict[str, Any]:
     return {name: getattr(section, name) for name in options_of(type(section))}
 
@@ -149,7 +188,7 @@ def _values(section: Any) -> dict[str, Any]:
 def all_options() -> dict[str, Option]:
     """Every option that there is, by name: those of all benchmarks too. What several benchmarks have is the first one's."""
     found: dict[str, Option] = {}
-    for kind in (*SECTIONS.values(), *map(find_options, BENCHMARKS)):
+    for kind in (*SECTIONS.values(), *provider_sections().values(), *map(find_options, BENCHMARKS)):
         found |= {name: declared for name, declared in options_of(kind).items() if name not in found}
     return found
 
@@ -169,9 +208,11 @@ def _resolve(given: Given) -> RunConfig:
         raise UsageError(
             f"{given.place('benchmark')} is {show(selection.benchmark)}: choose from {', '.join(BENCHMARKS)}."
         )
+    if (backend := given.values.get("backend")) is not None and backend not in BACKENDS:
+        raise UsageError(f"{given.place('backend')} is {show(backend)}: choose from {', '.join(BACKENDS)}.")
     _refuse_others(given, selection.benchmark)
     values: dict[str, Any] = {}
-    for kind in (*SECTIONS.values(), find_options(selection.benchmark)):
+    for kind in _kinds(selection.benchmark):
         section = read_section(kind, given)
         if (check := getattr(section, "check", None)) is not None:
             check(given.place)
@@ -208,8 +249,7 @@ def check_name(key: str, place: str) -> None:
 
 def stored_config(stored: Mapping[str, Any]) -> RunConfig:
     """The configuration that a run.json holds; options of a later version are passed over. Raises msgspec.ValidationError."""
-    questions = find_options(stored.get("benchmark", _DEFAULT_BENCHMARK))
-    sections = [stored_section(kind, stored) for kind in (*SECTIONS.values(), questions)]
+    sections = [stored_section(kind, stored) for kind in _kinds(stored.get("benchmark", _DEFAULT_BENCHMARK))]
     return RunConfig(**{name: getattr(each, name) for each in sections for name in options_of(type(each))})
 
 
@@ -217,7 +257,7 @@ def _refuse_others(given: Given, benchmark: str) -> None:
     """Raises UsageError for an option that only another benchmark has."""
     ours = options_of(find_options(benchmark))
     for name in given.values:
-        if name in ours or any(name in options_of(kind) for kind in SECTIONS.values()):
+        if name in ours or any(name in options_of(kind) for kind in _kinds(benchmark)):
             continue
         owner = next(other for other in BENCHMARKS if name in options_of(find_options(other)))
         raise UsageError(

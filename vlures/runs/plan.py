@@ -132,8 +132,10 @@ class _Count:
         }
         self._asked_again: list[tuple[Cell, str, str]] = []
         self._stale = self._changed_in_flight = 0
+        provider = find_provider(config.who.backend)
+        self._transport = provider.image_transport(config.backend_options) if provider else "inline"
         self._upload = UploadEstimate(
-            config.batches.batch_size, config.batches.batch_bytes, config.provider.image_transport == "inline"
+            config.batches.batch_size, config.batches.batch_bytes, self._transport == "inline"
         )
         self._refusals = find_refusals(config, benchmark)
         self._refused: Counter[Image] = Counter()
@@ -170,7 +172,7 @@ class _Count:
             counts.tokens.add(self._estimator.estimate(request))
 
     def plan(self) -> Plan:
-        transport, upload = self._config.provider.image_transport, self._upload
+        transport, upload = self._transport, self._upload
         files = _bytes_to_upload(self._config, self._store, upload.images.values()) if transport == "file" else 0
         return Plan(
             cells=tuple(self._cells.values()),

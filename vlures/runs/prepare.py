@@ -108,7 +108,7 @@ def check_options(config: RunConfig, say: Say) -> None:
     """Raises UsageError for options that contradict each other, and for a model that its provider is known not to have."""
     from vlures.sandbox import parse_fault
 
-    find_backend(config.who)
+    find_backend(config.who.backend, config.run_mode)
     options = config.backend_options
     provider = find_provider(config.who.backend)
     assert provider is not None
@@ -179,7 +179,7 @@ def _check_addresses(config: RunConfig, benchmark: Benchmark) -> None:
     Raises UsageError for a template that cannot be filled, or gives one address to two images.
     """
     provider = find_provider(config.who.backend)
-    template = config.provider.image_url_template
+    template = provider.image_template(config.backend_options) if provider is not None else None
     if template is not None and provider is not None and provider.image_address is not None:
         check_addresses(template, provider.image_address, requests_of(benchmark))
 

@@ -46,7 +46,9 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
 
 def _versions(config: RunConfig) -> dict[str, str]:
     """Of Python and of the packages that decide what is sent."""
-    packages = [package for provider in all_providers() for package in provider.packages(config.backend_options)]
+    packages = [
+        package for provider in all_providers() for package in provider.packages(config.provider_options[provider.name])
+    ]
     return {"python": platform.python_version(), **{package: version(package) for package in (*packages, "pillow")}}
 
 

@@ -19,6 +19,9 @@ from vlures.backends.provider import Provider
 FACTS = Provider(
     name="gemini",
     title="Gemini",
+    default_mode="live",
+    default_model="gemini-3.5-flash-lite",
+    plain_model=lambda model: model.removeprefix("models/"),
     connectors={
         "batch": "vlures.backends.gemini.connect:connect_batch",
         "live": "vlures.backends.gemini.connect:connect_live",
@@ -27,7 +30,7 @@ FACTS = Provider(
     key_variables=KEY_VARIABLES,
     hosts=(".googleapis.com",),
     sandbox_paths=("gemini",),
-    packages=lambda options: (options.provider.sdk,),
+    packages=lambda own: (own.sdk,),
     check_installed=check_installed,
     parameters=PARAMETERS,
     check_options=check_options,

@@ -10,6 +10,7 @@ from datetime import date
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from vlures.backends.gemini.options import Options
 from vlures.backends.provider import SAMPLING, Ending
 from vlures.errors import UsageError, VluresError
 
@@ -58,10 +59,10 @@ def check_options(options: BackendOptions) -> None:
         _check_retired_sdk(options)
 
 
-def check_foreign_options(options: BackendOptions, _title: str) -> None:
+def check_foreign_options(own: Options, _title: str, name: str) -> None:
     """Raises UsageError for options of Gemini's in a run of another provider."""
-    if options.provider.sdk == RETIRED_SDK:
-        raise UsageError(f"--sdk is about Gemini; leave it out with --backend {options.target.provider}.")
+    if own.sdk == RETIRED_SDK:
+        raise UsageError(f"--sdk is about Gemini; leave it out with --backend {name}.")
 
 
 def _check_retired_sdk(options: BackendOptions) -> None:

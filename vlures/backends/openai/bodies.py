@@ -10,8 +10,9 @@ from vlures.backends.batch.shards import Line
 from vlures.backends.openai import chat, responses
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
+from vlures.backends.openai.options import ImageTransport
 from vlures.backends.openai.pictures import Picture, inline_picture, split_body
-from vlures.config.sections import BackendOptions, ImageTransport
+from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
 from vlures.records import Request, Response
 

@@ -35,6 +35,8 @@ def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journ
 FACTS = Provider(
     name="openai",
     title="OpenAI",
+    default_mode="batch",
+    default_model="gpt-6-luna",
     connectors={
         "batch": "vlures.backends.openai.connect:connect_batch",
         "live": "vlures.backends.openai.connect:connect_live",
@@ -51,6 +53,8 @@ FACTS = Provider(
     check_foreign_options=check_foreign_options,
     endings=ENDINGS,
     listed_on=LISTED_ON,
+    image_transport=lambda options: options.provider.image_transport,
+    image_template=lambda options: options.provider.image_url_template,
     image_address=fill_template,
     find_uploaded=find_uploaded,
     image_tokens=image_tokens,

@@ -9,6 +9,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
+from vlures.backends.openai.options import Options
 from vlures.backends.provider import SAMPLING, Ending
 from vlures.errors import UsageError
 
@@ -50,21 +51,21 @@ def check_options(options: BackendOptions) -> None:
     if options.provider.endpoint == "responses" and "seed" in options.target.parameters:
         raise UsageError("OpenAI's responses have no `seed`; leave it out, or take --endpoint chat.")
     if options.provider.image_transport == "file" and options.provider.endpoint != "responses":
-        raise UsageError("Chat completions take no picture by a file's id; add --endpoint responses.")
-    _check_template(options)
+        raise UsageError("Chat completions take no image by a file's id; add --endpoint responses.")
+    _check_template(options.provider)
     if options.provider.endpoint == "chat" and options.generation.thinking_summary:
         raise UsageError("Chat completions summarise no thinking; add --endpoint responses.")
 
 
-def check_foreign_options(options: BackendOptions, title: str) -> None:
+def check_foreign_options(own: Options, title: str, _name: str) -> None:
     """Raises UsageError for options of OpenAI's in a run of the provider with this title."""
-    if options.provider.endpoint != "chat" or options.provider.image_transport != "inline":
-        raise UsageError(f"--endpoint and --image-transport are OpenAI's; {title} takes its pictures inline.")
-    _check_template(options)
+    if own.endpoint != "chat" or own.image_transport != "inline":
+        raise UsageError(f"--endpoint and --image-transport are OpenAI's; {title} takes its images inline.")
+    _check_template(own)
 
 
-def _check_template(options: BackendOptions) -> None:
-    if (options.provider.image_transport == "url") != (options.provider.image_url_template is not None):
+def _check_template(own: Options) -> None:
+    if (own.image_transport == "url") != (own.image_url_template is not None):
         raise UsageError("--image-transport url and --image-url-template go together; give both or neither.")
 
 

@@ -14,9 +14,8 @@ from vlures.benchmarks.columns import TAKEN, Columns
 from vlures.benchmarks.table.benchmark import KINDS, TableBenchmark
 from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import TableRow, read_table
-from vlures.config.resolve import stored_section
-from vlures.config.sections import GenerationOptions, Target, WhoOptions
-from vlures.errors import UsageError, VluresError
+from vlures.config.resolve import stored_section, stored_target
+from vlures.errors import VluresError
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 
@@ -90,17 +89,15 @@ def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> TableSubjec
     stored = run.get("config") or {}
     subjects = TableSubjects(kinds=find_columns(run).subject)
     try:
-        options = stored_section(Options, stored)
-        who, generation = (stored_section(kind, stored) for kind in (WhoOptions, GenerationOptions))
-        asked = Target.of(who, generation).asked
-        if options.questions is None:
-            raise UsageError("no table")
-    except (msgspec.ValidationError, UsageError):
+        options, target = stored_section(Options, stored), stored_target(run)
+    except msgspec.ValidationError:
+        options, target = Options(), None
+    if options.questions is None or target is None:
         subjects.missing.append(f"{store.folder / 'run.json'} does not say which table was asked")
         return subjects
     try:
         whole = Options(**{**vars(options), "limit": None, "samples": ()})
-        subjects.benchmark = TableBenchmark(read_table(whole), asked)
+        subjects.benchmark = TableBenchmark(read_table(whole), target.asked)
     except VluresError:
         subjects.missing.append(f"Seen from here, the table {options.questions} is not there or cannot be read")
     return subjects

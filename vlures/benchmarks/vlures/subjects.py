@@ -20,9 +20,8 @@ from vlures.benchmarks.vlures.options import Options
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
-from vlures.config.resolve import stored_section
-from vlures.config.sections import GenerationOptions, Target, WhoOptions
-from vlures.errors import UsageError, VluresError
+from vlures.config.resolve import stored_section, stored_target
+from vlures.errors import VluresError
 from vlures.files.names import path_as_text
 from vlures.records import AskedModel, Response, Variant
 from vlures.store.checkpoints import CheckpointStore
@@ -158,11 +157,10 @@ def _read_stored(run: Mapping[str, Any]) -> tuple[Options, AskedModel] | None:
     if "config" not in run:
         return None
     try:
-        options = stored_section(Options, run["config"])
-        who, generation = (stored_section(kind, run["config"]) for kind in (WhoOptions, GenerationOptions))
-        return options, Target.of(who, generation).asked
-    except (msgspec.ValidationError, UsageError):
+        options, target = stored_section(Options, run["config"]), stored_target(run)
+    except msgspec.ValidationError:
         return None
+    return (options, target.asked) if target is not None else None
 
 
 def _questions(options: Options, asked: AskedModel, code: str, dataset: Dataset) -> VluresBenchmark:
