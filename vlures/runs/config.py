@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,7 @@ class RunConfig:
     money: MoneyOptions
     rehearsal: RehearsalOptions
     benchmark_options: Any
-    """The options of the benchmark."""
-
+    """The own options of the benchmark."""
     provider_options: Mapping[str, Any]
     """The own options of each provider, by its name."""
 
@@ -111,7 +110,7 @@ class RunConfig:
         mine = {name: value for section in self.sections() for name, value in _values(section).items()}
         return RunConfig(**{**mine, **values})
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """Raises UsageError where the model is not known."""
         who = self.who
@@ -134,7 +133,7 @@ class RunConfig:
         """The generation parameters that were set, and no others."""
         return {name: value for section in self.sections() for name, value in set_parameters(section).items()}
 
-    @property
+    @cached_property
     def backend_options(self) -> BackendOptions:
         """Raises UsageError where the model is not known."""
         return BackendOptions(
