@@ -287,7 +287,7 @@ def test_the_list_of_another_account_says_nothing_of_a_creation_in_doubt(
     for command in (run_of(provider), (*run_of(provider), "--no-wait"), ("cancel", FOLDER)):
         result = vlures(*command)
         assert result.code == 3, result
-        assert f"only {ours.url}" in result.err
+        assert f"Only {ours.url}" in result.err
         assert f"can tell, and this is {others.url}" in result.err
         assert "test-key" not in result.err
     assert others.stats["batches_created"] == 0

@@ -42,7 +42,8 @@ from hypothesis.stateful import (
 )
 
 import vlures.backends.batch.creation
-import vlures.backends.batch.driver
+import vlures.backends.batch.queue_limit
+import vlures.backends.batch.submission
 import vlures.backends.batch.watch
 import vlures.files.writing
 import vlures.store.checkpoints
@@ -656,8 +657,9 @@ def new_protocol(monkeypatch: pytest.MonkeyPatch) -> Iterator[NewProtocol]:
         monkeypatch.setattr(vlures.files.writing, "os", disk)
         for module in (
             vlures.store.checkpoints,
-            vlures.backends.batch.driver,
             vlures.backends.batch.creation,
+            vlures.backends.batch.queue_limit,
+            vlures.backends.batch.submission,
             vlures.backends.batch.watch,
         ):
             monkeypatch.setattr(module, "datetime", datetime_of(clock))
