@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from vlures.backends.live.rate_control import Flow
+from vlures.backends.live.rate_control import RateControl
 
 
 class Limit(Protocol):
@@ -175,12 +175,12 @@ def play(
     lasts_s: float = math.inf,
     requests: float = math.inf,
     seed: int = 7,
-    flow: Flow | None = None,
-    spy: Callable[[float, Flow], None] | None = None,
+    control: RateControl | None = None,
+    spy: Callable[[float, RateControl], None] | None = None,
 ) -> Outcome:
     """Send requests as the live driver does, until all are answered or the time is over. What is refused is sent again
     before anything new: at once, the second time after 0.5 s, doubled each time up to 30 s."""
-    flow, chance, outcome = flow or Flow(concurrency), random.Random(seed), Outcome()
+    control, chance, outcome = control or RateControl(concurrency), random.Random(seed), Outcome()
     replies: list[tuple[float, int, bool, float, float | None, int]] = []
     aside: list[tuple[float, int, int]] = []
     changes, stops = deque(world.changes), deque(world.stops)
@@ -194,9 +194,9 @@ def play(
             in_flight -= 1
             if passed:
                 answered += 1
-                flow.answered(now, sent)
+                control.answered(now, sent)
             else:
-                flow.refused(now, sent, after_s)
+                control.refused(now, sent, after_s)
                 wait = min(30.0, 0.5 * 2.0 ** (min(attempts, 9) - 2) + chance.random() * 0.5) if attempts > 1 else 0.0
                 wait = max(after_s or 0.0, wait)
                 heapq.heappush(aside, (now + wait, order, attempts))
@@ -205,11 +205,11 @@ def play(
             break
         ready = bool(aside) and aside[0][0] <= now
         anyone = ready or (begun < requests and len(aside) < max(1_000, concurrency))
-        wait = flow.wait_s(now, in_flight) if anyone else math.inf
+        wait = control.wait_s(now, in_flight) if anyone else math.inf
         if wait <= 0:
             attempts = heapq.heappop(aside)[2] + 1 if ready else 1
             begun += not ready
-            flow.started(now)
+            control.started(now)
             arrives = now + chance.random() * world.on_the_way_s
             while other <= arrives:
                 limit.admit(other)
@@ -231,6 +231,6 @@ def play(
             )
             now = max(min(moment, now + 0.5), now + 1e-6)
         if spy is not None:
-            spy(now, flow)
+            spy(now, control)
     outcome.took_s = now
     return outcome

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vlures.backends.live.driver import LiveDriver, LivePolicy
+from vlures.backends.live.client import LivePolicy
+from vlures.backends.live.driver import LiveDriver
 from vlures.backends.retry import Patience
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import Incomplete, Retry, VluresError

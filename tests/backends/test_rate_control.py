@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.backends.paper_provider import Bucket, Fixed, Limit, Outcome, Sliding, World, play
-from vlures.backends.live.rate_control import Flow
+from vlures.backends.live.rate_control import RateControl
 
 WIDE = os.environ.get("VLURES_FLOW_GRID") == "wide"
 LEAST_USED, MOST_REFUSED = 0.9, 0.05
@@ -158,16 +158,16 @@ def test_a_hint_that_always_exaggerates_costs_its_pauses_only() -> None:
 
 
 def test_a_pause_holds_everybody_and_what_was_taken_before_it_tells_the_rate() -> None:
-    flow = Flow(50)
+    control = RateControl(50)
     for number in range(120):
-        flow.started(number * 0.01)
-        flow.answered(number * 0.01 + 0.2, number * 0.01)
-    flow.started(1.9)
-    flow.refused(2.0, 1.9, after_s=58.0)
-    assert flow.wait_s(2.0, 0) == 58.0
-    flow.started(60.0)
-    flow.answered(60.2, 60.0)
-    assert flow.rate == pytest.approx(120 / 60, rel=0.06)
+        control.started(number * 0.01)
+        control.answered(number * 0.01 + 0.2, number * 0.01)
+    control.started(1.9)
+    control.refused(2.0, 1.9, after_s=58.0)
+    assert control.wait_s(2.0, 0) == 58.0
+    control.started(60.0)
+    control.answered(60.2, 60.0)
+    assert control.rate == pytest.approx(120 / 60, rel=0.06)
 
 
 @pytest.mark.parametrize("hint", [None, lambda wait_s: wait_s], ids=["silent", "told"])
@@ -230,24 +230,24 @@ def test_a_process_that_was_stopped_sends_no_burst_when_it_goes_on(kind: str) ->
 
 
 def test_an_overload_halves_the_window_once_for_all_that_was_in_flight_and_answers_bring_it_back() -> None:
-    flow = Flow(40)
+    control = RateControl(40)
     for _ in range(40):
-        flow.started(0.0)
-    flow.overloaded(0.05, pause_s=2.0)
+        control.started(0.0)
+    control.overloaded(0.05, pause_s=2.0)
     for _ in range(39):
-        flow.overloaded(0.06, pause_s=1.0)
-    assert flow.window == 20
-    assert flow.wait_s(0.06, 0) == pytest.approx(1.99)
+        control.overloaded(0.06, pause_s=1.0)
+    assert control.window == 20
+    assert control.wait_s(0.06, 0) == pytest.approx(1.99)
     for number in range(2_000):
-        flow.answered(3 + number * 0.01, 2.9 + number * 0.01)
-    assert flow.window == 40
+        control.answered(3 + number * 0.01, 2.9 + number * 0.01)
+    assert control.window == 40
 
 
 def test_a_refusal_leaves_the_window_alone() -> None:
-    flow = Flow(300)
-    flow.started(0.0)
-    flow.refused(0.1, 0.0, None)
-    assert flow.window == 300
+    control = RateControl(300)
+    control.started(0.0)
+    control.refused(0.1, 0.0, None)
+    assert control.window == 300
 
 
 EVENTS = st.lists(
@@ -264,21 +264,21 @@ EVENTS = st.lists(
 def test_whatever_happens_somebody_may_leave_one_day_and_never_too_many(
     concurrency: int, events: list[tuple[str, float]]
 ) -> None:
-    flow, now = Flow(concurrency), 0.0
+    control, now = RateControl(concurrency), 0.0
     for what, passed_s in events:
         sent, now = now, now + passed_s
         match what:
             case "start":
-                flow.started(now)
+                control.started(now)
             case "answer":
-                flow.answered(now, sent)
+                control.answered(now, sent)
             case "refuse":
-                flow.refused(now, sent, None)
+                control.refused(now, sent, None)
             case "refuse with a hint":
-                flow.refused(now, sent, 10.0)
+                control.refused(now, sent, 10.0)
             case "overload":
-                flow.overloaded(now, 1.0)
-        assert 1 <= flow.window <= concurrency
-        assert flow.rate is None or flow.rate > 0
-        assert flow.wait_s(now, 0) <= 20
-        assert flow.wait_s(now, concurrency) == math.inf
+                control.overloaded(now, 1.0)
+        assert 1 <= control.window <= concurrency
+        assert control.rate is None or control.rate > 0
+        assert control.wait_s(now, 0) <= 20
+        assert control.wait_s(now, concurrency) == math.inf

@@ -263,7 +263,7 @@ def test_an_outage_outlasts_the_runs_patience_and_the_next_run_completes_it(vlur
     llmock.script(fail(503, times=None, retry_after=0.5))
     result = vlures(*LIVE["gemini"], "--retry-budget-s", "2")
     assert result.code == 3, result
-    assert "has answered nobody" in result.err
+    assert "has answered no request" in result.err
     llmock.ask("/_llmock/scenario", method="DELETE")
     llmock.judge(PATIENCE_ENDED)
     llmock.script()

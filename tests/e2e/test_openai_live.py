@@ -191,7 +191,7 @@ def test_a_server_that_is_not_there_and_one_that_hangs_up(vlures: Command, share
     assert_stopped(nowhere, 1, "cannot be reached", "base URL")
     shared_sandbox.show("drop_before@chat")
     vlures.use(shared_sandbox)
-    assert_stopped(vlures(*impatient), 3, "has answered nobody", "Server disconnected")
+    assert_stopped(vlures(*impatient), 3, "has answered no request", "Server disconnected")
 
 
 def test_a_parameter_that_every_request_is_refused_for(vlures: Command, shared_sandbox: Sandbox) -> None:

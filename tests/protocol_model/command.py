@@ -17,7 +17,8 @@ from tests.protocol_model.provider import MODEL, NAME, Client, Provider
 from vlures.backends import find_provider
 from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
-from vlures.backends.live.driver import LiveDriver, LivePolicy
+from vlures.backends.live.client import LivePolicy
+from vlures.backends.live.driver import LiveDriver
 from vlures.backends.retry import Patience
 from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.prompts import CellPrompt

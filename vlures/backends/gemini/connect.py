@@ -8,7 +8,8 @@ from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.gemini.facts import FACTS
 from vlures.backends.gemini.live import GeminiLive
-from vlures.backends.live.driver import LiveClient, LiveDriver, LivePolicy
+from vlures.backends.live.client import LiveClient, LivePolicy
+from vlures.backends.live.driver import LiveDriver
 from vlures.backends.retry import Patience
 from vlures.config.environment import find_address, find_key
 from vlures.errors import VluresError

@@ -1,25 +1,26 @@
-"""How many live requests may be in flight, and how fast they may leave, found out from what a provider answers alone.
+"""How many live requests may be in flight and how fast they may leave, learned from the provider's replies alone.
 
 - The *window*, how many are in flight: halved when the provider is overloaded or times out, grown by one each time that
   a whole window was answered, up to the user's `--concurrency`.
 - The *rate*, how many leave in a second, evenly: unlimited until a request is refused with a 429. Whatever a provider
-  counts over (a second, a minute, any minute or each by the clock, a bucket that fills), requests that leave evenly at
-  its limit are hardly ever refused. So only that rate has to be found, and be found again when it changes:
+  counts over (a second, any minute, each minute of the clock, a bucket that fills), requests that leave evenly at its
+  limit are hardly ever refused. So only that rate must be found, and found again when it changes:
 
-  1. *Refused*: requests leave at half the rate, from the second refusal on one by one after growing gaps (a quarter of
-     the time since the first), so that to find the end of a minute that is used up costs a dozen refusals, not hundreds.
-     One that is not refused by the time that refusals take to come counts as admitted: answers may take half a minute.
+  1. *Refused*: requests leave at half the rate; from the second refusal on they leave one by one after growing gaps (a
+     quarter of the time since the first), so that finding the end of a used-up minute costs a dozen refusals, not
+     hundreds. A request that is not refused in the time that refusals take counts as admitted: answers may take half a
+     minute.
   2. *Admitted again*: from there to the end of the last such block is a round. Where the block was a good part of its
      round, a window was used up too soon: what the round admitted, by its length, is the limit. Otherwise the rate was
-     a little too high, and is cut by a twentieth; by more each time if it was refused again at once, but not far below
+     a little too high and is cut by a twentieth; by more each time if it was refused again at once, but not far below
      what the last window admitted.
-  3. *Then* the rate grows, by 3 % of itself over the next period and four times as much over each that follows without a
-     refusal. A period is a window's requests (a limit tells only after a whole window that it was passed), or 50 for
-     each refusal of the last block, so that about 2 % of all requests are refused, or as many as make a pause that the
-     provider asks for a twentieth of the time.
+  3. *Then* the rate grows, by 3 % of itself over the next period and four times as much over each later one without a
+     refusal. A period is a window's requests (only after a whole window does a limit show that it was passed), or 50
+     for each refusal of the last block, so that about 2 % of all requests are refused; or, where the provider asks for
+     pauses, so many that the pauses take a twentieth of the time.
 
-Growth counts requests that the rate held back, not seconds: neither a process that was stopped nor one that waits for
-answers speeds up. No clock and no network in here: moments, in seconds of one clock, come in as arguments.
+Growth counts requests that the rate held back, not seconds: neither a stopped process nor one that waits for answers
+speeds up. No clock and no network in here: moments, in seconds of one clock, come in as arguments.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ FASTER_EACH_PERIOD = 4.0
 FASTEST = 32.0
 REQUESTS_FOR_A_REFUSAL = 50
 PAUSES_FOR_A_PAUSE = 20
-"""The time to the next refusal, in pauses such as the last one brought."""
+"""The time to the next refusal, as a multiple of the last pause."""
 
 GAP = 0.25
 RATE_IN_DOUBT = 0.5
-"""Of the rate: how fast requests go on after one refusal, until it is known whether the next was admitted."""
+"""Of the rate: the speed after one refusal, until it is known whether the next request was admitted."""
 LONGER_THAN_REFUSALS = 1.5
 FIRST_GAP_S = 0.05
 START_S = 0.001
@@ -47,27 +48,28 @@ SLOWEST = 0.2
 """Requests a second. A provider that refuses everything is asked every five seconds."""
 
 LONG_BLOCK = 0.2
-"""From this share of its round on, a block says that a window was used up."""
+"""From this share of its round on, a block shows that a window was used up."""
 LEAST_OF_PROBES, LEAST_OF_PAUSE = 0.25, 0.7
-"""What a long block may leave of the rate: less where requests found out its length than where a provider's word did."""
+"""The least that a long block leaves of the rate: less where probes measured its length than where the provider
+told it."""
 MOST_OF_ROUND = 0.8
 LEAST_OF_AVERAGE, MOST_OF_AVERAGE = 0.8, 1.25
-"""What a short block may leave of the rate, by what was admitted lately."""
+"""The bounds of the rate after a short block, by what was admitted lately."""
 AVERAGE_OF = 20
-"""Requests, and seconds, that an average is taken over at least."""
+"""An average is taken over at least so many requests and seconds."""
 AVERAGE_S = 1.0
 SOON = 12
-"""Requests. Refused again after so few, or so small a part of a window, the rate is far too high."""
+"""Requests. A rate that is refused again after so few, or so small a part of a window, is far too high."""
 SOON_IN_WINDOW = 0.3
 
 LONGEST_WINDOW_S = 120.0
 KEPT_S = 2 * LONGEST_WINDOW_S
 LATE_S = 0.02
-"""A start that came so much too late does not put off the next: timers are not exact."""
+"""A start that is late by no more than this does not delay the next: timers are not exact."""
 WINDOW_CUT = 0.5
 
 
-class Flow:
+class RateControl:
     """The state of the two limits. concurrency: the window never exceeds it."""
 
     def __init__(self, concurrency: int) -> None:
@@ -79,22 +81,23 @@ class Flow:
         self._resume_at = -math.inf
         self._next_start = -math.inf
         self._admitted: list[float] = []
-        """When those left that were not refused, or not yet."""
+        """When each request left that was not refused, or not yet."""
         self._round_began: float | None = None
         self._span_s = 0.0
-        """The longest round that ended in a long block, or longest short block: as far as is known, the limit's window."""
+        """The longest round that ended in a long block, or the longest short block: the limit's window, as far as is
+        known."""
         self._mean_rate = 0.0
-        """Of the last quarter of a window: where the rate grows quickly, it was lower when the window filled."""
+        """Over the last quarter of a window: a rate that grows quickly was lower when the window filled."""
         self._cuts_in_a_row = 0
         self._period_requests = float(REQUESTS_FOR_A_REFUSAL)
         self._periods = 0.0
-        """That have passed since the last block."""
+        """Since the last block."""
         self._block = _Block()
         self._refusal_s = 0.02
-        """How long refusals take to come, at most."""
+        """The longest that a refusal takes to arrive."""
 
     def wait_s(self, now: float, in_flight: int) -> float:
-        """Seconds until the next request may leave; infinite while one that is in flight must come back first."""
+        """Seconds until the next request may leave; infinite while one in flight must come back first."""
         if in_flight >= max(1, int(self.window)):
             return math.inf
         self._look_at_probe(now)
@@ -105,7 +108,7 @@ class Flow:
 
     @property
     def resume_at(self) -> float:
-        """Nothing leaves before, because the provider asked for a pause."""
+        """Nothing leaves before this moment: the provider asked for a pause."""
         return self._resume_at
 
     def started(self, now: float) -> None:
@@ -135,7 +138,7 @@ class Flow:
         self.window = min(self._concurrency, self.window + 1 / self.window)
 
     def refused(self, now: float, sent: float, after_s: float | None) -> None:
-        """A request that was sent at `sent` was one too many for a limit. after_s: what the provider asks to wait."""
+        """A limit refused the request that was sent at `sent`. after_s: the wait that the provider asks for."""
         self.pause(now, after_s or 0.0)
         place = bisect_right(self._admitted, sent) - 1
         if place >= 0:
@@ -145,7 +148,7 @@ class Flow:
         block.refusals += 1
         block.asked_s = max(block.asked_s, after_s or 0.0)
         if sent < block.heard:
-            return  # it left before the last refusal was heard of
+            return  # it left before the last refusal arrived
         if block.began is None:
             block.began = sent
         else:
@@ -155,8 +158,8 @@ class Flow:
         self._next_start = now + min(gap_s, LONGEST_GAP_S)
 
     def overloaded(self, now: float, pause_s: float) -> None:
-        """The provider cannot bear so much; nothing leaves for so many seconds. The window is halved once for all that
-        was in flight together."""
+        """The provider is overloaded; nothing leaves for so many seconds. The window is halved once for all requests
+        that were in flight together."""
         self.pause(now, pause_s)
         if now - self._window_cut_at >= self._latency_s:
             self.window = max(1.0, self.window * WINDOW_CUT)
@@ -169,7 +172,7 @@ class Flow:
     # The end of a block
 
     def _admitted_at(self, probe: float) -> float:
-        """When a request that has not been refused counts as admitted."""
+        """When a request that was not refused counts as admitted."""
         return probe + LONGER_THAN_REFUSALS * self._refusal_s + 0.01
 
     def _look_at_probe(self, now: float) -> None:
@@ -177,7 +180,7 @@ class Flow:
             self._end_block(self._block.probe)
 
     def _end_block(self, probe: float) -> None:
-        """The request that left at `probe` was admitted: the rate from now on."""
+        """The request that left at `probe` was admitted: set the new rate."""
         block = self._block
         assert self._round_began is not None
         assert block.began is not None
@@ -191,9 +194,8 @@ class Flow:
             rate = self._rate_of_round(taken, round_s, probe)
             self._span_s = min(LONGEST_WINDOW_S, max(self._span_s, round_s))
             self._cuts_in_a_row = 0
-            self._period_requests = min(
-                REQUESTS_FOR_A_REFUSAL, 5 * max(1, taken)
-            )  # of a few, an average is far from exact
+            # An average over a few requests is far from exact.
+            self._period_requests = min(REQUESTS_FOR_A_REFUSAL, 5 * max(1, taken))
         else:
             soon = round_s < SOON_IN_WINDOW * self._span_s or taken < SOON
             self._cuts_in_a_row = self._cuts_in_a_row + 1 if soon else 0
@@ -208,8 +210,8 @@ class Flow:
         self._block = _Block(heard=block.heard)
 
     def _rate_of_round(self, taken: int, round_s: float, probe: float) -> float:
-        """The limit by one round. Where requests found out its end, it came at some moment since the last refusal: at
-        the earliest is assumed, as a rate that is too high is found out soon."""
+        """The limit by one round. Where probes found its end, that came at some moment since the last refusal; the
+        earliest is assumed, as a rate that is too high shows soon."""
         block = self._block
         least = self._mean_rate * (LEAST_OF_PROBES if block.probes else LEAST_OF_PAUSE)
         if block.probes:
@@ -224,7 +226,7 @@ class Flow:
         return rate if len(self._admitted) <= AVERAGE_OF else min(rate, MOST_OF_AVERAGE * average)
 
     def _average(self, now: float) -> float:
-        """Admitted a second, over the last window."""
+        """Requests admitted a second, over the last window."""
         until = bisect_left(self._admitted, now)
         since = bisect_left(self._admitted, now - max(AVERAGE_S, self._span_s))
         since = min(since, max(0, until - AVERAGE_OF))
@@ -234,7 +236,7 @@ class Flow:
         return bisect_left(self._admitted, until) - bisect_left(self._admitted, since)
 
     def _grow(self, rate: float) -> None:
-        """One more request left as soon as the rate let it."""
+        """One more request left as soon as the rate allowed it."""
         in_window = rate * self._span_s
         self._mean_rate += (rate - self._mean_rate) * min(1.0, 4 / max(in_window, 1.0))
         periods = 1 / max(self._period_requests, in_window)
@@ -243,16 +245,22 @@ class Flow:
 
 
 class _Block:
-    """From the first refusal until a request is admitted again. began: when the first that was refused had left.
-    heard: when the last refusal came, also of an earlier block. probe: when the request left that tries now. refusals:
-    all since the last block ended; probes: of those that tried. asked_s: the longest pause that was asked for."""
+    """From the first refusal until a request is admitted again."""
 
     __slots__ = ("asked_s", "began", "heard", "last_refused", "probe", "probes", "refusals")
 
     def __init__(self, heard: float = -math.inf) -> None:
         self.began: float | None = None
+        """When the first refused request left."""
         self.heard = heard
+        """When the last refusal arrived, also of an earlier block."""
         self.last_refused = 0.0
+        """When the last refused request left."""
         self.probe: float | None = None
-        self.refusals = self.probes = 0
+        """When the request left that tries the limit now."""
+        self.refusals = 0
+        """Since the last block ended."""
+        self.probes = 0
+        """Those of them that refused a probe."""
         self.asked_s = 0.0
+        """The longest pause that the provider asked for."""

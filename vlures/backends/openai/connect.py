@@ -11,7 +11,8 @@ from openai import AsyncOpenAI
 from vlures.backends import Backend, Journal, Setup
 from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
-from vlures.backends.live.driver import LiveDriver, LivePolicy
+from vlures.backends.live.client import LivePolicy
+from vlures.backends.live.driver import LiveDriver
 from vlures.backends.openai.addresses import is_official
 from vlures.backends.openai.batch import MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
