@@ -1,4 +1,4 @@
-"""Whose batches and files these are, in words that may be stored and shown."""
+"""Names of accounts that may be stored and shown."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ FINGERPRINT_DIGITS = 8
 def describe_account(address: str, names: Mapping[str, str | None]) -> str:
     """`https://api.openai.com/v1 (project p, key 1a2b3c4d)`: the same words for the same account.
 
-    names: what tells accounts at that address apart, where it is set. Of `key` only a fingerprint is told, and of the address
-    no user, password or query.
+    names: what tells accounts at that address apart, where it is set. Only a fingerprint of `key` is shown, and the
+    address without user, password and query.
     """
-    told = {name: fingerprint(value) if name == "key" else value for name, value in names.items() if value}
-    inner = ", ".join(f"{name} {value}" for name, value in told.items())
+    shown = {name: fingerprint(value) if name == "key" else value for name, value in names.items() if value}
+    inner = ", ".join(f"{name} {value}" for name, value in shown.items())
     return f"{_without_secrets(address)} ({inner})" if inner else _without_secrets(address)
 
 
 def fingerprint(key: str) -> str:
-    """What tells a key from others and gives nothing of it away."""
+    """Digits that tell a key from others and reveal nothing of it."""
     return hashlib.sha256(key.encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 

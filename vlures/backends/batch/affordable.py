@@ -1,4 +1,4 @@
-"""Requests that go out as far as the run's money reaches, and the first one that has to wait for more."""
+"""Requests as far as the run's money reaches, and the first one that must wait for more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vlures.records import Request
 
 
 class Affordable:
-    """Gives requests out until one does not fit, and goes on with that one when it is asked again."""
+    """Gives out requests until one does not fit, and continues with that one when asked again."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -19,16 +19,16 @@ class Affordable:
 
     @property
     def waits(self) -> bool:
-        """Whether a request was held back for want of money."""
+        """Whether a request is held back for lack of money."""
         return self._waiting is not None
 
     def take(self, requests: Iterator[Request]) -> Iterator[Request]:
-        """What is left of earlier requests, then these, each with its money reserved."""
+        """The rest of earlier requests, then these, each with its money reserved."""
         self._sources.append(requests)
         return self._give()
 
     def forgo(self) -> None:
-        """No money will come free: go on without the request that waits."""
+        """No money will be freed: continue without the request that waits."""
         if self._waiting is not None:
             self._budget.forgo(self._waiting)
             self._waiting = None

@@ -1,4 +1,4 @@
-"""Which requests open batches may still answer, and who waits for that."""
+"""Which requests open batches may still answer, and which requests wait for that."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from vlures.records import Request
 
 
 class Claims:
-    """A request in one or more open batches is not sent before all of them have ended without an answer to it. It is in two
-    where it was sent again just before a kill, or where a creation in doubt has made two batches.
+    """A request in one or more open batches is not sent before all of them have ended without an answer to it. It is in
+    two where it was sent again just before a kill, or where a creation in doubt has made two batches.
 
-    ask_changed_again: an answer to a question that has changed since is not enough.
+    ask_changed_again: a request is due although the question it was answered to has changed since.
     """
 
     def __init__(self, *, ask_changed_again: bool) -> None:
@@ -26,7 +26,7 @@ class Claims:
         return self._tags.keys()
 
     def claim(self, tag: str, keys: Iterable[str]) -> None:
-        """The batch may answer these."""
+        """The batch may answer these requests."""
         for key in keys:
             self._tags.setdefault(key, set()).add(tag)
 
@@ -35,11 +35,11 @@ class Claims:
         return tag in self._tags.get(key, ())
 
     def wait(self, request: Request) -> None:
-        """The request goes out once no open batch may answer it."""
+        """Hold the request back until no open batch may answer it."""
         self._waiting[request.key] = request
 
     def free(self, requests: Iterable[Request]) -> Iterator[Request]:
-        """Those that may go out now. The others wait until their batches have ended, unless they are answered."""
+        """Those that may be sent now. The others wait until their batches have ended, unless these answer them."""
         for request in requests:
             if self._tags.get(request.key):
                 self.wait(request)
@@ -47,8 +47,8 @@ class Claims:
                 yield request
 
     def settle(self, tag: str, key: str, answered: str | None = None) -> Request | None:
-        """The batch may answer the request no more, or has: the question with the digest `answered`. When no batch may, the
-        request that waited for that and is still without an answer."""
+        """The batch can no longer answer the request, or has answered it: the question with the digest `answered`. Once
+        no batch can, returns the request that waited for that, if it still needs an answer."""
         tags = self._tags.get(key)
         if tags is None or tag not in tags:
             return None
@@ -59,7 +59,7 @@ class Claims:
         return waiting if waiting is not None and self._still_asks(waiting) else None
 
     def _still_asks(self, request: Request) -> bool:
-        """An answer to a question that has changed since is paid for, and is asked again only if the user wants it."""
+        """An answer to a question that has changed since is paid for; it is asked again only if the user wants that."""
         answered = self._answers.get(request.key)
         if answered is None:
             return True

@@ -1,4 +1,4 @@
-"""What a provider of batches is to the batch driver: its calls, what a batch says of itself, and a run's limits."""
+"""What a provider of batches is to the batch driver: its calls, the state of a batch, and a run's limits."""
 
 from __future__ import annotations
 
@@ -14,42 +14,45 @@ from vlures.records import Request, Response
 
 JobProblem = Literal["queue full", "file not visible", "file gone", "refused"]
 NEVER_BEGUN: frozenset[str | None] = frozenset({"queue full", "file not visible"})
-"""Nothing was done and nothing is wrong with the requests: the same batch may be created again."""
+"""No work was done and the requests are sound: the same batch may be created again."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """A batch as its provider tells of it.
-
-    batch_id: empty where the creation itself was refused for the problem.
-    ended: nothing will change any more.
-    is_known: this version knows what the status means; one that it does not know is neither an end nor a problem.
-    done: how many requests the provider counts as answered or failed; answered: as answered. 0 also where it does not count.
-    is_exhaustive: the status says that every request was worked on, so that each has a result.
-    is_uncounted: some were worked on, by a provider that counts nothing.
-    result_files: ids of the files to read once it has ended. failures_file: the one of them that holds no answers, if any.
-    inline_lines: results that stand in the batch itself, written as the lines of a result file.
-    problem: why it could not even begin (nothing was paid). reason: the provider's, in its words.
-    resubmit: what it left unanswered may go again unasked.
-    deadline: when the provider gives it up, where it says so.
-    """
+    """A batch as its provider describes it."""
 
     batch_id: str
+    """Empty where the creation itself was refused for the problem."""
     status: str
+    """In the provider's word."""
     ended: bool
+    """Nothing will change any more."""
     done: int = 0
+    """Requests that the provider counts as answered or failed; 0 also where it does not count."""
     total: int = 0
+    """Requests that the provider counts; 0 also where it does not count."""
     result_files: tuple[str, ...] = ()
+    """Ids of the files to read once it has ended."""
     problem: JobProblem | None = None
+    """Why it could not even begin (nothing was paid)."""
     reason: str = ""
+    """The provider's reason for the problem, in its words."""
     resubmit: bool = True
+    """The requests that it left unanswered may be sent again without asking the user."""
     deadline: datetime | None = None
+    """When the provider gives it up, where it says so."""
     is_known: bool = True
+    """This version knows the status. An unknown one is neither an end nor a problem."""
     answered: int = 0
+    """Requests that the provider counts as answered; 0 also where it does not count."""
     is_exhaustive: bool = False
+    """The status says that every request was worked on, so that each has a result."""
     is_uncounted: bool = False
+    """Some requests were worked on, by a provider that counts nothing."""
     failures_file: str | None = None
+    """The one of the result files that holds no answers."""
     inline_lines: tuple[bytes, ...] = ()
+    """Results that come in the batch itself, written as the lines of a result file."""
 
     @property
     def name(self) -> str:
@@ -58,11 +61,14 @@ class BatchState:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a provider works on a batch, and keeps its input file from the upload and its results from their end on."""
+    """How long a provider works on a batch and keeps its files."""
 
     batch: timedelta
+    """From the creation to the deadline."""
     input: timedelta
+    """From the upload of the input file to its deletion."""
     results: timedelta
+    """From the end of the batch to the deletion of its results."""
 
 
 class BatchClient(Protocol):
@@ -73,24 +79,24 @@ class BatchClient(Protocol):
 
     @property
     def account(self) -> str:
-        """Whose batches these are, in words that hold no key: another account's lists and ids do not show them."""
+        """The account's name, without its key. Another account's lists and ids do not show these batches."""
         ...
 
     @property
     def needs_trial(self) -> bool:
-        """Whether nobody knows if the provider takes lines of this form, so that one goes first, alone."""
+        """Whether it is unknown if the provider takes lines of this form, so that one goes first, alone."""
         ...
 
     def end_trial(self, outcome: Response) -> bool:
-        """Told what came of the line that went first. True: lines have another form now, and it goes again in that."""
+        """Take the outcome of the line that went first. True: lines have another form now, and it is sent again."""
         ...
 
     async def place_images(self, requests: Iterable[Request]) -> None:
-        """Bring to the provider what the requests' lines only name. Raises what patience does."""
+        """Upload the images that the requests' lines only name. Raises what Patience.call does."""
         ...
 
     def write_line(self, request: Request) -> Line:
-        """A request's line. Before its image is placed it is about as long as after."""
+        """A request's line. Its length is about the same before its image is placed and after."""
         ...
 
     async def upload(self, file: ShardFile) -> str: ...
@@ -98,18 +104,18 @@ class BatchClient(Protocol):
     async def create(self, file_id: str, tag: str) -> BatchState: ...
 
     async def find(self, tag: str) -> tuple[BatchState, ...]:
-        """Every batch with this tag that the provider lists. There may be two where the reply to a creation was lost."""
+        """Every batch with this tag that the provider lists: two are possible where a creation's reply was lost."""
         ...
 
     async def status(self, batch_id: str) -> BatchState: ...
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask for its end. One that has ended, or ends already, is left as it is, without an error."""
+        """Ask for its end. One that has ended or is ending stays as it is, without an error."""
         ...
 
     async def download(self, file_id: str, path: Path, most_bytes: int) -> None:
-        """Raises NotFound for a file that is not there, or not there yet, Retry for one of more bytes, OSError where it cannot
-        be written."""
+        """Raises NotFound for a file that does not exist or does not exist yet, Retry for one of more bytes, OSError
+        where it cannot be written."""
         ...
 
     async def delete(self, file_id: str) -> None:
@@ -117,7 +123,7 @@ class BatchClient(Protocol):
         ...
 
     def read_line(self, line: bytes) -> Response | None:
-        """What a line of a result file says, without the request's digest; None if it makes no sense."""
+        """The response in a line of a result file, without the request's digest; None if it is unreadable."""
         ...
 
     async def close(self) -> None: ...
@@ -125,37 +131,39 @@ class BatchClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """The limits of a run's batches. Sizes in bytes, times in seconds.
-
-    doubt_patience_s: how long a batch whose creation is in doubt is looked for before it is created again.
-    result_patience_s: how long an ended batch is looked at again whose results are not all there.
-    ask_changed_again: what an adopted batch answered goes out again if its question has changed since.
-    forget_lost: the requests of a batch that the provider no longer knows, or has no results of, are due again.
-    wait: for batches to end; otherwise each is looked at once.
-    stall_after_s: of a batch that stays in one state for longer the observer is told.
-    delete_files: of a batch whose answers are stored.
-    live_share: requests that batches leave without an answer are left to a live backend, if they are at most this share of
-    all; None if there is no such backend.
-    downloads_at_once: batches that are collected at the same time.
-    """
+    """The limits of a run's batches."""
 
     most_lines: int
+    """Of a batch."""
     most_bytes: int
+    """Of a batch's file."""
     max_attempts: int
+    """How many batches may hold the same request in one run."""
     longest_poll_s: float
+    """Between two looks at a batch."""
     doubt_patience_s: float
+    """How long to look for a batch whose creation is in doubt before it is created again."""
     ask_changed_again: bool
+    """A request that an adopted batch answered is sent again if its question has changed since."""
     forget_lost: bool
+    """The requests of a batch that the provider no longer knows, or has no results of, are due again."""
     result_patience_s: float = 600.0
+    """How long to look again at an ended batch whose results are incomplete."""
     wait: bool = True
+    """For batches to end; otherwise each is looked at once."""
     stall_after_s: float = float("inf")
+    """The observer is told of a batch that stays in one state for longer."""
     delete_files: bool = False
+    """At the provider, once a batch's answers are stored."""
     live_share: float | None = None
+    """Requests that batches leave without an answer are left to a live backend, if they are at most this share of all;
+    None if there is no such backend."""
     downloads_at_once: int = 500
+    """Batches that are collected at the same time."""
 
     @classmethod
     def of(cls, options: BackendOptions, most_lines: int, most_bytes: int, connections: int) -> BatchPolicy:
-        """As the configuration has it, within a provider's own limits."""
+        """The configuration's limits within those of the provider."""
         return cls(
             most_lines=min(options.batches.batch_size, most_lines),
             most_bytes=min(options.batches.batch_bytes, most_bytes),

@@ -1,4 +1,4 @@
-"""Reading the results of ended batches: look until all that was paid for is there, as long as patience lasts."""
+"""Reading the results of ended batches: look again until everything paid for is there, or the time is used up."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ from vlures.records import Response
 
 SAY_AFTER_LOOKS = 3
 SURE_AFTER_LOOKS = 3
-"""So many looks in a row that find the same, at an ended batch that counts fewer results than it has requests, show that its counts
-do not lag: only then are the others sent again."""
+"""At an ended batch that counts fewer results than it has requests, so many looks in a row with the same findings show
+that its counts do not lag. Only then are the other requests sent again."""
 
 HandOver = Callable[[Response, BatchJob], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Collection:
-    """What the results of a batch hold. lacking: why there must be more of them than could be read; None if there are not.
-    alike: looks in a row that lacked nothing and found no more than the one before."""
+    """What was read of a batch's results so far."""
 
     state: BatchState
     reconciler: Reconciler
     lacking: str | None = None
+    """Why more results must exist than could be read; None if there are none."""
     looks: int = 0
     alike: int = 0
+    """Looks in a row that lacked nothing and found no more than the one before."""
     in_answers: set[str] = field(default_factory=set)
+    """Keys of requests with a telling line in a file that holds answers."""
 
 
 class Collector:
@@ -55,8 +57,8 @@ class Collector:
         self._undeleted: set[str] = set()
 
     async def collect(self, job: BatchJob, state: BatchState) -> Collection:
-        """Read what a batch has come to. Where results are counted and are not there, which includes a download that
-        holds something else, look at the batch and its files again, after longer and longer pauses."""
+        """Read a batch's results. Where counted results are missing, also because a download holds something else, look
+        at the batch and its files again, after longer and longer pauses."""
         collection = Collection(state, Reconciler(job.digests))
         if state.problem:
             return collection
@@ -69,12 +71,13 @@ class Collector:
             grew = collection.reconciler.told > told_before
             collection.alike = 0 if collection.lacking else 1 if grew else collection.alike + 1
             left_s = deadline - loop.time()
-            patient = self._policy.wait or not collection.lacking  # --no-wait sees to it that counts do not lag
+            patient = self._policy.wait or not collection.lacking  # --no-wait, too, makes sure that counts do not lag
             if _is_settled(collection) or not patient or (collection.lacking and left_s <= 0):
                 return collection
             if collection.lacking and collection.looks == SAY_AFTER_LOOKS:
                 self._observer.say(
-                    f"{state.name} has ended as {state.status}, but {collection.lacking} yet; looking again for up to {left_s:.0f} s."
+                    f"{state.name} has ended as {state.status}, but so far {collection.lacking}; "
+                    f"looking again for up to {left_s:.0f} s."
                 )
             await asyncio.sleep(
                 min(wait_s(collection.looks), left_s) if collection.lacking else wait_s(collection.alike)
@@ -82,14 +85,14 @@ class Collector:
             collection.state = await self._see_anew(collection.state)
 
     async def _see_anew(self, state: BatchState) -> BatchState:
-        """The batch as it is now, if it still says that it has ended."""
+        """The batch's present state, if it still says that it has ended."""
         with suppress(NotFound):
             fresh = await self._patience.call(lambda: self._client.status(state.batch_id))
             return fresh if fresh.ended else state
         return state
 
     async def _look(self, job: BatchJob, collection: Collection) -> None:
-        """Read all results once, and judge whether that is all."""
+        """Read all results once, and decide whether they are complete."""
         state, reconciler = collection.state, collection.reconciler
         reconciler.look_again()
         absent = strange = 0
@@ -109,7 +112,7 @@ class Collector:
         )
         collection.lacking = why_incomplete(state, len(job.digests), found)
         if collection.lacking and state.inline_lines and reconciler.unreadable:
-            collection.lacking += "; those in the batch itself name no request, and their order is not reliable"
+            collection.lacking += "; the results in the batch itself name no request, and their order is not reliable"
 
     async def _download(self, file_id: str, path: Path, collection: Collection) -> bool:
         """Whether the file is there."""
@@ -120,13 +123,14 @@ class Collector:
             return False
         except OSError as error:
             raise VluresError(
-                f"The results of batch {collection.state.batch_id} cannot be written to {tempfile.gettempdir()} ({error.strerror}); they are "
-                "safe at the provider. Make room, or point TMPDIR elsewhere, and run again."
+                f"The results of batch {collection.state.batch_id} cannot be written to {tempfile.gettempdir()} "
+                f"({error.strerror}); they are safe at the provider. Make room, or point TMPDIR elsewhere, and run "
+                "again."
             ) from error
         return True
 
     async def _read(self, lines: Iterable[bytes], job: BatchJob, collection: Collection, *, answers: bool) -> bool:
-        """Pass on the answers, line by line. Whether any line says something of the batch's requests."""
+        """Hand over the answers, line by line. True if any line says something about the batch's requests."""
         ours = False
         for line in lines:
             response = self._client.read_line(line)
@@ -140,7 +144,7 @@ class Collector:
         return ours
 
     async def delete(self, file_ids: Iterable[str]) -> None:
-        """Delete files that nobody needs any more. One that stays is no reason to stop; the same reason is said once."""
+        """Delete files that are no longer needed. A failure does not stop the run; the same reason is said once."""
         for file_id in file_ids:
             try:
                 await self._patience.call(partial(self._client.delete, file_id))
@@ -155,7 +159,7 @@ class Collector:
 
 
 def _is_settled(collection: Collection) -> bool:
-    """Whether another look would show nothing new."""
+    """Whether another look can show nothing new."""
     if collection.lacking:
         return False
     is_whole = not collection.reconciler.missing and not collection.reconciler.blank

@@ -1,4 +1,4 @@
-"""Creating batches: each of them once, whatever becomes of the replies."""
+"""Creating batches: each of them once, even where a reply is lost."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 LONGEST_CALL_S = 660.0
 """The SDKs wait 600 s for a reply."""
 MOST_DOUBTS = 3
-"""So many creations of one batch whose replies were lost, each looked for in vain: then a later run is to look."""
+"""After so many lost replies to the creation of one batch, each looked for in vain, a later run continues."""
 PATIENCE_WITHOUT_WAITING_S = 30.0
-"""How long a run that waits for nothing looks for a batch whose creation is in doubt."""
+"""How long a run with --no-wait looks for a batch whose creation is in doubt."""
 
 
 class Creator:
@@ -41,7 +41,7 @@ class Creator:
         self._journal = journal
 
     async def reach(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A call whose address every provider has."""
+        """Make a call to an address that every provider has. Raises VluresError where it is not found."""
         try:
             return await self._patience.call(call)
         except NotFound as error:
@@ -50,10 +50,11 @@ class Creator:
             ) from error
 
     async def create(self, job: BatchJob, file_id: str) -> tuple[BatchState, ...]:
-        """Create the batch of a job, all batches of its tag. None: nobody knows whether there is one, and a later run is to look.
+        """Create the batch of a job; returns all batches of its tag. Empty: it is unknown whether one exists, and a
+        later run looks for it.
 
-        An explicit refusal creates nothing. After a lost reply or a server error the batch is looked for, for as long as its
-        list may lag behind, before it is created again.
+        An explicit refusal creates nothing. After a lost reply or a server error the batch is looked for, as long as
+        the provider's list may lag behind, before it is created again.
         """
         self._observer.job_changed(job.tag, "creating", 0, len(job.digests))
         doubts = 0
@@ -83,10 +84,10 @@ class Creator:
         return states
 
     async def look_for(self, tag: str, since: datetime | None = None, *, once: bool = False) -> tuple[BatchState, ...]:
-        """Every batch of a tag, looked for patiently: a provider's list may lag behind a creation.
+        """Every batch of a tag, looked for repeatedly: a provider's list may lag behind a creation.
 
-        since: when the creation was tried, if that was in an earlier process. It may have waited for the reply for long, and
-        died just now, so the patience begins here; only a creation that cannot be on its way any more is looked for but once.
+        since: when the creation was tried, if an earlier process did. That may have waited long for the reply and died
+        just now, so the full time begins here; only a creation that cannot still be under way is looked for just once.
         """
         loop = asyncio.get_running_loop()
         age_s = (datetime.now(UTC) - since).total_seconds() if since else 0.0
@@ -104,14 +105,14 @@ class Creator:
             await asyncio.sleep(min(wait_s(attempt), left))
 
     def confirm(self, job: BatchJob, state: BatchState) -> None:
-        """It is certain that there is a batch."""
+        """Journal that the batch exists."""
         self._journal.update_job(
             job.tag, "created", batch_id=state.batch_id, deadline=self._deadline(state), doubted=job.doubted
         )
 
     def note_twins(self, job: BatchJob, state: BatchState, others: Iterable[BatchState]) -> list[tuple[BatchJob, str]]:
-        """Journal other batches of a job's tag as jobs of their own, each with its batch's id. To be called before the job's own
-        batch is confirmed: until then a later process looks for all of them."""
+        """Journal other batches of a job's tag as jobs of their own; returns each with its batch's id. Call this before
+        the job's own batch is confirmed: until then a later process looks for all of them."""
         known = {earlier.batch_id for earlier in self._journal.jobs} | {state.batch_id}
         twins = []
         for other in others:
@@ -126,8 +127,8 @@ class Creator:
             twins.append((twin, other.batch_id))
         if twins:
             self._observer.say(
-                f"{self._client.provider} has made {len(twins) + 1} batches of one creation whose reply was lost; the answers of all "
-                "are collected, and nothing of them is asked again before they have ended."
+                f"{self._client.provider} has made {len(twins) + 1} batches of one creation whose reply was lost; the "
+                "answers of all are collected, and none of their requests is sent again before they have ended."
             )
         return twins
 
@@ -135,7 +136,7 @@ class Creator:
         return as_text(state.deadline or datetime.now(UTC) + self._client.lifetimes.batch)
 
     async def find_twins(self, job: BatchJob, state: BatchState) -> tuple[BatchState, ...]:
-        """Other batches of the tag of a job whose creation was in doubt. A list that cannot be read is no reason to stop."""
+        """Other batches of the tag of a job whose creation was in doubt. An unreadable list does not stop the run."""
         found: tuple[BatchState, ...] = ()
         if job.doubted is not None:
             with suppress(VluresError):

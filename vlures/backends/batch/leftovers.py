@@ -1,4 +1,4 @@
-"""What batches have left without an answer: whether it goes into another batch, or live."""
+"""Requests that batches have left without an answer: whether they go into another batch or are asked live."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vlures.records import Request, Response
 
 @dataclass(slots=True)
 class Leftovers:
-    """live_share: of all requests; at most so many are finished live, once no batch is under way. None: none is.
-
-    unsent: requests that no batch has worked on; they go into one. again: those that may go into another batch. spent: failures
-    of those that have used up their attempts, or that are not to go into another batch unasked.
-    """
+    """The requests, by what may be done with them."""
 
     live_share: float | None
+    """At most this share of all requests is finished live, once no batch is under way; None: none is."""
     unsent: list[Request] = field(default_factory=list)
+    """No batch has worked on them; they go into one."""
     again: list[Request] = field(default_factory=list)
+    """They may go into another batch."""
     spent: dict[str, Response] = field(default_factory=dict)
+    """By key, the failures of requests without attempts left, or that may not go into another batch unasked."""
 
     @property
     def are_any(self) -> bool:
@@ -26,15 +26,15 @@ class Leftovers:
 
     @property
     def may_go_live(self) -> bool:
-        """Whether some may be finished live at all."""
+        """Whether any may be finished live."""
         return self.live_share is not None
 
-    def are_few(self, of: int) -> bool:
-        """Whether all that a batch has worked on may be finished live, of so many requests."""
-        return self.live_share is not None and len(self.again) + len(self.spent) <= self.live_share * of
+    def are_few(self, total: int) -> bool:
+        """Whether all that a batch has worked on may be finished live, of so many requests in total."""
+        return self.live_share is not None and len(self.again) + len(self.spent) <= self.live_share * total
 
     def for_batches(self, *, few: bool) -> int:
-        """How many are to go into batches."""
+        """How many go into batches."""
         return len(self.unsent) + (0 if few else len(self.again))
 
     def take_for_batches(self, *, few: bool) -> list[Request]:

@@ -12,30 +12,33 @@ from vlures.records import Response
 
 @dataclass(slots=True)
 class Reconciler:
-    """Decides line by line what a batch's results mean for the requests that were in it. An answer is passed on
-    at once; a failure waits until all lines are read, because an answer may still come.
-
-    expected: key → digest. Results may be read several times: what was found once stays found, oddities are those of the last
-    look.
-    """
+    """Decides line by line what a batch's results mean for the requests that were in it. An answer is handed over at
+    once; a failure waits until all lines are read, because an answer may still come. Results may be read several times:
+    what was found once stays found, while oddities are those of the last look."""
 
     expected: Mapping[str, str]
+    """Request key → digest."""
     answered: set[str] = field(default_factory=set)
+    """Keys of requests with an answer."""
     failed: dict[str, Response] = field(default_factory=dict)
+    """By key, without those that are answered."""
     doubled: int = 0
+    """Lines about a request with a line of the same kind already."""
     unknown: int = 0
+    """Lines about requests that were not in the batch."""
     unreadable: int = 0
+    """Lines without a meaning."""
     _answered_now: set[str] = field(default_factory=set)
     _failed_now: set[str] = field(default_factory=set)
 
     def look_again(self) -> None:
-        """The same results are about to be read once more."""
+        """Begin to read the same results once more."""
         self.doubled = self.unknown = self.unreadable = 0
         self._answered_now.clear()
         self._failed_now.clear()
 
     def feed(self, response: Response | None) -> Response | None:
-        """The answer to store, if this line is one."""
+        """Take a line. Returns the answer to store, if the line is one."""
         if response is None:
             self.unreadable += 1
         elif response.key not in self.expected:
@@ -62,12 +65,12 @@ class Reconciler:
 
     @property
     def told(self) -> int:
-        """How many have a line that says something of them."""
+        """How many have a line that says something about them."""
         return self.found - self.blank
 
     @property
     def blank(self) -> int:
-        """How many have only lines that say nothing of them."""
+        """How many have only lines that say nothing about them."""
         return sum(map(is_blank, self.failed.values()))
 
     @property
@@ -86,34 +89,34 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What reading a batch's results has found so far.
-
-    lines: how many of its requests have a line anywhere. answer_lines: one that says something of them, in a file that holds
-    answers. blank: how many have only lines that say nothing of them.
-    absent: files that are named and not there. strange: files without one line that says something of the batch. unreadable:
-    lines of the last look.
-    """
+    """What reading a batch's results has found so far."""
 
     lines: int
+    """Requests with a line anywhere."""
     answer_lines: int
+    """Requests with a line that says something about them, in a file that holds answers."""
     absent: int = 0
+    """Files that are named but do not exist."""
     strange: int = 0
+    """Files without a line that says something about the batch."""
     unreadable: int = 0
+    """Lines of the last look."""
     blank: int = 0
+    """Requests with only lines that say nothing about them."""
 
 
 def why_incomplete(state: BatchState, asked: int, found: Findings) -> str | None:
-    """Why results of an ended batch must still be somewhere; None if all that were made have been read.
+    """Why more results of an ended batch must exist than were read; None if all that were made have been read.
 
-    asked: how many requests the batch holds. A result that was made is paid for, so that nothing is sent again on the word of
-    an empty reply:
-    - Each request has a line that says something of it: all is there, whatever the counts say. What names the requests and says
-      nothing of them may be another file, such as the one that was sent.
-    - The provider counts results: at least as many requests have a line, and as many as it calls answered have one that says
-      something where answers stand. Requests that it does not count were not done.
-    - It counts none (some servers do not count), but the status says that all were worked on: each has such a line somewhere.
+    asked: how many requests the batch holds. A result that was made is paid for, so an empty reply alone never causes a
+    request to be sent again. Results are complete in these cases:
+    - Each request has a line that says something about it, whatever the counts say. A file that names the requests and
+      says nothing about them may be another one, such as the one that was sent.
+    - The provider counts results: at least as many requests have a line, and as many as it calls answered have a
+      telling line where answers belong. Requests that it does not count were not done.
+    - It counts none (some servers do not count), but the status says that all were worked on: each has a telling line.
     - It counts none, names no result, and does not say that it has begun: none was made.
-    - It counts none, but names results: each file is there, is the batch's, and can be read to its end.
+    - It counts none, but names results: each file exists, is the batch's, and can be read to its end.
     """
     told = found.lines - found.blank
     if told >= asked:

@@ -14,22 +14,22 @@ from vlures.records import Image, Request
 
 CHUNK_BYTES = 1_000_000
 IMAGES_HELD_BYTES = 4_000_000
-"""A picture's lines stand together in a shard, so an upload needs the one it is at."""
+"""The lines about one image stand together in a shard, so an upload needs only the image it is at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A request as bytes, of a batch's file or of a live call: head, the picture in base64, tail. No tail: the picture
-    is not in it, but named by it."""
+    """A request as bytes, for a batch's file or a live call: head, the image in base64, tail."""
 
     head: bytes
     tail: bytes | None
+    """None: the request only names its image."""
 
     def size_bytes(self, image: Image) -> int:
         return len(self.head) if self.tail is None else len(self.head) + encoded_length(image) + len(self.tail)
 
     def write(self, encode: Callable[[Image], bytes], image: Image) -> Iterator[bytes]:
-        """The bytes, piece by piece. encode: gives a picture in base64."""
+        """The bytes, piece by piece. encode: returns an image in base64."""
         yield self.head
         if self.tail is not None:
             yield encode(image)
@@ -37,8 +37,8 @@ class Line:
 
 
 ENDS_FOR_SOME = {b"\xc2\x85": b"\\u0085", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
-"""What JSON leaves in its strings as it is, and some readers of a file (Python's `splitlines`, Node's `readline`) take for
-the end of a line. Articles hold it. Seen: https://github.com/volcengine/OpenViking/issues/3984"""
+"""Characters that JSON leaves unescaped in strings, and that some readers of a file (Python's `splitlines`, Node's
+`readline`) take for the end of a line. Articles hold them. Seen: https://github.com/volcengine/OpenViking/issues/3984"""
 
 
 def encode_line(content: object) -> bytes:
@@ -51,14 +51,14 @@ def encode_line(content: object) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The requests of one batch, with the lines that are written for them."""
+    """The requests of one batch, with their lines."""
 
     requests: tuple[Request, ...]
     lines: tuple[Line, ...]
     size_bytes: int
 
     def rewritten(self, write_line: Callable[[Request], Line]) -> Shard:
-        """The same requests, written anew."""
+        """The same requests, written again."""
         lines = tuple(map(write_line, self.requests))
         size = sum(line.size_bytes(request.image) for request, line in zip(self.requests, lines, strict=True))
         return Shard(self.requests, lines, size)
@@ -79,8 +79,8 @@ def cut_shards(
         line_bytes = line.size_bytes(request.image)
         if line_bytes > most_bytes:
             raise VluresError(
-                f"The request {request.key} with {request.image.path} is {line_bytes:,} bytes, more than a whole batch file "
-                f"may be ({most_bytes:,}); make the picture smaller, or raise --batch-bytes."
+                f"The request {request.key} with {request.image.path} is {line_bytes:,} bytes, more than a whole batch "
+                f"file may be ({most_bytes:,}); make the image smaller, or raise --batch-bytes."
             )
         if held and (len(held) == most_lines or size + line_bytes > most_bytes):
             yield Shard(tuple(held), tuple(lines), size)
@@ -93,8 +93,8 @@ def cut_shards(
 
 
 class ShardFile(io.IOBase):
-    """A shard as a file to read from. It exists nowhere: lines are put together as they are read, so that neither
-    memory nor disk holds a shard."""
+    """A shard as a file to read from. Its lines are put together as they are read, so that neither memory nor disk
+    holds a whole shard."""
 
     def __init__(self, name: str, shard: Shard) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class ShardFile(io.IOBase):
         self._images = EncodedImages(IMAGES_HELD_BYTES)
         self._position = 0
         self.bytes_read = 0
-        """In all, however often it was begun anew."""
+        """In total, including what was read again after a seek."""
         self._left = b""
         self._pieces = self._write()
 
@@ -117,7 +117,7 @@ class ShardFile(io.IOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """To the start or to the end; that is all that an upload needs."""
+        """To the start or to the end; an upload needs no more."""
         target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._shard.size_bytes}[whence]
         if target == 0:
             self._left, self._pieces = b"", self._write()
@@ -129,9 +129,9 @@ class ShardFile(io.IOBase):
         return target
 
     def read(self, size: int = -1) -> bytes:
-        """The next megabyte or so where less is asked for: an HTTP package asks for 64 KB at a time and sends on what
-        it gets, and a piece costs about the same whatever its size. Of the time that 3 GB took on loopback a third went
-        into the smaller pieces. Exactly what is asked for where that is more, as an upload in parts needs it."""
+        """About a megabyte where less is asked for: an HTTP package asks for 64 KB at a time and sends what it gets,
+        and a piece costs about the same whatever its size (smaller pieces took a third of the time of 3 GB on
+        loopback). Exactly the requested size where that is more, as an upload in parts needs it."""
         if self.closed:
             raise ValueError("the upload was given up")
         held, length = [self._left], len(self._left)

@@ -1,4 +1,4 @@
-"""Watching batches until they end. How one looks is journaled whenever that changes, so that it can be read without asking."""
+"""Watching batches until they end. Each change is journaled, so that it can be read without asking the provider."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vlures.store.checkpoints import now
 
 SHORTEST_POLL_S = 1.0
 POLL_SHARE = 0.1
-"""A batch is looked at again after a tenth of the time that it has been in its state: its answers wait at most a tenth longer
-than they must, and not for long where it began late."""
+"""A batch is looked at again after a tenth of the time that it has been in its state: its answers wait at most a tenth
+longer than they must, and not long where it began late."""
 MOST_POLLS_A_SECOND = 40
-"""At all batches of a run together: each costs some milliseconds, which uploads and answers need as well."""
+"""Of all batches of a run together: each poll costs some milliseconds, which uploads and answers need as well."""
 LOOKS_FOR_A_KNOWN_BATCH = 4
 TOLD_SHARE = 0.1
-"""How much more of a batch must be done before that is journaled: enough to see it move, and the journal stays short."""
+"""How much more of a batch must be done before that is journaled: progress shows, and the journal stays short."""
 
 
 def as_text(moment: datetime) -> str:
@@ -31,7 +31,7 @@ def as_text(moment: datetime) -> str:
 
 
 class Watcher:
-    """Looks at batches, and tells the journal and the observer what it sees."""
+    """Looks at batches, and reports to the journal and the observer."""
 
     def __init__(
         self, client: BatchClient, policy: BatchPolicy, patience: Patience, observer: Observer, journal: Journal
@@ -45,7 +45,7 @@ class Watcher:
         self._unknown_statuses: set[str] = set()
 
     async def status(self, batch_id: str) -> BatchState:
-        """Ask after a batch. One that was just created may not be known everywhere yet.
+        """Look at a batch. One that was just created may not be known everywhere yet.
 
         Raises NotFound if it is not known after several looks.
         """
@@ -56,7 +56,7 @@ class Watcher:
         return await self._patience.call(lambda: self._client.status(batch_id))
 
     async def follow(self, job: BatchJob, state: BatchState) -> BatchState:
-        """Poll a batch until it has ended, or look at it once."""
+        """Poll a batch until it has ended, or look at it once without `wait`."""
         loop = asyncio.get_running_loop()
         status, since = state.status, loop.time()
         self._followed += 1
@@ -74,7 +74,7 @@ class Watcher:
             self._followed -= 1
 
     def _see(self, job: BatchJob, state: BatchState) -> None:
-        """Journal how a batch looks, if that has changed, and say so if it has not for too long."""
+        """Journal how a batch looks if that has changed; say so if it has not changed for too long."""
         if not state.batch_id:
             return
         self._observer.job_changed(job.tag, state.status, state.done, len(job.digests))
@@ -87,19 +87,19 @@ class Watcher:
         if not state.is_known and state.status not in self._unknown_statuses:
             self._unknown_statuses.add(state.status)
             self._observer.say(
-                f"{state.name} is {state.status}, a state that this version of vlures does not know; it stays open, and nothing of "
-                "it is sent again."
+                f"{state.name} is {state.status}, a state that this version of vlures does not know; it stays open, "
+                "and nothing of it is sent again."
             )
         lasts_s = (today - datetime.fromisoformat(since)).total_seconds()
         if not state.ended and lasts_s > self._policy.stall_after_s and job.stalled != state.status:
             job.stalled = state.status
             self._observer.say(
-                f"{state.name} has been {state.status} since {since} ({state.done} of {len(job.digests)} lines done); it is left "
-                "alone. `vlures cancel` ends it and keeps what it has answered."
+                f"{state.name} has been {state.status} since {since} ({state.done} of {len(job.digests)} lines done); "
+                "it is left alone. `vlures cancel` ends it and keeps what it has answered."
             )
 
     def note_unknown(self, job: BatchJob) -> None:
-        """The provider does not know the batch."""
+        """Journal that the provider does not know the batch."""
         self._note(job, replace(job.seen or BatchSnapshot("", now(), now()), time=now(), lost=True))
 
     def _note(self, job: BatchJob, snapshot: BatchSnapshot) -> None:
