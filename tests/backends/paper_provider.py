@@ -132,10 +132,10 @@ Hint = Callable[[float], float | None]
 
 @dataclass
 class World:
-    """All that is not the limit. latency_s and refusal_s: until an answer, until a refusal. on_the_way_s: until a request
-    arrives, at most. late_s: how late a start is on average. start_s: to build and send a request. changes: when → by which factor the limit changes.
-    others: what else uses the limit, as moments. stops: when → for how long our process is stopped. mishaps: share that
-    is refused whatever the limit says."""
+    """All that is not the limit. latency_s and refusal_s: until an answer, until a refusal. on_the_way_s: until a
+    request arrives, at most. late_s: how late a start is on average. start_s: to build and send a request. changes:
+    when → by which factor the limit changes. others: what else uses the limit, as moments. stops: when → for how long
+    our process is stopped. mishaps: share that is refused whatever the limit says."""
 
     latency_s: Callable[[random.Random], float]
     refusal_s: float = 0.02

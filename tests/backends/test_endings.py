@@ -1,4 +1,4 @@
-"""What a provider's word for the end of an answer makes of the answer: one table for all wires that a word may come on."""
+"""What a provider's finish reason makes of an answer: one table for all protocols that may carry it."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from vlures.backends.endings import read_ending, read_word
 from vlures.backends.gemini.content import ENDINGS as GEMINI
 from vlures.backends.gemini.content import read_answer
 from vlures.backends.gemini.results import read_result_line as read_gemini_line
-from vlures.backends.openai.batch import read_result_line
+from vlures.backends.openai.batch_results import read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS
 from vlures.backends.openai.chat import ENDINGS as CHAT
 from vlures.backends.openai.chat import read_completion

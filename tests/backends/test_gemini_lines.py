@@ -455,7 +455,7 @@ def raised(failure: Exception, *, creating: bool) -> Exception:
         (error(401), VluresError, "GOOGLE_API_KEY", VluresError),
         (error(403), VluresError, "refuses the key", VluresError),
         (error(400, "x", details=[{"reason": "API_KEY_INVALID"}]), VluresError, "refuses the key", VluresError),
-        (error(400, "Bad."), VluresError, "Gemini refuses the request: 400 Bad. Mend", VluresError),
+        (error(400, "Bad."), VluresError, "Gemini refuses the request: 400 Bad. Correct", VluresError),
         (error(429, QUOTA, details=DAY), Incomplete, "day's quota", Incomplete),
         (error(429, QUOTA, details=MINUTE), Retry, "429", Retry),
         (error(503), Retry, "503", InDoubt),

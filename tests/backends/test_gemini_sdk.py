@@ -1,5 +1,5 @@
-"""Which SDK asks Gemini: what the retired one cannot carry is refused before anything is sent. What it does with what it
-can carry is tested where it is installed: tests/generativeai."""
+"""Which SDK asks Gemini: what the retired one cannot carry is refused before anything is sent. What it does with what
+it can carry is tested where it is installed: tests/generativeai."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_what_both_can_carry_is_the_same_to_both() -> None:
     assert check_model(retired.backend_options, TODAY) is None
     default = load_config(None, {"backend": "gemini"} | set_here)
     assert default.sdk == "google-genai"
-    assert (retired.parameters, retired.target.model) == (default.parameters, default.target.model)
+    assert (retired.target.parameters, retired.target.model) == (default.target.parameters, default.target.model)
 
 
 @pytest.mark.skipif(find_spec("google.generativeai") is not None, reason="the SDK is installed here")

@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai.types import Batch
 
-from vlures.backends.openai.batch import read_batch, read_result_line, write_line
+from vlures.backends.openai.batch import write_line
+from vlures.backends.openai.batch_results import read_batch, read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS, make_bodies
 from vlures.backends.openai.chat import build_completion, read_completion
-from vlures.backends.openai.pictures import Picture
+from vlures.backends.openai.image_parts import ImagePart
 from vlures.backends.outcomes import is_blank
 from vlures.benchmarks.vlures.settings import make_cell
 from vlures.records import Failure, Image, Prompt, Request, Response, Usage
@@ -433,7 +434,7 @@ def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
 
 
 def build_body(asked: Request, picture: str) -> dict[str, Any]:
-    return build_completion(asked, Picture(f"data:image/png;base64,{picture}"), None, summary=False)
+    return build_completion(asked, ImagePart(f"data:image/png;base64,{picture}"), None, summary=False)
 
 
 @given(article=st.text(st.characters(exclude_categories=["Cs"])))

@@ -15,10 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vlures.backends.openai.addresses import fill_template
-from vlures.backends.openai.batch import read_result_line, write_line
+from vlures.backends.openai.batch import write_line
+from vlures.backends.openai.batch_results import read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS, Bodies, make_bodies
 from vlures.backends.openai.image_files import LIFETIME_S, OUTLIVES_S, PLACEHOLDER, ImageFiles
-from vlures.backends.openai.pictures import Picture
+from vlures.backends.openai.image_parts import ImagePart
 from vlures.backends.openai.responses import build_response, read_response
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import Retry, UsageError
@@ -38,7 +39,7 @@ def request(picture: Image | None = None, article: str = "x", **parameters: Any)
     return Request(KEY, make_cell("Sw", 3), "421", "gpt-6-luna", parameters, prompt, picture or image(), "d")
 
 
-def build(asked: Request, picture: Picture, tier: str | None = None, *, summary: bool = False) -> dict[str, Any]:
+def build(asked: Request, picture: ImagePart, tier: str | None = None, *, summary: bool = False) -> dict[str, Any]:
     return build_response(asked, picture, tier, summary=summary)
 
 
@@ -46,7 +47,7 @@ def build(asked: Request, picture: Picture, tier: str | None = None, *, summary:
 
 
 def test_a_body_has_what_was_set_and_no_more() -> None:
-    body = build(request(), Picture(address="https://host/1.png"))
+    body = build(request(), ImagePart(address="https://host/1.png"))
     assert body == {
         "model": "gpt-6-luna",
         "instructions": "Be careful.",
@@ -64,7 +65,7 @@ def test_a_body_has_what_was_set_and_no_more() -> None:
 
 def test_every_parameter_has_its_place() -> None:
     asked = request(temperature=0.5, top_p=0.9, max_output_tokens=800, reasoning_effort="low", image_detail="high")
-    body = build(asked, Picture(file_id="file-1"), "flex", summary=True)
+    body = build(asked, ImagePart(file_id="file-1"), "flex", summary=True)
     set_there = {key: value for key, value in body.items() if key not in ("model", "instructions", "input")}
     assert set_there == {
         "temperature": 0.5,
@@ -75,8 +76,8 @@ def test_every_parameter_has_its_place() -> None:
     }
     part = body["input"][0]["content"][1]
     assert part == {"type": "input_image", "file_id": "file-1", "detail": "high"}
-    assert build(request(), Picture(), summary=True)["reasoning"] == {"summary": "auto"}
-    assert build(request(reasoning_effort="none"), Picture())["reasoning"] == {"effort": "none"}
+    assert build(request(), ImagePart(), summary=True)["reasoning"] == {"summary": "auto"}
+    assert build(request(reasoning_effort="none"), ImagePart())["reasoning"] == {"effort": "none"}
 
 
 # What an answer means
@@ -365,7 +366,7 @@ def test_an_address_in_its_line() -> None:
 def test_two_pictures_never_have_one_address() -> None:
     made = bodies("url", "https://host/{name}")
     made.write(request())
-    with pytest.raises(UsageError, match=r"gives https://host/421\.png for several pictures"):
+    with pytest.raises(UsageError, match=r"gives https://host/421\.png for several images"):
         made.write(request(image(digest="another")))
 
 
@@ -471,12 +472,12 @@ def test_a_file_that_is_gone_is_not_named_again(tmp_path: Path, failure: Failure
     asyncio.run(ImageFiles(uploads.take, store, "an account").place(image(), again_and_again))
     files = ImageFiles(uploads.take, store, "an account")
     response = Response(KEY, "failed" if failure else "ok", error=failure)
-    mended = files.mend(response)
+    checked = files.forget_gone(response)
     assert (files.find(image()) is None) is gone
     if gone:
-        assert mended.error
-        assert mended.error.transient
+        assert checked.error
+        assert checked.error.transient
         asyncio.run(files.place(image(), again_and_again))
         assert files.find(image()) == "file-2"
     else:
-        assert mended == response
+        assert checked == response

@@ -1,4 +1,4 @@
-"""Result files through the batch driver: every shape of line that a provider has been seen to write, alone and among others."""
+"""Result files through the batch driver: every known shape of a provider's line, alone and among others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vlures.backends.batch.client import BatchPolicy, BatchState, Lifetimes
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.batch.shards import Line, ShardFile
 from vlures.backends.gemini.results import read_result_line as read_gemini
-from vlures.backends.openai.batch import read_result_line
+from vlures.backends.openai.batch_results import read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS
 from vlures.backends.retry import Patience
 from vlures.benchmarks.vlures.settings import make_cell
@@ -136,8 +136,8 @@ READ = {"openai": read_openai, "gemini": read_gemini}
 
 
 class Finished:
-    """Takes one batch, which has ended with these result files when it is created, and counts the requests that have a line in
-    them. sent: the batches created."""
+    """Takes one batch, which has ended with these result files when it is created, and counts the requests that have a
+    line in them. sent: the batches created."""
 
     provider = "The provider"
     account = "an account"

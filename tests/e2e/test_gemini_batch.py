@@ -426,7 +426,7 @@ def test_a_key_that_may_upload_but_not_create(vlures: Command, start_sandbox: Ca
 def test_an_unknown_model(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox("--model", "another-model")
     vlures.use(sandbox)
-    assert_refused(vlures, sandbox, "Name another one with --model")
+    assert_refused(vlures, sandbox, "Choose another with --model")
 
 
 def test_a_wrong_address(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:

@@ -152,7 +152,7 @@ def test_a_plan_and_a_run_say_which_images_the_model_refuses(
     for door in ("plan", "run"):
         result = vlures(door, *ask, "--languages", "En,Ur", *(("--max-cost", "1") if door == "run" else ()))
         assert refused in result.out + result.err, result
-        assert "A picture of 6000 × 6000 pixels has 35,344 patches" in result.out + result.err, result
+        assert "An image of 6000 × 6000 pixels has 35,344 patches" in result.out + result.err, result
     left_out = vlures("plan", *ask, "--languages", "En,Ur", "--skip-problems")
     assert "Left out: data/image1.png." in left_out.out, left_out
     assert "due request(s) will fail" not in left_out.out

@@ -181,7 +181,7 @@ def test_a_wrong_key_and_an_unknown_model(vlures: Command, start_sandbox: Callab
     vlures.use(sandbox, key="wrong")
     assert_stopped(vlures(*RUN), 1, "refuses the key", "OPENAI_API_KEY")
     vlures.use(sandbox, key="right")
-    assert_stopped(vlures(*RUN), 1, "gpt-6-luna is not to be had", "--model")
+    assert_stopped(vlures(*RUN), 1, "gpt-6-luna is not available", "--model")
     assert standing(vlures) == {}
 
 

@@ -198,14 +198,14 @@ def test_a_batch_that_takes_no_files_gets_its_pictures_inline(
     uploads = Uploads(shared_sandbox)
     result = vlures(*RUN, *FILE)
     assert result.code == 0, result
-    assert result.err.count("Pictures go inline: OpenAI refused a batch that names them") == 1
+    assert result.err.count("Images go inline: OpenAI refused a batch that names them") == 1
     assert_complete(vlures, shared_sandbox)
     assert lots(vlures) == [1, REQUESTS - 1, 1]
     assert uploads.count == 1
 
     more = vlures(*RUN, *FILE, "--tasks", "2")
     assert more.code == 0, more
-    assert re.search(r"Pictures go inline: OpenAI refused .* on 2\d{3}-\d\d-\d\d \(", more.err)
+    assert re.search(r"Images go inline: OpenAI refused .* on 2\d{3}-\d\d-\d\d \(", more.err)
     assert "One request goes first" not in more.err
     assert lots(vlures)[3:] == [12]
     assert uploads.count == 1

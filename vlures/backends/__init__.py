@@ -23,16 +23,16 @@ PROVIDERS = {
     "openai": "vlures.backends.openai",
     "gemini": "vlures.backends.gemini",
 }
-"""Name → package. `facts.py` in it has its Provider as FACTS, `keys.py` its SECRET_VARIABLES, `options.py` its own Options."""
+"""Name → package. Its `facts.py` defines its Provider as FACTS, `keys.py` SECRET_VARIABLES, `options.py` its Options."""
 
 BACKENDS = (*PROVIDERS, "local")
-"""What --backend may be. local: models on this machine, which are not there yet."""
+"""The values of --backend. local: models on this machine, which do not exist yet."""
 
 MOST_CONNECTIONS = 1_000
 
 
 class Journal(Protocol):
-    """The store as a backend sees it: remember a job, recall open jobs; remember and recall facts by a name."""
+    """The store as a backend sees it: jobs, and facts that are remembered by a name."""
 
     @property
     def jobs(self) -> tuple[Job, ...]: ...
@@ -40,7 +40,7 @@ class Journal(Protocol):
     def open_jobs(self) -> tuple[Job, ...]: ...
 
     def left_by_batches(self) -> frozenset[str]:
-        """Keys of requests without an answer that were in a batch which is over."""
+        """Keys of requests without an answer that were in a batch that is over."""
         ...
 
     def begin_job(self, job: Job) -> None: ...
@@ -50,14 +50,14 @@ class Journal(Protocol):
     def see_job(self, tag: str, snapshot: BatchSnapshot) -> None: ...
 
     def recall(self, name: str) -> Mapping[str, Any]:
-        """What was last remembered under the name; empty if nothing was."""
+        """The facts last remembered under the name; empty if there are none."""
         ...
 
     def remember(self, name: str, facts: Mapping[str, Any]) -> None: ...
 
 
 class Observer(Protocol):
-    """Who wants to know how a run goes on."""
+    """Is told of a run's progress."""
 
     def say(self, sentence: str) -> None: ...
 
@@ -78,36 +78,36 @@ class BatchBackend(Backend, Protocol):
     """The backend of a batch mode."""
 
     def cancel(self, journal: Journal) -> AsyncGenerator[Response, None]:
-        """End what is under way, yield what that has answered, send nothing."""
+        """End open batches, yield what they have answered, send nothing."""
         ...
 
 
 class Budget(Protocol):
-    """The run's money, in one mode, as a driver sees it. A response that a driver hands on is settled by whoever stores it."""
+    """The run's money, in one mode, as a driver sees it. A response that it yields is settled once stored."""
 
     def reserve(self, request: Request) -> bool:
-        """Whether the request may be sent once more. If so, its highest cost is reserved from now on."""
+        """Whether the money allows the request to be sent once more. If so, its highest cost is now reserved."""
         ...
 
     @property
     def awaits_money(self) -> bool:
-        """Whether a live answer that is on its way, or is being stored, may yet make room for another request."""
+        """Whether a live answer that is under way, or is being stored, may still free money for another request."""
         ...
 
     def forgo(self, request: Request) -> None:
-        """The request is not sent in this run: no money will come free for it."""
+        """The request is not sent in this run: no money will be freed for it."""
         ...
 
     def release(self, request: Request) -> None:
-        """What was reserved for a live call is free again: it was never made."""
+        """Free what was reserved for a live call: it was never made."""
         ...
 
     def lose(self, request: Request, failure: Exception | None) -> None:
-        """A live call brought nothing to hand on, and may have been charged all the same."""
+        """A live call brought no response to yield, and may have been charged all the same."""
         ...
 
     def fail(self, response: Response) -> None:
-        """A batch's line failed, and is not handed on: its request is to be sent again."""
+        """A batch's line failed and is not yielded: its request is sent again."""
         ...
 
 
@@ -133,28 +133,27 @@ BOUNDLESS: Budget = Boundless()
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """All that a backend is connected with.
-
-    sandbox_url: of a sandbox that answers in the provider's place, or None. keep_going: False once the run is to stop.
-    may_send: False while nothing is to be sent, because an answer would find no place.
-    connections: that a batch backend may have open at a time.
-    """
+    """Everything that a backend is connected with."""
 
     options: BackendOptions
     environment: Mapping[str, str]
     sandbox_url: str | None
+    """Of a sandbox that answers in the provider's place."""
     journal: Journal
     observer: Observer
     keep_going: Callable[[], bool]
+    """False once the run must stop."""
     budget: Budget = BOUNDLESS
     may_send: Callable[[], bool] = lambda: True
+    """False while nothing may be sent, because an answer could not be stored."""
     connections: int = MOST_CONNECTIONS
+    """That a batch backend may have open at a time."""
 
 
 def connect(setup: Setup) -> Backend:
-    """The backend of a run. No key of the environment gets past it.
+    """The backend of a run. It lets no key of the environment through.
 
-    Raises UsageError for a backend or a mode that is not there, a key that is missing, an option it does not have.
+    Raises UsageError for an unknown backend or mode, a missing key, or an option that the backend does not have.
     """
     return connect_batch(setup)
 
@@ -173,7 +172,7 @@ def connect_batch(setup: Setup) -> BatchBackend:
 
 
 def find_backend(name: str, mode: Mode) -> str:
-    """Where a backend lives, as `module:function`. Raises UsageError if there is none for the mode."""
+    """The function that connects a backend, as `module:function`. Raises UsageError if there is none for the mode."""
     provider = find_provider(name)
     place = provider.connectors.get(mode) if provider is not None else None
     if provider is None or place is None:
@@ -197,7 +196,7 @@ def _describe_own_servers() -> str:
 
 @cache
 def find_provider(name: str) -> Provider | None:
-    """What the provider of this name tells of itself; None for a backend that is no provider's."""
+    """The facts of the provider with this name; None for a backend without a provider."""
     return cast("Provider", import_module(f"{PROVIDERS[name]}.facts").FACTS) if name in PROVIDERS else None
 
 
@@ -220,16 +219,16 @@ def secret_variables() -> tuple[str, ...]:
 
 
 def find_own_address(who: WhoOptions, environment: Mapping[str, str]) -> str | None:
-    """The address at which a provider is asked, where it is not the usual one.
+    """The provider's address where the user has set one.
 
-    Raises UsageError if it is no address.
+    Raises UsageError if it is not an address.
     """
     provider = find_provider(who.backend)
     return None if provider is None else find_address(who.base_url, environment, provider.address_variable)
 
 
 def find_other_host(address: str | None) -> str | None:
-    """The host of an address that is not a provider's own."""
+    """The address's host, if it is not a provider's own."""
     host = urlsplit(address or "").hostname
     own = tuple(end for provider in all_providers() for end in provider.hosts)
     return None if host is None or f".{host}".endswith(own) else host

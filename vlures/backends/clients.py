@@ -1,6 +1,7 @@
 """The HTTP clients that the SDKs are given: they follow no redirect to another server, and no reply fills the memory.
 
-The SDKs' own follow every redirect, with the key where its header is not `Authorization`, and with the body for a 307 or 308.
+The SDKs' own clients follow every redirect, with the key where its header is not `Authorization`, and with the body for
+a 307 or 308.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, Too
 
 MOST_HOPS = 5
 DECODED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""Headers that are not true any more of a body that has been read and decoded."""
+"""Headers that are no longer true of a body that was read and decoded."""
 
 
 class BoundedAsync(httpx2.AsyncClient):
-    """most_bytes: of a reply that is not read as a stream."""
+    """An asynchronous client."""
 
     most_bytes = MOST_REPLY_BYTES
+    """Of a reply that is not read as a stream."""
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Raises Redirected, TooLarge, and what the client raises."""
@@ -47,7 +49,7 @@ class BoundedAsync(httpx2.AsyncClient):
 
 
 class Bounded(httpx2.Client):
-    """As BoundedAsync, for calls in threads."""
+    """Like BoundedAsync, for calls in threads."""
 
     most_bytes = MOST_REPLY_BYTES
 
@@ -72,15 +74,15 @@ class Bounded(httpx2.Client):
 
 
 def _find_redirect(reply: httpx2.Response) -> str | None:
-    """Where a reply says to ask instead. A 308 without a place is Google's way to say that an upload is not complete."""
+    """The target of a redirect. A 308 without one is Google's way to say that an upload is not complete."""
     return reply.headers.get("location") if reply.status_code in REDIRECTS else None
 
 
 def _find_next(request: httpx2.Request, reply: httpx2.Response) -> httpx2.Request | None:
-    """What to ask after a redirect; None if the reply is none. Gemini redirects a download to another path of its server,
-    where the key is wanted again: https://github.com/maximhq/bifrost/pull/5579.
+    """The request that follows a redirect; None if the reply is none. Gemini redirects a download to another path of
+    its server, which also requires the key: https://github.com/maximhq/bifrost/pull/5579.
 
-    Raises Redirected for what leads elsewhere, or would send something again.
+    Raises Redirected for a redirect to another server, or of anything but a GET.
     """
     location = _find_redirect(reply)
     if location is None:

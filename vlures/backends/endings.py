@@ -1,5 +1,5 @@
-"""How an answer ended, by the word that its provider gives for it. Gateways mix the vocabularies of several providers, spell
-them as they like, and invent new words; so each provider's table is read first, and what is not in it by its parts."""
+"""How an answer ended, by its provider's finish reason. Gateways mix the vocabularies of several providers, spell them
+as they like, and invent new words; so each provider's table is read first, and an unlisted word by its parts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Ending = Literal["done", "cut", "withheld", "broken", "unknown"]
-"""done: by itself. cut: an allowance of tokens, or the context, was used up. withheld: the model or a filter refused.
-broken: the server or the line failed half way. unknown: anything else, calls of tools included."""
+"""done: by itself. cut: the token limit, or the context, was used up. withheld: the model or a filter refused. broken:
+the server or the connection failed half way. unknown: anything else, tool calls included."""
 
 LONGEST_WORD = 100
 
@@ -35,19 +35,18 @@ _PARTS: tuple[tuple[Ending, str], ...] = (
     ),
     ("done", r"null$|none$|stop|eos|eot|eom|end(ed)?(_|$)|complete|done|finish|success|succeeded|normal|natural"),
 )
-"""Read in this order: `rate_limit` is no limit of tokens, `stop_error` no stop. A part is looked for where a word of the whole
-begins."""
+"""Read in this order: `rate_limit` is no token limit, `stop_error` no stop. A part matches only where a word begins."""
 
 
 def read_word(value: Any) -> str | None:
-    """A finish reason as a text, whatever stands in its place; None where nothing does."""
+    """A finish reason as text, whatever its JSON type; None where there is none."""
     if value is None or value == "" or isinstance(value, str):
         return value[:LONGEST_WORD] if value else None
     return str(value)[:LONGEST_WORD]
 
 
 def read_ending(word: str | None, table: Mapping[str, Ending]) -> Ending:
-    """What the word means. table: a provider's own, in lower case with underscores."""
+    """The meaning of a finish reason. table: the provider's own words, in lower case with underscores."""
     if word is None:
         return "done"
     plain = re.sub(r"[^a-z0-9]+", "_", _CAMEL.sub("_", word.strip()).lower()).strip("_")

@@ -1,4 +1,4 @@
-"""Values out of a provider's JSON, whatever stands there: one odd reply must never cost the others.
+"""Values out of a provider's JSON, whatever their type: one odd reply must never cost the others.
 
 Each function returns a value of its type or an empty one, and never raises.
 """
@@ -17,7 +17,7 @@ from vlures.records import MOST_COUNTED
 
 A_MONTH_S = 30 * 86_400.0
 LONGEST_NUMBER = 20
-"""Digits of 64 bits. Python refuses to read a number of thousands."""
+"""Digits of 64 bits. Python refuses to read numbers of thousands of digits."""
 
 
 def decode_object(data: bytes | str) -> dict[str, Any] | None:
@@ -30,22 +30,22 @@ def decode_object(data: bytes | str) -> dict[str, Any] | None:
 
 
 def _decode_leniently(data: bytes | str) -> Any:
-    """What Python's own reader makes of it, which takes NaN and halves of characters; a broken byte becomes a mark. A mark of the
-    byte order, which some servers and proxies put before a text, is no part of it."""
+    """The JSON value by Python's own reader, which takes NaN and lone surrogates; an invalid byte becomes a replacement
+    character. A byte order mark, which some servers and proxies put before a text, is dropped."""
     try:
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
-        return _mend_texts(json.loads(text.removeprefix("\ufeff")))
+        return _replace_surrogates(json.loads(text.removeprefix("\ufeff")))
     except (ValueError, RecursionError):
         return None
 
 
-def _mend_texts(value: Any) -> Any:
-    """Half a character (a lone surrogate) cannot be stored; it becomes a mark."""
+def _replace_surrogates(value: Any) -> Any:
+    """A lone surrogate cannot be stored; it becomes a replacement character."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {_mend_texts(key): _mend_texts(inner) for key, inner in value.items()}
-    return [_mend_texts(inner) for inner in value] if isinstance(value, list) else value
+        return {_replace_surrogates(key): _replace_surrogates(inner) for key, inner in value.items()}
+    return [_replace_surrogates(inner) for inner in value] if isinstance(value, list) else value
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def as_objects(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; what is no object is left out."""
+    """The objects of a list, without its other items."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -63,12 +63,12 @@ def as_text(value: Any) -> str | None:
 
 
 def as_speech(text: str) -> str | None:
-    """The text as it is, or None if there is nothing in it but blanks."""
+    """The text as it is, or None if it is blank."""
     return text if text.strip() else None
 
 
 def as_count(value: Any) -> int | None:
-    """A whole number from 0 to 2^53, also one that is written as a text or as 5.0. None for what cannot be a count."""
+    """A whole number from 0 to 2^53, also one written as a text or as 5.0. None for anything else."""
     is_written = isinstance(value, str) and value.isdecimal() and len(value) <= LONGEST_NUMBER
     if is_written or (isinstance(value, float) and value.is_integer()):
         value = int(value)
@@ -77,7 +77,7 @@ def as_count(value: Any) -> int | None:
 
 
 def as_seconds(value: str) -> float | None:
-    """The seconds of `2`, `2.5s` or an HTTP date (from now), at most a month; None for what is no finite time."""
+    """The seconds of `2`, `2.5s` or an HTTP date (from now), at most a month; None for anything else."""
     try:
         seconds = float(value.removesuffix("s"))
     except ValueError:

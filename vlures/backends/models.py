@@ -1,4 +1,4 @@
-"""Whether a configuration's model is there, and takes what it is asked with, by what its provider tells of itself."""
+"""Whether a configuration's model exists and takes its parameters, by its provider's facts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ NOTICE = timedelta(days=60)
 
 
 def check_model(options: BackendOptions, today: date) -> str | None:
-    """A sentence to say about the configuration's model, or None. A model behind a base URL of the user's own is not
-    judged.
+    """A warning about the configuration's model, or None. A model behind the user's own base URL is not checked.
 
-    Raises UsageError for a model that is gone, and for a parameter that the provider or the model does not have.
+    Raises UsageError for a model that is gone, and for a parameter that the provider or the model does not take.
     """
     provider = find_provider(options.target.provider)
     if provider is not None:
@@ -44,7 +43,7 @@ def _check_parameters(options: BackendOptions, provider: Provider) -> None:
 
 
 def _describe_end(model: str, provider: Provider, today: date) -> str | None:
-    """A sentence on a model that will be gone within NOTICE. Raises UsageError for one that is."""
+    """A warning about a model that ends within NOTICE. Raises UsageError for one that is gone."""
     ending = next((ending for ending in provider.endings if re.fullmatch(ending.pattern, model)), None)
     if ending is None:
         return None

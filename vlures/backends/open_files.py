@@ -1,4 +1,4 @@
-"""How many files and connections this process may have open at a time, and what of that is left for connections."""
+"""How many files and connections this process may have open, and how many of them may be connections."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from contextlib import suppress
 
 RESERVE = 12
-"""For what comes and goes: a picture that is read, a look-up of a host's name, certificates, a file of results."""
+"""For short-lived files: an image that is read, a host name's look-up, certificates, a result file."""
 SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 UNKNOWN_LIMIT = 512
-"""Where the system does not tell: what Windows lets a program wait for at once."""
+"""Where the system does not tell: the number of handles that Windows lets a program wait for at once."""
 
 
 def raise_limit(wanted: int) -> int:
-    """Let this process open so many files, or as many as it may; returns how many those are."""
+    """Let this process open so many files, or as many as the system allows; returns that number."""
     try:
         import resource
     except ImportError:  # Windows
@@ -39,12 +39,12 @@ def count_open() -> int:
 
 
 def fit(wanted: int, limit: int, opened: int) -> int:
-    """How many connections may be open at a time, besides the files that are: at least one."""
+    """How many connections may be open besides the files that are: at least one."""
     return max(1, min(wanted, limit - opened - RESERVE))
 
 
 def is_shortage(error: BaseException | None) -> bool:
-    """Whether an exception came of it that this machine has no room for one more connection or file."""
+    """Whether the cause of an exception is that this machine has no room for one more connection or file."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in SPENT:
             return True

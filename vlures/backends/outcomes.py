@@ -1,4 +1,4 @@
-"""What a whole reply comes to, once its words and its ending are read: the same for all providers and both modes."""
+"""The status of a whole reply, once its words and its ending are read: the same for all providers and modes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vlures.records import Failure, Note, Response
 EMPTY, BROKEN, BLANK = "empty answer", "broken answer", "blank result"
 EMPTY_ANSWER_RETRIES = 2
 WORDLESS_RETRIES = 1
-"""Of an answer whose words all came as thinking: each may be long, and is charged each time."""
+"""Of an answer whose words all came as thinking: it may be long, and is charged each time."""
 BROKEN_ANSWER_RETRIES = 4
 """Of a reply that began: its answer may have been charged each time."""
 
 NO_ROOM = "The allowance of tokens was used up before any text; raise max_output_tokens or lower the thinking."
 ALL_THINKING = (
-    "All words came as thinking, and are kept as `reasoning`; turn thinking off (--reasoning-effort, --thinking-level, or the "
-    "server's own switch), or raise max_output_tokens or the server's context."
+    "All words came as thinking, and are kept as `reasoning`; turn thinking off (--reasoning-effort, --thinking-level, "
+    "or the server's own switch), or raise max_output_tokens or the server's context."
 )
 WORDLESS = "All words came as thinking; turn thinking off, or raise max_output_tokens or the server's context."
 _LONGEST_TROUBLE = 400
@@ -38,8 +38,8 @@ def judge_reply(
 ) -> Response:
     """A reply with its status. An answer has text only if the model spoke.
 
-    heard: with all text that is not thinking by its place in the reply. refusal: in words of the model. trouble: what the
-    provider says of a broken end. try_again: whether asking again may help where no text came.
+    heard: with all text that is not thinking by its place in the reply. refusal: in the model's words. trouble: what
+    the provider says about a broken end. try_again: whether asking again may help where no text came.
     """
     if not keep_think_tags:
         heard = _take_thinking_out(heard)
@@ -76,7 +76,7 @@ def is_wordless(response: Response) -> bool:
 
 
 def most_retries(failed: Response) -> int | None:
-    """How often one run may ask again after such a failed reply, each of which may be charged; None: within its budget."""
+    """How often one run may ask again after such a reply, which may be charged each time; None: no limit of its own."""
     code = failed.error.code if failed.error else ""
     if code == EMPTY:
         return WORDLESS_RETRIES if failed.reasoning else EMPTY_ANSWER_RETRIES
@@ -84,7 +84,7 @@ def most_retries(failed: Response) -> int | None:
 
 
 def raise_transient(response: Response) -> Response:
-    """The response, unless asking again may help. Raises Retry then, with the reply that came."""
+    """The response, unless asking again may help: then raises Retry with the reply that came."""
     if response.error is None or response.status != "failed" or not response.error.transient:
         return response
     limit = most_retries(response) or BROKEN_ANSWER_RETRIES
@@ -92,7 +92,7 @@ def raise_transient(response: Response) -> Response:
 
 
 def blank_result(key: str) -> Response:
-    """What a line of a batch's results comes to that names a request and says nothing of it."""
+    """The response for a line of a batch's results that names a request and says nothing about it."""
     said = "The line for it in the batch's results holds neither an answer nor an error."
     return Response(key, "failed", error=Failure(BLANK, said, transient=True))
 
@@ -103,7 +103,7 @@ def is_blank(response: Response) -> bool:
 
 
 def describe_trouble(error: Any) -> str:
-    """A gateway's own words about an error inside a reply of status 200: its code and its message, in one line."""
+    """A gateway's own words about an error inside a reply of status 200: code and message, in one line."""
     content = as_object(error)
     words = [content.get("code"), as_text(content.get("message")) or as_text(content.get("type")) or as_text(error)]
     said = " ".join(" ".join(str(word) for word in words if word not in (None, "")).split())[:_LONGEST_TROUBLE]

@@ -1,4 +1,4 @@
-"""What a provider tells the house of itself: a Provider, as FACTS in its folder's `facts.py`, which loads no SDK."""
+"""The facts that vlures needs of a provider: a Provider, as FACTS in its folder's `facts.py`, which loads no SDK."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ class Ending:
     """The end of a family of models."""
 
     pattern: str
-    """Of its names, whole."""
+    """Matches its names, whole."""
     on: date
-    """Its last day is the one before."""
+    """The first day without it."""
     instead: str
     """The nearest living model."""
     rerouted: bool = False
-    """It does not fail, but the other one answers, at its own price."""
+    """It does not fail: the other model answers, at its own price."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedPrice:
-    """Of a family of models that genai-prices lacks: USD for a million tokens in standard live mode."""
+    """The price of a family of models that genai-prices lacks: USD for a million tokens in standard live mode."""
 
     pattern: str
-    """Of its names, whole, but for a snapshot's date."""
+    """Matches its names, whole, without a snapshot's date."""
     input: float
     output: float
     cache_write: float
-    """Of input that is written into the provider's cache."""
+    """For input that is written into the provider's cache."""
     source: str
     """Where the price comes from, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
-    """Everything that the house knows of one provider. What is left out it does not have, or it is not known."""
+    """Everything that vlures knows of one provider. A default means that it lacks the thing, or that it is unknown."""
 
     name: str
     """As in --backend."""
     title: str
-    """As sentences and stored jobs have it. In lower case it is the name: a job of another provider is known by that."""
+    """As in sentences and stored jobs. In lower case it is the name, which tells whose a stored job is."""
 
     default_mode: Mode
     default_model: str
@@ -67,33 +67,33 @@ class Provider:
     connectors: Mapping[Mode, str]
     """Mode → `module:function` that takes a Setup and returns a Backend. Only this loads the SDK."""
     address_variable: str
-    """The environment variable of its address, where that is not the usual one."""
+    """The environment variable for an address other than the usual one."""
     key_variables: tuple[str, ...]
-    """Environment variables of its key, the first that is set wins."""
+    """Environment variables of its key; the first that is set wins."""
     hosts: tuple[str, ...]
-    """Ends of its own hosts' names, each from a dot on."""
+    """Suffixes of its own hosts' names, each with a leading dot."""
     sandbox_paths: tuple[str, ...]
-    """What a sandbox's address for it begins with, after the host."""
+    """First parts of the path in a sandbox's addresses for it."""
     packages: Callable[[Any], tuple[str, ...]]
-    """(own options) → distributions that decide what is sent, for run.json."""
+    """(own options) → names of the distributions that decide what is sent, for run.json."""
     serves_own: bool = False
-    """Whether --base-url makes it ask a server of the user's own."""
+    """Whether --base-url may point it at a server of the user's own."""
     check_installed: Callable[[BackendOptions], None] = lambda _: None
-    """Raises VluresError for an SDK that is asked for and not installed."""
+    """Raises VluresError for an SDK that is chosen and not installed."""
 
     # What may be asked
 
     parameters: frozenset[str]
-    """What its API has a word for. What a model makes of it is the model's affair, but for check_model_parameters."""
+    """Names that its API accepts. Whether a model accepts them is checked in check_model_parameters only."""
     check_options: Callable[[BackendOptions], None]
-    """Raises UsageError for options that the provider does not take, whatever the model."""
+    """Raises UsageError for options that the provider takes for no model."""
     check_model_parameters: Callable[[BackendOptions], None]
-    """Raises UsageError for what is known to be answered with a 400 for every single request."""
+    """Raises UsageError for what is known to cause a 400 for every single request."""
     check_foreign_options: Callable[[Any, str, str], None] = lambda _own, _title, _name: None
-    """(own options, title, name) → raises UsageError for options of this provider's that are set in a run of the one with this title
-    and name."""
+    """(own options, title, name) → raises UsageError if they are set in a run of the provider with that title and
+    name."""
     endings: tuple[Ending, ...] = ()
-    """A model that is not listed is taken to be alive."""
+    """A model that is not listed is assumed to be alive."""
     listed_on: date
     """When the endings were read."""
 
@@ -104,10 +104,10 @@ class Provider:
     image_template: Callable[[BackendOptions], str | None] = lambda _: None
     """Of images' addresses, where they are named by them."""
     image_address: Callable[[str, Image, str], str] | None = None
-    """(template, image, sample ID) → the image's address. Raises UsageError. None: it takes no image by an address."""
+    """(template, image, sample ID) → the image's address. Raises UsageError. None: it takes no image by address."""
     find_uploaded: Callable[[BackendOptions, Mapping[str, str], Journal], Callable[[Image], bool]] | None = None
-    """(configuration, environment, journal) → says of an image whether the account has it as a file already. None: it
-    keeps no images as files."""
+    """(configuration, environment, journal) → a test whether the account already has an image as a file. None: it keeps
+    no images as files."""
 
     # Tokens
 
@@ -115,17 +115,17 @@ class Provider:
     """(model, width, height, parameters) → tokens of an image of this size in pixels; None where no formula is
     published, 0 for an image that is refused and not charged."""
     largest_image_tokens: Callable[[int, int], int]
-    """(width, height) → what an image will hardly pass with a model without a formula."""
+    """(width, height) → a likely upper bound for models without a formula."""
     describe_refusal: Callable[[str, int, int, Parameters], str | None] = lambda *_: None
     """(model, width, height, parameters) → a sentence if an image of this size is known to be refused."""
     thinking_tokens: Callable[[str, Parameters], int]
-    """(model, parameters) → expected tokens of thinking before one answer; 0 for a model that is not known to think."""
+    """(model, parameters) → expected thinking tokens before one answer; 0 for a model not known to think."""
     language_factors: Mapping[str, float]
-    """By language (BCP 47): tokens of a text for one of the same text in English."""
+    """By language (BCP 47): tokens of a text per token of the same text in English."""
     characters_per_token: Mapping[str, float]
     """By language (BCP 47)."""
     load_vocabulary: Callable[[str], tuple[str, Callable[[str], int]] | None] = lambda _: None
-    """(model) → the name of its vocabulary and what counts by it, where that is on this machine. Never downloads."""
+    """(model) → the name of its vocabulary and its counter, where that is on this machine. Never downloads."""
 
     # Money
 
@@ -134,6 +134,6 @@ class Provider:
     listed_prices: tuple[ListedPrice, ...] = ()
     """Of models that genai-prices lacks."""
     halved_ways: frozenset[str] = field(default=frozenset({"batch"}))
-    """Ways to be served (batch, flex) that cost half where no table has their price."""
+    """Service modes (batch, flex) that cost half where no table has their price."""
     cached_from_tokens: int = 0
-    """Least input of a request that is written into its cache unasked."""
+    """Requests with at least so much input are written into its cache unasked."""

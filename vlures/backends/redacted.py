@@ -1,4 +1,4 @@
-"""A backend past which no key gets: neither into what is stored nor into what is said."""
+"""A backend that keeps keys out of everything that is stored or said."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from vlures.backends import BatchBackend, Journal, Observer
 
 OURS = frozenset({"key", "digest", "job", "time", "imported"})
-"""Texts of a response that are not the provider's."""
+"""Text fields of a response that do not come from the provider."""
 
 
 class RedactedBackend:
-    """What the backend gives, without the keys. Exceptions keep their kind."""
+    """The backend's responses without the keys. Exceptions keep their type."""
 
     def __init__(self, backend: BatchBackend, blot: Blot) -> None:
         self._backend = backend
@@ -50,7 +50,7 @@ def _blotted_errors(blot: Blot) -> Iterator[None]:
 
 
 def blot_response(response: Response, blot: Blot) -> Response:
-    """A response without the keys, wherever its provider has put them."""
+    """A response without the keys, wherever its provider put them."""
     changes: dict[str, Any] = {}
     for field in fields(response):
         value = getattr(response, field.name)
@@ -63,7 +63,7 @@ def blot_response(response: Response, blot: Blot) -> Response:
 
 
 class RedactedJournal:
-    """A journal into which no key is written."""
+    """A journal that never gets a key."""
 
     def __init__(self, journal: Journal, blot: Blot) -> None:
         self._journal = journal
@@ -96,7 +96,7 @@ class RedactedJournal:
 
 
 class RedactedObserver:
-    """An observer that is told no key."""
+    """An observer that never gets a key."""
 
     def __init__(self, observer: Observer, blot: Blot) -> None:
         self._observer = observer

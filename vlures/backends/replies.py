@@ -1,5 +1,5 @@
-"""What every call to a provider shares, whatever makes it: how large a reply may be, what a redirect means, how long a call
-may take, and what remains when something comes that no library has a name for."""
+"""What all calls to providers share: how large a reply may be, what a redirect means, how long a call may take, and how
+to read an exception that no library explains."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 MOST_REPLY_BYTES = 16_000_000
 """Of any reply but a result file, after decompression. 65,000 tokens of an answer are less than 1 MB of JSON."""
 LONGEST_CALL_S = 60.0
-"""Of a call that moves no file: a look at a batch, a page of a list, a deletion."""
+"""Of a call that moves no file: a batch's status, a page of a list, a deletion."""
 LONGEST_CREATION_S = 180.0
-"""After that the batch is looked for by its tag."""
+"""After that, the batch is looked for by its tag."""
 PROGRESS_WINDOW_S = 600.0
 LEAST_PROGRESS_BYTES = 64_000
-"""A transfer of a file may take hours, but moves this much in every window."""
+"""A file transfer may take hours, but moves this much in every window."""
 LOOK_EVERY_S = 1.0
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -45,27 +45,27 @@ class TooLarge(Exception):
 
 
 class Redirected(Exception):
-    """A reply that only says to ask elsewhere. The message is a sentence."""
+    """A redirect that is not followed. The message is a sentence."""
 
     def __init__(self, asked: str, location: str) -> None:
         try:
             to, place = urlsplit(urljoin(asked, location)), origin_of(urljoin(asked, location))
         except ValueError:
-            to, place = urlsplit(""), "an address that is none"
+            to, place = urlsplit(""), "an invalid address"
         came = urlsplit(asked)
         if (came.scheme, to.scheme, came.hostname) == ("http", "https", to.hostname):
             hint = f"Write the base URL with https: https://{to.hostname}/…"
         else:
             hint = "Check --base-url, and whether a proxy or a log-in page stands in between"
         super().__init__(
-            f"{origin_of(asked)} redirects to {place}, which is not followed: the key and the questions would go there too. {hint}, "
-            "then run again."
+            f"{origin_of(asked)} redirects to {place}, which is not followed: the key and the questions would go there "
+            f"too. {hint}, then run again."
         )
 
 
 class Download(io.RawIOBase):
-    """A file that a download is written into. Raises TooLarge for more bytes than its results can have, and OSError as a disk
-    does."""
+    """A file that a download is written into. Raises TooLarge for more bytes than its results can have, and OSError for
+    a failure of the disk."""
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Download(io.RawIOBase):
         return self._file.write(piece)
 
     def tell(self) -> int:
-        """The bytes so far."""
+        """Bytes written so far."""
         return self._file.tell()
 
     def close(self) -> None:
@@ -90,14 +90,14 @@ class Download(io.RawIOBase):
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and, where it is not the usual one, port. Raises ValueError for what is no URL."""
+    """Scheme, host and, where it is not the usual one, port. Raises ValueError for an invalid URL."""
     parts = urlsplit(url)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
 
 
 def is_same_origin(asked: str, location: str) -> bool:
-    """Whether a redirect's target is on the very server that was asked."""
+    """Whether a redirect's target is on the same server."""
     try:
         return origin_of(asked) == origin_of(urljoin(asked, location))
     except ValueError:
@@ -105,8 +105,8 @@ def is_same_origin(asked: str, location: str) -> bool:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an exception already says what a driver must know, or is not about the call: the end of the task, a fault of
-    this machine's disk."""
+    """Whether an exception already tells the driver what to do, or is not about the call: the end of the task, a fault
+    of this machine's disk."""
     if not isinstance(error, Exception) or isinstance(error, VluresError | Retry | InDoubt | NotFound):
         return True
     if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError | ssl.SSLError):
@@ -117,12 +117,12 @@ def is_ours(error: BaseException) -> bool:
 
 
 def name_mishap(error: BaseException) -> str:
-    """An exception in words: its message, or at least its kind."""
+    """An exception in words: its message, or at least its type."""
     return " ".join(str(error).split())[:400] or type(error).__name__
 
 
 async def within(longest_s: float, work: Awaitable[T], clock: Callable[[], float] | None = None) -> T:
-    """The work's result. Raises TimeoutError, and ends the work, when it takes longer. clock: by default the loop's."""
+    """The work's result. Ends the work and raises TimeoutError when it takes longer. clock: by default the loop's."""
     clock = clock or asyncio.get_running_loop().time
     until = clock() + longest_s
     return await _watch(work, lambda: clock() < until, f"no answer within {longest_s:g} s")
@@ -131,7 +131,7 @@ async def within(longest_s: float, work: Awaitable[T], clock: Callable[[], float
 async def while_moving(moved: Callable[[], int], work: Awaitable[T], clock: Callable[[], float] | None = None) -> T:
     """The result of work that moves a file. moved: the bytes so far. clock: by default the loop's.
 
-    Raises TimeoutError, and ends the work, when a window of time passes with almost none of them.
+    Ends the work and raises TimeoutError when a window of time passes with almost none.
     """
     now = clock or asyncio.get_running_loop().time
     since, before = now(), moved()
@@ -158,4 +158,4 @@ async def _watch(work: Awaitable[T], goes_on: Callable[[], bool], reason: str) -
             task.cancel()
             await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # retrieved: whoever waited may have been cancelled in the moment in which the work failed
+            task.exception()  # retrieved: the caller may have been cancelled just when the work failed

@@ -1,4 +1,4 @@
-"""How long to go on trying a call that fails in a way its provider calls transient."""
+"""How long to retry a call that fails in a way its provider calls transient."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _asked(failure: Retry) -> str:
 
 
 class Patience:
-    """Budgets of time for a run's calls. A provider that was never reached gets little, one that has answered much.
+    """Budgets of time for a run's calls: a short one for a provider that was never reached, a long one for others.
 
-    provider: how sentences call it. say: told, once per call, that a call keeps failing.
+    provider: its name in sentences. say: called once per call that keeps failing.
     """
 
     def __init__(
@@ -45,21 +45,22 @@ class Patience:
         self.reached = False
 
     def lasts(self, failure: Retry, failing_for_s: float, asked_s: float | None) -> bool:
-        """Whether a call that has been failing for so long may be tried again, after the wait that was asked for.
+        """Whether a call that has been failing for so long may be retried, after the wait that the provider asked for.
 
-        Raises VluresError if the provider was never reached in the time for a first contact.
+        Raises VluresError if the provider was never reached within the time for a first contact.
         """
         self.reached = self.reached or failure.reached
         if not self.reached and failing_for_s > self._first_contact_s:
             raise VluresError(
-                f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run again."
+                f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run "
+                "again."
             )
         return failing_for_s + (asked_s or 0.0) <= self._retry_budget_s
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The call's result, tried again for as long as the budget lasts.
+        """The call's result, retried as long as the budget lasts.
 
-        Raises Incomplete when it is used up; whatever else the call raises, at once.
+        Raises Incomplete when the budget is used up, and at once everything else that the call raises.
         """
         loop = asyncio.get_running_loop()
         since = loop.time()
@@ -71,8 +72,9 @@ class Patience:
             except Retry as failure:
                 if not self.lasts(failure, loop.time() - since, failure.after_s):
                     raise Incomplete(
-                        f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s{_asked(failure)} "
-                        f"({failure.reason}). Run the same command again later; it goes on from here."
+                        f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s"
+                        f"{_asked(failure)} ({failure.reason}). Run the same command again later; it continues from "
+                        "here."
                     ) from failure
                 if attempt == SAY_AFTER_ATTEMPTS:
                     self._say(f"{self._provider} does not answer as it should ({failure.reason}); still trying.")

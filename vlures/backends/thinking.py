@@ -1,9 +1,9 @@
-"""What of a reply is thinking, and what is the answer.
+"""Which part of a reply is thinking, and which is the answer.
 
-A server without a parser for its model's thinking leaves it in the text, in tags; others give it as parts, fields or messages
-of their own. Only what can be told for sure is taken out of a text: a block that the text begins with, or all before a closing
-tag that no opening one stands before (chat templates often end with the opening one, which is then not in the reply). Tags
-that an answer mentions later on are part of the answer.
+A server without a parser for its model's thinking leaves it in the text, in tags; others send it as parts, fields or
+messages of their own. Only what is certain is taken out of a text: a block that the text begins with, or all before a
+closing tag without an opening one (chat templates often end with the opening tag, which is then missing in the reply).
+Tags later in the text are part of the answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CHANNEL = re.compile(
 )
 _MESSAGE_END = re.compile(r"<\|(?:end|start|return|call|channel)\|>")
 _BARE_CHANNELS = re.compile(r"\s*analysis(?P<thinking>.*?)assistant\s?final(?P<answer>.*)", re.DOTALL)
-"""Harmony of gpt-oss, as it is and as it looks where a server leaves the special tokens out: https://github.com/openai/harmony"""
+"""gpt-oss's Harmony, with its special tokens and without them: https://github.com/openai/harmony"""
 
 _DEEPEST = 8
 _TEXT_FIELDS = ("text", "thinking", "reasoning", "summary", "content")
@@ -46,15 +46,16 @@ _FINAL_KINDS = frozenset({"final", "final_answer", "answer"})
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A text without its thinking. tagged: there was some in it."""
+    """A text without its thinking."""
 
     answer: str | None
     thinking: str | None
     tagged: bool
+    """The text held thinking."""
 
 
 def split_text(text: str | None) -> Split:
-    """Take the thinking that stands in a text apart. Without any the text stays as it is, letter by letter."""
+    """Separate the thinking in a text from the answer. A text without any stays as it is, letter by letter."""
     if text is None:
         return Split(None, None, tagged=False)
     for split in (_split_channels, _split_tags):
@@ -89,9 +90,9 @@ def _split_tags(text: str) -> tuple[str, list[str]] | None:
 
 
 def _split_blocks(text: str, at: int) -> tuple[str, list[str]]:
-    """The answer, and the blocks that it begins with. A model in a loop writes thousands of them, so each mark is looked at once.
+    """The answer, and the blocks before it. A model in a loop writes thousands of them, so each tag is looked at once.
 
-    A block ends at the closing tag that answers its opening one, or, where blocks do not nest cleanly, at the first one.
+    A block ends at the closing tag that matches its opening one, or, where blocks do not nest cleanly, at the first.
     """
     closings = list(_CLOSING.finditer(text, at))
     ends, unanswered = {}, []
@@ -136,7 +137,7 @@ def join_thoughts(thoughts: Iterable[str | None]) -> str | None:
 
 
 def read_words(value: Any, depth: int = 0) -> str:
-    """All words of a text, a list of texts or parts, or a part, whatever its shape."""
+    """All words of a text, a part, or a list of these, whatever its shape."""
     if isinstance(value, str):
         return value
     if depth > _DEEPEST:
@@ -149,13 +150,13 @@ def read_words(value: Any, depth: int = 0) -> str:
 
 
 def is_thinking(part: Mapping[str, Any]) -> bool:
-    """Whether a part or a message says of itself that it is no answer: by its type, phase or channel, or Gemini's mark."""
+    """Whether a part or message is marked as thinking: by its type, phase or channel, or Gemini's mark."""
     kinds = {_first_word(part.get(name)) for name in ("type", "phase", "channel")}
     return part.get("thought") is True or not kinds.isdisjoint(_THINKING_KINDS)
 
 
 def pick_final(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those messages that are the answer: where some are marked as final only those, else all that are not thinking."""
+    """The messages that are the answer: those marked as final, or without any such all that are not thinking."""
     final = [message for message in messages if _is_final(message)]
     return final or [message for message in messages if not is_thinking(message)]
 
@@ -174,7 +175,7 @@ def _word(value: Any) -> str:
 
 
 def split_content(content: Any) -> tuple[str, str]:
-    """The words of an answer, and those of thinking, in the content of a chat's message: a text, or parts with types."""
+    """The words of the answer and of the thinking in a chat message's content: a text, or parts with types."""
     if not isinstance(content, list):
         return read_words(content), ""
     parts = as_objects(content)

@@ -1,4 +1,4 @@
-"""Calls that block, beside the event loop."""
+"""Blocking calls, in threads beside the event loop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 async def in_daemon_thread(call: Callable[[], T]) -> T:
-    """The call's result from a thread that nobody waits for when the program ends, as asyncio's own are waited for."""
+    """The call's result, from a thread that does not hold up the program's end as asyncio's own do."""
     return await _hand_over(call, lambda work: threading.Thread(target=work, daemon=True).start())
 
 
 class CallingThreads:
-    """Daemon threads that are kept for the next call: as many as there have been calls at a time. One that makes a call
-    whose result nobody waits for any more comes back when that call ends."""
+    """Daemon threads that are kept for the next call: as many as there have been calls at a time. A thread whose call
+    was given up is free again when that call ends."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -38,7 +38,7 @@ class CallingThreads:
         return await _hand_over(call_and_be_idle, self._begin)
 
     def close(self) -> None:
-        """Let the threads go, each when its call has ended."""
+        """End each thread once its call has ended."""
         for _ in range(self._count):
             self._work.put(None)
 
@@ -54,7 +54,7 @@ class CallingThreads:
 
 
 async def _hand_over(call: Callable[[], T], begin: Callable[[Callable[[], None]], None]) -> T:
-    """The call's result, once the work that `begin` is given has been done in some thread."""
+    """The call's result, once `begin` has run the work in some thread."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -66,7 +66,7 @@ async def _hand_over(call: Callable[[], T], begin: Callable[[Callable[[], None]]
         result, failure = None, None
         try:
             result = call()
-        except BaseException as error:  # noqa: BLE001 (handed over to whoever waits)
+        except BaseException as error:  # noqa: BLE001 (raised for the caller)
             failure = error
         with suppress(RuntimeError):  # the loop may be closed by now
             loop.call_soon_threadsafe(settle, result, failure)

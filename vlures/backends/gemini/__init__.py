@@ -1,1 +1,1 @@
-"""Gemini. `facts.py` says what it is, `connect.py` makes its clients."""
+"""Gemini. `facts.py` describes it, `connect.py` makes its clients."""

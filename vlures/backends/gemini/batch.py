@@ -1,8 +1,8 @@
 """Gemini's Batch API and the files it reads from: its calls as the batch driver needs them.
 
-Sources: google-genai 3.6 and the guide to the Batch API (2026-11). Calls go through the SDK's asynchronous client, which can
-be stopped in the middle of one; uploads through its synchronous one, in threads: the other reads a file's parts in the event
-loop.
+Sources: google-genai 3.6 and the guide to the Batch API (2026-11). Calls go through the SDK's asynchronous client,
+which can be stopped in the middle of one; uploads through its synchronous one, in threads, because the other reads a
+file's parts in the event loop.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from vlures.errors import Retry
 from vlures.records import Request, Response
 
 MOST_LINES = 50_000
-"""No limit is documented; larger jobs are advised against, and are all lost when they expire."""
+"""No limit is documented; larger jobs are advised against, and are lost as a whole when they expire."""
 MOST_OPERATION_BYTES = 64_000_000
-"""Of a reply about an operation, which may hold the answers of a small batch themselves."""
+"""Of a reply about an operation, which may itself hold the answers of a small batch."""
 MOST_BYTES = 1_900_000_000
 """An input file may have 2 GB: https://ai.google.dev/gemini-api/docs/batch-api"""
 BATCHES_A_PAGE = 100
 """Without a page size the list has been seen empty: https://github.com/googleapis/python-genai/issues/1250"""
 
 WAITS_S = {"connect": 30.0, "write": PROGRESS_WINDOW_S, "read": PROGRESS_WINDOW_S, "pool": PROGRESS_WINDOW_S}
-"""How long a connection may stay silent; how long a whole call may take is counted around it. As a time-out of the SDK's own
-these would also go to the server, as the longest time that a call of any length may take it."""
+"""How long a connection may stay silent. The limit of a whole call is separate. As the SDK's own time-out these would
+also go to the server, as the longest time that it may take for any call."""
 
 KEPT_CONNECTIONS = 100
 LOST_UPLOAD = frozenset({400, 404, 409, 410, 416})
-"""Said of a part that does not follow what the server has: the upload as a whole is to begin anew."""
+"""Statuses of a part that does not follow what the server has: the whole upload must start again."""
 
 
 class _Client(BoundedAsync):
@@ -65,8 +65,7 @@ class _Client(BoundedAsync):
 
 
 class Operation(types.Operation):
-    """A batch as the operation that it is. The SDK's own object of a batch leaves out why it failed, what is counted, and
-    whether it is done."""
+    """A batch as an operation. The SDK's own batch object lacks the error, the counts, and whether it is done."""
 
     def __init__(self, name: str, content: object = None) -> None:
         self.name = name
@@ -78,7 +77,7 @@ class Operation(types.Operation):
 
 
 class GeminiBatch:
-    """The Batch API's calls. key and base_url: of the provider, or of what answers in its place."""
+    """The Batch API's calls. key and base_url: of the provider, or of the server that replaces it."""
 
     provider = PROVIDER
     lifetimes = Lifetimes(batch=timedelta(hours=48), input=timedelta(hours=48), results=timedelta(weeks=6))
@@ -96,9 +95,8 @@ class GeminiBatch:
         timeout_s: float | None = None,
         connections: int = MOST_CONNECTIONS,
     ) -> None:
-        """account: how sentences and journals call whose batches these are. summary: ask for one of the model's thinking.
-        keep_think_tags: leave thinking that stands in the text there. timeout_s: of a call that moves no file, if it is to be
-        shorter than usual."""
+        """account: its name in sentences and journals. summary: ask for a summary of the model's thinking.
+        keep_think_tags: leave thinking in the text. timeout_s: of a call that moves no file, if shorter than usual."""
         self.account = account
         # The SDK warns of every state of a batch that is newer than itself.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
@@ -126,13 +124,13 @@ class GeminiBatch:
         return False
 
     async def place_images(self, requests: Iterable[Request]) -> None:
-        """Pictures stand in the lines themselves."""
+        """Nothing: the lines themselves hold the images."""
 
     def write_line(self, request: Request) -> Line:
-        """The names inside `request` are those of the REST API's own documents, as in a live call. The guide's examples
-        have some of them in snake case (`generation_config`); both are taken, as everywhere in JSON made from protocol
-        buffers: https://protobuf.dev/programming-guides/json/#field-names. Names of the SDK that the REST API does not
-        have are refused: https://github.com/UKGovernmentBEIS/inspect_ai/pull/3273"""
+        """The names inside `request` are those of the REST API, as in a live call. The guide's examples have some of
+        them in snake case (`generation_config`); both are accepted, as in all JSON made from protocol buffers:
+        https://protobuf.dev/programming-guides/json/#field-names. Names that only the SDK has are refused:
+        https://github.com/UKGovernmentBEIS/inspect_ai/pull/3273"""
         content = build_content(request, summary=self._summary)
         line = split_content({"key": request.key, "request": content})
         return Line(line.head, (line.tail or b"") + b"\n")
@@ -140,10 +138,10 @@ class GeminiBatch:
     # The calls
 
     async def upload(self, file: ShardFile) -> str:
-        """Stream a shard in parts of 8 MB. Cancelled, it closes the file, which ends the thread."""
+        """Stream a shard in parts of 8 MB. Cancelled, this closes the file, which ends the thread."""
 
         def send() -> types.File:
-            file.seek(0)  # the SDK would send on from where an earlier attempt has stopped
+            file.seek(0)  # the SDK would continue from where an earlier attempt stopped
             return self._sdk.files.upload(
                 file=file, config=types.UploadFileConfig(mime_type="jsonl", display_name=file.name)
             )
@@ -161,7 +159,7 @@ class GeminiBatch:
             return _read_name(uploaded)
 
     async def create(self, file_id: str, tag: str) -> BatchState:
-        """Create a batch. Where the provider refuses for a while, or has lost the file, the state says so and has no id."""
+        """Create a batch. Where the provider refuses for now, or has lost the file, the state says so and has no id."""
         config = types.CreateBatchJobConfig(display_name=tag)
         creation = self._sdk.aio.batches.create(model=self._model, src=file_id, config=config)
         with Errors(creating=True):
@@ -174,7 +172,7 @@ class GeminiBatch:
             return _begun(_read_name(job))
 
     async def find(self, tag: str) -> tuple[BatchState, ...]:
-        """By hand through the pages: the SDK's own walk stops short at a page that is empty."""
+        """Page by page: the SDK's own iteration stops at an empty page."""
         found: list[BatchState] = []
         with Errors():
             listing = self._sdk.aio.batches.list(config=types.ListBatchJobsConfig(page_size=BATCHES_A_PAGE))
@@ -192,7 +190,7 @@ class GeminiBatch:
             return read_batch(batch_id, operation.content)
 
     async def cancel(self, batch_id: str) -> None:
-        """One that has ended cannot be cancelled, says a 400."""
+        """A 400 means that it has ended already."""
         with Errors():
             try:
                 await within(self._call_s, self._sdk.aio.batches.cancel(name=batch_id))
@@ -205,7 +203,7 @@ class GeminiBatch:
             await while_moving(download.tell, self._sdk.aio.files.download(file=file_id, destination=download))
 
     async def delete(self, file_id: str) -> None:
-        """The names of result files are longer than those that can be deleted, so these stay for their six weeks:
+        """The names of result files are too long for a deletion, so these stay for their six weeks:
         https://github.com/googleapis/python-genai/issues/1759"""
         with Errors():
             await within(self._call_s, self._sdk.aio.files.delete(name=file_id))

@@ -1,4 +1,4 @@
-"""What the errors of the calls around Gemini's batches and files mean to the batch driver."""
+"""What errors of calls around Gemini's batches and files mean to the batch driver."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ASKS_FOR_A_PACE = re.compile(r"PerMinute|retryDelay|Please retry in", re.I)
 
 
 class UnreadableReply(ValueError):
-    """A reply of status 200 that is not what was asked for."""
+    """A reply of status 200 without the expected content."""
 
 
 class Errors:
-    """Turns whatever a call raises into what the driver knows: the SDK's exceptions by what they say, all others, of whatever
-    library, as a reply that could not be read.
+    """Turns whatever a call raises into the driver's exceptions: the SDK's by their content, those of other libraries
+    as a reply that could not be read.
 
-    creating: a lost reply, or a server error, leaves open whether a batch was made. downloading: what is refused may not be
-    there yet.
+    creating: a lost reply, or a server error, leaves open whether a batch was made. downloading: a refused file may not
+    exist yet.
     """
 
     def __init__(self, *, creating: bool = False, downloading: bool = False) -> None:
@@ -51,7 +51,7 @@ class Errors:
             raise InDoubt(f"the reply could not be read: {name_mishap(error)}") from error
         if isinstance(error, TimeoutError):
             raise Retry(name_mishap(error), code="timeout") from error
-        # What is no JSON, or not the JSON it should be, ends the SDK in many ways.
+        # The SDK fails in many ways over what is not JSON, or not the expected JSON.
         raise Retry(f"the reply could not be read ({name_mishap(error)})", code="unreadable reply") from error
 
     def _of_connection(self, error: BaseException | None) -> Exception:
@@ -73,16 +73,16 @@ class Errors:
             return Retry(said, code=str(error.code))
         outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
         if isinstance(outcome, Failure):
-            return VluresError(f"Gemini refuses the request: {said} Mend what it names, then run again.")
+            return VluresError(f"Gemini refuses the request: {said} Correct what it names, then run again.")
         return outcome
 
 
 def read_refusal(error: APIError) -> BatchState | None:
     """A creation that was refused for now, as a batch that could not begin; None for every other error.
 
-    A full queue (too many tokens enqueued, or a hundred batches under way) is a 429 that names neither a pace nor a
-    day's quota: https://github.com/googleapis/python-genai/issues/1901. A file that is not there any more is a 403, in
-    words that leave open whether it belongs to somebody else.
+    A full queue (too many tokens enqueued, or a hundred batches under way) is a 429 that names neither a rate nor a
+    day's quota: https://github.com/googleapis/python-genai/issues/1901. A file that no longer exists is a 403, in words
+    that leave open whether it belongs to someone else.
     """
     problem: JobProblem | None = None
     said = _said(error)
@@ -96,7 +96,7 @@ def read_refusal(error: APIError) -> BatchState | None:
 
 
 def find_file_problem(message: str) -> JobProblem | None:
-    """What a message says of a batch's input file, if it is about that. Files live for 48 hours."""
+    """The problem of a batch's input file that a message tells of, if any. Files live for 48 hours."""
     if _FILE_NOT_READY.search(message):
         return "file not visible"
     return "file gone" if _FILE_GONE.search(message) else None

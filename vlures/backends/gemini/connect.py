@@ -56,9 +56,9 @@ def connect_batch(setup: Setup) -> Backend:
 
 
 def _find_live_client(setup: Setup) -> LiveClient:
-    """Who makes the calls: by default ourselves (`live.py` says why), else the SDK that was asked for.
+    """The client for live calls: by default our own (`live.py` says why), else the chosen SDK's.
 
-    Raises UsageError for a key that is missing, VluresError for an SDK that cannot be loaded.
+    Raises UsageError for a missing key, VluresError for an SDK that cannot be loaded.
     """
     options = setup.options
     key, address = _find_access(setup)
@@ -75,7 +75,8 @@ def _find_live_client(setup: Setup) -> LiveClient:
         from vlures.backends.gemini.generativeai import SUPPORT_ENDED, GenerativeAILive
     except ImportError as error:
         raise VluresError(
-            f"google-generativeai cannot be loaded ({error}); get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
+            f"google-generativeai cannot be loaded ({error}); get it with `pip install 'vlures[generativeai]'`, or "
+            "leave --sdk out."
         ) from error
     client = GenerativeAILive(
         key,
@@ -89,7 +90,7 @@ def _find_live_client(setup: Setup) -> LiveClient:
 
 
 def _find_access(setup: Setup) -> tuple[str, str | None]:
-    """Key and address. Raises UsageError if there is no key. The sandbox is not shown a real one."""
+    """Key and address. The sandbox never sees a real key. Raises UsageError if there is none."""
     if setup.sandbox_url:
         return "sandbox", f"{setup.sandbox_url}/gemini"
     key = find_key(setup.environment, *FACTS.key_variables)

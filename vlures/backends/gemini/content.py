@@ -1,4 +1,4 @@
-"""What is asked of Gemini and what its answers mean: the body of generateContent, live or as a line of a batch.
+"""The body of generateContent, live or as a line of a batch, and how its answers are read.
 
 Sources: google-genai 3.4, the API's pages on thinking, media resolution and safety settings (2026-11).
 """
@@ -32,8 +32,8 @@ _MARK = "\x00"
 
 
 def build_content(request: Request, service_tier: str | None = None, *, summary: bool = False) -> dict[str, Any]:
-    """Everything of a request but its model, with what the user has set and nothing else, and with a mark where the
-    picture's base64 comes. The long text stands first, the picture last. summary: ask for one of the thinking."""
+    """Everything of a request but its model, with what the user has set and nothing else, and a mark in the place of
+    the image's base64. The long text comes first, the image last. summary: ask for a summary of the thinking."""
     parameters = request.parameters
     generation: dict[str, Any] = {GENERATION[key]: parameters[key] for key in GENERATION if key in parameters}
     if "media_resolution" in parameters:
@@ -63,16 +63,16 @@ def build_content(request: Request, service_tier: str | None = None, *, summary:
 
 
 def split_content(content: Mapping[str, object]) -> Line:
-    """A body, or what holds one, as JSON around its picture. No text can hold the mark's place: a quotation mark in a
-    text is escaped."""
+    """A body, or an object that holds one, as JSON around its image. No text can contain the mark, because quotation
+    marks in a text are escaped."""
     head, tail = encode_line(content).split(b'"data":"\\u0000"')
     return Line(head + b'"data":"', b'"' + tail)
 
 
 def read_answer(key: str, body: Any, *, keep_think_tags: bool = False) -> Response:
-    """A reply of status 200 as a response. keep_think_tags: leave thinking that stands in the text there.
+    """A reply of status 200 as a response. keep_think_tags: leave thinking in the text.
 
-    Raises Retry, with what came, for an answer without text where asking again has been seen to help, or one that broke off.
+    Raises Retry, with the reply, for an answer that broke off, or without text where asking again is known to help.
     """
     body = as_object(body)
     candidate = next(iter(as_objects(body.get("candidates"))), {})
@@ -97,8 +97,8 @@ def read_answer(key: str, body: Any, *, keep_think_tags: bool = False) -> Respon
 
 
 def _read_usage(usage: Any) -> Usage | None:
-    """Thinking is billed as output, so it is part of output_tokens, as it is with OpenAI; what tools have said is input.
-    A count of 0 is left out of the reply."""
+    """Thinking is billed as output, so it is part of output_tokens, as with OpenAI; tool results are input. A reply
+    leaves out counts of 0."""
     if not isinstance(usage, dict):
         return None
     asked = _add(_count(usage, "promptTokenCount", None), _count(usage, "toolUsePromptTokenCount", 0))

@@ -1,4 +1,4 @@
-"""What Gemini's errors mean. Sources: google-genai 3.4, the API's pages on rate limits and troubleshooting (2026-11)."""
+"""What Gemini's errors mean. Sources: google-genai 3.4, the API's pages on rate limits and errors (2026-11)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vlures.records import Failure
 PROVIDER = FACTS.title
 
 _NO_CREDIT = re.compile(r"\bcredits are depleted\b", re.IGNORECASE)
-"""It used to be a 429, and is a 402 now: https://discuss.ai.google.dev/t/183654"""
+"""Formerly a 429, now a 402: https://discuss.ai.google.dev/t/183654"""
 
 
 def read_error(code: int, status: str, details: Any, headers: Mapping[str, str]) -> Retry | VluresError | Failure:
@@ -30,7 +30,7 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
         return VluresError(f"Gemini refuses the key: {said} Check GOOGLE_API_KEY or GEMINI_API_KEY, then run again.")
     if code == 404:
         return VluresError(
-            f"Gemini does not know the model: {said} Name another one with --model, or check the base URL."
+            f"Gemini does not know the model: {said} Choose another with --model, or check the base URL."
         )
     if code == 402 or _NO_CREDIT.search(message):
         return VluresError(f"Gemini's account has no credit left: {said} Add credit, then run the same command again.")
@@ -39,18 +39,17 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
     if code == 429 and _is_for_the_day(notes, message):
         return Incomplete(
             f"The day's quota of this model is used up: {said} It is renewed at midnight Pacific time"
-            f"{_next_pacific_midnight()}; run the same command again then, it goes on from here."
+            f"{_next_pacific_midnight()}; run the same command again then, it continues from here."
         )
-    if (
-        code in (408, 409, 429) or not 400 <= code < 500
-    ):  # 409 is ABORTED: to be tried again, says google/rpc/code.proto
+    # 409 is ABORTED, which google/rpc/code.proto says to retry.
+    if code in (408, 409, 429) or not 400 <= code < 500:
         signal: Literal["rate", "overload"] | None = "rate" if code == 429 else "overload" if code == 503 else None
         return Retry(said, code=str(code), after_s=_asked_wait(notes, headers), signal=signal)
     return Failure(f"{code} {status}".strip(), message)
 
 
 def _is_for_the_day(notes: list[dict[str, Any]], message: str) -> bool:
-    """A daily 429 still carries a short retryDelay, so its quota's name is looked at first."""
+    """A daily 429 also carries a short retryDelay, so its quota's name is checked first."""
     quota_ids = [
         as_text(broken.get("quotaId")) or "" for note in notes for broken in as_objects(note.get("violations"))
     ]

@@ -1,7 +1,7 @@
 """Gemini through google-generativeai, the SDK of the original scripts: synchronous calls over REST, each in a thread.
 
-Google ended its support, and its last release (0.8.6, 2025-12-16) knows only what the API had then; `models.py` refuses
-what it cannot carry. Its asynchronous call is of no use: over REST it fails after the request was answered (and charged),
+Google ended its support, and its last release (0.8.6, 2025-12-16) knows only the API of that time; `models.py` refuses
+what it cannot carry. Its asynchronous call is useless: over REST it fails after the request was answered (and charged),
 over gRPC it reaches neither a sandbox nor a proxy.
 """
 
@@ -42,43 +42,49 @@ from vlures.images import read_bytes
 from vlures.records import Failure, Request, Response
 
 with warnings.catch_warnings():
-    # That support has ended is said in a line of our own.
+    # We say in a line of our own that support has ended.
     warnings.simplefilter("ignore", FutureWarning)
     import google.generativeai as sdk
     from google.generativeai.client import get_default_generative_client
 
 VERSION = "v1beta"
-"""The only one of the API's versions that the SDK speaks."""
+"""The only version of the API that the SDK speaks."""
 NEWER_REASONS = {"11": "IMAGE_SAFETY", "12": "UNEXPECTED_TOOL_CALL", "13": "TOO_MANY_TOOL_CALLS"}
-"""Finish reasons that the API has had since:
+"""Finish reasons that are newer than the SDK:
 https://github.com/googleapis/googleapis/blob/master/google/ai/generativelanguage/v1beta/generative_service.proto"""
 PIECE_BYTES = 64_000
 SUPPORT_ENDED = (
     "Gemini is asked through google-generativeai, which Google has not supported since 2025-11-30; "
-    "leave --sdk out to use what is kept up."
+    "leave --sdk out to use the supported way."
 )
 
 
 class GenerativeAILive:
-    """One connection of the SDK for a run. The SDK keeps it for the whole process: the last one made is the one in use."""
+    """One connection of the SDK for a run. The SDK keeps one for the whole process: the last one made is in use."""
 
     provider = PROVIDER
 
     def __init__(
         self, key: str, base_url: str | None, concurrency: int, timeout_s: float, *, keep_think_tags: bool = False
     ) -> None:
-        """timeout_s: of one call. keep_think_tags: leave thinking that stands in the text there. Raises UsageError for an address or an environment that the SDK cannot use."""
+        """timeout_s: of one call. keep_think_tags: leave thinking in the text.
+
+        Raises UsageError for an address or an environment that the SDK cannot use.
+        """
         host, version = split_version(base_url)
         if version not in (None, VERSION):
             raise UsageError(
-                f"google-generativeai speaks only {VERSION} of Gemini's API; leave {version} out of the base URL {base_url}."
+                f"google-generativeai speaks only {VERSION} of Gemini's API; leave {version} out of the base URL "
+                f"{base_url}."
             )
-        # The key is given outright: of two in the environment the SDK would take the other one.
+        # The key is passed explicitly: of two in the environment the SDK would take the other one.
         sdk.configure(api_key=key, transport="rest", client_options={"api_endpoint": host or ADDRESS})
         try:
             client = get_default_generative_client()
-        except (GoogleAuthError, ValueError) as error:  # over what else of Google's stands in the environment
-            raise UsageError(f"google-generativeai cannot be set up: {error}; mend it, or leave --sdk out.") from error
+        except (GoogleAuthError, ValueError) as error:  # over other Google settings in the environment
+            raise UsageError(
+                f"google-generativeai cannot be set up: {error}; correct that, or leave --sdk out."
+            ) from error
         self._session: requests.Session = client.transport._session
         self._session.mount("https://", _Adapter(concurrency))
         self._session.mount("http://", _Adapter(concurrency))
@@ -108,17 +114,17 @@ class GenerativeAILive:
         except Exception as error:
             if is_ours(error):
                 raise
-            # Of the SDK's reader, or of a library below it: whatever it is, no answer came of the call.
+            # From the SDK's reader, or a library below it: in any case the call gave no answer.
             limit = LARGE_ANSWER_RETRIES if isinstance(error, TooLarge) else LOST_ANSWER_RETRIES
             reason = f"the reply could not be read ({name_mishap(error)})"
             raise Retry(reason, code="unreadable reply", limit=limit) from error
         return read_answer(request.key, _as_document(reply), keep_think_tags=self._keep_think_tags)
 
     def _call(self, request: Request) -> Any:
-        """The same content as `content.py` builds: the long text first, the picture's own bytes last."""
+        """The same content as `content.py` builds: the long text first, the image's own bytes last."""
         parameters = request.parameters
-        picture = sdk.protos.Blob(mime_type=request.image.mime_type, data=read_bytes(request.image))
-        parts = [sdk.protos.Part(text=request.prompt.user), sdk.protos.Part(inline_data=picture)]
+        image = sdk.protos.Blob(mime_type=request.image.mime_type, data=read_bytes(request.image))
+        parts = [sdk.protos.Part(text=request.prompt.user), sdk.protos.Part(inline_data=image)]
         system = (
             sdk.protos.Content(parts=[sdk.protos.Part(text=request.prompt.system)]) if request.prompt.system else None
         )
@@ -129,7 +135,7 @@ class GenerativeAILive:
         )
         return model.generate_content(
             [sdk.protos.Content(role="user", parts=parts)],
-            # Left to itself, the SDK would repeat a call for ten minutes behind the driver's back.
+            # By default the SDK would repeat a call for ten minutes, unknown to the driver.
             request_options={"timeout": self._timeout_s, "retry": None},
         )
 
@@ -146,7 +152,7 @@ class _Refused(Exception):
         self._reply = reply
 
     def read(self) -> Exception | Failure:
-        """What it means: wait and retry, stop the run, or fail this one request."""
+        """Its meaning: wait and retry, stop the run, or fail this one request."""
         reply = self._reply
         document = decode_object(reply.content)
         status = as_text(as_object((document or {}).get("error")).get("status")) or reply.reason or ""
@@ -154,9 +160,9 @@ class _Refused(Exception):
 
 
 class _Adapter(HTTPAdapter):
-    """What lies between the SDK and the network. It holds as many connections as there are calls at a time, gives up
-    early on a host that does not answer at all, and keeps errors from the SDK, whose own reader loses the status of an
-    error that is not written as Google writes them."""
+    """The layer between the SDK and the network. It holds as many connections as there are calls at a time, gives up
+    early on a host that does not answer at all, and keeps errors from the SDK, whose reader loses the status of an
+    error in another form than Google's."""
 
     def __init__(self, concurrency: int) -> None:
         super().__init__(pool_maxsize=concurrency)
@@ -170,12 +176,14 @@ class _Adapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Read a reply, within bounds of size and time. Raises _Refused for every status but 200, and Redirected, TooLarge and
-        Timeout."""
+        """Read a reply, within bounds of size and time.
+
+        Raises _Refused for every status but 200, and Redirected, TooLarge and Timeout.
+        """
         until = time.monotonic() + (timeout or math.inf)
         limits = (CONNECT_TIMEOUT_S, timeout)
         reply = super().send(request, True, limits, verify, cert, proxies)  # type: ignore[arg-type]
-        with reply:  # while the connection is there
+        with reply:  # closes the connection
             if reply.status_code in REDIRECTS and "location" in reply.headers:
                 raise Redirected(str(request.url), reply.headers["location"])
             body = bytearray()
@@ -192,7 +200,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _whole(reply: requests.Response, body: bytes) -> requests.Response:
-    """A reply whose body has been read and decoded."""
+    """A reply whose body was read and decoded."""
     whole = requests.Response()
     whole.status_code, whole.reason, whole.url, whole.request = (
         reply.status_code,
@@ -206,7 +214,7 @@ def _whole(reply: requests.Response, body: bytes) -> requests.Response:
 
 
 def _read_trouble(error: RequestException, timeout_s: float) -> Retry:
-    """What it means that no whole reply came."""
+    """The Retry for a call without a whole reply."""
     cause = error.args[0] if error.args else error
     unreached = isinstance(cause, MaxRetryError) or isinstance(error, ConnectTimeout | SSLError | ProxyError)
     if unreached:
@@ -248,8 +256,8 @@ def _named(fields: dict[str, Any], reason: str) -> dict[str, Any]:
 
 
 def _with_thinking(usage: dict[str, Any]) -> dict[str, Any]:
-    """The SDK has no word for the tokens of thinking, but they are in the total ("prompt + thoughts + response
-    candidates", says the API's discovery document) and are paid for. How many of them there were stays unknown."""
+    """The SDK has no field for the tokens of thinking, but they are in the total ("prompt + thoughts + response
+    candidates", says the API's discovery document) and are charged. Their number stays unknown."""
     total, asked = as_count(usage.get("totalTokenCount")), as_count(usage.get("promptTokenCount"))
     if not total:
         return usage

@@ -1,4 +1,4 @@
-"""What an image takes in tokens, by the formulas that Gemini's pages publish.
+"""Tokens of an image, by the formulas that Gemini's pages publish.
 
 Sources, read on 2026-11-21: ai.google.dev/gemini-api/docs/image-understanding for 2.x, the page media-resolution and
 the SDK's description of MediaResolution for the rest. A model that is not listed is unknown.
@@ -20,10 +20,10 @@ LEAST_CROP_PX = 256
 """Our own guard: by the formula alone a strip of 10 × 4,000 pixels would take 1,334 tiles."""
 
 TILED_RESOLUTIONS = {"low": 64, "medium": 256}
-"""For 2.x. `high`, and saying nothing, is the rule of tiles."""
+"""For 2.x. `high`, and no resolution, mean the rule of tiles."""
 
 RESOLUTIONS = {"low": 280, "medium": 560, "high": 1_120}
-"""For 3.x; a picture without a resolution is looked at as `high`."""
+"""For 3.x; no resolution means `high`."""
 
 LARGEST_RESOLUTION = 2_240
 """`ultra_high`, the largest that any Gemini model has."""
@@ -38,7 +38,7 @@ def image_tokens(model: str, width: int, height: int, parameters: Parameters) ->
 
 
 def largest_image_tokens(_width: int, _height: int) -> int:
-    """What an image will hardly pass with a model without a formula: the largest resolution there is."""
+    """A likely upper bound for models without a formula: the largest resolution."""
     return LARGEST_RESOLUTION
 
 

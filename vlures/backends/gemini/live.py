@@ -1,8 +1,8 @@
 """Gemini's generateContent, one call per request.
 
-The SDK's own call costs ten times what its HTTP costs (0.4 ms of CPU against 4.2 for a picture of 100 KB, and 1.7 by the
-leanest of its public doors: tests/speed/doors.py), so that a hundred calls at once took half as long again as they
-should. So the body goes out as bytes, over aiohttp. Batches and files, which are few, go through the SDK.
+The SDK's own call costs ten times what its HTTP costs (4.2 ms of CPU against 0.4 for an image of 100 KB, and 1.7 by its
+leanest public way: tests/speed/doors.py), so that a hundred calls at once took half as long again as they should. So
+the body goes out as bytes, over aiohttp. Batches and files, which are few, go through the SDK.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOST_ANSWER_RETRIES = 4
 LARGE_ANSWER_RETRIES = 1
 LONGEST_HEADER_BYTES = 64_000
 MOST_HEADERS = 1_000
-"""aiohttp refuses one of more than 8 KB, and proxies write longer ones."""
+"""By default aiohttp refuses a header of more than 8 KB, and proxies write longer ones."""
 
 
 class GeminiLive:
@@ -48,7 +48,7 @@ class GeminiLive:
         summary: bool,
         keep_think_tags: bool = False,
     ) -> None:
-        """summary: ask for one of the model's thinking. keep_think_tags: leave thinking that stands in the text there."""
+        """summary: ask for a summary of the model's thinking. keep_think_tags: leave thinking in the text."""
         self._headers = {"x-goog-api-key": key, "Content-Type": "application/json"}
         host, version = split_version(base_url)
         self._address = f"{host or ADDRESS}/{version or VERSION}/models"
@@ -91,7 +91,7 @@ class GeminiLive:
     def _session(self) -> aiohttp.ClientSession:
         if self._open is None:
             connector = aiohttp.TCPConnector(limit=self._concurrency)
-            # The driver's own stands around every call.
+            # The driver limits the whole call.
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
             self._open = aiohttp.ClientSession(
                 connector=connector,
@@ -119,8 +119,7 @@ async def _read_within(reply: aiohttp.ClientResponse, most_bytes: int) -> bytes:
 
 
 def _read_mishap(error: Exception) -> Retry | VluresError:
-    """What it means that no whole reply came. Whatever else goes wrong between us and the provider than what is named here,
-    in whatever library, is a reply that could not be read."""
+    """The meaning of a call without a whole reply. Any error that is not named here is an unreadable reply."""
     said = name_mishap(error)
     match error:
         case Redirected():

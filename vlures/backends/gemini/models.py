@@ -47,12 +47,13 @@ def check_installed(options: BackendOptions) -> None:
         "google.generativeai"
     ) is None:
         raise VluresError(
-            "--sdk google-generativeai needs that package; get it with `pip install 'vlures[generativeai]'`, or leave --sdk out."
+            "--sdk google-generativeai needs that package; get it with `pip install 'vlures[generativeai]'`, or leave "
+            "--sdk out."
         )
 
 
 def check_options(options: BackendOptions) -> None:
-    """Raises UsageError for a tier that Gemini does not have, and for what the retired SDK cannot carry."""
+    """Raises UsageError for a tier that Gemini does not have, and for options that the retired SDK cannot carry."""
     if options.target.service_tier in ("auto", "default"):
         raise UsageError("Gemini's service tiers are flex and priority; leave --service-tier out for the standard one.")
     if options.provider.sdk == RETIRED_SDK:
@@ -60,13 +61,13 @@ def check_options(options: BackendOptions) -> None:
 
 
 def check_foreign_options(own: Options, _title: str, name: str) -> None:
-    """Raises UsageError for options of Gemini's in a run of another provider."""
+    """Raises UsageError for Gemini's options in a run of another provider."""
     if own.sdk == RETIRED_SDK:
-        raise UsageError(f"--sdk is about Gemini; leave it out with --backend {name}.")
+        raise UsageError(f"--sdk is for Gemini; leave it out with --backend {name}.")
 
 
 def _check_retired_sdk(options: BackendOptions) -> None:
-    """What the SDK that is no longer supported has no word for (read in google-generativeai 0.8.6)."""
+    """Raises UsageError for options that google-generativeai 0.8.6 cannot carry."""
     if options.target.mode == "batch":
         raise UsageError("google-generativeai has no batches; leave --sdk out, or add --mode live.")
     others = {"service_tier": options.target.service_tier, "thinking_summary": options.generation.thinking_summary}
@@ -77,12 +78,12 @@ def _check_retired_sdk(options: BackendOptions) -> None:
         raise UsageError("google-generativeai cannot carry so large a `max_output_tokens`; lower it.")
     if not re.fullmatch(r"[\w.-]+", options.target.model, re.ASCII):
         raise UsageError(
-            f"google-generativeai cannot ask a model of the name {options.target.model!r}; name another one with --model."
+            f"google-generativeai cannot ask a model of the name {options.target.model!r}; choose another with --model."
         )
 
 
 def check_model_parameters(options: BackendOptions) -> None:
-    """Raises UsageError for what is known to be answered with a 400, for every single request."""
+    """Raises UsageError for what is known to cause a 400 for every single request."""
     model, parameters = options.target.model, options.target.parameters
     if {"thinking_level", "thinking_budget"} <= parameters.keys():
         raise UsageError("Give thinking_level or thinking_budget, not both: a model takes one of them.")

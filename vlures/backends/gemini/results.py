@@ -1,4 +1,4 @@
-"""What a batch of Gemini's says of itself, and what the lines of its result file say of its requests.
+"""A batch of Gemini's and the lines of its result file, as the batch driver needs them.
 
 Sources: google-genai 3.4, the API's discovery document, its guide to the Batch API (2026-11).
 """
@@ -22,7 +22,7 @@ from vlures.records import Failure, Response
 ANSWERED = frozenset({"succeeded", "partially_succeeded"})
 ENDED = ANSWERED | {"failed", "cancelled", "expired"}
 UNDER_WAY = frozenset({"unspecified", "queued", "pending", "running", "paused", "cancelling", "updating"})
-"""These, and what is new, may still change, unless the operation says that it is done."""
+"""A batch in one of these states, or in an unknown one, may still change unless its operation is done."""
 
 RPC_NAMES = {
     1: "CANCELLED",
@@ -42,16 +42,16 @@ RPC_NAMES = {
     15: "DATA_LOSS",
     16: "UNAUTHENTICATED",
 }
-"""https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. Errors inside a batch are numbered so,
-those of a gateway in between as in HTTP."""
+"""https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. Errors inside a batch have these numbers,
+those of a gateway in between HTTP's."""
 TRANSIENT = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNAVAILABLE"})
-"""CANCELLED is none of them: somebody did not want those answers."""
+"""Not CANCELLED: someone did not want those answers."""
 
 _FULL = re.compile(r"resource.?exhausted|\bquota\b|\btokens?\b.*\b(limit|exceed\w*)\b|\benqueued\b", re.I)
 
 
 def read_batch(batch_id: str, operation: object) -> BatchState:
-    """A batch, from the JSON of its operation. Its answers may stand in a file, or in the operation itself.
+    """A batch, from the JSON of its operation. Its answers may be in a file, or in the operation itself.
 
     Raises UnreadableReply if it has no state.
     """
@@ -91,7 +91,7 @@ def read_batch(batch_id: str, operation: object) -> BatchState:
 
 
 def _outputs(operation: Mapping[str, Any], batch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Where results may be named, or stand: the same in two places, or in one of them only. google-genai calls it `dest`."""
+    """The places that may name or hold results: often both, sometimes one. google-genai calls it `dest`."""
     places = (batch.get("output"), operation.get("response"), batch.get("dest"), operation.get("dest"))
     outputs = [_rename(as_object(place)) for place in places]
     for output in outputs:
@@ -100,8 +100,8 @@ def _outputs(operation: Mapping[str, Any], batch: Mapping[str, Any]) -> list[dic
 
 
 def _inline_lines(outputs: list[dict[str, Any]]) -> tuple[bytes, ...]:
-    """Results that stand in the operation, as the lines of a result file. They come in any order, so that only their own keys
-    tell whose they are: https://github.com/googleapis/python-genai/issues/1909"""
+    """Results that the operation itself holds, as the lines of a result file. They come in any order, so only their
+    keys tell whose they are: https://github.com/googleapis/python-genai/issues/1909"""
     for output in outputs:
         found = output.get("inlinedResponses")
         if isinstance(found, dict):
@@ -118,7 +118,7 @@ def _with_key(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find_problem(status: str, error: Mapping[str, Any]) -> tuple[JobProblem | None, str]:
-    """Why a batch that ended without results was not even begun. One that expired or was cancelled was."""
+    """Why a batch that ended without results never began. One that expired or was cancelled did begin."""
     if status in ENDED - {"failed"} or (status != "failed" and not error):
         return None, ""
     code = RPC_NAMES.get(as_count(error.get("code")) or 0) or str(error.get("code") or "")
@@ -130,10 +130,10 @@ def _find_problem(status: str, error: Mapping[str, Any]) -> tuple[JobProblem | N
 
 
 def read_result_line(line: bytes, *, keep_think_tags: bool = False) -> Response | None:
-    """What a line of a result file says of its request; None if nothing can be made of it. keep_think_tags: leave thinking that
-    stands in the text there.
+    """What a line of a result file says about its request; None if it is unreadable. keep_think_tags: leave thinking in
+    the text.
 
-    An error stands in `error` or `status`, beside the key or in the response.
+    An error is in `error` or `status`, beside the key or in the response.
     """
     content = decode_object(line) or {}
     key = as_text(content.get("key"))
@@ -153,7 +153,7 @@ def read_result_line(line: bytes, *, keep_think_tags: bool = False) -> Response 
 
 
 def _in_camel_case(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """A response by the names of the REST API, where it came by those of the protocol buffers."""
+    """A response with the names of the REST API, whether it came with those or with the protocol buffers' names."""
     reply = _rename(reply)
     inner = {
         name: _rename(reply[name]) for name in ("promptFeedback", "usageMetadata") if isinstance(reply.get(name), dict)

@@ -1,4 +1,4 @@
-"""What texts and thinking take in tokens at Gemini, whose vocabulary is not published; that of its sister Gemma is."""
+"""Tokens of texts and of thinking at Gemini, whose vocabulary is unpublished; that of its sister Gemma is public."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from vlures.records import Parameters
 
 CHARACTERS_PER_TOKEN = {"en": 4.3, "ja": 1.6, "sw": 3.0, "ur": 2.5}
-"""By language (BCP 47). Measured by two published vocabularies of Gemma, the lower of the two each (4.38, 1.61, 3.03,
+"""By language (BCP 47). Measured by two published vocabularies of Gemma, taking the lower figure (4.38, 1.61, 3.03,
 2.49), on 2026-11-22 on this package's own prompt packs and sample articles, 12,000 to 29,000 characters for each
-language. All rounded down, so that they rather count too much."""
+language. All rounded down, so that estimates are rather too high."""
 
 LANGUAGE_FACTORS = {"en": 1.0, "ja": 1.1, "sw": 1.2, "ur": 1.45}
-"""Tokens of a text in a language (BCP 47) for one of the same text in English. Measured by Gemma's vocabulary on
+"""Tokens of a text in a language (BCP 47) per token of the same text in English. Measured by Gemma's vocabulary on
 2026-11-22 on the worked examples of VLURes."""
 
 THINKING_TOKENS = {"none": 0, "minimal": 0, "low": 150, "medium": 500, "high": 1_200, "xhigh": 2_500}
@@ -23,7 +23,7 @@ _DEFAULTS = ((r"gemini-2\.5-flash-lite.*", "none"), (r".*-flash-lite.*", "minima
 
 
 def thinking_tokens(model: str, parameters: Parameters) -> int:
-    """Expected tokens of thinking before one answer; 0 for a model that is not known to think."""
+    """Expected thinking tokens before one answer; 0 for a model not known to think."""
     if not _THINKS.fullmatch(model):
         return 0
     defaults = (level for pattern, level in _DEFAULTS if re.fullmatch(pattern, model))

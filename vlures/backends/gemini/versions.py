@@ -1,4 +1,4 @@
-"""Which version of Gemini's API an address asks for, if it says so."""
+"""The version of Gemini's API in an address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def split_version(address: str | None) -> tuple[str | None, str | None]:
-    """An address without the version at its end (`/v1`, `/v1beta`), and the version."""
+    """An address without the version at its end (`/v1`, `/v1beta`), and that version, if any."""
     if address is None:
         return None, None
     match = re.fullmatch(r"(.*?)(?:/(v\d+(?:alpha|beta)?))?/*", address)

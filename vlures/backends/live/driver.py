@@ -274,8 +274,8 @@ class LiveDriver:
             if self._wait_for_room(question, failure):
                 return None
             raise Incomplete(
-                f"This machine had no room for a connection for {SHORTAGE_PATIENCE_S:.0f} s ({failure.reason}). End what "
-                "holds so many files open, or raise the limit of open files (`ulimit -n`), then run again."
+                f"This machine had no room for a connection for {SHORTAGE_PATIENCE_S:.0f} s ({failure.reason}). End "
+                "what holds so many files open, or raise the limit of open files (`ulimit -n`), then run again."
             )
         stopping = self._is_stopping()
         if stopping and failure.heard is None:

@@ -50,8 +50,7 @@ SLOWEST = 0.2
 LONG_BLOCK = 0.2
 """From this share of its round on, a block shows that a window was used up."""
 LEAST_OF_PROBES, LEAST_OF_PAUSE = 0.25, 0.7
-"""The least that a long block leaves of the rate: less where probes measured its length than where the provider
-told it."""
+"""The least that a long block leaves of the rate: less where probes measured it than where the provider told it."""
 MOST_OF_ROUND = 0.8
 LEAST_OF_AVERAGE, MOST_OF_AVERAGE = 0.8, 1.25
 """The bounds of the rate after a short block, by what was admitted lately."""
@@ -84,8 +83,7 @@ class RateControl:
         """When each request left that was not refused, or not yet."""
         self._round_began: float | None = None
         self._span_s = 0.0
-        """The longest round that ended in a long block, or the longest short block: the limit's window, as far as is
-        known."""
+        """The longest round that ended in a long block, or longest short block: the limit's window, as far as known."""
         self._mean_rate = 0.0
         """Over the last quarter of a window: a rate that grows quickly was lower when the window filled."""
         self._cuts_in_a_row = 0

@@ -16,9 +16,9 @@ def is_official(address: str | None) -> bool:
 
 
 def fill_template(template: str, image: Image, sample_id: str) -> str:
-    """The address of a sample's image from `image_url_template`; what stands for a word is quoted as addresses need it.
+    """The address of a sample's image from `image_url_template`, with each value quoted for a URL.
 
-    Raises UsageError for a placeholder that there is not.
+    Raises UsageError for an unknown placeholder.
     """
     path = Path(image.path)
     names = {"name": path.name, "stem": path.stem, "folder": path.absolute().parent.name}

@@ -1,4 +1,4 @@
-"""Requests as bodies: which endpoint is asked, and how a picture gets there."""
+"""Requests as bodies: which endpoint is asked, and how an image gets there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from vlures.backends.batch.shards import Line
 from vlures.backends.openai import chat, responses
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
+from vlures.backends.openai.image_parts import ImagePart, inline_image, split_body
 from vlures.backends.openai.options import ImageTransport
-from vlures.backends.openai.pictures import Picture, inline_picture, split_body
 from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
 from vlures.records import Request, Response
@@ -19,11 +19,13 @@ from vlures.records import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of the provider's two ways to ask: its path, how a request is put to it, what its answers mean."""
+    """One of the provider's two ways to ask."""
 
     path: str
     build: Callable[..., dict[str, Any]]
+    """Makes a request's body."""
     read: Callable[..., Response]
+    """Reads an answer's body."""
 
 
 ENDPOINTS = {
@@ -34,48 +36,52 @@ ENDPOINTS = {
 
 @dataclass(slots=True)
 class Bodies:
-    """Writes requests as a run's configuration wants them. transport may change while it runs: a provider may refuse
-    one. files: where transport is `file`. allowance: what the most tokens of an answer are called in chat completions.
-    keep_think_tags: thinking that stands in the text of an answer stays there."""
+    """Writes requests as a run's configuration wants them."""
 
     endpoint: Endpoint
     transport: ImageTransport
+    """May change during a run: a provider may refuse one."""
     template: str
+    """Of the images' addresses, where transport is `url`."""
     service_tier: str | None
     summary: bool
+    """Ask for a summary of the model's thinking."""
     files: ImageFiles | None = None
-    allowance: str = "max_completion_tokens"
+    """Where transport is `file`."""
+    output_limit_name: str = "max_completion_tokens"
+    """The name of an answer's token limit in chat completions."""
     keep_think_tags: bool = False
+    """Leave thinking in the text of an answer."""
     _addresses: dict[str, str] = field(default_factory=dict)
 
     def build(self, request: Request) -> dict[str, Any]:
-        """The body, with a mark where a picture comes in base64."""
-        body = self.endpoint.build(request, self._picture(request), self.service_tier, summary=self.summary)
+        """The body, with a mark in the place of an image in base64."""
+        body = self.endpoint.build(request, self._image_part(request), self.service_tier, summary=self.summary)
         if "max_completion_tokens" in body:
-            body[self.allowance] = body.pop("max_completion_tokens")
+            body[self.output_limit_name] = body.pop("max_completion_tokens")
         return body
 
     def read(self, key: str, body: Mapping[str, Any]) -> Response:
-        """What an answer means."""
+        """An answer as a response."""
         return self.endpoint.read(key, body, keep_think_tags=self.keep_think_tags)
 
     def write(self, request: Request) -> Line:
         """The body as bytes."""
         return split_body(self.build(request))
 
-    def _picture(self, request: Request) -> Picture:
+    def _image_part(self, request: Request) -> ImagePart:
         if self.transport == "file" and self.files is not None:
-            return Picture(file_id=self.files.find(request.image) or PLACEHOLDER)
+            return ImagePart(file_id=self.files.find(request.image) or PLACEHOLDER)
         if self.transport == "url":
-            return Picture(address=self._address(request))
-        return inline_picture(request.image)
+            return ImagePart(address=self._address(request))
+        return inline_image(request.image)
 
     def _address(self, request: Request) -> str:
         address = fill_template(self.template, request.image, request.sample_id)
         if self._addresses.setdefault(address, request.image.digest) != request.image.digest:
             raise UsageError(
-                f"image_url_template {self.template!r} gives {address} for several pictures, one of them {request.image.path}; add "
-                "{name}, {folder} or {sha256} to tell them apart."
+                f"image_url_template {self.template!r} gives {address} for several images, one of them "
+                f"{request.image.path}; add {{name}}, {{folder}} or {{sha256}} to tell them apart."
             )
         return address
 

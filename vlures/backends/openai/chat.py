@@ -1,4 +1,4 @@
-"""OpenAI's chat completions: a request's body, and what an answer means.
+"""OpenAI's chat completions: a request's body, and how an answer is read.
 
 Sources: the SDK's own reference texts (openai 3.54), the vision guide of 2026-09.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from vlures.backends.endings import Ending, read_ending, read_word
 from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
-from vlures.backends.openai.pictures import Picture
+from vlures.backends.openai.image_parts import ImagePart
 from vlures.backends.outcomes import describe_trouble, judge_reply
 from vlures.backends.thinking import is_thinking, join_thoughts, read_words, split_content
 from vlures.backends.usage import count_output
@@ -26,7 +26,7 @@ PARAMETERS = {
     "seed": "seed",
     "reasoning_effort": "reasoning_effort",
 }
-"""Ours → theirs. `max_tokens` is refused by today's models. `image_detail` stands beside the picture instead."""
+"""Our name → OpenAI's. Today's models refuse `max_tokens`. `image_detail` goes beside the image instead."""
 
 ENDINGS: dict[str, Ending] = {
     **dict.fromkeys(("stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete", "stop_token"), "done"),
@@ -35,19 +35,26 @@ ENDINGS: dict[str, Ending] = {
     **dict.fromkeys(("error", "abort", "network_error", "insufficient_system_resource"), "broken"),
     **dict.fromkeys(("tool_calls", "tool_use", "function_call", "pause_turn", "other", "unknown"), "unknown"),
 }
-"""Finish reasons of OpenAI and of servers that speak its language, in lower case: `eos` is Together's for an answer that ended by
-itself (https://github.com/togethercomputer/together-py, types/chat/chat_completion.py), `model_length` Mistral's for a full
-context (https://docs.mistral.ai/api), `sensitive` and `network_error` Z.AI's (https://docs.z.ai/api-reference/llm/chat-completion),
-`insufficient_system_resource` DeepSeek's (https://api-docs.deepseek.com/api/create-chat-completion), `abort` vLLM's."""
+"""Finish reasons of OpenAI and of servers that speak its language, in lower case: `eos` is Together's for an answer
+that ended by itself (https://github.com/togethercomputer/together-py, types/chat/chat_completion.py), `model_length`
+Mistral's for a full context (https://docs.mistral.ai/api), `sensitive` and `network_error` Z.AI's
+(https://docs.z.ai/api-reference/llm/chat-completion), `insufficient_system_resource` DeepSeek's
+(https://api-docs.deepseek.com/api/create-chat-completion), `abort` vLLM's."""
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details")
 """Of a message; one server fills two of them with the same words."""
 
 
-def build_completion(request: Request, picture: Picture, service_tier: str | None, *, summary: bool) -> dict[str, Any]:  # noqa: ARG001
+def build_completion(
+    request: Request,
+    image: ImagePart,
+    service_tier: str | None,
+    *,
+    summary: bool,  # noqa: ARG001
+) -> dict[str, Any]:
     """The body of a chat completion, with what the user has set and nothing else. Chat completions summarise no
     reasoning, so summary changes nothing."""
-    image_url = {"url": picture.address}
+    image_url = {"url": image.address}
     if "image_detail" in request.parameters:
         image_url["detail"] = request.parameters["image_detail"]
     return {
@@ -108,7 +115,7 @@ def read_completion(key: str, body: Mapping[str, Any], *, keep_think_tags: bool 
 
 
 def find_error(body: Mapping[str, Any]) -> Any:
-    """What a gateway says of an upstream that it lost half way, in a reply that has choices; None if nothing."""
+    """The error by which a gateway reports an upstream that it lost half way, in a reply that has choices."""
     choice = next(iter(as_objects(body.get("choices"))), {})
     return choice.get("error") or as_object(choice.get("message")).get("error") or body.get("error") or None
 

@@ -27,8 +27,8 @@ from vlures.errors import UsageError
 from vlures.records import Image
 
 OPENAI_MODELS = re.compile(r"(openai/)?(gpt-\d|chatgpt|o\d)")
-"""Models that refuse `max_tokens`, wherever they are served. The others' servers have known that word for longest, and
-some know no other: https://github.com/ollama/ollama/issues/7125."""
+"""Models that refuse `max_tokens`, wherever they are served. It is the older name, and some servers of other models
+know no other: https://github.com/ollama/ollama/issues/7125."""
 
 
 def connect_batch(setup: Setup) -> Backend:
@@ -63,7 +63,7 @@ def connect_live(setup: Setup) -> Backend:
     official = is_official(client_settings["base_url"])
     bodies = make_bodies(options)
     if not official and not OPENAI_MODELS.match(options.target.model):
-        bodies.allowance = "max_tokens"
+        bodies.output_limit_name = "max_tokens"
     client = OpenAILive(client_settings, bodies, setup.journal, options.live.concurrency, official=official)
     patience = Patience(
         FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
@@ -74,7 +74,7 @@ def connect_live(setup: Setup) -> Backend:
 
 
 def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
-    """Says of an image whether the account that a run would use has it as a file. Without a key: no."""
+    """A test whether the account that a run would use has an image as a file. Without a key: always False."""
     try:
         settings = client_options(options, environment, None)
     except UsageError:
@@ -89,8 +89,9 @@ def _client_settings(setup: Setup) -> dict[str, Any]:
 
 def client_options(options: BackendOptions, environment: Mapping[str, str], sandbox_url: str | None) -> dict[str, Any]:
     """Options of the SDK's clients, which never retry by themselves: a retried creation would be a second paid batch.
+    The sandbox never sees a real key.
 
-    Raises UsageError if there is no key where one is needed. The sandbox is not shown a real one.
+    Raises UsageError if a required key is missing.
     """
     address = (
         f"{sandbox_url}/openai/v1"
@@ -107,7 +108,7 @@ def client_options(options: BackendOptions, environment: Mapping[str, str], sand
 
 
 def _find_key(environment: Mapping[str, str], address: str | None) -> str:
-    """A server of one's own needs no key, but is shown one that is there."""
+    """The key; for the user's own server `none` if no key is set."""
     try:
         return find_key(environment, *FACTS.key_variables)
     except UsageError:

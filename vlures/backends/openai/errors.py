@@ -1,4 +1,4 @@
-"""How OpenAI's errors read: of the calls around batches and files, and of a live answer."""
+"""What OpenAI's errors mean: those of calls around batches and files, and those of live answers."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ NO_CREDIT = frozenset(
         "organization_usage_limit_exceeded",
     }
 )
-"""Codes, the first a type too, of a 429 that no waiting mends:
+"""Codes (the first is a type, too) of a 429 for which waiting does not help:
 https://learn.microsoft.com/microsoft-cloud/dev/dev-proxy/concepts/openai-insufficient-quota"""
 
 
 class UnreadableReply(ValueError):
-    """A reply of status 200 that is not what was asked for."""
+    """A reply of status 200 without the expected content."""
 
 
 class Errors:
-    """Turns whatever a call raises into what the drivers know: the SDK's exceptions by what they say, all others, of
-    whatever library, as a reply that could not be read.
+    """Turns whatever a call raises into the drivers' exceptions: the SDK's by their content, those of other libraries
+    as a reply that could not be read.
 
-    creating: a lost reply, or a server error, leaves open whether a batch was made. passing: what is left as it is.
-    picture: the file that is uploaded.
+    creating: a lost reply, or a server error, leaves open whether a batch was made. passing: exceptions to let through.
+    image: the file that is uploaded.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Errors:
         *,
         creating: bool = False,
         passing: type[BaseException] | None = None,
-        picture: Path | None = None,
+        image: Path | None = None,
     ) -> None:
         self._creating = creating
         self._passing = passing
-        self._picture = picture
+        self._image = image
 
     def __enter__(self) -> None:
         return None
@@ -82,7 +82,7 @@ class Errors:
 
     def _of_connection(self, error: openai.APIConnectionError) -> Exception:
         if isinstance(error.__cause__, VluresError):
-            return error.__cause__  # a picture that changed while a shard was read from it
+            return error.__cause__  # an image that changed while a shard was read from it
         cause = str(error.__cause__ or error)
         never_sent = _was_never_sent(error.__cause__)
         if self._creating and not never_sent:
@@ -93,9 +93,9 @@ class Errors:
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
         said = f"{error.status_code} {_message(error)}"
-        if error.status_code == 404 and self._picture:
+        if error.status_code == 404 and self._image:
             return VluresError(
-                f"OpenAI takes no pictures as files at that address: {said} Check the base URL, or leave out "
+                f"OpenAI takes no images as files at that address: {said} Check the base URL, or leave out "
                 "--image-transport file, then run again."
             )
         if error.status_code == 404:
@@ -111,14 +111,14 @@ class Errors:
             return InDoubt(said, asked_wait(error.response.headers))
         if odd or error.status_code in (408, 409, 429):
             return Retry(said, code=str(error.status_code), after_s=asked_wait(error.response.headers))
-        if self._picture:
+        if self._image:
             return VluresError(
-                f"OpenAI refuses {self._picture} as a file: {said} Mend the picture or leave out --image-transport file, then "
-                "run again."
+                f"OpenAI refuses {self._image} as a file: {said} Replace the image or leave out --image-transport "
+                "file, then run again."
             )
         if error.status_code == 413 or "too large" in said.lower():
             return VluresError(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
-        return VluresError(f"OpenAI refuses the request: {said} Mend what it names, then run again.")
+        return VluresError(f"OpenAI refuses the request: {said} Correct what it names, then run again.")
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -128,10 +128,10 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _was_never_sent(cause: BaseException | None) -> bool:
-    """Whether a connection was never there, so that the server cannot have acted."""
+    """Whether there was never a connection, so that the server cannot have acted."""
     inner = cause.__cause__ if cause else None
     if type(inner).__module__.startswith("aiohttp"):
-        # Over aiohttp the SDK calls a connection that broke off a ConnectTimeout too; what aiohttp raised is below.
+        # Over aiohttp the SDK also calls a connection that broke off a ConnectTimeout; aiohttp's exception is below.
         names = {kind.__name__ for kind in type(inner).__mro__}
         return not names.isdisjoint({"ClientConnectorError", "ConnectionTimeoutError"})
     return type(cause).__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout")
@@ -151,7 +151,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def _has_no_credit(status: int, *words: str | None) -> bool:
-    """Whether an error of this status, code and type is about money. DeepSeek and OpenRouter say it by 402:
+    """Whether an error of this status, code and type is about money. DeepSeek and OpenRouter use 402:
     https://api-docs.deepseek.com/quick_start/error_codes"""
     return status == 402 or (status == 429 and not NO_CREDIT.isdisjoint(words))
 
@@ -164,8 +164,8 @@ def read_live_error(
 ) -> Retry | VluresError | Failure:
     """What an error of a live answer means: wait and retry, stop the run, or fail this one request.
 
-    error: the `error` object of the body, or what stands in its place. official: the server is OpenAI's own, whose
-    404 is about the model; one that only speaks its language may mean anything by it.
+    error: the `error` object of the body, or what replaces it. official: the server is OpenAI's own, whose 404 is about
+    the model; a server that only speaks its language may mean anything by it.
     """
     message = " ".join(str(error.get("message") or error.get("detail") or "no reason was given").split())[:400]
     message = message if message.endswith((".", "!", "?")) else f"{message}."
@@ -175,18 +175,16 @@ def read_live_error(
     if status == 401 or (status == 403 and official):
         return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
     if status == 404 and "file" not in message.lower():
-        hint = (
-            "Name another one with --model." if official else "Check --base-url (it ends in /v1, mostly) and --model."
-        )
-        return VluresError(f"{model} is not to be had at that address: {said} {hint}")
+        hint = "Choose another with --model." if official else "Check --base-url (it usually ends in /v1) and --model."
+        return VluresError(f"{model} is not available at that address: {said} {hint}")
     if _has_no_credit(status, *words):
         return VluresError(f"OpenAI's account has no credit left: {said} Add credit, then run the same command again.")
     after_s = asked_wait(headers)
     if status == 429 and _PER_DAY.search(message):
         when = f" at {datetime.now(UTC) + timedelta(seconds=after_s):%Y-%m-%d %H:%M} UTC" if after_s else ""
         return Incomplete(
-            f"The day's quota of this model is used up: {said} It is renewed{when or ' in a while'}; run the same command "
-            "again then, it goes on from here."
+            f"The day's quota of this model is used up: {said} It is renewed{when or ' later'}; run the same command "
+            "again then, it continues from here."
         )
     if status == 429:
         return Retry(said, code="429", after_s=after_s, signal="overload" if code == "resource_unavailable" else "rate")
@@ -208,17 +206,17 @@ WITHHELD = frozenset(
         "moderation_blocked",
     }
 )
-"""Codes of errors by which a provider's filters refuse a request. To ask again, unasked, would change nothing."""
+"""Error codes by which a provider's filters refuse a request. Asking again would change nothing."""
 
 
 def read_failure(key: str, failure: Failure) -> Response:
-    """What an error makes of a request: its provider's filters refused it, or it failed."""
+    """The response for a request that ended in an error: refused by the provider's filters, or failed."""
     refused = failure.code.rpartition(" ")[2] in WITHHELD
     return Response(key, "refused" if refused else "failed", error=failure)
 
 
 def error_of(body: object) -> Mapping[str, object]:
-    """The error's object in a body. Servers that only speak OpenAI's language put it in several places."""
+    """The error object in a body. Servers that only speak OpenAI's language put it in several places."""
     content = as_object(body)
     inner = content.get("error")
     return as_object(inner) or ({"message": inner} if isinstance(inner, str) else content)

@@ -1,4 +1,4 @@
-"""What OpenAI is. Sources stand with the figures, in the modules that are gathered here."""
+"""The facts of OpenAI, gathered from the modules that hold the figures and their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures at OpenAI: each is uploaded once and remembered in the journal, with its digest and its expiry."""
+"""Images as files at OpenAI: each is uploaded once and remembered in the journal, by its digest, with its expiry."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from vlures.records import Image, Request, Response
 from vlures.store.checkpoints import now
 
 LIFETIME_S = 30 * 86_400
-"""What we ask for: as long as OpenAI keeps the files of a batch."""
+"""The lifetime that we ask for: as long as OpenAI keeps the files of a batch."""
 OUTLIVES_S = 2 * 86_400
-"""A file is not used any more in its last two days: a batch may take one, and some more to be noticed. Where files live
-shorter than that, in the second half of their life."""
+"""A file is not used in its last two days: a batch may take one, and some time may pass before it is collected. Where
+files live shorter than that, it is not used in the second half of its life."""
 UPLOADS_AT_ONCE = 8
 PLACEHOLDER = "file-" + 24 * "0"
-"""Stands for an id that is not known yet, where only lengths matter."""
+"""Stands for an id that is still unknown, where only lengths matter."""
 
 _FILE_ID = re.compile(r"file-[\w-]+")
 _IS_GONE = re.compile(r"no such|not[ _]found|(not|n't|no longer) exist|expired|deleted|cannot find", re.IGNORECASE)
 
 Upload = Callable[[Image], Awaitable[tuple[str, float | None]]]
-"""Uploads a picture: its id, and when it expires (seconds since the epoch) where the provider said so. Raises Retry."""
+"""Uploads an image; returns its id and, if known, when it expires (seconds since the epoch). Raises Retry."""
 
 Reach = Callable[[Callable[[], Awaitable[tuple[str, float | None]]]], Awaitable[tuple[str, float | None]]]
-"""Makes a call, again and again if it must be."""
+"""Makes a call, with retries."""
 
 
 class ImageFiles:
-    """Which picture is which file. account: what tells one account's files from another's."""
+    """Which image is which file. account: tells one account's files from another's."""
 
     def __init__(self, upload: Upload, journal: Journal, account: str) -> None:
         self._upload = upload
@@ -45,11 +45,11 @@ class ImageFiles:
         self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def find(self, image: Image) -> str | None:
-        """The id of the picture's file, if it has one that lives long enough."""
+        """The id of the image's file, if it has one that lives long enough."""
         return find_file(self._journal, self._account, image)
 
     async def place_all(self, requests: Iterable[Request], reach: Reach) -> None:
-        """Upload the pictures that are not there yet."""
+        """Upload the images that have no file yet."""
         images = {request.image.digest: request.image for request in requests}
         async with asyncio.TaskGroup() as group:
             for image in images.values():
@@ -57,18 +57,18 @@ class ImageFiles:
                     group.create_task(self.place(image, reach))
 
     async def place(self, image: Image, reach: Reach) -> None:
-        """Upload a picture unless it is there. Whoever wants the same one meanwhile waits for it."""
+        """Upload an image unless it has a file. A second call for the same image waits for the first."""
         async with self._locks[image.digest], self._slots:
             if self.find(image) is None:
                 file_id, expires_at = await reach(lambda: self._upload(image))
                 expires_at = expires_at or time.time() + LIFETIME_S
                 facts = {"file_id": file_id, "expires_at": expires_at, "lifetime_s": expires_at - time.time()}
-                with suppress(NotWritable):  # remembered for this run; a later one uploads the picture again
+                with suppress(NotWritable):  # remembered for this run; a later one uploads the image again
                     self._journal.remember(_name(image.digest, self._account), facts)
 
-    def mend(self, response: Response, image: Image | None = None) -> Response:
-        """A failure that says that a file is gone: it is not named again, and the request may go again. The file may be
-        one that an earlier run has uploaded. image: the one that the request named, where that is known."""
+    def forget_gone(self, response: Response, image: Image | None = None) -> Response:
+        """The response; one that failed because a file is gone becomes transient, and that file is not named again. An
+        earlier run may have uploaded it. image: the one that the request named, where that is known."""
         error = response.error
         said = f"{error.code} {error.message}" if error else ""
         if error is None or not _IS_GONE.search(said):
@@ -83,7 +83,7 @@ class ImageFiles:
 
 
 def find_file(journal: Journal, account: str, image: Image) -> str | None:
-    """The id of the picture's file at this account, if it has one that lives long enough."""
+    """The id of the image's file at this account, if it has one that lives long enough."""
     file = journal.recall(_name(image.digest, account))
     if not file or journal.recall(_gone(file["file_id"], account)):
         return None

@@ -1,4 +1,4 @@
-"""How a request names its picture: in base64, by a file's id, by an address."""
+"""How a request holds its image: in base64, by a file's id, by an address."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ _MARK = "\x00"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What stands in a body in a picture's place: an address (http, or data with base64) or the id of a file."""
+class ImagePart:
+    """What stands for an image in a body: an address or a file's id."""
 
     address: str = ""
+    """http, or data with base64."""
     file_id: str = ""
 
 
-def inline_picture(image: Image) -> Picture:
+def inline_image(image: Image) -> ImagePart:
     """A data URL in which a mark stands for the base64; `split_body` finds it."""
-    return Picture(address=f"data:{image.mime_type};base64,{_MARK}")
+    return ImagePart(address=f"data:{image.mime_type};base64,{_MARK}")
 
 
 def split_body(body: Mapping[str, object]) -> Line:
-    """A body as JSON: around its picture, where that is to come in base64, else whole.
+    """A body as JSON: split around an image in base64, else whole.
 
-    A NUL right before the end of a string marks the picture's place: an article is never last in its string.
+    A NUL right before the end of a string marks the image's place: an article is never last in its string.
     """
     head, mark, tail = encode_line(body).partition(b'base64,\\u0000"')
     return Line(head + b"base64,", b'"' + tail) if mark else Line(head, None)

@@ -1,4 +1,4 @@
-"""What an image takes in tokens, by the formulas that OpenAI publishes.
+"""Tokens of an image, by the formulas that OpenAI publishes.
 
 Sources, read on 2026-11-21: the guide "Images and vision" (developers.openai.com/api/docs/guides/images-vision), sizing
 rules of 2026-08, multipliers of 2026-10-05. A model that is not listed is unknown: its multiplier is not guessed.
@@ -16,7 +16,7 @@ from vlures.records import Parameters
 
 PATCH_PX = 32
 MOST_PATCHES = 30_000
-"""OpenAI answers a picture with more patches, after sizing, with an error and no charge (a live 400 of 2026-09-25)."""
+"""OpenAI answers an image with more patches, after sizing, with an error and no charge (a live 400 of 2026-09-25)."""
 
 LOW_SIDE_PX = 512
 _ROUNDING = 1e-9
@@ -24,10 +24,11 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Into what a picture is scaled down before its patches are counted. None: no such limit."""
+    """The limits that an image is scaled down to before its patches are counted. None: no such limit."""
 
     patches: int | None = None
     side_px: int | None = None
+    """Of the longer side."""
 
 
 AS_IT_IS = Budget()
@@ -38,14 +39,17 @@ LARGE_ORIGINAL = Budget(10_000, 6_000)
 
 @dataclass(frozen=True, slots=True)
 class PatchModel:
-    """A family that counts patches of 32 × 32 pixels. pattern: of its names, whole, without the snapshot's date.
-    original: None where the model has no such detail. auto: what `auto`, and saying nothing, means."""
+    """A family that counts patches of 32 × 32 pixels."""
 
     pattern: str
+    """Matches its names, whole, without the snapshot's date."""
     multiplier: float
+    """Tokens per patch."""
     high: Budget
     original: Budget | None
+    """None where the model has no such detail."""
     auto: Budget
+    """For `auto`, and without a detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class TileModel:
     """A family that counts tiles of 512 × 512 pixels after sizing: base + per_tile × tiles; with `low` only base."""
 
     pattern: str
+    """Matches its names, whole, without the snapshot's date."""
     base: int
     per_tile: int
 
@@ -86,8 +91,7 @@ def image_tokens(model: str, width: int, height: int, parameters: Parameters) ->
 
 
 def largest_image_tokens(width: int, height: int) -> int:
-    """What an image will hardly pass with a model without a formula: its patches as they are, times the largest
-    multiplier that was ever listed."""
+    """A likely upper bound for models without a formula: patches without sizing, times the largest multiplier."""
     return ceil(min(_count_patches(width, height), MOST_PATCHES) * LARGEST_MULTIPLIER)
 
 
@@ -96,7 +100,7 @@ def describe_refusal(model: str, width: int, height: int, parameters: Parameters
     if image_tokens(model, width, height, parameters) != 0:
         return None
     return (
-        f"A picture of {width} × {height} pixels has {_count_patches(width, height):,} patches, and {model} refuses "
+        f"An image of {width} × {height} pixels has {_count_patches(width, height):,} patches, and {model} refuses "
         f"more than {MOST_PATCHES:,}; add --image-detail high, or scale it down."
     )
 
@@ -122,8 +126,8 @@ def _patch_tokens(model: PatchModel, width: int, height: int, detail: str) -> in
 
 
 def count_patches(width: int, height: int, budget: Budget) -> int:
-    """Patches of an image after it was scaled into the budget: first its longer side, then, if it has too many patches,
-    by the root of what is too much and on to a whole number of patches along the tighter side."""
+    """Patches of an image after scaling it into the budget: first its longer side, then, if it has too many patches, by
+    the root of the excess and further to a whole number of patches along the tighter side."""
     w, h = float(width), float(height)
     if budget.side_px is not None and max(w, h) > budget.side_px:
         scale = budget.side_px / max(w, h)

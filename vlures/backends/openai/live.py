@@ -12,7 +12,7 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 from vlures.backends import Journal
 from vlures.backends.clients import BoundedAsync
 from vlures.backends.lenient_json import as_count, as_object, decode_object
-from vlures.backends.openai.batch import account_of, upload_picture
+from vlures.backends.openai.batch import account_of, upload_image
 from vlures.backends.openai.bodies import Bodies
 from vlures.backends.openai.chat import find_error
 from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors, error_of, read_failure, read_live_error
@@ -33,8 +33,8 @@ class _Client(BoundedAsync, DefaultAioHttpClient):
 
 
 class OpenAILive:
-    """The body goes out as bytes, put together from texts and the picture's base64, and comes back as bytes: the SDK's
-    own building and reading of them costs three times as much CPU (3.5 ms against 1.3 for a picture of 100 KB, with its
+    """The body is put together here, from texts and the image's base64, and the reply is read here: the SDK's own
+    building and reading of them costs three times as much CPU (3.5 ms against 1.3 for an image of 100 KB, with its
     aiohttp transport: tests/speed/doors.py)."""
 
     provider = PROVIDER
@@ -77,7 +77,7 @@ class OpenAILive:
             reason = "the reply could not be read (it is no JSON object)"
             raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES)
         if body.get("error") and not body.get("choices") and "output" not in body:
-            # A gateway may have begun to answer before it knew, and gives the status inside.
+            # A gateway may have begun to answer before the error, and gives the status inside.
             status = as_count(error_of(body).get("code")) or OK
             return self._take_error(request, status if status in ERRORS else OK, body, reply.headers)
         try:
@@ -88,7 +88,7 @@ class OpenAILive:
     def _with_upstream(
         self, retry: Retry, body: Mapping[str, Any], headers: Mapping[str, str], model: str
     ) -> Retry | VluresError:
-        """What a gateway says of the upstream that it lost half way may concern all requests: a limit, an overload, no credit."""
+        """What a gateway says of an upstream that it lost may concern all requests: a limit, an overload, no credit."""
         error = as_object(find_error(body))
         status = as_count(error.get("code")) or as_count(error.get("status"))
         if retry.code != BROKEN or status not in UPSTREAM_ERRORS:
@@ -107,7 +107,7 @@ class OpenAILive:
             raise Retry(outcome.message, code="error in a reply", limit=EMPTY_ANSWER_RETRIES)
         response = read_failure(request.key, outcome)
         if self._bodies.files is not None and self._bodies.transport == "file":
-            response = self._bodies.files.mend(response, request.image)
+            response = self._bodies.files.forget_gone(response, request.image)
             if response.error is not None and response.error.transient:
                 raise Retry(outcome.message, code="file gone", limit=EMPTY_ANSWER_RETRIES)
         return response
@@ -116,7 +116,7 @@ class OpenAILive:
         """Made inside the running loop, on first use."""
         if self._made is None:
             limits = httpx2.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
-            # The driver's own time-out stands around every call.
+            # The driver limits the whole call.
             timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
             self._made = AsyncOpenAI(
                 **self._options, timeout=timeout, http_client=_Client(limits=limits, timeout=timeout)
@@ -125,7 +125,7 @@ class OpenAILive:
         return self._made
 
     async def _upload(self, image: Image) -> tuple[str, float | None]:
-        return await upload_picture(self._client(), image)
+        return await upload_image(self._client(), image)
 
     async def close(self) -> None:
         if self._made is not None:
@@ -135,5 +135,5 @@ class OpenAILive:
 async def _once(
     call: Callable[[], Awaitable[tuple[str, float | None]]],
 ) -> tuple[str, float | None]:
-    """The driver tries the whole call again if it must."""
+    """Without retries: the driver repeats the whole call if it must."""
     return await call()

@@ -24,7 +24,7 @@ PARAMETERS = SAMPLING | {"seed", "image_detail", "reasoning_effort"}
 LISTED_ON = date(2026, 11, 21)
 
 SNAPSHOT = r"(-\d{4}-\d{2}-\d{2})?"
-"""What may follow a model's name."""
+"""The date that may follow a model's name."""
 
 ENDINGS = (
     Ending(r"gpt-4-vision-preview|gpt-4-1106-vision-preview", date(2024, 12, 6), "gpt-6-luna"),
@@ -45,7 +45,7 @@ _FIXED_TEMPERATURE = re.compile(r"(gpt-([5-9]|\d\d)|o[134])([-.].*)?")
 
 
 def check_options(options: BackendOptions) -> None:
-    """Raises UsageError for options that go together, and for what an endpoint does not have."""
+    """Raises UsageError for options that require each other, and for those that the endpoint does not have."""
     if options.batches.batch_bytes > MOST_BATCH_BYTES:
         raise UsageError(f"OpenAI takes batches of at most {MOST_BATCH_BYTES:,} bytes; lower --batch-bytes.")
     if options.provider.endpoint == "responses" and "seed" in options.target.parameters:
@@ -70,7 +70,7 @@ def _check_template(own: Options) -> None:
 
 
 def check_model_parameters(options: BackendOptions) -> None:
-    """Raises UsageError for what is known to be answered with a 400, for every single request."""
+    """Raises UsageError for what is known to cause a 400 for every single request."""
     model, parameters = options.target.model, options.target.parameters
     if not _FIXED_TEMPERATURE.fullmatch(model):
         return

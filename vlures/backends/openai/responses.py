@@ -1,4 +1,4 @@
-"""OpenAI's responses: a request's body, and what an answer means. A picture may be named by the id of a file.
+"""OpenAI's responses: a request's body, and how an answer is read. An image may be named by a file's id.
 
 Sources: the SDK's own reference texts (openai 3.54), the vision guide of 2026-09.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from vlures.backends.endings import Ending, read_ending, read_word
 from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.openai.errors import read_failure
-from vlures.backends.openai.pictures import Picture
+from vlures.backends.openai.image_parts import ImagePart
 from vlures.backends.outcomes import judge_reply
 from vlures.backends.thinking import pick_final, read_words
 from vlures.backends.usage import count_output
@@ -21,13 +21,13 @@ from vlures.records import Failure, Request, Response, Usage
 PATH = "/v1/responses"
 
 PARAMETERS = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens": "max_output_tokens"}
-"""Ours → theirs. Responses have no `seed`; the effort stands under `reasoning`, `image_detail` beside the picture."""
+"""Our name → OpenAI's. Responses have no `seed`; the effort goes under `reasoning`, `image_detail` beside the image."""
 
 
-def build_response(request: Request, picture: Picture, service_tier: str | None, *, summary: bool) -> dict[str, Any]:
-    """The body of a response, with what the user has set and nothing else; but for `detail`, which must be there and
-    is then the documented default. summary: ask for one of the reasoning."""
-    named = {"file_id": picture.file_id} if picture.file_id else {"image_url": picture.address}
+def build_response(request: Request, image: ImagePart, service_tier: str | None, *, summary: bool) -> dict[str, Any]:
+    """The body of a response, with what the user has set and nothing else, except `detail`, which is required: without
+    a setting it is the documented default. summary: ask for a summary of the reasoning."""
+    named = {"file_id": image.file_id} if image.file_id else {"image_url": image.address}
     reasoning: dict[str, Any] = {}
     if "reasoning_effort" in request.parameters:
         reasoning["effort"] = request.parameters["reasoning_effort"]
@@ -62,7 +62,7 @@ ENDINGS: dict[str, Ending] = {
 
 
 def read_response(key: str, body: Mapping[str, Any], *, keep_think_tags: bool = False) -> Response:
-    """A response of the provider's as one of ours: text only if the model spoke. keep_think_tags: leave thinking in the text."""
+    """The provider's response as ours: text only if the model spoke. keep_think_tags: leave thinking in the text."""
     items = as_objects(body.get("output"))
     messages = [item for item in items if item.get("type") == "message"]
     final = pick_final(messages)
@@ -92,7 +92,7 @@ def read_response(key: str, body: Mapping[str, Any], *, keep_think_tags: bool = 
 
 
 def _read_failed(heard: Response, failure: Mapping[str, Any], status: str | None) -> Response:
-    """One that the provider calls failed or cancelled, whatever there is of it."""
+    """A response that the provider calls failed or cancelled, whatever text it has."""
     if not failure:
         error = Failure("empty answer", f"No text came (status {status!r}).")
         return replace(heard, text=None, error=error)
@@ -102,7 +102,7 @@ def _read_failed(heard: Response, failure: Mapping[str, Any], status: str | None
 
 
 def _read_reasoning(items: list[dict[str, Any]], final: list[dict[str, Any]]) -> str | None:
-    """Summaries, the thoughts of open models, and what was said on the way to the answer."""
+    """Summaries, the thoughts of open models, and messages before the final answer."""
     chosen = {id(message) for message in final}
     pieces: list[str | None] = []
     for item in items:
