@@ -41,7 +41,7 @@ _DAMAGES: tuple[type[Exception], ...] = (
 """What Pillow's readers raise for damaged files of one kind or another."""
 
 ENCODED_BUDGET_BYTES = 32_000_000
-PICTURES_HELD = 4
+IMAGES_HELD = 4
 """Requests are sent sample by sample, so that those of one picture stand together; a body in flight has its own copy."""
 
 

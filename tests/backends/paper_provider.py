@@ -23,11 +23,11 @@ class Limit(Protocol):
         ...
 
     def wait_s(self, now: float) -> float:
-        """How long until the next one may, truly."""
+        """The true time until the next one may pass."""
         ...
 
     def scale(self, factor: float) -> None:
-        """From now on so many times as much."""
+        """Multiply the limit."""
         ...
 
     @property
@@ -127,34 +127,42 @@ class Bucket:
 
 
 Hint = Callable[[float], float | None]
-"""What is told of the true time to wait."""
+"""The true time to wait → what a refusal says of it."""
 
 
 @dataclass
 class World:
-    """All that is not the limit. latency_s and refusal_s: until an answer, until a refusal. on_the_way_s: until a
-    request arrives, at most. late_s: how late a start is on average. start_s: to build and send a request. changes:
-    when → by which factor the limit changes. others: what else uses the limit, as moments. stops: when → for how long
-    our process is stopped. mishaps: share that is refused whatever the limit says."""
+    """Everything but the limit."""
 
     latency_s: Callable[[random.Random], float]
+    """Until an answer."""
     refusal_s: float = 0.02
+    """Until a refusal."""
     on_the_way_s: float = 0.005
+    """Until a request arrives, at most."""
     late_s: float = 0.001
+    """How late a start is on average."""
     start_s: float = 0.0013
+    """To build and send a request."""
     hint: Hint = lambda wait_s: None
     changes: tuple[tuple[float, float], ...] = ()
+    """When → by which factor the limit changes."""
     others: Iterator[float] = iter(())
+    """Moments at which others use the limit."""
     stops: tuple[tuple[float, float], ...] = ()
+    """When → for how long our process is stopped."""
     mishaps: float = 0.0
+    """The share that is refused whatever the limit says."""
 
 
 @dataclass
 class Outcome:
-    """When each request arrived that was admitted, or refused; and how many were in flight at most."""
+    """What came of a play."""
 
     admitted: list[float] = field(default_factory=list)
+    """When each admitted request arrived."""
     refused: list[float] = field(default_factory=list)
+    """When each refused request arrived."""
     took_s: float = 0.0
     most_in_flight: int = 0
 
@@ -180,57 +188,90 @@ def play(
 ) -> Outcome:
     """Send requests as the live driver does, until all are answered or the time is over. What is refused is sent again
     before anything new: at once, the second time after 0.5 s, doubled each time up to 30 s."""
-    control, chance, outcome = control or RateControl(concurrency), random.Random(seed), Outcome()
-    replies: list[tuple[float, int, bool, float, float | None, int]] = []
-    aside: list[tuple[float, int, int]] = []
-    changes, stops = deque(world.changes), deque(world.stops)
-    other = next(world.others, math.inf)
-    now, order, begun, answered, in_flight = 0.0, 0, 0, 0, 0
-    while now < lasts_s:
-        if stops and stops[0][0] <= now:
-            now += stops.popleft()[1]
-        while replies and replies[0][0] <= now:
-            _, _, passed, sent, after_s, attempts = heapq.heappop(replies)
-            in_flight -= 1
-            if passed:
-                answered += 1
-                control.answered(now, sent)
-            else:
-                control.refused(now, sent, after_s)
-                wait = min(30.0, 0.5 * 2.0 ** (min(attempts, 9) - 2) + chance.random() * 0.5) if attempts > 1 else 0.0
-                wait = max(after_s or 0.0, wait)
-                heapq.heappush(aside, (now + wait, order, attempts))
-                order += 1
-        if answered >= requests:
+    control = control or RateControl(concurrency)
+    game = _Game(limit, world, concurrency, requests, control, random.Random(seed))
+    while game.now < lasts_s:
+        game.hear_replies()
+        if game.answered >= requests:
             break
-        ready = bool(aside) and aside[0][0] <= now
-        anyone = ready or (begun < requests and len(aside) < max(1_000, concurrency))
-        wait = control.wait_s(now, in_flight) if anyone else math.inf
-        if wait <= 0:
-            attempts = heapq.heappop(aside)[2] + 1 if ready else 1
-            begun += not ready
-            control.started(now)
-            arrives = now + chance.random() * world.on_the_way_s
-            while other <= arrives:
-                limit.admit(other)
-                other = next(world.others, math.inf)
-            while changes and changes[0][0] <= arrives:
-                limit.scale(changes.popleft()[1])
-            passed = chance.random() >= world.mishaps and limit.admit(arrives)
-            (outcome.admitted if passed else outcome.refused).append(arrives)
-            after_s = None if passed else world.hint(limit.wait_s(arrives))
-            reply_at = now + (world.latency_s(chance) if passed else world.refusal_s * (0.5 + chance.random()))
-            heapq.heappush(replies, (reply_at, order, passed, now, after_s, attempts))
-            order, in_flight = order + 1, in_flight + 1
-            outcome.most_in_flight = max(outcome.most_in_flight, in_flight)
-            now += world.start_s
-        else:
-            moment = now + wait + (chance.expovariate(1 / world.late_s) if world.late_s else 0.0)
-            moment = min(
-                moment, replies[0][0] if replies else math.inf, aside[0][0] if aside and not ready else math.inf
-            )
-            now = max(min(moment, now + 0.5), now + 1e-6)
+        game.send_or_wait()
         if spy is not None:
-            spy(now, control)
-    outcome.took_s = now
-    return outcome
+            spy(game.now, control)
+    game.outcome.took_s = game.now
+    return game.outcome
+
+
+class _Game:
+    """The moment that a play has reached, with all that is under way in it."""
+
+    def __init__(
+        self,
+        limit: Limit,
+        world: World,
+        concurrency: int,
+        requests: float,
+        control: RateControl,
+        chance: random.Random,
+    ) -> None:
+        self.now, self.answered, self.outcome = 0.0, 0, Outcome()
+        self._limit, self._world, self._concurrency, self._requests = limit, world, concurrency, requests
+        self._control, self._chance = control, chance
+        self._replies: list[tuple[float, int, bool, float, float | None, int]] = []
+        self._aside: list[tuple[float, int, int]] = []
+        self._changes, self._stops = deque(world.changes), deque(world.stops)
+        self._other = next(world.others, math.inf)
+        self._order, self._begun, self._in_flight = 0, 0, 0
+
+    def hear_replies(self) -> None:
+        """Let our process stop if its time has come, then take every reply that has arrived."""
+        if self._stops and self._stops[0][0] <= self.now:
+            self.now += self._stops.popleft()[1]
+        while self._replies and self._replies[0][0] <= self.now:
+            _, _, passed, sent, after_s, attempts = heapq.heappop(self._replies)
+            self._in_flight -= 1
+            if passed:
+                self.answered += 1
+                self._control.answered(self.now, sent)
+            else:
+                self._control.refused(self.now, sent, after_s)
+                wait = max(after_s or 0.0, self._backoff_s(attempts) if attempts > 1 else 0.0)
+                heapq.heappush(self._aside, (self.now + wait, self._order, attempts))
+                self._order += 1
+
+    def _backoff_s(self, attempts: int) -> float:
+        return min(30.0, 0.5 * 2.0 ** (min(attempts, 9) - 2) + self._chance.random() * 0.5)
+
+    def send_or_wait(self) -> None:
+        """Send a request if one may leave, else go on to the next moment at which something happens."""
+        ready = bool(self._aside) and self._aside[0][0] <= self.now
+        may_begin = self._begun < self._requests and len(self._aside) < max(1_000, self._concurrency)
+        wait = self._control.wait_s(self.now, self._in_flight) if ready or may_begin else math.inf
+        if wait <= 0:
+            self._send(ready)
+            return
+        late_s = self._chance.expovariate(1 / self._world.late_s) if self._world.late_s else 0.0
+        next_reply = self._replies[0][0] if self._replies else math.inf
+        next_aside = self._aside[0][0] if self._aside and not ready else math.inf
+        moment = min(self.now + wait + late_s, next_reply, next_aside)
+        self.now = max(min(moment, self.now + 0.5), self.now + 1e-6)
+
+    def _send(self, ready: bool) -> None:
+        """Send the one that is ready to go again, else a new one."""
+        chance, world = self._chance, self._world
+        attempts = heapq.heappop(self._aside)[2] + 1 if ready else 1
+        self._begun += not ready
+        self._control.started(self.now)
+        arrives = self.now + chance.random() * world.on_the_way_s
+        while self._other <= arrives:
+            self._limit.admit(self._other)
+            self._other = next(world.others, math.inf)
+        while self._changes and self._changes[0][0] <= arrives:
+            self._limit.scale(self._changes.popleft()[1])
+        passed = chance.random() >= world.mishaps and self._limit.admit(arrives)
+        (self.outcome.admitted if passed else self.outcome.refused).append(arrives)
+        after_s = None if passed else world.hint(self._limit.wait_s(arrives))
+        reply_at = self.now + (world.latency_s(chance) if passed else world.refusal_s * (0.5 + chance.random()))
+        heapq.heappush(self._replies, (reply_at, self._order, passed, self.now, after_s, attempts))
+        self._order, self._in_flight = self._order + 1, self._in_flight + 1
+        self.outcome.most_in_flight = max(self.outcome.most_in_flight, self._in_flight)
+        self.now += world.start_s

@@ -201,7 +201,7 @@ def test_an_error_says_why_and_whether_asking_again_may_help(place: Any, error: 
         b'{"key":"k","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
-def test_a_line_that_makes_no_sense_belongs_to_nobody(line: bytes) -> None:
+def test_a_line_that_makes_no_sense_belongs_to_no_request(line: bytes) -> None:
     assert read_result_line(line) is None
 
 
@@ -502,7 +502,7 @@ def client() -> GeminiBatch:
 @example(article='"data":"\\u0000"')
 @example(article="کافی\u2028二\n")
 @settings(deadline=None)
-def test_a_line_holds_any_article_and_the_picture_in_its_place(client: GeminiBatch, article: str) -> None:
+def test_a_line_holds_any_article_and_the_image_in_its_place(client: GeminiBatch, article: str) -> None:
     asked = request(article, {"thinking_level": "low"})
     line = client.write_line(asked)
     assert line.tail is not None

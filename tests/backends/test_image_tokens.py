@@ -102,7 +102,7 @@ def test_what_no_formula_covers_is_unknown_but_has_an_upper_end(
     assert most_image_tokens(provider_of(provider), model, 640, 480, parameters) >= 738
 
 
-def test_a_picture_that_is_refused_costs_nothing_and_is_said() -> None:
+def test_an_image_that_is_refused_costs_nothing_and_is_said() -> None:
     describe_refusal = provider_of("openai").describe_refusal
     sentence = describe_refusal("gpt-6-astra", 6000, 6000, {})
     assert sentence is not None
@@ -116,7 +116,7 @@ side = st.integers(min_value=1, max_value=20_000)
 
 
 @given(side, side, st.sampled_from([HIGH, SMALL_HIGH, LARGE_ORIGINAL, Budget(side_px=512)]))
-def test_a_scaled_picture_keeps_to_its_budget(width: int, height: int, budget: Budget) -> None:
+def test_a_scaled_image_keeps_to_its_budget(width: int, height: int, budget: Budget) -> None:
     patches = count_patches(width, height, budget)
     assert 1 <= patches <= count_patches(width, height, AS_IT_IS)
     # A strip one patch high cannot be scaled any further down in that direction.
@@ -124,7 +124,7 @@ def test_a_scaled_picture_keeps_to_its_budget(width: int, height: int, budget: B
 
 
 @given(side, side, st.sampled_from(["gpt-6-astra", "gpt-6-luna", "gpt-4o", "gpt-5.5"]))
-def test_what_a_picture_takes_at_most_is_no_less_than_the_formula(width: int, height: int, model: str) -> None:
+def test_what_an_image_takes_at_most_is_no_less_than_the_formula(width: int, height: int, model: str) -> None:
     known = provider_of("openai").image_tokens(model, width, height, {})
     most = most_image_tokens(provider_of("openai"), model, width, height, {})
     assert most >= (known or 0)

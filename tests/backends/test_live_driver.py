@@ -27,7 +27,7 @@ class Provider:
     """A client that does what `reply` says of a request's number and attempt."""
 
     reply: Callable[[int, int], Awaitable[Response | None]]
-    provider: str = "Nobody"
+    provider: str = "A provider"
     asked: list[int] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -78,7 +78,7 @@ def drive(
     listener = Listener()
 
     async def run() -> None:
-        patience = Patience("Nobody", budget_s, 5.0, listener.say)
+        patience = Patience("A provider", budget_s, 5.0, listener.say)
         driver = LiveDriver(provider, policy or LivePolicy(4, 30.0), patience, listener, keep_going)
         store = CheckpointStore(folder, Setting())
         async for response in driver.generate(requests, store):
@@ -117,7 +117,7 @@ def test_requests_are_taken_only_when_there_is_room(tmp_path: Path) -> None:
     assert len(drive(provider, source(), tmp_path)) == 100
 
 
-def test_one_that_never_ends_and_one_that_is_tried_again_hold_nobody_up(tmp_path: Path) -> None:
+def test_one_that_never_ends_and_one_that_is_tried_again_hold_up_no_other(tmp_path: Path) -> None:
     others_done = asyncio.Event()
 
     async def reply(number: int, attempt: int) -> None:

@@ -56,7 +56,7 @@ def test_a_model_near_its_end_is_announced_and_one_far_from_it_is_not() -> None:
     assert "answered by gemini-3.5-flash-lite" in rerouted
 
 
-def test_nobody_is_sent_to_a_model_that_is_gone_itself() -> None:
+def test_no_run_is_sent_to_a_model_that_is_gone_itself() -> None:
     for provider in all_providers():
         for ending in provider.endings:
             assert check_model(config(provider.name, ending.instead).backend_options, provider.listed_on) is None

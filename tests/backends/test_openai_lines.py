@@ -290,7 +290,7 @@ def test_an_error_under_status_200_keeps_its_reason() -> None:
         b"\xff\xfe\x00",
     ],
 )
-def test_a_line_that_makes_no_sense_belongs_to_nobody(line: bytes) -> None:
+def test_a_line_that_makes_no_sense_belongs_to_no_request(line: bytes) -> None:
     assert read_result_line(line, ENDPOINTS["chat"]) is None
 
 
@@ -326,7 +326,7 @@ def test_no_value_anywhere_in_a_line_can_stop_the_reading_of_the_others(place: t
         assert response.text or response.status != "ok"
 
 
-def test_a_line_nested_without_end_belongs_to_nobody() -> None:
+def test_a_line_nested_without_end_belongs_to_no_request() -> None:
     assert (
         read_result_line(b'{"custom_id":"k","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", ENDPOINTS["chat"]) is None
     )
@@ -442,7 +442,7 @@ def build_body(asked: Request, picture: str) -> dict[str, Any]:
 @example(article='data:image/png;base64,\\u0000"')
 @example(article="کافی\u2028二\n")
 @settings(deadline=None)
-def test_a_line_holds_any_article_and_the_picture_in_its_place(article: str) -> None:
+def test_a_line_holds_any_article_and_the_image_in_its_place(article: str) -> None:
     asked = request(article)
     line = write_line(asked, make_bodies(RunConfig().backend_options))
     assert line.tail is not None

@@ -1,4 +1,4 @@
-"""OpenAI's responses: what is sent, what an answer means, and how a request names its picture."""
+"""OpenAI's responses: what is sent, what an answer means, and how a request names its image."""
 
 import asyncio
 import base64
@@ -299,7 +299,7 @@ def test_a_failure_is_one_whatever_is_asked_today(
     assert (response.status, response.error.code if response.error else None) == (status, code)
 
 
-# Addresses of pictures
+# Addresses of images
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def bodies(transport: str, template: str | None = None) -> Bodies:
 
 
 def shown(line: bytes) -> dict[str, Any]:
-    """How a line names its picture."""
+    """How a line names its image."""
     content = json.loads(line)
     assert (content["custom_id"], content["method"], content["url"]) == (KEY, "POST", "/v1/responses")
     part = dict(content["body"]["input"][0]["content"][1])
@@ -345,7 +345,7 @@ def shown(line: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("article", ["x", 'base64,\x00"', "کافی\u2028二\n"])
-def test_a_picture_in_its_line(article: str) -> None:
+def test_an_image_in_its_line(article: str) -> None:
     line = write_line(request(article=article), bodies("inline"))
     assert line.tail is not None
     whole = line.head + base64.b64encode(b"abc") + line.tail
@@ -363,7 +363,7 @@ def test_an_address_in_its_line() -> None:
     assert shown(write_line(request(), made).head) == {"image_url": "https://host/421.png"}
 
 
-def test_two_pictures_never_have_one_address() -> None:
+def test_two_images_never_have_one_address() -> None:
     made = bodies("url", "https://host/{name}")
     made.write(request())
     with pytest.raises(UsageError, match=r"gives https://host/421\.png for several images"):
@@ -371,7 +371,7 @@ def test_two_pictures_never_have_one_address() -> None:
 
 
 class Uploads:
-    """Takes pictures: each gets the next number for its id."""
+    """Takes images: each gets the next number for its id."""
 
     def __init__(self, *, lifetime_s: float | None = None, failures: int = 0) -> None:
         self.digests: list[str] = []
@@ -412,7 +412,7 @@ def test_a_file_in_its_line_once_it_is_there(tmp_path: Path) -> None:
     assert write_line(request(), made).tail is not None
 
 
-def test_a_picture_is_uploaded_once_whoever_wants_it(tmp_path: Path) -> None:
+def test_an_image_is_uploaded_once_however_many_want_it(tmp_path: Path) -> None:
     store, uploads = open_store(tmp_path), Uploads(failures=3)
     files = ImageFiles(uploads.take, store, "an account")
 

@@ -261,7 +261,7 @@ EVENTS = st.lists(
 
 @given(concurrency=st.integers(1, 500), events=EVENTS)
 @settings(deadline=None)
-def test_whatever_happens_somebody_may_leave_one_day_and_never_too_many(
+def test_whatever_happens_a_request_may_leave_one_day_and_never_too_many(
     concurrency: int, events: list[tuple[str, float]]
 ) -> None:
     control, now = RateControl(concurrency), 0.0

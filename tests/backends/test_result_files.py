@@ -26,8 +26,8 @@ from vlures.records import BatchSnapshot, Image, Job, JobState, Prompt, Request,
 
 KEYS = [f"Sw-t3-1shot-rationales-{number}" for number in (4, 21, 421)]
 BREAKS = "a\u2028b\u2029c\u0085d"
-NOBODY = "missing"
-"""What is said of a request whose only line belongs to nobody."""
+NO_REQUEST = "missing"
+"""What is said of a request whose only line names no request."""
 
 Write = Callable[[str], Any]
 """Key → the content of a line, or its bytes."""
@@ -73,9 +73,9 @@ OPENAI: dict[str, tuple[Write, str]] = {
         "failed",
     ),
     "response null and no error": (lambda key: {"custom_id": key, "response": None}, "failed"),
-    "custom_id null": (lambda key: openai_line(ANSWER)(key) | {"custom_id": None}, NOBODY),
-    "custom_id missing": (lambda key: without(openai_line(ANSWER)(key), "custom_id"), NOBODY),
-    "an unknown id": (lambda key: openai_line(ANSWER)(f"{key}9"), NOBODY),
+    "custom_id null": (lambda key: openai_line(ANSWER)(key) | {"custom_id": None}, NO_REQUEST),
+    "custom_id missing": (lambda key: without(openai_line(ANSWER)(key), "custom_id"), NO_REQUEST),
+    "an unknown id": (lambda key: openai_line(ANSWER)(f"{key}9"), NO_REQUEST),
 }
 
 
@@ -109,18 +109,18 @@ GEMINI: dict[str, tuple[Write, str]] = {
     "response null": (gemini_line(None), "failed"),
     "the reply as JSON in a string": (gemini_line(json.dumps(REPLY)), "failed"),
     "a key alone": (lambda key: {"key": key}, "failed"),
-    "key null": (lambda key: {"key": None, "response": REPLY}, NOBODY),
-    "key missing": (lambda key: {"response": REPLY}, NOBODY),
-    "an unknown id": (lambda key: gemini_line(REPLY)(f"{key}9"), NOBODY),
+    "key null": (lambda key: {"key": None, "response": REPLY}, NO_REQUEST),
+    "key missing": (lambda key: {"response": REPLY}, NO_REQUEST),
+    "an unknown id": (lambda key: gemini_line(REPLY)(f"{key}9"), NO_REQUEST),
 }
 
 ODD: dict[str, tuple[Write, str]] = {
-    "half a line": (lambda key: b'{"custom_id":"' + key.encode(), NOBODY),
-    "no JSON": (lambda key: b"<html>", NOBODY),
-    "no object": (lambda key: b"[1]", NOBODY),
-    "an empty line": (lambda key: b"", NOBODY),
-    "blanks": (lambda key: b"  \t", NOBODY),
-    "no UTF-8": (lambda key: b"\xff\xfe" + key.encode(), NOBODY),
+    "half a line": (lambda key: b'{"custom_id":"' + key.encode(), NO_REQUEST),
+    "no JSON": (lambda key: b"<html>", NO_REQUEST),
+    "no object": (lambda key: b"[1]", NO_REQUEST),
+    "an empty line": (lambda key: b"", NO_REQUEST),
+    "blanks": (lambda key: b"  \t", NO_REQUEST),
+    "no UTF-8": (lambda key: b"\xff\xfe" + key.encode(), NO_REQUEST),
 }
 CORPUS = {"openai": OPENAI | ODD, "gemini": GEMINI | ODD}
 
@@ -175,13 +175,13 @@ class Finished:
         return self.state
 
     async def cancel(self, batch_id: str) -> None:
-        raise AssertionError("nobody cancels")
+        raise AssertionError("nothing is cancelled")
 
     async def download(self, file_id: str, path: Path, most_bytes: int) -> None:
         path.write_bytes(self.files[file_id])
 
     async def delete(self, file_id: str) -> None:
-        raise AssertionError("nobody deletes")
+        raise AssertionError("nothing is deleted")
 
     async def close(self) -> None: ...
 
@@ -268,7 +268,7 @@ def describe(responses: list[Response]) -> list[object]:
 
 
 def fate_of(response: Response) -> str:
-    return NOBODY if response.error is not None and response.error.code == "missing" else response.status
+    return NO_REQUEST if response.error is not None and response.error.code == "missing" else response.status
 
 
 @pytest.mark.parametrize(("provider", "shape"), [(p, shape) for p in CORPUS for shape in CORPUS[p]])
@@ -284,7 +284,7 @@ def test_each_shape_has_its_fate_and_leaves_the_others_alone(provider: str, shap
 @pytest.mark.parametrize("files", [(), (b"",), (b"\n\n",), (b"", b"")], ids=["none", "empty", "blank", "both empty"])
 def test_without_a_line_every_request_is_missing(provider: str, files: tuple[bytes, ...]) -> None:
     fates = collect(provider, *files)
-    assert [[fate_of(response) for response in fates[key]] for key in KEYS] == [[NOBODY]] * len(KEYS)
+    assert [[fate_of(response) for response in fates[key]] for key in KEYS] == [[NO_REQUEST]] * len(KEYS)
 
 
 @pytest.mark.parametrize("provider", CORPUS)
@@ -293,7 +293,7 @@ def test_a_file_that_ends_in_the_middle_of_a_line_keeps_the_lines_before(provide
     answer = CORPUS[provider]["an answer"][0]
     whole = b"".join(encode(answer(key)) for key in KEYS)
     fates = collect(provider, whole[:-cut])
-    last = "ok" if cut == 1 else NOBODY  # without its line break it is whole all the same
+    last = "ok" if cut == 1 else NO_REQUEST  # without its line break it is whole all the same
     assert [[fate_of(response) for response in fates[key]] for key in KEYS] == [["ok"], ["ok"], [last]]
 
 

@@ -19,7 +19,7 @@ from vlures.records import Image, Prompt, Request
 
 
 def make_request(number: int, folder: Path, data: bytes = b"x") -> Request:
-    """A request whose picture holds these bytes; the same bytes are the same file."""
+    """A request whose image holds these bytes; the same bytes are the same file."""
     digest = hashlib.sha256(data).hexdigest()
     path = folder / f"{digest[:16]}.png"
     if not path.exists():
@@ -50,19 +50,19 @@ def read_all(file: ShardFile) -> bytes:
     return b"".join(iter(lambda: file.read(64 * 1024), b""))
 
 
-PICTURES = st.lists(st.binary(min_size=1, max_size=40), max_size=25)
+IMAGES = st.lists(st.binary(min_size=1, max_size=40), max_size=25)
 
 
 # Cutting
 
 
-@given(pictures=PICTURES, most_lines=st.integers(1, 8), most_bytes=st.integers(90, 400))
+@given(images=IMAGES, most_lines=st.integers(1, 8), most_bytes=st.integers(90, 400))
 @settings(deadline=None)
 def test_no_shard_is_over_a_limit_and_nothing_is_lost_doubled_or_moved(
-    pictures: list[bytes], most_lines: int, most_bytes: int
+    images: list[bytes], most_lines: int, most_bytes: int
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
-        requests = [make_request(number, Path(name), data) for number, data in enumerate(pictures)]
+        requests = [make_request(number, Path(name), data) for number, data in enumerate(images)]
         shards = cut(requests, lines=most_lines, size=most_bytes)
         assert [request for shard in shards for request in shard.requests] == requests
         for shard in shards:
@@ -111,7 +111,7 @@ def test_requests_are_taken_only_as_shards_are_asked_for(tmp_path: Path) -> None
     assert len(taken) <= 6
 
 
-def test_cutting_reads_no_picture(tmp_path: Path) -> None:
+def test_cutting_reads_no_image(tmp_path: Path) -> None:
     request = make_request(0, tmp_path, b"abc")
     request.image.path.unlink()
     assert len(cut([request])) == 1
@@ -130,13 +130,11 @@ def content_of(shard: Shard) -> bytes:
     return b"".join(map(line_of, shard.requests))
 
 
-@given(pictures=st.lists(st.binary(min_size=1, max_size=700_000), min_size=1, max_size=8))
+@given(images=st.lists(st.binary(min_size=1, max_size=700_000), min_size=1, max_size=8))
 @settings(deadline=None, max_examples=30)
-def test_the_pieces_joined_are_the_lines_as_often_as_it_is_read(pictures: list[bytes]) -> None:
+def test_the_pieces_joined_are_the_lines_as_often_as_it_is_read(images: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        [shard] = cut(
-            (make_request(number, Path(name), picture) for number, picture in enumerate(pictures)), size=10**8
-        )
+        [shard] = cut((make_request(number, Path(name), image) for number, image in enumerate(images)), size=10**8)
         file = open_shard(shard)
         for _ in range(2):
             assert read_all(file) == content_of(shard)
@@ -163,7 +161,7 @@ def test_an_upload_in_parts_gets_exactly_what_it_asks_for_but_at_the_end(tmp_pat
     assert file.tell() == shard.size_bytes
 
 
-def test_lines_that_only_name_their_pictures_hold_none_and_are_written_anew(tmp_path: Path) -> None:
+def test_lines_that_only_name_their_images_hold_none_and_are_written_anew(tmp_path: Path) -> None:
     requests = [make_request(number, tmp_path) for number in range(3)]
     (shard,) = cut_shards(requests, lambda request: Line(b"%s\n" % request.sample_id.encode(), None), 10, 1000)
     assert read_all(open_shard(shard)) == b"0\n1\n2\n"
@@ -202,13 +200,13 @@ def test_an_upload_that_was_given_up_reads_no_further(shard: Shard) -> None:
         file.read()
 
 
-def test_a_picture_that_has_changed_is_not_sent(shard: Shard) -> None:
-    shard.requests[2].image.path.write_bytes(b"another picture")
+def test_an_image_that_has_changed_is_not_sent(shard: Shard) -> None:
+    shard.requests[2].image.path.write_bytes(b"another image")
     with pytest.raises(VluresError, match="has changed since the run began"):
         read_all(open_shard(shard))
 
 
-def test_a_picture_is_read_once_for_its_requests_that_stand_together(tmp_path: Path) -> None:
+def test_an_image_is_read_once_for_its_requests_that_stand_together(tmp_path: Path) -> None:
     [shard] = cut((make_request(number, tmp_path, b"same" * 300_000) for number in range(3)), size=10**8)
     file = open_shard(shard)
     expected = content_of(shard)

@@ -286,7 +286,7 @@ def test_a_file_near_its_end_is_uploaded_again(vlures: Command, shared_sandbox: 
 def test_files_where_there_are_none(vlures: Command, shared_sandbox: Sandbox) -> None:
     vlures.use(shared_sandbox)
     for mode, fault, words in (
-        ("batch", "not_found@upload", ("no pictures as files", "base URL")),
+        ("batch", "not_found@upload", ("no images as files", "base URL")),
         ("live", "error@upload:status=400,message=No such purpose.", ("refuses data/image", "No such purpose.")),
     ):
         shared_sandbox.show(fault)

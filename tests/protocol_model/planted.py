@@ -81,7 +81,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     PlantedFault(
         "the provider's counts are not looked at: what is missing in a file is sent again",
         f"{BATCHES}.results:why_incomplete",
-        "if told >= asked:",
+        "if described >= asked:",
         "if True:",
         f"{TWICE}|is lost",
     ),

@@ -23,7 +23,7 @@ PROVIDERS = {
     "openai": "vlures.backends.openai",
     "gemini": "vlures.backends.gemini",
 }
-"""Name → package. Its `facts.py` defines its Provider as FACTS, `keys.py` SECRET_VARIABLES, `options.py` its Options."""
+"""Name → package. Its `facts.py` defines FACTS (a Provider), `keys.py` SECRET_VARIABLES, `options.py` Options."""
 
 BACKENDS = (*PROVIDERS, "local")
 """The values of --backend. local: models on this machine, which do not exist yet."""

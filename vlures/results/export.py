@@ -28,7 +28,7 @@ from vlures.benchmarks import BenchmarkPackage, Head, Question, Subject, Subject
 from vlures.benchmarks.columns import WHAT, WHO
 from vlures.errors import UsageError, VluresError
 from vlures.files.names import path_as_text
-from vlures.images import PICTURES_HELD, read_bytes
+from vlures.images import IMAGES_HELD, read_bytes
 from vlures.records import Cell, Failure, Response, Usage, Variant, is_same_model
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
@@ -252,7 +252,7 @@ def _rows(
     images_for: Format | None,
     only: str | None,
 ) -> Iterator[Standing]:
-    read = lru_cache(PICTURES_HELD)(read_bytes)
+    read = lru_cache(IMAGES_HELD)(read_bytes)
     providers = {job.tag: job.provider.lower() for job in store.jobs}
     columns = package.columns(run)
     for sample_id, cell, response in _standing(store, only):

@@ -39,12 +39,12 @@ class Adopter:
             record.requests,
             {},
             weight,
-            record.trial,
-            record.file_id,
-            record.input_until,
-            record.doubted,
-            record.account,
-            record.seen,
+            trial=record.trial,
+            file_id=record.file_id,
+            input_until=record.input_until,
+            doubted=record.doubted,
+            account=record.account,
+            seen=record.seen,
         )
         if record.state == "created":
             await self._adopt_created(job, str(record.batch_id))

@@ -26,7 +26,7 @@ class BatchState:
     status: str
     """In the provider's word."""
     ended: bool
-    """Nothing will change any more."""
+    """Nothing about it will change."""
     done: int = 0
     """Requests that the provider counts as answered or failed; 0 also where it does not count."""
     total: int = 0

@@ -66,9 +66,9 @@ class Collector:
         deadline = loop.time() + self._policy.result_patience_s
         while True:
             collection.looks += 1
-            told_before = collection.reconciler.told
+            described_before = collection.reconciler.described
             await self._look(job, collection)
-            grew = collection.reconciler.told > told_before
+            grew = collection.reconciler.described > described_before
             collection.alike = 0 if collection.lacking else 1 if grew else collection.alike + 1
             left_s = deadline - loop.time()
             patient = self._policy.wait or not collection.lacking  # --no-wait, too, makes sure that counts do not lag

@@ -64,7 +64,7 @@ class Reconciler:
         return len(self.answered) + len(self.failed)
 
     @property
-    def told(self) -> int:
+    def described(self) -> int:
         """How many have a line that says something about them."""
         return self.found - self.blank
 
@@ -118,13 +118,13 @@ def why_incomplete(state: BatchState, asked: int, found: Findings) -> str | None
     - It counts none, names no result, and does not say that it has begun: none was made.
     - It counts none, but names results: each file exists, is the batch's, and can be read to its end.
     """
-    told = found.lines - found.blank
-    if told >= asked:
+    described = found.lines - found.blank
+    if described >= asked:
         return None
     if state.done > 0 or state.is_exhaustive:
-        made, there = (min(state.done, asked), found.lines) if state.done > 0 else (asked, told)
+        made, there = (min(state.done, asked), found.lines) if state.done > 0 else (asked, described)
         if found.answer_lines < min(state.answered, asked) or there < made:
-            return f"{told} of {made} results can be read"
+            return f"{described} of {made} results can be read"
         return None
     if state.is_uncounted and not state.result_files and not state.inline_lines:
         return "no result file is named"

@@ -18,7 +18,7 @@ from vlures.backends.gemini.versions import split_version
 from vlures.backends.lenient_json import as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.errors import Retry, VluresError
-from vlures.images import PICTURES_HELD, EncodedImages
+from vlures.images import IMAGES_HELD, EncodedImages
 from vlures.records import Failure, Request, Response
 
 ADDRESS = "https://generativelanguage.googleapis.com"
@@ -56,7 +56,7 @@ class GeminiLive:
         self._service_tier = service_tier
         self._summary = summary
         self._keep_think_tags = keep_think_tags
-        self._images = EncodedImages(most=PICTURES_HELD)
+        self._images = EncodedImages(most=IMAGES_HELD)
         self._open: aiohttp.ClientSession | None = None
 
     async def answer(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors,
 from vlures.backends.openai.image_files import ImageFiles
 from vlures.backends.outcomes import BROKEN, EMPTY_ANSWER_RETRIES, raise_transient
 from vlures.errors import Retry, VluresError
-from vlures.images import PICTURES_HELD, EncodedImages
+from vlures.images import IMAGES_HELD, EncodedImages
 from vlures.records import Failure, Image, Request, Response
 
 CONNECT_TIMEOUT_S = 30.0
@@ -48,7 +48,7 @@ class OpenAILive:
         self._journal = journal
         self._concurrency = concurrency
         self._official = official
-        self._images = EncodedImages(most=PICTURES_HELD)
+        self._images = EncodedImages(most=IMAGES_HELD)
         self._made: AsyncOpenAI | None = None
 
     async def answer(self, request: Request) -> Response:
