@@ -39,8 +39,11 @@ def remember_limit(journal: Journal, provider: str, most: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """A batch under way."""
+
     weight: int
     most: int | None
+    """The limit when it was sent."""
 
 
 class QueueLimit:

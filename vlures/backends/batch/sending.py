@@ -24,6 +24,7 @@ class Sender:
         self.affordable = Affordable(state.budget)
 
     async def send(self, requests: Iterator[Request]) -> None:
+        """Start batches for what is left of earlier requests and for these, as far as money and queue allow."""
         state = self._state
         requests = self.affordable.take(requests)
         if not state.trial_is_open:
@@ -45,8 +46,8 @@ class Sender:
             await asyncio.sleep(0)
 
     async def _try_form(self, requests: Iterator[Request]) -> None:
-        """Send lines one by one until it is known whether the provider takes their form. Where mishaps keep that from
-        coming out, the others follow all the same."""
+        """Send lines one by one until it is known whether the provider takes their form. If it is still unknown after
+        max_attempts, the others are sent all the same."""
         state = self._state
         while self._trials < state.policy.max_attempts:
             first = next(requests, None) if state.client.needs_trial else None

@@ -22,8 +22,8 @@ class Settler:
         self._collector = Collector(state.client, state.policy, state.patience, state.observer, self._take_answer)
 
     async def collect(self, job: BatchJob, batch: BatchState) -> None:
-        """Read the results of an ended batch, hand over its answers, send the other requests again or record their
-        failure. Where results must still be somewhere, the job stays open."""
+        """Read the results of an ended batch, hand over its answers, and send the other requests again or record their
+        failures. Where more results must exist than can be read, the job stays open."""
         state = self._state
         state.observer.job_changed(job.tag, "collecting", batch.done, len(job.digests))
         async with self._collecting:
