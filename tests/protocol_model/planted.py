@@ -143,8 +143,8 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a job is called collected before its answers are on the disk",
-        "vlures.store.checkpoints:CheckpointStore.update_job",
-        "self.sync_all()",
+        "vlures.store.jobs:JobJournal.update",
+        "self._folder.sync_all()",
         "pass",
         "is lost if the power is cut",
     ),
@@ -157,9 +157,9 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "half a line at a file's end stays",
-        "vlures.store.checkpoints:CheckpointStore._mend_tail",
-        "if not torn:",
-        "if True:",
+        "vlures.store.tails:TailRepair.repair",
+        "elif torn:",
+        "elif False:",
         ".",
     ),
     PlantedFault(

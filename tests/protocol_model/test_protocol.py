@@ -46,7 +46,7 @@ import vlures.backends.batch.queue_limit
 import vlures.backends.batch.submission
 import vlures.backends.batch.watch
 import vlures.files.writing
-import vlures.store.checkpoints
+import vlures.store.clock
 from tests.protocol_model.clock import Clock, datetime_of
 from tests.protocol_model.command import (
     CONCURRENCY,
@@ -656,7 +656,7 @@ def new_protocol(monkeypatch: pytest.MonkeyPatch) -> Iterator[NewProtocol]:
         disk = Disk(Path(folder) / "outputs")
         monkeypatch.setattr(vlures.files.writing, "os", disk)
         for module in (
-            vlures.store.checkpoints,
+            vlures.store.clock,
             vlures.backends.batch.creation,
             vlures.backends.batch.queue_limit,
             vlures.backends.batch.submission,

@@ -485,7 +485,7 @@ def test_a_last_line_that_lacks_but_its_break_is_a_row(work: Command) -> None:
     before = work("status", FOLDER)
     result = work("export", FOLDER)
     assert result.code == 0, result
-    assert "has lost its line break; the next run mends it" in result.err
+    assert "has lost its line break; the next run repairs it" in result.err
     assert len(read_table(work.folder / f"{FOLDER}/sandbox-x.jsonl")) == ROWS
     assert not path.read_bytes().endswith(b"\n"), "nothing but a run writes there"
     path.write_bytes(path.read_bytes() + b"\n")

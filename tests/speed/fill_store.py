@@ -12,7 +12,8 @@ from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.records import BatchSnapshot, Cell, Job, Response, Usage, Variant
-from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.clock import now
 from vlures.store.keys import request_key
 
 CELLS = tuple(make_cell(language, task) for language in LANGUAGES for task in TASKS)

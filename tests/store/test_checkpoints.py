@@ -366,7 +366,7 @@ def test_an_answer_whose_line_break_a_power_cut_has_made_nul_is_kept(tmp_path: P
     with opened(tmp_path, say=said.append) as store:
         assert texts(store) == answers
     assert path.read_bytes() == whole
-    assert "the next run mends it" in said[0]
+    assert "the next run repairs it" in said[0]
     assert "it is whole again" in said[1]
 
 

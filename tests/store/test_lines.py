@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import Command
 from vlures.records import Failure, Response, Usage
-from vlures.store.checkpoints import encode_line
-from vlures.store.lines import StoredLine, UnreadableLine, is_torn, read_answer, read_event, read_line, read_lines
+from vlures.store.job_events import read_event
+from vlures.store.lines import StoredLine, UnreadableLine, encode_line, read_answer, read_line, read_lines
+from vlures.store.tails import is_torn
 
 KEY = "En-t1-1shot-rationales-1"
 SOUND = {"key": KEY, "status": "ok", "digest": "d", "text": "A bus.", "usage": {"input_tokens": 3}, "attempts": 1}
@@ -35,9 +36,9 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "a cut answer with neither text nor reason": (line(status="truncated", text=None), "'truncated' without its text"),
     "no status": (line(status=None), "missing required field `status`"),
     "a later status": (line(status="withheld"), "written by a later version of vlures: invalid enum value 'withheld'"),
-    "a doubled text": (line()[:-1] + b', "text": "B"}', "'text' stands twice"),
-    "a doubled status": (line()[:-1] + b', "status": "failed"}', "'status' stands twice"),
-    "a doubled key": (b'{"key": "x", ' + line()[1:], "'key' stands twice"),
+    "a doubled text": (line()[:-1] + b', "text": "B"}', "'text' occurs twice"),
+    "a doubled status": (line()[:-1] + b', "status": "failed"}', "'status' occurs twice"),
+    "a doubled key": (b'{"key": "x", ' + line()[1:], "'key' occurs twice"),
     "CR in it": (line() + b"\r" + line(), "lines end in CR alone"),
     "NULs": (line() + b"\0" * 30, "NUL bytes"),
     "a byte order mark": (b"\xef\xbb\xbf" + line(), "byte order mark"),
@@ -49,7 +50,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "an error without a message": (line(status="failed", error={"code": "x"}), "`message`"),
     "a number as time": (line(time=5), "`time`"),
     "deep nesting": (b'{"key": ' + b"[" * 100_000, "nested too deeply"),
-    "a list": (b"[]", "no JSON object"),
+    "a list": (b"[]", "not a JSON object"),
     "nothing": (b"", "it is empty"),
     "blanks": (b"   ", "it is empty"),
     "half a character": (line().replace(b"bus", b"\\ud83d"), "half a character"),
@@ -83,8 +84,8 @@ def test_a_count_that_makes_no_sense_is_missing_and_stops_nothing() -> None:
 
 
 @pytest.mark.parametrize("doubled", ['"text": "B"', '"status": "refused"', '"text": "' + "C" * 500 + '"', '"key":"x"'])
-def test_a_name_that_stands_twice_is_found(doubled: str) -> None:
-    with pytest.raises(UnreadableLine, match="stands twice"):
+def test_a_name_that_occurs_twice_is_found(doubled: str) -> None:
+    with pytest.raises(UnreadableLine, match="occurs twice"):
         read_line(line(model="m")[:-1] + f", {doubled}}}".encode())
 
 
@@ -156,11 +157,11 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     "a number as batch": (JOB | {"batch_id": 5}, "`batch_id`"),
     "requests that are a list": (JOB | {"requests": []}, "`requests`"),
     "no provider": ({name: JOB[name] for name in JOB if name != "provider"}, "begins without its provider"),
-    "a time that is none": (JOB | {"time": "yesterday"}, "`time` 'yesterday' is no time"),
+    "a time that is none": (JOB | {"time": "yesterday"}, "`time` 'yesterday' is not a time"),
     "a time without a zone": (JOB | {"deadline": "2026-11-21T10:00:00"}, "`deadline`"),
     "a batch that was seen before its job": (
         {"seen": "b", "status": "s", "time": JOB["time"], "since": JOB["time"]},
-        "no line before it tells of the job 'b'",
+        "no line before it names the job 'b'",
     ),
     "facts that are none": ({"fact": "x", "facts": 5}, "`facts`"),
 }
@@ -240,7 +241,7 @@ COMMANDS = (
         ("checkpoint_*.jsonl", lambda data: data.replace(b'"text":"', b'"text":5,"x":"', 1)[:-9], "line 1, cannot"),
         ("jobs.jsonl", lambda data: data + b'{"job":"a"}\n', "cannot be read (object missing required field `state`)"),
         ("run.json", lambda data: b"[" * 100_000, "it is not readable JSON: it is nested too deeply"),
-        ("run.json", lambda data: b"[]", "it is no JSON object"),
+        ("run.json", lambda data: b"[]", "it is not a JSON object"),
         ("run.json", lambda data: data.replace(b'"model": "', b'"model": 5, "x": "', 1), "`model`"),
         ("run.json", lambda data: data.replace(b'"En-t1": {', b'"En": {', 1), "which is no cell"),
     ],

@@ -13,7 +13,7 @@ from vlures.errors import VluresError
 from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Variant, digest_request
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
-from vlures.store.lines import read_small_file
+from vlures.store.small_files import read_small_file
 
 BENCHMARKS = {"vlures": "vlures.benchmarks.vlures", "table": "vlures.benchmarks.table"}
 """Name → package. Each has the functions of a BenchmarkPackage."""

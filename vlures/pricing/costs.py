@@ -16,7 +16,8 @@ from vlures.errors import UsageError
 from vlures.pricing import NANO, Ledger, Price, PricedProvider, cost, describe_change, find_price, to_nano
 from vlures.pricing.spending_file import SpendingFile
 from vlures.records import FINAL_STATUSES, Cell, Response, is_same_model
-from vlures.store.checkpoints import CellTotals, CheckpointStore
+from vlures.store.cell_state import CellTotals
+from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import cell_group, cell_of_group, group_of
 
 LIVE_FOR_BATCH = 2.0

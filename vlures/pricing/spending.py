@@ -32,7 +32,8 @@ from vlures.pricing.costs import Account, Prices
 from vlures.pricing.ledger import SettledBy
 from vlures.pricing.spending_file import SpendingFile
 from vlures.records import FINAL_STATUSES, BatchSnapshot, Job, JobState, Request, Response, Usage
-from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.clock import now
 from vlures.store.keys import cell_group, parse_key
 
 

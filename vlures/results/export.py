@@ -32,7 +32,7 @@ from vlures.images import IMAGES_HELD, read_bytes
 from vlures.records import Cell, Failure, Response, Usage, Variant, is_same_model
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
-from vlures.store.lines import read_small_file
+from vlures.store.small_files import read_small_file
 
 Format = Literal["jsonl", "parquet", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)

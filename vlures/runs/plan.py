@@ -26,7 +26,8 @@ from vlures.runs.redo import sizes_when_redo_began
 from vlures.runs.run_record import what_changed
 from vlures.runs.standing_answers import Rules, Verdict
 from vlures.runs.upload_estimate import UploadEstimate
-from vlures.store.checkpoints import CheckpointStore, Entry
+from vlures.store.cell_state import Entry
+from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
 
 

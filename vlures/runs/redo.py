@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vlures.records import Cell
-from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.clock import now
 
 REDO_FILE = "redo.json"
 

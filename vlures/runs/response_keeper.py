@@ -12,7 +12,9 @@ from typing import Protocol
 
 from vlures.errors import Incomplete, LockLost, NotWritable
 from vlures.records import Response
-from vlures.store.checkpoints import CheckpointStore, encode_line, now
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.clock import now
+from vlures.store.lines import encode_line
 from vlures.store.rescue import RescueFile
 
 SYNC_EVERY_S = 1.0

@@ -12,7 +12,8 @@ from vlures.benchmarks import Benchmark
 from vlures.records import Cell
 from vlures.runs.allowances import describe_allowances
 from vlures.runs.config import RunConfig
-from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.clock import now
 
 
 def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore) -> dict[str, Any]:

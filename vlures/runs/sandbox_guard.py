@@ -15,7 +15,8 @@ from vlures.backends import all_providers, find_own_address, find_provider
 from vlures.errors import VluresError
 from vlures.records import FINAL_STATUSES
 from vlures.runs.config import RunConfig
-from vlures.store.checkpoints import CheckpointStore, now
+from vlures.store.checkpoints import CheckpointStore
+from vlures.store.clock import now
 
 LONGEST_WAIT_S = 5.0
 REHEARSAL = "rehearsal"

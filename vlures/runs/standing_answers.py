@@ -8,7 +8,7 @@ from typing import Literal
 
 from vlures.records import FINAL_STATUSES, AskedModel, Request
 from vlures.runs.allowances import is_answer_to
-from vlures.store.checkpoints import Entry
+from vlures.store.cell_state import Entry
 from vlures.store.due import is_due
 
 

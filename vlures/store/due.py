@@ -7,7 +7,8 @@ from typing import Any
 
 from vlures.errors import VluresError
 from vlures.records import FINAL_STATUSES, Cell
-from vlures.store.checkpoints import CheckpointStore, Entry
+from vlures.store.cell_state import Entry
+from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import parse_key
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vlures.errors import LockLost, NotWritable, VluresError
 from vlures.files.writing import write_whole
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 try:
     import fcntl

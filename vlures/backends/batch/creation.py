@@ -16,7 +16,7 @@ from vlures.backends.batch.watch import as_text
 from vlures.backends.retry import Patience, wait_s
 from vlures.errors import InDoubt, NotFound, Retry, VluresError
 from vlures.records import Job
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from vlures.backends import Journal
 from vlures.backends.batch.shards import Shard
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 IMAGE_WEIGHT = 4_000
 """An image is about 1,000 tokens, and a token of text about four bytes."""

@@ -19,7 +19,7 @@ from vlures.backends.batch.state import DriverState
 from vlures.backends.batch.watch import as_text
 from vlures.backends.retry import wait_s
 from vlures.records import Job
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 MOST_RECREATIONS = 6
 REFUSED_ALONE = 3

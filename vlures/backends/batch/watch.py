@@ -13,7 +13,7 @@ from vlures.backends.batch.job import BatchJob
 from vlures.backends.retry import Patience, wait_s
 from vlures.errors import NotFound
 from vlures.records import BatchSnapshot
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 SHORTEST_POLL_S = 1.0
 POLL_SHARE = 0.1

@@ -38,7 +38,7 @@ from vlures.backends.threads import in_daemon_thread
 from vlures.errors import NotFound
 from vlures.images import read_bytes
 from vlures.records import Image, Request, Response
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 MOST_LINES = 50_000
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from vlures.backends import Journal
 from vlures.errors import NotWritable
 from vlures.records import Image, Request, Response
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 LIFETIME_S = 30 * 86_400
 """The lifetime that we ask for: as long as OpenAI keeps the files of a batch."""

@@ -24,7 +24,7 @@ from vlures.benchmarks.vlures.dataset import FETCHED_FILE, Fetched, read_fetched
 from vlures.config.environment import check_address, hide_secrets
 from vlures.errors import Incomplete, UsageError, VluresError
 from vlures.files.writing import write_whole
-from vlures.store.checkpoints import now
+from vlures.store.clock import now
 
 PUBLISHED = "atamiles/VLURes"
 """Where the dataset of the paper is published (arXiv 2510.12845)."""
