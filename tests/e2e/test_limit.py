@@ -61,7 +61,7 @@ def saved(vlures: Command) -> float:
 
 def said(vlures: Command, sentence: str) -> tuple[float, float]:
     """What the last sentence of a run, and the summary, say was spent."""
-    spent = re.search(r"lets nothing more go: \$([\d.]+) is spent", sentence)
+    spent = re.search(r"allows no further request: \$([\d.]+) is spent", sentence)
     assert spent is not None, sentence
     summary = json.loads((vlures.folder / "outputs/run/results_1shot_rationales/summary.json").read_bytes())
     return float(spent[1]), float(summary["cost_usd"])

@@ -50,7 +50,7 @@ def test_nothing_is_sent_beyond_the_cost_that_was_allowed_and_a_higher_limit_goe
     limit = 0.012
     first = vlures(*run, "--max-cost", str(limit))
     assert first.code == 3, first
-    assert f"--max-cost {limit:g} lets nothing more go" in first.err
+    assert f"--max-cost {limit:g} allows no further request" in first.err
     answered = len(sandbox.ledger)
     assert 1 <= answered < REQUESTS
     assert 0 < spent(vlures) <= limit
@@ -68,7 +68,7 @@ def test_a_limit_that_cannot_be_kept_is_one_sentence(vlures: Command, start_sand
     vlures.use(sandbox)
     too_low = vlures(*LIVE, "--max-cost", "0.000001")
     assert too_low.code == 2, too_low
-    assert "does not reach for one request" in too_low.err
+    assert "does not cover one request" in too_low.err
     no_price = vlures(*LIVE, "--model", "nobody-knows-it", "--max-cost", "5")
     assert no_price.code == 2, no_price
     assert "price_input" in no_price.err

@@ -175,7 +175,8 @@ def test_the_end_of_a_promotion_is_known_by_its_date() -> None:
     assert (after.input, after.output) == (0.75, 3.75)
     sentence = describe_change(GEMINI, "gemini-3.8-flash", "live", None, NOW)
     assert sentence == (
-        "From 2027-01-01 on gemini-3.8-flash costs 1.5 and 7.5 USD for a million tokens of input and output, not 0.75 and 3.75."
+        "From 2027-01-01 on, gemini-3.8-flash costs 1.5 and 7.5 USD per million tokens of input and output, instead of "
+        "0.75 and 3.75."
     )
     assert describe_change(GEMINI, "gemini-3.8-flash", "live", None, datetime(2026, 10, 20, tzinfo=UTC)) is None
     assert describe_change(OPENAI, "gpt-6-luna", "batch", None, NOW) is None
@@ -211,9 +212,9 @@ def test_the_users_own_price_wins() -> None:
     free = find_price(OPENAI, "gpt-6-luna", "live", None, NOW, price_input=0, price_output=0)
     assert free is not None
     assert free.input == free.output == free.cache_write == 0
-    with pytest.raises(UsageError, match=r"price_input does not do alone; add price_output"):
+    with pytest.raises(UsageError, match=r"price_input is not enough; add price_output"):
         find_price(OPENAI, "any", "batch", None, NOW, price_input=3)
-    with pytest.raises(UsageError, match=r"price_output does not do alone; add price_input"):
+    with pytest.raises(UsageError, match=r"price_output is not enough; add price_input"):
         find_price(OPENAI, "any", "batch", None, NOW, price_output=3)
 
 
@@ -300,14 +301,14 @@ def test_an_unknown_picture_leaves_no_expected_price_and_is_said() -> None:
     assert cost_range(totals, PRICE).expected is None
     assert cost_range(totals, PRICE).high > 0
     gaps = describe_gaps(totals, "gpt-6-luna")
-    assert "gpt-6-luna is not published" in gaps[0]
+    assert "with gpt-6-luna are not published" in gaps[0]
     assert "max_output_tokens" in gaps[1]
 
 
 # The first answers
 
 
-def test_estimates_are_put_right_by_real_usage() -> None:
+def test_estimates_are_corrected_by_real_usage() -> None:
     totals = Totals()
     for _ in range(1_000):
         totals.add(estimate())
@@ -316,8 +317,8 @@ def test_estimates_are_put_right_by_real_usage() -> None:
     assert calibration.answers == 50
     assert (calibration.input, calibration.output) == (2.0, 0.5)
     assert describe_calibration(calibration) == (
-        "By the first 50 answers the input is 2 times its estimate (126,000 tokens for 63,000) and the output is 0.5 times its "
-        "estimate (7,500 tokens for 15,000); the estimate of what is due now counts with that."
+        "By the first 50 answers, the input is 2 times its estimate (126,000 tokens for 63,000) and the output is 0.5 "
+        "times its estimate (7,500 tokens for 15,000); the estimate of what is due now takes that into account."
     )
     corrected = recalibrate(totals, calibration)
     assert corrected.input_tokens == 2_520_000
@@ -343,7 +344,7 @@ def test_pictures_without_a_formula_are_learned() -> None:
     assert calibration is not None
     sentence = describe_calibration(calibration)
     assert sentence is not None
-    assert "a picture takes about 400 tokens" in sentence
+    assert "an image takes about 400 tokens" in sentence
     corrected = recalibrate(totals, calibration)
     assert (corrected.unknown_images, corrected.image_tokens, corrected.text_tokens) == (0, 40_000, 90_000)
     assert cost_range(corrected, PRICE).expected is not None

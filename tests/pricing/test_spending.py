@@ -25,8 +25,10 @@ from vlures.config.sections import Mode
 from vlures.errors import Retry, VluresError
 from vlures.files.writing import CANCELLED
 from vlures.pricing import NANO, Event, Ledger, RequestEstimator, charge_of, may_be_charged, may_cost
+from vlures.pricing.cost_limit import sufficient_limit
 from vlures.pricing.costs import Account, cost_of_answer, find_prices
-from vlures.pricing.spending import LedgerJournal, Spending, _enough
+from vlures.pricing.ledger_journal import LedgerJournal
+from vlures.pricing.spending import Spending
 from vlures.pricing.spending_file import FILE, SUMMED_EVERY, SpendingFile
 from vlures.records import Failure, Image, Job, Prompt, Request, Response, Usage
 from vlures.runs.config import RunConfig
@@ -135,7 +137,7 @@ def test_what_a_provider_rejects_is_not_charged() -> None:
 
 @given(st.integers(1, 10**13))
 def test_the_limit_that_is_advised_is_enough_and_hardly_more(nano: int) -> None:
-    enough = float(_enough(nano))
+    enough = float(sufficient_limit(nano))
     assert nano <= round(enough * NANO, 3)
     assert enough * NANO <= nano * 1.0011 + 1
 
@@ -213,7 +215,7 @@ def test_answers_of_earlier_versions_are_priced_as_their_models_and_never_at_not
     store.append(answer_of(request_of(8, config), Usage(-(10**9), 5)))
     store.close()
     with opened(tmp_path, config, [request_of(9, config)]) as (spending, store):
-        assert spending.spent == 5_200_000 + 2 * spending._highest(request_of(9, config), "live")
+        assert spending.spent == 5_200_000 + 2 * spending._highest_costs.of(request_of(9, config), "live")
         assert Account.read(store, find_prices(config.target, config.money, OPENAI)).nano_on(CELL) == spending.spent
     with opened(tmp_path, config, [request_of(9, config)]) as (again, _):
         assert again.spent == spending.spent
@@ -233,7 +235,7 @@ def test_a_canary_and_a_live_tail_reserve_at_the_live_price(tmp_path: Path, mode
     for options in ({}, {"model": "mine", "price_input": 1.0, "price_output": 2.0}):
         config = config_of(mode, 1, **options)
         with opened(tmp_path / str(len(options)), config) as (spending, _):
-            live, batch = (spending._highest(request_of(1, config), which) for which in ("live", "batch"))  # type: ignore[arg-type]
+            live, batch = (spending._highest_costs.of(request_of(1, config), which) for which in ("live", "batch"))  # type: ignore[arg-type]
             assert live == (batch if options and mode == "live" else pytest.approx(2 * batch, abs=2))
 
 
@@ -400,7 +402,8 @@ def collect(
     st.lists(st.tuples(st.sampled_from(("batch", "live")), st.booleans(), st.integers(0, 3)), max_size=6),
 )
 def test_no_history_passes_the_limit_or_forgets_what_it_cost(seed: int, runs: list[tuple[Mode, bool, int]]) -> None:
-    """Sends, answers with usage, without, and with nonsense; losses; kills at any step; other modes, settings, models and limits."""
+    """Sends, answers with usage, without, and with nonsense; losses; kills at any step; other modes, settings, models
+    and limits."""
     folder = Path(tempfile.mkdtemp())
     try:
         world = World(folder, random.Random(seed))
@@ -437,7 +440,7 @@ def test_most_of_the_limit_is_used_before_a_run_stops(seed: int, cap: float, at_
             assert spending.stopped
             assert 0.8 * cap * NANO <= spending.spent <= cap * NANO
             assert spending.reserved == 0
-            assert f"--max-cost {cap:g} lets nothing more go: $" in spending.describe_stop()
+            assert f"--max-cost {cap:g} allows no further request: $" in spending.describe_stop()
             total = sum(
                 cost_of_answer(msgspec.convert(line, Response), find_prices(config.target, config.money, OPENAI)) or 0
                 for _, line in store.responses(CELL)

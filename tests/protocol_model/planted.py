@@ -226,14 +226,14 @@ PLANTED: tuple[PlantedFault, ...] = (
     PlantedFault(
         "an answer that tells no usage costs nothing",
         "vlures.pricing.spending:Spending._charge",
-        "return self._dearest if reservation is None else reservation",
+        "return self._highest_costs.dearest if reservation is None else reservation",
         "return 0",
         CAP,
         Focus({"cap": 0.08}, {"cap": 0.08}, Fate(tells="nothing")),
     ),
     PlantedFault(
         "what was in flight at a kill costs nothing",
-        "vlures.pricing.spending:Spending._write_off",
+        "vlures.pricing.earlier_spending:write_off_live_calls",
         "nano=0 if stored else nano",
         "nano=0",
         CAP,
@@ -249,7 +249,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "live calls are reserved at the price of batches",
-        "vlures.pricing.spending:Spending._highest",
+        "vlures.pricing.highest_costs:HighestCosts.of",
         "price = self._prices.of(mode)",
         'price = self._prices.of("batch")',
         CAP,

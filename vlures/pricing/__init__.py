@@ -1,15 +1,13 @@
-"""Tokens and money, before and after. All numbers from before an answer are estimates, and called so.
+"""Tokens and money, before and after. All figures from before an answer are estimates, and called so.
 
 Nothing here sends anything: text in, figures out. How it goes together:
 
-    estimator = RequestEstimator(provider, model, benchmark.expected_output_tokens)
-    estimate = estimator.estimate(request)
-    totals = Totals(); totals.add(estimate)                        one for each cell
-    price = find_price(provider, model, "batch", None, when)       None: nobody we know lists it
-    cost_range(totals, price)                                      low, expected, high in USD
-    calibration = calibrate(pairs of estimate and usage)           after the first answers
-    charge_of(usage, price, reservation)                           billionths of a dollar; None if nothing sound was told
-    Ledger().apply(event)                                          what is reserved and what was charged (vlures/pricing/spending_file.py)
+estimator = RequestEstimator(provider, model, benchmark.expected_output_tokens) estimate = estimator.estimate(request)
+totals = Totals(); totals.add(estimate)                        one for each cell price = find_price(provider, model,
+"batch", None, when)       None: no known table lists it cost_range(totals, price)
+low, expected, high in USD calibration = calibrate(pairs of estimate and usage)           after the first answers
+charge_of(usage, price, reservation)                           billionths of a dollar; None without a sound usage
+Ledger().apply(event)                                          reserved and charged (vlures/pricing/spending_file.py)
 """
 
 from vlures.pricing.calibration import CALIBRATE_AFTER, Calibration, calibrate, describe_calibration, recalibrate

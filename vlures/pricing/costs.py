@@ -1,4 +1,4 @@
-"""What a run costs: its prices, and the account of what was spent, which all lines that name money are read from."""
+"""What a run costs: its prices, and the account of what was spent, the source of every amount that is shown."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import cell_group, cell_of_group, group_of
 
 LIVE_FOR_BATCH = 2.0
-"""A live call costs twice what it costs in a batch, at all providers; a user's own price is that of the run's mode."""
+"""A live call costs twice its price in a batch, at all providers; a user's own price is that of the run's mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Of a run's model, by the mode in which it answers; None where no table lists it."""
+    """A run's model's, by the mode in which it answers; None where no table lists it."""
 
     batch: Price | None
     live: Price | None
@@ -46,13 +46,14 @@ class Prices:
         return self._listed(model, mode, self.service_tier) or self.of(mode)
 
     def of_old_answer(self, model: str | None, mode: Mode) -> Price | None:
-        """Of an answer of an earlier run that did not note its cost: it may have asked another model, in another tier."""
+        """Of an answer of an earlier run that did not note its cost: it may have asked another model, in another
+        tier."""
         if model is None or is_same_model(self.model, model):
             return self.of(mode)
         return self._listed(model, mode, None) or (self.of(mode) if self.own else None)
 
     def describe_change(self, mode: Mode) -> str | None:
-        """A sentence if the listed price of the run's model is another soon, else None."""
+        """A sentence if the listed price of the run's model changes soon, else None."""
         if self.provider is None:
             return None
         return describe_change(self.provider, self.model, mode, self.service_tier, datetime.now(UTC))
@@ -67,10 +68,10 @@ UNKNOWN = Prices(None, None)
 
 
 def find_prices(target: Target, money: MoneyOptions, provider: PricedProvider | None) -> Prices:
-    """Today's; unknown where the target is no provider's. A model that a table lists has the listed price at whatever
-    address it is asked, unless the user gives another.
+    """Today's; unknown where the target has no provider. A model that a table lists has the listed price at every
+    address, unless the user gives another.
 
-    Raises UsageError for a price of one's own that does not do alone.
+    Raises UsageError for only one of the user's two prices, where the other is not listed.
     """
     if provider is None:
         return UNKNOWN
@@ -93,11 +94,11 @@ def find_prices(target: Target, money: MoneyOptions, provider: PricedProvider | 
 
 
 FindProvider = Callable[[str], PricedProvider | None]
-"""The provider of a backend's name, as `vlures.backends.find_provider` finds it."""
+"""A backend's name → its provider (`vlures.backends.find_provider`)."""
 
 
 def prices_of(run: Mapping[str, Any], find_provider: FindProvider) -> Prices:
-    """The prices of the run that a run.json tells of; unknown if it tells of none."""
+    """The prices of the run that a run.json describes; unknown if it describes none."""
     if not run:
         return UNKNOWN
     stored = run.get("config") or {}
@@ -109,7 +110,7 @@ def prices_of(run: Mapping[str, Any], find_provider: FindProvider) -> Prices:
 
 
 def cost_of_answer(response: Response, prices: Prices) -> float | None:
-    """USD that a stored answer cost: what its line says, else by its usage and today's price of the model that gave it."""
+    """USD that a stored answer cost: what its line says, else by its usage and today's price of its model."""
     if response.nano_usd is not None:
         return response.nano_usd / NANO
     price = prices.of_old_answer(response.model, "batch" if response.job else "live")
@@ -119,8 +120,11 @@ def cost_of_answer(response: Response, prices: Prices) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What was spent on one variant of a run, in USD: what its lines say, today's prices for lines that say nothing, and what the
-    ledger of its folder adds: replies that were lost, calls in flight at a kill, answers without usage. None: not known."""
+    """What was spent on one variant of a run, in USD; None: not known.
+
+    Adds up what its lines say, today's prices for lines that say nothing, and what the ledger of its folder holds: lost
+    replies, calls in flight at a kill, answers without usage.
+    """
 
     store: CheckpointStore
     prices: Prices
@@ -128,7 +132,7 @@ class Account:
 
     @classmethod
     def read(cls, store: CheckpointStore, prices: Prices, say: Callable[[str], None] = lambda _: None) -> Account:
-        """As it stands on the disk."""
+        """From the disk."""
         return cls(store, prices, SpendingFile(store.folder.parent, writable=False, say=say).ledger)
 
     @property
@@ -177,8 +181,8 @@ def read_accounts(stores: Sequence[CheckpointStore], prices: Prices) -> tuple[Ac
 
 
 def rerun_costs(account: Account, due: Mapping[Cell, int], mode: Mode) -> dict[Cell, float | None]:
-    """USD that due requests should cost, by what the answers of their cells have taken so far, or those of the whole run where a
-    cell has none. None if the price is not known, or nothing was ever answered."""
+    """USD that due requests should cost, by the mean of their cell's answers so far, or of the whole run's where a cell
+    has none. None if the price is not known, or nothing was ever answered."""
     store = account.store
     paid = {cell: _count_paid(store, cell) for cell in store.cells}
     used = CellTotals()

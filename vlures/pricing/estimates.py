@@ -22,16 +22,16 @@ class Estimate:
     image_tokens: int | None
     """None where no formula is published."""
     image_most: int
-    """What the image will hardly pass."""
+    """A bound that the image will hardly exceed."""
     input_most: int
-    """What the input will hardly pass."""
+    """A bound that the input will hardly exceed."""
     output_low: int
     output_expected: int
     output_high: int
     output_bounded: bool
-    """The provider keeps the answer to output_high."""
+    """The provider limits the answer to output_high."""
     cacheable: bool
-    """The input is so long that the provider writes it into its cache."""
+    """The input is long enough for the provider to write it into its cache."""
 
     @property
     def input_tokens(self) -> int:
@@ -41,18 +41,18 @@ class Estimate:
 
 @dataclass(slots=True)
 class Totals:
-    """Tokens of many requests, as of a cell."""
+    """Tokens of many requests, such as a cell's."""
 
     requests: int = 0
     text_tokens: int = 0
     image_tokens: int = 0
-    """Of the images that a formula covers."""
+    """Of images that a formula covers."""
     unknown_images: int = 0
-    """How many are without a formula."""
+    """How many have no formula."""
     unknown_most: int = 0
-    """What those will hardly pass."""
+    """A bound that those will hardly exceed."""
     cacheable: int = 0
-    """Input of requests so long that the provider writes them into its cache."""
+    """Input of requests long enough for the provider to write them into its cache."""
     input_most: int = 0
     output_low: int = 0
     output_expected: int = 0
@@ -89,12 +89,14 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class CostRange:
-    """USD. low: short answers, no thinking, known input only. expected: None while pictures are unknown. high: nothing that
-    is sent should pass it."""
+    """In USD."""
 
     low: float
+    """Short answers, no thinking, known input only."""
     expected: float | None
+    """None while an image's tokens are unknown."""
     high: float
+    """No run should exceed it."""
 
 
 class RequestEstimator:
@@ -112,24 +114,24 @@ class RequestEstimator:
         """What a request will take."""
         provider, model, parameters, image = self._provider, request.model, request.parameters, request.image
         text = self.counter.count_prompt(request.prompt, request.language)
-        picture = provider.image_tokens(model, image.width, image.height, parameters)
-        picture_most = most_image_tokens(provider, model, image.width, image.height, parameters)
+        image_tokens = provider.image_tokens(model, image.width, image.height, parameters)
+        image_most = most_image_tokens(provider, model, image.width, image.height, parameters)
         output = expect_output(provider, model, self._expected_tokens(request.cell), request.language, parameters)
         return Estimate(
             text_tokens=text,
-            image_tokens=picture,
-            image_most=picture_most,
-            input_most=ceil(text * self.counter.margin) + picture_most,
+            image_tokens=image_tokens,
+            image_most=image_most,
+            input_most=ceil(text * self.counter.margin) + image_most,
             output_low=output.low,
             output_expected=output.expected,
             output_high=output.high,
             output_bounded=output.bounded,
-            cacheable=text + (picture or 0) >= provider.cached_from_tokens,
+            cacheable=text + (image_tokens or 0) >= provider.cached_from_tokens,
         )
 
 
 def highest_cost(estimate: Estimate, price: Price) -> float:
-    """USD that one request should never pass: all of its input written into the cache, the whole of its allowance used."""
+    """USD that one request should never exceed: all input written into the cache, the whole allowance used."""
     dearest = max(price.input, price.cache_write)
     return (estimate.input_most * dearest + estimate.output_high * price.output) / 1e6
 
@@ -144,15 +146,16 @@ def cost_range(totals: Totals, price: Price) -> CostRange:
 
 
 def describe_gaps(totals: Totals, model: str) -> list[str]:
-    """Sentences on what keeps the estimate from being a good one; none if nothing does."""
+    """Sentences on what makes the estimate unreliable; empty if nothing does."""
     gaps = []
     if totals.unknown_images:
         gaps.append(
-            f"What a picture takes with {model} is not published, so only its high end is in the price; the first answers tell."
+            f"The tokens of an image with {model} are not published, so only the high end of the price includes them; "
+            "the first answers will show them."
         )
     if totals.unbounded:
         gaps.append(
             f"Answers have no bound; each counts {ceil(totals.output_high / totals.requests):,} tokens at most. "
-            "Add max_output_tokens for a price that holds."
+            "Add max_output_tokens for a firm price."
         )
     return gaps

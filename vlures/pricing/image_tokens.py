@@ -1,4 +1,4 @@
-"""What an image takes in tokens at most. The formulas are the providers' own."""
+"""The most tokens that an image may take. The formulas are the providers' own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from vlures.pricing.provider import PricedProvider
 from vlures.records import Parameters
 
 MARGIN = 1.25
-"""How far a real image may go beyond the formula: 6,010 tokens for 4,867, 1.235 times, is the most that was reported
-(in 2026, on gpt-5.6)."""
+"""How far a real image may exceed the formula. The most that was reported is 6,010 tokens for 4,867, 1.235 times (in
+2026, on gpt-5.6)."""
 
 
 def most_image_tokens(provider: PricedProvider, model: str, width: int, height: int, parameters: Parameters) -> int:
-    """A number of tokens that the image will hardly pass, for a limit of cost: the formula with a margin; for a model
-    without one the provider's largest."""
+    """Tokens that the image will hardly exceed, for a cost limit: the formula with a margin; for a model without one
+    the provider's largest."""
     known = provider.image_tokens(model, width, height, parameters)
-    if known:  # what should be refused, and is not, takes all that an image can
+    if known:  # an image that should be refused, and is not, may take the largest
         return ceil(known * MARGIN)
     return provider.largest_image_tokens(width, height)

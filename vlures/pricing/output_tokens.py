@@ -1,6 +1,6 @@
-"""The tokens that an answer is expected to take, thinking included. All of it is our own judgement, and said to be.
+"""The tokens that an answer is expected to take, thinking included. All figures are our own judgement, and labelled so.
 
-Real usage takes the place of it after the first answers.
+Real usage replaces them after the first answers.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from vlures.pricing.provider import PricedProvider
 from vlures.records import Parameters
 
 LOW = 0.5
-"""The low end: half of the answer, and no thinking."""
+"""The low end: half of the answer, no thinking."""
 
 UNBOUNDED = 8
 UNBOUNDED_LEAST = 4_096
-"""Without `max_output_tokens` the high end is so many times what is expected, and at least so much. No bound: a model may
-write up to 128,000 tokens (gpt-6) if nobody stops it."""
+"""Without `max_output_tokens` the high end is this multiple of the expected tokens, and at least this many. It is not a
+bound: a model may write up to 128,000 tokens (gpt-6) unless it is limited."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputRange:
-    """Tokens of one answer, thinking included. bounded: high is the allowance, which the provider keeps."""
+    """Tokens of one answer, thinking included."""
 
     low: int
     expected: int
     high: int
     bounded: bool
+    """`high` is the allowance, which the provider enforces."""
 
 
 def expect_output(
@@ -35,8 +36,8 @@ def expect_output(
 ) -> OutputRange:
     """What an answer may take.
 
-    english_tokens: what it would take in English, without thinking. language: a tag; one without a factor of its own counts as
-    the dearest that has one, none at all as English.
+    english_tokens: its tokens in English, without thinking. language: a tag; one without a factor counts as the dearest
+    that has one, None as English.
     """
     thinking = provider.thinking_tokens(model, parameters)
     return _expect(provider, english_tokens, language, thinking, parameters.get("max_output_tokens"))

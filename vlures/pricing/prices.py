@@ -1,7 +1,7 @@
 """What a million tokens cost, and so an answer. USD throughout.
 
-From genai-prices (a package of dated tables, loaded on use), the provider's small list of what it lacks, or the user's
-`price_input` and `price_output`. A price says where it comes from. None of it is an invoice.
+From genai-prices (a package of dated tables, loaded on use), the provider's small list of what that lacks, or the
+user's `price_input` and `price_output`. A price names its source. None of it is an invoice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PRIORITY = 2.0
 """Priority costs 75 to 100 % more (Gemini's pages of 2026-11; OpenAI's model pages: twice)."""
 
 TABLES_FROM = datetime(2026, 10, 15, tzinfo=UTC)
-"""genai-prices 0.2.3 has the rates of batches and tiers from this day on, and silently the standard ones before."""
+"""genai-prices 0.2.3 has the rates of batches and tiers since this day, and silently the standard ones before."""
 
 NOTICE = timedelta(days=60)
 
@@ -37,20 +37,20 @@ class Price:
     input: float
     output: float
     cached_input: float
-    """Of input that was found in the provider's cache."""
+    """Of input read from the provider's cache."""
     cache_write: float
-    """Of input that was written into it."""
+    """Of input written into it."""
     source: str
     """Where the price comes from, in words."""
     cached_from_tokens: int = 0
-    """Least input of a request that the provider may have written into its cache unasked."""
+    """The least input of a request that the provider may write into its cache unasked."""
 
 
 _SNAPSHOT = r"(-\d{4}-\d{2}-\d{2})?"
 
 
 class Tokens(Protocol):
-    """What was used: one answer's usage, or the sum of many."""
+    """One answer's usage, or the sum of many."""
 
     @property
     def input_tokens(self) -> int | None: ...
@@ -70,10 +70,10 @@ def find_price(
     price_input: float | None = None,
     price_output: float | None = None,
 ) -> Price | None:
-    """What a million tokens cost in this mode at this time; None for a model whose price nobody we know lists.
+    """What a million tokens cost in this mode at this time; None for a model that no known table lists.
 
     price_input, price_output: the user's own, as they are charged in this mode; they win.
-    Raises UsageError for one of them without the other where the other is not known.
+    Raises UsageError for one of them without the other, where the other is not listed.
     """
     listed = _find_listed(provider, model, mode, service_tier, when)
     if price_input is None and price_output is None:
@@ -81,7 +81,7 @@ def find_price(
     if listed is None and (price_input is None or price_output is None):
         given, missing = ("price_input", "price_output") if price_output is None else ("price_output", "price_input")
         raise UsageError(
-            f"No price of {model} is known here, so {given} does not do alone; add {missing} (USD for a million tokens)."
+            f"No price of {model} is known here, so {given} is not enough; add {missing} (USD for a million tokens)."
         )
     if listed is None or price_input is not None:
         own = 0.0 if price_input is None else price_input
@@ -94,7 +94,7 @@ def find_price(
 
 
 def require_price(price: Price | None, model: str) -> Price:
-    """The price. Raises UsageError saying what to do if there is none, for a limit of cost cannot be kept without."""
+    """The price. Raises UsageError saying what to do if there is none: a cost limit cannot be kept without it."""
     if price is None:
         raise UsageError(
             f"No price of {model} is known here, so --max-cost cannot be kept; add price_input and price_output "
@@ -104,10 +104,11 @@ def require_price(price: Price | None, model: str) -> Price:
 
 
 def cost(usage: Tokens | None, price: Price, written_tokens: int | None = None) -> float:
-    """USD that a usage cost; 0 for none at all, as of a failure that the provider does not charge.
+    """USD that a usage cost; 0 without one, as for a failure that the provider does not charge.
 
-    written_tokens: input that was written into the provider's cache. Where nobody says, all that was not read from it
-    counts as written if it can have been: then the sum is never too low, and at most a quarter of the input's price too high.
+    written_tokens: input that was written into the provider's cache. If None, all input that was not read from the
+    cache counts as written where that is possible: the sum is never too low, and at most a quarter of the input's price
+    too high.
     """
     if usage is None:
         return 0.0
@@ -128,25 +129,25 @@ def cost(usage: Tokens | None, price: Price, written_tokens: int | None = None) 
 def describe_change(
     provider: PricedProvider, model: str, mode: Literal["batch", "live"], service_tier: str | None, when: datetime
 ) -> str | None:
-    """A sentence if the model's listed price is another within 60 days, else None."""
+    """A sentence if the model's listed price changes within 60 days, else None."""
     before = _find_listed(provider, model, mode, service_tier, when)
     if before is None:
         return None
     last = _find_listed(provider, model, mode, service_tier, when + NOTICE)
-    if last == before:  # one look for the usual case: each takes a while
+    if last == before:  # one lookup for the usual case: each takes a while
         return None
     for days in range(1, NOTICE.days + 1):
         after = _find_listed(provider, model, mode, service_tier, when + timedelta(days=days))
         if after is not None and (after.input, after.output) != (before.input, before.output):
             return (
-                f"From {(when + timedelta(days=days)).date()} on {model} costs {after.input:g} and {after.output:g} USD for a "
-                f"million tokens of input and output, not {before.input:g} and {before.output:g}."
+                f"From {(when + timedelta(days=days)).date()} on, {model} costs {after.input:g} and {after.output:g} "
+                f"USD per million tokens of input and output, instead of {before.input:g} and {before.output:g}."
             )
     return None
 
 
 def format_usd(amount: float) -> str:
-    """For people: cents, or two digits of what is less than ten. `$12.30`, `$0.0042`."""
+    """For people: cents, or two significant digits below ten cents. `$12.30`, `$0.0042`."""
     if amount == 0 or amount >= 0.0995:
         return f"${amount:,.2f}"
     return f"${float(f'{amount:.2g}'):.10f}".rstrip("0")
@@ -157,26 +158,28 @@ def _find_listed(
 ) -> Price | None:
     day = when.astimezone(UTC).date()
     if mode == "batch":
-        return _of_way(provider, model, day, "batch")
-    return _of_way(provider, model, day, service_tier if service_tier in ("flex", "priority") else "standard")
+        return _find_by_processing(provider, model, day, "batch")
+    return _find_by_processing(
+        provider, model, day, service_tier if service_tier in ("flex", "priority") else "standard"
+    )
 
 
 @lru_cache(maxsize=1_024)
-def _of_way(provider: PricedProvider, model: str, day: date, way: str) -> Price | None:
-    """The price in one of the ways to be served: standard, batch, flex or priority."""
+def _find_by_processing(provider: PricedProvider, model: str, day: date, processing: str) -> Price | None:
+    """The price with one kind of processing: standard, batch, flex or priority."""
     standard = _from_tables(provider, model, day, {}) or _from_provider(provider, model)
-    if standard is None or way == "standard":
+    if standard is None or processing == "standard":
         return standard
-    context = {"processing": "batch"} if way == "batch" else {"service_tier": way}
+    context = {"processing": "batch"} if processing == "batch" else {"service_tier": processing}
     special = _from_tables(provider, model, max(day, TABLES_FROM.date()), context)
     if special is not None and (special.input, special.output) != (standard.input, standard.output):
-        return replace(special, source=f"{special.source}, {way}")
-    # The tables have nothing for it, and say the standard price without a word.
-    if way == "priority":
-        return _scale(standard, PRIORITY, f"{standard.source}, at most twice for {way}")
-    if way in provider.halved_ways:
-        return _scale(standard, HALF, f"{standard.source}, halved for {way}")
-    return replace(standard, source=f"{standard.source}, which has no price for {way}")
+        return replace(special, source=f"{special.source}, {processing}")
+    # The tables lack it, and silently give the standard price.
+    if processing == "priority":
+        return _scale(standard, PRIORITY, f"{standard.source}, at most twice for {processing}")
+    if processing in provider.halved_ways:
+        return _scale(standard, HALF, f"{standard.source}, halved for {processing}")
+    return replace(standard, source=f"{standard.source}, which has no price for {processing}")
 
 
 def _scale(price: Price, by: float, source: str) -> Price:
@@ -191,7 +194,7 @@ def _scale(price: Price, by: float, source: str) -> Price:
 
 
 def _from_provider(provider: PricedProvider, model: str) -> Price | None:
-    """What the provider's own list says."""
+    """From the provider's own list."""
     for listed in provider.listed_prices:
         if re.fullmatch(listed.pattern + _SNAPSHOT, model):
             return Price(

@@ -1,4 +1,4 @@
-"""What pricing asks of a provider. `vlures.backends.provider.Provider` gives it, and says what each figure means."""
+"""What pricing asks of a provider. `vlures.backends.provider.Provider` implements it, and documents each figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vlures.records import Parameters
 
 
 class ListedPrice(Protocol):
-    """Of a family of models that no table has."""
+    """The price of a family of models that no table has."""
 
     @property
     def pattern(self) -> str: ...
@@ -24,7 +24,7 @@ class ListedPrice(Protocol):
 
 
 class PricedProvider(Protocol):
-    """Figures and formulas of one provider. Hashed by what it is, so that what was looked up for it is remembered."""
+    """Figures and formulas of one provider. Hashable, so that lookups are cached by it."""
 
     def __hash__(self) -> int: ...
     @property

@@ -1,6 +1,7 @@
-"""The ledger of an output folder as a file, `spending.jsonl`: append-only, one for all settings, modes and models of the folder.
+"""The ledger of an output folder as a file, `spending.jsonl`: append-only, one for all variants, modes and models of
+it.
 
-A reservation is in the operating system's hands before its request is sent, so that no kill makes the account forget it.
+A reservation is in the operating system's hands before its request is sent, so that the account survives a kill.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from vlures.pricing.ledger import Event, Ledger
 
 FILE = "spending.jsonl"
 SUMMED_EVERY = 10_000
-"""Lines after which one line says what all before it come to, so that a file of millions is opened by its end."""
+"""After so many lines, one line sums up all before it, so that opening a file of millions reads only its end."""
 READ_BYTES = 1_000_000
 
 _encode = msgspec.json.Encoder().encode
@@ -28,13 +29,13 @@ _TOTAL = b'{"total":'
 class SpendingFile:
     """The ledger of an output folder, kept on the disk.
 
-    writable=False reads only. say: told when a torn last line was moved aside. Raises VluresError, naming file and line, for
-    any other line that cannot be read.
+    Raises VluresError, naming file and line, for a line that cannot be read, except a torn last one.
     """
 
     def __init__(
         self, output_folder: Path, *, writable: bool = True, say: Callable[[str], None] = lambda _: None
     ) -> None:
+        """writable: False reads only. say: called with a sentence when a torn last line was moved aside."""
         self.path = output_folder / FILE
         self.ledger = Ledger()
         self.failure: NotWritable | None = None
@@ -47,7 +48,7 @@ class SpendingFile:
             self._load(say if writable else None)
 
     def write(self, *events: Event) -> bool:
-        """Take events in and write them. False if the disk fails: then they are not taken in."""
+        """Write events and apply them. False, and they are not applied, if the disk fails."""
         try:
             self._write(*self._late, *events)
         except NotWritable as failure:
@@ -60,15 +61,15 @@ class SpendingFile:
         return True
 
     def note(self, *events: Event) -> None:
-        """Take in what has happened anyhow. Where the disk fails it is written with the next event; lost with the process it
-        leaves a reservation standing, which counts more, never less."""
+        """Apply events that have happened anyway. If the disk fails, they are written with the next event; if they are
+        lost with the process, a reservation stays, which counts more, never less."""
         if not self.write(*events):
             for event in events:
                 self.ledger.apply(event)
             self._late += events
 
     def close(self) -> None:
-        """Sum up what is long, and let the file go."""
+        """Sum up a long file, and close it."""
         if self._late:
             self.write()
         if self._lines >= SUMMED_EVERY // 10:
@@ -77,7 +78,7 @@ class SpendingFile:
         self._file.close()
 
     def sync(self) -> None:
-        """Bring what was written to the disk, if that can be done."""
+        """Bring what was written to the disk, if possible."""
         if self._is_dirty:
             self._is_dirty = False
             try:
@@ -95,14 +96,15 @@ class SpendingFile:
         self._lines += len(events)
         self._is_dirty = True
 
-    def _load(self, mend: Callable[[str], None] | None) -> None:
-        data, start = self._read_from_last_total()
+    def _load(self, say: Callable[[str], None] | None) -> None:
+        """say: None repairs nothing."""
+        data, start = self._read_since_last_total()
         lines = data.split(b"\n")
         torn = lines.pop()
-        if torn and mend is not None:
+        if torn and say is not None:
             aside = self.path.with_name(f"{FILE}.torn-{self.path.stat().st_size - len(torn)}")
             move_tail(self.path, torn, aside)
-            mend(f"The last line of {self.path} was torn ({len(torn)} bytes); it was cut off and kept in {aside.name}.")
+            say(f"The last line of {self.path} was torn ({len(torn)} bytes); it was cut off and kept in {aside.name}.")
         for number, line in enumerate(lines, start=1):
             if line.endswith(CANCELLED[:-1]) or not line:
                 continue
@@ -111,13 +113,13 @@ class SpendingFile:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 before = self.path.read_bytes().count(b"\n", 0, start)
                 raise VluresError(
-                    f"{self.path}, line {before + number}, cannot be read ({error}); nothing was changed. Correct or remove that line, then "
-                    "run again."
+                    f"{self.path}, line {before + number}, cannot be read ({error}); nothing was changed. Correct or "
+                    "remove that line, then run again."
                 ) from error
         self._lines = len(lines)
 
-    def _read_from_last_total(self) -> tuple[bytes, int]:
-        """The end of the file from its last line of totals on, and where that begins."""
+    def _read_since_last_total(self) -> tuple[bytes, int]:
+        """The file from its last line of totals to its end, and where that begins."""
         data = b""
         with self.path.open("rb") as file:
             position = file.seek(0, os.SEEK_END)

@@ -7,7 +7,8 @@ from contextlib import aclosing
 from typing import Protocol
 
 from vlures.backends import BatchBackend, Observer
-from vlures.pricing.spending import LedgerJournal, Spending
+from vlures.pricing.ledger_journal import LedgerJournal
+from vlures.pricing.spending import Spending
 from vlures.records import Response
 from vlures.runs.response_keeper import Keeper
 from vlures.store.checkpoints import CheckpointStore

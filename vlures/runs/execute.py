@@ -13,7 +13,8 @@ from vlures.backends import Backend, Observer
 from vlures.backends.outcomes import is_wordless
 from vlures.benchmarks import Benchmark
 from vlures.errors import Incomplete, VluresError
-from vlures.pricing.spending import LedgerJournal, Spending
+from vlures.pricing.ledger_journal import LedgerJournal
+from vlures.pricing.spending import Spending
 from vlures.records import FINAL_STATUSES, Deferred, Request, Response
 from vlures.runs.answer_warnings import UNUSABLE, Remarks, describe_canary, describe_unusable
 from vlures.runs.config import RunConfig

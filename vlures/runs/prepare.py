@@ -13,8 +13,9 @@ from vlures.backends.models import check_model
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
 from vlures.errors import UsageError, VluresError
 from vlures.pricing import RequestEstimator, require_price
+from vlures.pricing.cost_limit import check_reach
 from vlures.pricing.costs import Prices, find_prices, read_accounts
-from vlures.pricing.spending import Spending, check_reach
+from vlures.pricing.spending import Spending
 from vlures.records import Image, Request
 from vlures.runs.config import RunConfig, stored_config
 from vlures.runs.plan import why_refused
