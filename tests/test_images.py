@@ -21,15 +21,15 @@ from vlures.images import EncodedImages, UnusableImage, encoded_length, read_byt
 from vlures.records import Image
 
 
-def picture(kind: str, *, size: tuple[int, int] = (7, 5), frames: int = 1) -> bytes:
-    """A small picture of this kind, as a file's bytes."""
+def image_bytes(kind: str, *, size: tuple[int, int] = (7, 5), frames: int = 1) -> bytes:
+    """A small image of this kind, as a file's bytes."""
     first, *others = [Pillow.new("RGB", size, (40 * number, 90, 30)) for number in range(frames)]
     file = io.BytesIO()
     first.save(file, kind, **({"save_all": True, "append_images": others} if others else {}))
     return file.getvalue()
 
 
-SOUND = {kind: picture(kind) for kind in ("JPEG", "PNG", "WEBP")}
+SOUND = {kind: image_bytes(kind) for kind in ("JPEG", "PNG", "WEBP")}
 
 
 @pytest.mark.parametrize("kind", SOUND)
@@ -55,7 +55,7 @@ def test_a_turned_photograph_is_neither_turned_nor_written_again(tmp_path: Path)
 def test_a_photograph_with_a_preview_inside_is_a_jpeg(tmp_path: Path) -> None:
     """Many phones and cameras write such files, named .jpg; to any decoder that knows JPEG they are one."""
     path = tmp_path / "1.jpg"
-    path.write_bytes(picture("MPO", frames=2))
+    path.write_bytes(image_bytes("MPO", frames=2))
     assert read_image(path).mime_type == "image/jpeg"
 
 
@@ -63,15 +63,15 @@ def test_a_photograph_with_a_preview_inside_is_a_jpeg(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"This is no picture.", "is not a picture", id="text"),
-        pytest.param(SOUND["JPEG"][:20], "is not a picture", id="jpeg cut in its header"),
-        pytest.param(SOUND["PNG"][:20], "is not a picture", id="png cut in its header"),
-        pytest.param(SOUND["WEBP"][:20], "is not a picture", id="webp cut in its header"),
-        pytest.param(picture("GIF"), "is really a GIF file", id="gif"),
-        pytest.param(picture("BMP"), "is really a BMP file", id="bmp"),
-        pytest.param(picture("TIFF"), "is really a TIFF file", id="tiff"),
-        pytest.param(picture("WEBP", frames=2), "animation", id="moving webp"),
-        pytest.param(picture("PNG", frames=2), "animation", id="moving png"),
+        pytest.param(b"This is no picture.", "is not an image", id="text"),
+        pytest.param(SOUND["JPEG"][:20], "is not an image", id="jpeg cut in its header"),
+        pytest.param(SOUND["PNG"][:20], "is not an image", id="png cut in its header"),
+        pytest.param(SOUND["WEBP"][:20], "is not an image", id="webp cut in its header"),
+        pytest.param(image_bytes("GIF"), "is really a GIF file", id="gif"),
+        pytest.param(image_bytes("BMP"), "is really a BMP file", id="bmp"),
+        pytest.param(image_bytes("TIFF"), "is really a TIFF file", id="tiff"),
+        pytest.param(image_bytes("WEBP", frames=2), "animation", id="moving webp"),
+        pytest.param(image_bytes("PNG", frames=2), "animation", id="moving png"),
     ],
 )
 def test_what_the_providers_do_not_take_is_refused_with_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -115,20 +115,20 @@ def test_what_is_packed_beside_the_pixels_makes_no_difference(tmp_path: Path, da
     ("data", "reason"),
     [
         pytest.param(png_with(chunk(b"teSt", b"") * 200_000), "more than 100,000 chunks", id="png of chunks"),
-        pytest.param(png_with(b"\xff\xff\xff\xfftEXt"), "not a picture", id="png chunk past the end"),
+        pytest.param(png_with(b"\xff\xff\xff\xfftEXt"), "not an image", id="png chunk past the end"),
         pytest.param(SOUND["JPEG"][:2] + b"\xff\xe1\0\2" * 200_000 + SOUND["JPEG"][2:], "segments", id="jpeg"),
         pytest.param(SOUND["JPEG"][:3] + b"\xff" * 9_000_000 + SOUND["JPEG"][3:], "segments", id="jpeg of padding"),
-        pytest.param(SOUND["PNG"][:16] + b"\x7f\xff\xff\xff" * 2 + SOUND["PNG"][24:], "is not a pic", id="crc"),
+        pytest.param(SOUND["PNG"][:16] + b"\x7f\xff\xff\xff" * 2 + SOUND["PNG"][24:], "is not an image", id="crc"),
         pytest.param(
             SOUND["PNG"][:8] + chunk(b"IHDR", b"\x7f\xff\xff\xff" * 2 + SOUND["PNG"][24:29]) + SOUND["PNG"][33:],
-            "more pixels than any provider takes",
+            "more pixels than any provider accepts",
             id="png of 4e18 pixels",
         ),
         pytest.param(
             b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0\2\0\0\0\xfe\x3f\0\xfe\x3f\0", "more pixels", id="webp of 2e8 pixels"
         ),
         pytest.param(
-            picture("GIF")[:-1] + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0" * 1_000_000 + b";",
+            image_bytes("GIF")[:-1] + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0" * 1_000_000 + b";",
             "GIF",
             id="gif of 1,000,000 frames",
         ),
@@ -187,15 +187,15 @@ def image(tmp_path: Path) -> Image:
 
 
 @pytest.mark.parametrize("changed", [SOUND["PNG"] + b"x", SOUND["PNG"][:-1] + b"x", b""])
-def test_a_picture_that_changed_since_is_not_sent(image: Image, changed: bytes) -> None:
+def test_an_image_that_changed_since_is_not_sent(image: Image, changed: bytes) -> None:
     image.path.write_bytes(changed)
     with pytest.raises(VluresError, match=r"image1\.png has changed"):
         read_bytes(image)
 
 
-def test_a_picture_that_is_gone_since_is_named(image: Image) -> None:
+def test_an_image_that_is_gone_since_is_named(image: Image) -> None:
     image.path.unlink()
-    with pytest.raises(VluresError, match=r"image1\.png could be read when the run began and cannot now"):
+    with pytest.raises(VluresError, match=r"image1\.png could be read when the run began but not any more"):
         read_bytes(image)
 
 
@@ -205,7 +205,7 @@ def test_the_encoded_length_is_known_beforehand(data: bytes) -> None:
     assert encoded_length(image) == len(base64.b64encode(data))
 
 
-def test_a_picture_is_read_once_for_all_its_requests(image: Image) -> None:
+def test_an_image_is_read_once_for_all_its_requests(image: Image) -> None:
     images = EncodedImages()
     assert base64.b64decode(images.encode(image)) == SOUND["PNG"]
     image.path.unlink()
@@ -213,28 +213,28 @@ def test_a_picture_is_read_once_for_all_its_requests(image: Image) -> None:
 
 
 @pytest.mark.parametrize("by", ["bytes", "count"])
-def test_pictures_are_held_within_a_budget_and_the_one_used_longest_ago_goes_first(tmp_path: Path, by: str) -> None:
-    pictures = []
+def test_images_are_held_within_a_budget_and_the_one_used_longest_ago_goes_first(tmp_path: Path, by: str) -> None:
+    images = []
     for number in range(3):
         path = tmp_path / f"{number}.png"
-        path.write_bytes(picture("PNG", size=(9 + number, 4)))
-        pictures.append(read_image(path))
-    first, second, third = pictures
+        path.write_bytes(image_bytes("PNG", size=(9 + number, 4)))
+        images.append(read_image(path))
+    first, second, third = images
     budget = encoded_length(first) + encoded_length(third)
-    images = EncodedImages(budget_bytes=budget) if by == "bytes" else EncodedImages(most=2)
+    encoded = EncodedImages(budget_bytes=budget) if by == "bytes" else EncodedImages(most=2)
     for image in (first, second, first, third):
-        images.encode(image)
-    for image in pictures:
+        encoded.encode(image)
+    for image in images:
         image.path.unlink()
-    images.encode(first)
-    images.encode(third)
+    encoded.encode(first)
+    encoded.encode(third)
     with pytest.raises(VluresError):
-        images.encode(second)
+        encoded.encode(second)
 
 
-def test_pictures_with_the_same_bytes_are_one_and_others_are_not(image: Image, tmp_path: Path) -> None:
+def test_images_with_the_same_bytes_are_one_and_others_are_not(image: Image, tmp_path: Path) -> None:
     other_path = tmp_path / "2.png"
-    other_path.write_bytes(picture("PNG", size=(2, 2)))
+    other_path.write_bytes(image_bytes("PNG", size=(2, 2)))
     other = read_image(other_path)
     images = EncodedImages()
     assert images.encode(image) != images.encode(other)

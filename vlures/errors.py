@@ -23,42 +23,34 @@ class Incomplete(VluresError):
 
 
 class NotWritable(VluresError):
-    """A file cannot be written. reason: what the system said. remedy: what helps against it. comfort: a sentence that goes
-    before the remedy."""
+    """A file cannot be written."""
 
     def __init__(self, path: Path, cause: OSError, comfort: str = "") -> None:
+        """comfort: a sentence that precedes the remedy."""
         self.path = path
         self.cause = cause
         self.reason = cause.strerror or str(cause)
+        """What the system said."""
         self.remedy = _REMEDIES.get(cause.errno or 0, "Check the disk")
         super().__init__(f"{path} cannot be written ({self.reason}). {comfort}{self.remedy}, then run again.")
 
 
 class LockLost(VluresError):
-    """Another process has the output folder now."""
+    """Another process holds the output folder now."""
 
 
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give yourself the right to write there"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files (`ulimit -n`)"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Move aside what stands in its place"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Move aside what is in its place"),
     errno.ENOENT: "Put its folder back",
     errno.EFBIG: "Raise the limit of file sizes (`ulimit -f`)",
 }
 
 
 class Retry(Exception):
-    """A provider's call failed in a way that it calls transient.
-
-    reason: one line for people. code: short and stable, for counts.
-    after_s: the provider's own wish, in seconds, or None.
-    signal: what it says of the provider as a whole: too many requests for a limit of its (`rate`), or too much for it to
-    bear (`overload`); None for a mishap of this call alone.
-    reached: the provider's server answered; False for a call that never got there.
-    limit: how often this reason may be retried for one request; None means within the budget of time.
-    heard: the reply, where one came that may have been charged and is no answer.
-    """
+    """A provider's call failed in a way that the provider calls transient."""
 
     def __init__(
         self,
@@ -73,24 +65,30 @@ class Retry(Exception):
     ) -> None:
         super().__init__(reason)
         self.reason = reason
+        """One line for people."""
         self.code = code
+        """Short and stable, for counts."""
         self.after_s = after_s
+        """How long the provider asks to wait, in seconds; None if it does not say."""
         self.signal = signal
+        """rate: requests exceed the provider's limit. overload: the provider has too much load. None: a fault of this
+        call alone."""
         self.reached = reached
+        """False for a call that never reached the provider's server."""
         self.limit = limit
+        """How often this reason may be retried for one request; None: within the budget of time."""
         self.heard = heard
+        """A reply that may have been charged but is not an answer."""
 
 
 class InDoubt(Exception):
-    """The reply to a call that may cost money was lost: nobody knows whether the provider has acted.
-
-    after_s: how long the provider asked to wait, in seconds, if it said so.
-    """
+    """The reply to a call that may cost money was lost: it is unknown whether the provider has acted."""
 
     def __init__(self, reason: str, after_s: float | None = None) -> None:
+        """after_s: how long the provider asks to wait, in seconds; None if it does not say."""
         super().__init__(reason)
         self.after_s = after_s
 
 
 class NotFound(Exception):
-    """The provider does not know the file or the batch that was asked for."""
+    """The provider does not know the requested file or batch."""

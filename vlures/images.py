@@ -27,10 +27,11 @@ __all__ = [
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MIME_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-"""An MPO is a JPEG that carries a preview or a gain map behind its picture, as many cameras and phones write it. What both providers take (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page)."""
+"""What both providers accept (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page). An MPO is a
+JPEG with a preview or a gain map behind its image, as many cameras and phones write it."""
 
 KNOWN_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "JPEG2000", "TGA", "PSD")
-"""What a file is told to be. Pillow knows dozens more, which no picture of a dataset needs to be tried for."""
+"""Formats that a file is recognised as. Pillow knows dozens more, which no image of a dataset has."""
 LARGEST_IMAGE_BYTES = 100_000_000
 """Gemini's limit on a whole request (changelog of 2026-01-08)."""
 
@@ -38,15 +39,15 @@ _DAMAGES: tuple[type[Exception], ...] = (
     *(OSError, ValueError, SyntaxError, LookupError, ArithmeticError, TypeError, AttributeError, AssertionError),
     *(EOFError, MemoryError, RecursionError, NotImplementedError, struct.error, zlib.error),
 )
-"""What Pillow's readers raise for damaged files of one kind or another."""
+"""What Pillow's readers raise for damaged files."""
 
 ENCODED_BUDGET_BYTES = 32_000_000
 IMAGES_HELD = 4
-"""Requests are sent sample by sample, so that those of one picture stand together; a body in flight has its own copy."""
+"""Requests are sent sample by sample, so those of one image are together; a body in flight has its own copy."""
 
 
 def read_image(path: Path) -> Image:
-    """Read a file once: decode its header, take its digest.
+    """Read a file once: decode its header, compute its digest.
 
     Raises UnusableImage with the reason.
     """
@@ -58,40 +59,41 @@ def read_image(path: Path) -> Image:
         raise UnusableImage("is empty (0 bytes)")
     kind, (width, height), animated = _read_header(data)
     if kind not in MIME_TYPES:
-        raise UnusableImage(f"is really a {kind} file, which the providers do not take; convert it to PNG or JPEG")
+        raise UnusableImage(f"is really a {kind} file, which the providers do not accept; convert it to PNG or JPEG")
     if animated:
-        raise UnusableImage("is an animation; the providers take still pictures only")
+        raise UnusableImage("is an animation; the providers accept still images only")
     return Image(path, MIME_TYPES[kind], len(data), width, height, hashlib.sha256(data).hexdigest())
 
 
 def _read_header(data: bytes) -> tuple[str, tuple[int, int], bool]:
-    """Kind, width and height, and whether it moves. Raises UnusableImage."""
-    # Loaded on use: Pillow takes a while, and `vlures --help` has no pictures.
+    """Kind, width and height, and whether it is animated. Raises UnusableImage."""
+    # Loaded on use: Pillow takes a while, and `vlures --help` needs no images.
     from PIL import Image as pillow  # noqa: N813
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
-            with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as picture:
-                kind = picture.format or "unknown"
-                is_still = kind == "MPO" or kind not in MIME_TYPES  # of others only the kind is wanted
-                return kind, picture.size, not is_still and bool(getattr(picture, "is_animated", False))
+            with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as opened:
+                kind = opened.format or "unknown"
+                is_still = kind == "MPO" or kind not in MIME_TYPES  # for others only the kind matters
+                return kind, opened.size, not is_still and bool(getattr(opened, "is_animated", False))
     except pillow.DecompressionBombError as error:
-        raise UnusableImage("declares more pixels than any provider takes; scale it down") from error
+        raise UnusableImage("declares more pixels than any provider accepts; scale it down") from error
     except _DAMAGES as error:
-        raise UnusableImage("is not a picture that can be opened") from error
+        raise UnusableImage("is not an image that can be opened") from error
 
 
 def read_bytes(image: Image) -> bytes:
     """The file's own bytes.
 
-    Raises VluresError if they are no longer those that were read at the start of the run.
+    Raises VluresError if they have changed since the start of the run.
     """
     try:
         data = image.path.read_bytes()
     except OSError as error:
         raise VluresError(
-            f"{image.path} could be read when the run began and cannot now ({error.strerror}); put it back and run again."
+            f"{image.path} could be read when the run began but not any more ({error.strerror}); put it back and run "
+            "again."
         ) from error
     if len(data) != image.size_bytes or hashlib.sha256(data).hexdigest() != image.digest:
         raise VluresError(f"{image.path} has changed since the run began; nothing of it was sent. Run again.")
@@ -99,8 +101,8 @@ def read_bytes(image: Image) -> bytes:
 
 
 class EncodedImages:
-    """Base64 of the pictures used last, within a budget of memory and at most so many, so that one picture is read and
-    encoded once for its requests when they are sent one after another."""
+    """Base64 of the images used last, within a budget of memory and up to a number, so that an image is read and
+    encoded once for requests that are sent one after another."""
 
     def __init__(self, budget_bytes: int = ENCODED_BUDGET_BYTES, most: int = 1_000_000) -> None:
         self._budget_bytes = budget_bytes
@@ -123,5 +125,5 @@ class EncodedImages:
 
 
 def encoded_length(image: Image) -> int:
-    """Bytes of the picture in base64."""
+    """Bytes of the image in base64."""
     return 4 * ((image.size_bytes + 2) // 3)

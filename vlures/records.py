@@ -1,4 +1,4 @@
-"""What every room speaks of: Cell, Variant, Request, Response, Job. Frozen records, no I/O, no benchmark's own words."""
+"""The records that every room uses: Cell, Variant, Request, Response, Job. Frozen, no I/O, no benchmark's own words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, NewType, Protocol, get_args
 Status = Literal["ok", "truncated", "refused", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 FINAL_STATUSES: frozenset[str] = frozenset({"ok", "truncated", "refused"})
-"""A request with such a response is not asked again unless the user says so; `failed` is due again."""
+"""A request with such a response is not sent again unless the user asks for it; `failed` is due again."""
 
 
 Cell = NewType("Cell", str)
@@ -20,7 +20,7 @@ Cell = NewType("Cell", str)
 
 
 class Variant(Protocol):
-    """The way a benchmark is asked, and how its cells are named in files and messages. Known without the benchmark's data."""
+    """The way a benchmark is asked, and how its cells are named in files and messages. Needs no data."""
 
     @property
     def label(self) -> str:
@@ -30,7 +30,7 @@ class Variant(Protocol):
         """The name of the cell's checkpoint: `checkpoint_….jsonl`."""
 
     def cell_of(self, checkpoint_file: str) -> Cell | None:
-        """The cell whose checkpoint has this name; None for a file that is no checkpoint of this variant."""
+        """The cell whose checkpoint has this name; None for a file that is not a checkpoint of this variant."""
 
     def results_file(self, cell: Cell, run_name: str) -> str:
         """The path of the cell's results file below the results folder."""
@@ -47,24 +47,27 @@ class Variant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image file that was read once. size in bytes, width and height in pixels, digest the SHA-256 of its bytes."""
+    """An image file that was read once."""
 
     path: Path
     mime_type: str
     size_bytes: int
     width: int
+    """In pixels."""
     height: int
+    """In pixels."""
     digest: str
+    """SHA-256 of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is said to the model about one sample. The user's turn is kept in pieces, so that a sample's
-    article is one string in memory however many requests hold it."""
+    """The texts for the model about one sample."""
 
     system: str
     """Empty: none is sent."""
     pieces: tuple[str, ...]
+    """Of the user's turn. Kept apart, so that requests about a sample share its article's string in memory."""
 
     @property
     def user(self) -> str:
@@ -72,7 +75,7 @@ class Prompt:
 
 
 Parameters = Mapping[str, Any]
-"""Generation parameters the user has set, by our own names; one that was not set is not in it."""
+"""Generation parameters that the user has set, by our own names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +88,15 @@ class AskedModel:
 
 
 def is_same_model(asked: str, answered: str) -> bool:
-    """Whether a reply's name of the model is the one asked for: a dated snapshot of it (`gpt-6-luna-2026-09-01`) and a
-    server's own path to it are."""
+    """Whether a reply names the model that was asked: so does a dated snapshot of it (`gpt-6-luna-2026-09-01`), or a
+    server's own path to it."""
     name = answered.rpartition("/")[2]
     return name == asked.rpartition("/")[2] or re.fullmatch(rf"{re.escape(asked)}[-@.:]?[\d.-]+", name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Everything the model will see for one sample in one cell. It holds the image's path, not its bytes."""
+    """Everything the model will see for one sample in one cell. Holds the image's path, not its bytes."""
 
     key: str
     cell: Cell
@@ -104,11 +107,11 @@ class Request:
     image: Image
     digest: str
     language: str | None = None
-    """Of prompt and answer, as in BCP 47: a hint for estimates of tokens, never sent."""
+    """Of prompt and answer, as a BCP 47 tag: a hint for token estimates, never sent."""
 
 
 def digest_request(provider: str, model: str, parameters: Parameters, prompt: Prompt, image: Image) -> str:
-    """Digest of all that decides an answer: 32 hexadecimal digits of a SHA-256."""
+    """Digest of everything that determines an answer: 32 hexadecimal digits of a SHA-256."""
     sha = hashlib.sha256()
     sha.update(repr((provider, model, sorted(parameters.items()), prompt.system, image.digest)).encode())
     for piece in prompt.pieces:
@@ -118,119 +121,128 @@ def digest_request(provider: str, model: str, parameters: Parameters, prompt: Pr
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; None where it did not say. Thinking is part of the output; what was read from
-    the provider's cache, or written into it, of the input."""
+    """Tokens as the provider counted them; None where it did not say."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    """Part of the input, read from the provider's cache."""
     thinking_tokens: int | None = None
+    """Part of the output."""
     cache_write_tokens: int | None = None
+    """Part of the input, written into the provider's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no answer. code is short and stable; transient means that asking again may well succeed."""
+    """Why there is no answer."""
 
     code: str
+    """Short and stable."""
     message: str
     transient: bool = False
+    """Asking again may succeed."""
 
 
 MOST_COUNTED = 2**53
-"""Tokens, or anything else that is counted: beyond it a number in JSON is not exact, and is taken for none at all
+"""Tokens, or any other count: a larger number in JSON is not exact, and is treated as missing
 (https://datatracker.ietf.org/doc/html/rfc8259#section-6)."""
 
 Note = Literal["think tags", "unknown end"]
-"""think tags: thinking stood in the text, and was taken out of it. unknown end: nothing is known of the finish reason, and the text
-is kept as it came."""
+"""think tags: thinking was removed from the text. unknown end: the finish reason is unknown; the text is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A request, by its key, that a backend leaves to another one."""
+    """A request, by its key, that a backend leaves to another backend."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came of one request. text is there only if the model spoke (status `ok` or `truncated`, or a refusal in words).
-
-    reasoning: what the model gave of its reasoning, or a summary, also where that is all it gave. notes: what had to be decided to
-    read the answer. model: the one that answered. latency_s: of the call
-    that was answered, in seconds. imported: the file of the original scripts that it was taken over from; then nobody
-    knows the digest of what was asked. nano_usd: what it is taken to have cost, in billionths of a dollar, by the price of its day; None
-    where no price was known.
-    """
+    """The outcome of one request."""
 
     key: str
     status: Status
     digest: str = ""
+    """Of the request (digest_request)."""
     text: str | None = None
+    """Only if the model spoke: status `ok` or `truncated`, or a refusal in words."""
     reasoning: str | None = None
+    """The model's reasoning, or a summary of it, as far as it was given."""
     notes: tuple[Note, ...] | None = None
+    """What had to be decided to read the answer."""
     finish_reason: str | None = None
     model: str | None = None
+    """The one that answered."""
     usage: Usage | None = None
     error: Failure | None = None
     response_id: str | None = None
     job: str | None = None
+    """The tag of its batch; None if it was asked live."""
     attempts: int = 1
     latency_s: float | None = None
+    """Of the call that was answered, in seconds."""
     time: str | None = None
+    """When it was stored, ISO 8601, UTC."""
     imported: str | None = None
+    """The file of the original scripts that it was taken from; its request's digest is unknown then."""
     nano_usd: int | None = None
+    """Its presumed cost in billionths of a dollar, by the price of its day; None where no price was known."""
 
 
 JobState = Literal["intended", "uploaded", "creating", "created", "collected", "dropped"]
-"""intended, uploaded: no batch can exist yet. creating: one may exist, nobody knows. created: it does.
-collected: its answers are stored. dropped: it is certain that no batch came of it."""
+"""intended, uploaded: no batch can exist yet. creating: one may exist. created: it does.
+collected: its answers are stored. dropped: it certainly has no batch."""
 
 OPEN_JOB_STATES: frozenset[str] = frozenset({"intended", "uploaded", "creating", "created"})
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSnapshot:
-    """A batch as it was last seen at the provider. Times are ISO 8601, UTC.
-
-    since: when this status was first seen. lost: the provider did not know it. results_until: when its result files expire.
-    """
+    """A batch as it was last seen at the provider. Times are ISO 8601, UTC."""
 
     status: str
     time: str
     since: str
+    """When this status was first seen."""
     done: int = 0
     total: int = 0
     lost: bool = False
+    """The provider did not know it."""
     results_until: str | None = None
+    """When its result files expire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One batch at a provider, from the intent to create it until its answers are stored.
-
-    tag: ours, in the batch's metadata. requests: key → digest of what was asked. time: of the intent, ISO 8601, UTC;
-    changed: of the last event. weight: what it takes of the provider's queue. trial: it is the one line that goes first.
-    deadline: when the provider gives it up. input_until: when its input file expires.
-    account: of the provider under which it is created, in words that hold no key; only that one's lists show it.
-    doubted: when the reply to its creation was lost first; there may be a second batch of its tag.
-    """
+    """One batch at a provider, from the intent to create it until its answers are stored. Times are ISO 8601, UTC."""
 
     tag: str
+    """Our own name for it, in the batch's metadata."""
     provider: str
     state: JobState
     requests: Mapping[str, str]
+    """Key → digest of each request."""
     time: str
+    """Of the intent."""
     file_id: str | None = None
     batch_id: str | None = None
     status: str | None = None
     note: str | None = None
     changed: str | None = None
+    """When its last event was recorded."""
     weight: int = 0
+    """How much of the provider's queue it takes."""
     trial: bool = False
+    """It is the single line that goes first."""
     deadline: str | None = None
+    """When the provider gives it up."""
     input_until: str | None = None
+    """When its input file expires."""
     account: str | None = None
+    """The provider's account that creates it, described without its key; only that account's lists show the batch."""
     doubted: str | None = None
+    """When the reply to its creation was first lost; a second batch with its tag may exist."""
     seen: BatchSnapshot | None = None

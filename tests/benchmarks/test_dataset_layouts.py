@@ -188,7 +188,7 @@ def test_a_table_may_have_no_text_and_no_language_if_that_is_said(tmp_path: Path
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ("story", "'story' does not say what it is; write it as in text=story"),
+        ("story", "'story' does not say its role; write it as in text=story"),
         ("title=x", "a table has no 'title'; choose from file, text, language, id"),
         ("text=a,text=b", "can be named once"),
         ("text=a", "--columns is for a table .* has none"),
@@ -364,7 +364,7 @@ PICTURES = pa.table({"image": pa.array([{"bytes": b"\x89PNG", "path": "image1.pn
             'not UTF-8.*text_encoding = "latin-1"',
         ),
         ("metadata.csv", b"", "has no first line that names its columns"),
-        ("metadata.csv", b"file_name;text\nimage1.png;words\n", "does not part its columns by commas"),
+        ("metadata.csv", b"file_name;text\nimage1.png;words\n", "does not separate its columns by commas"),
         ("metadata.jsonl", b"", "holds no JSON objects"),
         ("metadata.jsonl", b'["image1.png"]\n', "holds no JSON objects"),
         ("metadata.parquet", b"PAR1 and no more", "is not a readable Parquet file"),
@@ -564,7 +564,7 @@ def test_a_line_without_an_end_is_no_row(tmp_path: Path, name: str, form: str) -
     path.write_text(form)
     with path.open("ab") as file:
         file.truncate(100_000_000_000)
-    with pytest.raises(VluresError, match=rf"{name}, line [12], has more than 64,000,000 bytes, so it is no row"):
+    with pytest.raises(VluresError, match=rf"{name}, line [12], has more than 64,000,000 bytes, so it is not a row"):
         load_dataset(tmp_path)
 
 

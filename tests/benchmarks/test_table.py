@@ -199,7 +199,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
         *(
             "names no file",
             "capitals only",
-            "not a picture",
+            "not an image",
             "more than 200 characters",
             "too long",
             "no ID",

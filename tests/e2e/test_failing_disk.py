@@ -87,7 +87,7 @@ def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in
 
     result = command(*arguments(backend))
     assert result.code == 0, result
-    assert f"{len(rescued)} answer(s) that had found no place" in result.err
+    assert f"{len(rescued)} answer(s) that could not be written" in result.err
     assert_all_answered_once(command, shared_sandbox)
 
 

@@ -40,7 +40,7 @@ def test_a_run_makes_its_lock_anew_and_the_later_one_is_told_who_holds_the_folde
     shared_sandbox.show()
     _, err = first.communicate(timeout=60)
     assert first.returncode == 0, err
-    assert err.count(".lock was removed or replaced; this run has made it anew.") == 1, err
+    assert err.count(".lock was removed or replaced; this run has created it again.") == 1, err
     assert len(shared_sandbox.ledger) == len(vlures.answers("run")) == REQUESTS
 
 
@@ -91,7 +91,7 @@ def test_a_drive_without_locks_has_a_sentence_of_its_own(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with (
-        pytest.raises(VluresError, match=r"has no locks \(.*\), so two runs .*--output"),
+        pytest.raises(VluresError, match=r"has no locks \(.*\), so it could not keep two runs apart.*--output"),
         hold_folder(tmp_path / "run"),
     ):
         pass

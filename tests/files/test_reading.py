@@ -87,7 +87,7 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1000)
     assert read_file(path, 1000) == b"x" * 1000
-    with pytest.raises(UnusableFile, match="has 1,000 bytes, more than the 999"):
+    with pytest.raises(UnusableFile, match="has 1,000 bytes, more than the limit of 999"):
         read_file(path, 999)
 
 
@@ -95,7 +95,7 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
 def test_a_configuration_that_never_ends_is_refused(vlures: Command) -> None:
     done = vlures("check", "--config", "/dev/zero")
     assert done.code == 2
-    assert "more than the 500,000" in done.err
+    assert "more than the limit of 500,000" in done.err
     assert len(done.err.splitlines()) == 1
 
 

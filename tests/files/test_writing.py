@@ -18,8 +18,8 @@ from vlures.files.writing import CANCELLED, AppendOnlyFile, write_whole
 
 @dataclass
 class FailingOs:
-    """Stands where the `os` of vlures.files.writing stands. faults: name of a call → the calls of it, from 0, that fail, and how.
-    short: writes, from 0, of which only so many bytes are taken. only: the folder whose files fail."""
+    """Stands where the `os` of vlures.files.writing stands. faults: name of a call → the calls of it, from 0, that
+    fail, and how. short: writes, from 0, of which only so many bytes are taken. only: the folder whose files fail."""
 
     faults: dict[str, dict[int, int]] = field(default_factory=dict)
     short: dict[int, int] = field(default_factory=dict)

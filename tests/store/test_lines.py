@@ -243,7 +243,7 @@ COMMANDS = (
         ("run.json", lambda data: b"[" * 100_000, "it is not readable JSON: it is nested too deeply"),
         ("run.json", lambda data: b"[]", "it is not a JSON object"),
         ("run.json", lambda data: data.replace(b'"model": "', b'"model": 5, "x": "', 1), "`model`"),
-        ("run.json", lambda data: data.replace(b'"En-t1": {', b'"En": {', 1), "which is no cell"),
+        ("run.json", lambda data: data.replace(b'"En-t1": {', b'"En": {', 1), "which is not a cell"),
     ],
 )
 def test_what_is_damaged_stops_every_command_in_one_sentence(

@@ -1,4 +1,5 @@
-"""What the environment and `.env` say: keys and addresses. Neither a key nor an address with a password is ever written anywhere."""
+"""Keys and addresses from the environment and `.env`. No key, and no address with a password, is ever written
+anywhere."""
 
 from __future__ import annotations
 
@@ -24,15 +25,15 @@ def read_environment(directory: Path | None = None) -> dict[str, str]:
 
 
 def find_key(environment: Mapping[str, str], *names: str) -> str:
-    """The first API key that is there.
+    """The first API key that is set.
 
-    Raises UsageError, which never shows it, if there is none or it cannot be one.
+    Raises UsageError, which never shows the key, if none is set or it is not one.
     """
     for name in names:
         key = environment.get(name, "").strip()
         if key:
             if not re.fullmatch(r"[!-~]+", key):
-                raise UsageError(f"{name} cannot be a key: it has blanks or letters beyond ASCII. Copy it again.")
+                raise UsageError(f"{name} cannot be a key: it contains blanks or non-ASCII characters. Copy it again.")
             return key
     raise UsageError(
         f"There is no {' or '.join(names)}; put one into .env or the environment, or rehearse with --sandbox."
@@ -40,9 +41,9 @@ def find_key(environment: Mapping[str, str], *names: str) -> str:
 
 
 def find_address(base_url: str | None, environment: Mapping[str, str], name: str) -> str | None:
-    """The provider's address where it is not the usual one: the option's, or the environment's under `name`.
+    """The provider's address if it is not the usual one: the option's, or the environment's under `name`.
 
-    Raises UsageError if it is no address.
+    Raises UsageError if it is not an address.
     """
     address = base_url or environment.get(name) or None
     if address is not None:
@@ -51,24 +52,25 @@ def find_address(base_url: str | None, environment: Mapping[str, str], name: str
 
 
 def check_address(address: str, place: str) -> None:
-    """Raises UsageError, which shows no secret, for what is no address, or has a password or a key in it: it would be written
-    into run.json, logs and errors."""
+    """Raises UsageError, which shows no secret, for a text that is not an address, or that contains a password or a
+    key: it would be written into run.json, logs and errors."""
     if not _is_address(address):
-        raise UsageError(f"The base URL {hide_secrets(address)!r} is no address; write it as http://host:port/path.")
+        raise UsageError(f"The base URL {hide_secrets(address)!r} is not an address; write it as http://host:port/path.")
     parts = urlsplit(address)
     if "@" in parts.netloc:
         raise UsageError(
-            f"{place} has a user name or a password in it; leave them out, and put the server's key into .env or the environment."
+            f"{place} contains a user name or a password; leave them out, and put the server's key into .env or the "
+            "environment."
         )
     if "?" in address or "#" in address:
         raise UsageError(
-            f"{place} has a query in it (what follows the {'?' if '?' in address else '#'}); leave it out, and put a key into .env or "
-            "the environment."
+            f"{place} contains a query (what follows the {'?' if '?' in address else '#'}); leave it out, and put a "
+            "key into .env or the environment."
         )
 
 
 def hide_secrets(address: str) -> str:
-    """What is to be an address, without what stands before an @ and behind its path, which may be a password or a key."""
+    """A would-be address, without what precedes an @ or follows its path: that may be a password or a key."""
     return re.sub(r"[?#].*", "?…", re.sub(r"^(\w+://)?.*@", r"\1…@", address, flags=re.DOTALL), flags=re.DOTALL)
 
 

@@ -1,4 +1,5 @@
-"""Options: what each is called, means, takes, and how it is read. A section of a configuration is a frozen dataclass of them."""
+"""Options: their names, meanings, values, and how they are read. A section of a configuration is a frozen dataclass of
+them."""
 
 from __future__ import annotations
 
@@ -23,14 +24,14 @@ Group = Literal[
     "Rehearsal",
 ]
 GROUPS: tuple[Group, ...] = get_args(Group)
-"""The headings that options stand under, in the order in which they are shown."""
+"""The headings of the options, in the order in which they are shown."""
 
 Read = Callable[[Any, str], Any]
-"""Makes an option's value of what the user wrote, in a file or on the command line. It is also given the place, for sentences.
-Raises UsageError."""
+"""(what the user wrote in a file or on the command line, its place for messages) → the option's value. Raises
+UsageError."""
 
 Words = Mapping[str, str]
-"""What the shell suggests: word → meaning."""
+"""The shell's suggestions: word → meaning."""
 
 
 def option(
@@ -46,8 +47,8 @@ def option(
 ) -> Any:
     """A field of a section.
 
-    metavar: what stands for its value in the help. several: its flag can be given more than once. parameter: it goes with every
-    request, and decides its digest.
+    metavar: stands for its value in the help. several: its flag can be given more than once. parameter: it goes with
+    every request, and decides its digest.
     """
     metadata = {
         "help": help_text,
@@ -111,12 +112,12 @@ class Option:
 
     @property
     def choices(self) -> list[str]:
-        """What an option of a closed set may be; empty for the others."""
+        """The values of an option with a closed set; empty for the others."""
         return _find_choices(self.hint)
 
 
 def options_of(section: type) -> dict[str, Option]:
-    """The options of a section's class, by name. Not to be changed: it is the same for all callers."""
+    """The options of a section's class, by name. Do not change it: all callers share it."""
     return _declared(cast(Hashable, section))
 
 
@@ -138,7 +139,7 @@ def _find_choices(hint: Any) -> list[str]:
     return [choice for inner in get_args(hint) for choice in _find_choices(inner)] if get_args(hint) else []
 
 
-# Ways of writing that several options share
+# Notations that several options share
 
 
 def as_list(value: Any) -> list[Any]:
@@ -155,7 +156,7 @@ def read_texts(value: Any, place: str) -> list[str]:
 
 
 def read_words(value: Any, place: str) -> list[str]:
-    """The same, with each text taken apart at its commas."""
+    """The same, with each text split at its commas."""
     return [word for text in read_texts(value, place) for word in text.split(",")]
 
 
@@ -176,7 +177,8 @@ def read_numbers(value: Any, place: str) -> list[int]:
 
 
 def read_columns(roles: tuple[str, ...]) -> Read:
-    """Reads {role: column} from a table, or from `file=NAME,text=NAME`; an empty column is one that is not there."""
+    """Reads {role: column} from a table, or from `file=NAME,text=NAME`; an empty name means that there is no such
+    column."""
 
     def read(value: Any, place: str) -> dict[str, str]:
         if isinstance(value, dict):
@@ -186,7 +188,8 @@ def read_columns(roles: tuple[str, ...]) -> Read:
             words = [word.strip() for word in read_words(value, place)]
             if plain := [word for word in words if "=" not in word]:
                 raise UsageError(
-                    f"{place}: {plain[0]!r} does not say what it is; write it as in text={plain[0] or 'NAME'} (a name with a "
+                    f"{place}: {plain[0]!r} does not say its role; write it as in text={plain[0] or 'NAME'} (a name "
+                    "with a "
                     'comma goes into a configuration file: columns = {text = "a,b"}).'
                 )
             pairs = [(role.strip(), name.strip()) for role, _, name in (word.partition("=") for word in words)]

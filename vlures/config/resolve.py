@@ -1,4 +1,4 @@
-"""TOML + flags → frozen sections. An unknown key is an error with a suggestion. Flags win over the file, the file over the defaults."""
+"""TOML + flags → frozen sections. Flags override the file, the file the defaults; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from vlures.files.reading import LARGEST_TOML_BYTES, UnusableFile, parse_toml
 
 _shown = reprlib.Repr()
 _shown.maxstring = _shown.maxother = 200
-"""Shows a value in a sentence, however long and deep it is."""
+"""Shows a value in a sentence, shortened however long and deep it is."""
 
 Place = Callable[[str], str]
-"""Says of an option's name where it was given, for sentences."""
+"""An option's name → where it was given, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Options as the user gave them, by name, and where."""
+    """Options as the user gave them, by name, and where they were given."""
 
     values: Mapping[str, Any]
     places: Mapping[str, str]
-    """For sentences: `run.toml: `limit`` or `--limit`."""
+    """For messages: `run.toml: `limit`` or `--limit`."""
     origins: Mapping[str, str]
     """For `vlures config show`: the file's name or the flag."""
 
@@ -40,10 +40,10 @@ class Given:
 
 
 def gather(file: Path | None, flags: Mapping[str, Any], known: Iterable[str], *, keywords: bool = False) -> Given:
-    """What a TOML file and flags (None: not given) say.
+    """The options in a TOML file and in flags (None: not given).
 
-    known: names of all options. keywords: the flags were given to a function, so that a sentence calls them by their names alone.
-    Raises UsageError for a file that cannot be read, and for a key in it that is no option.
+    known: names of all options. keywords: the flags were given to a function, so messages use their bare names.
+    Raises UsageError for a file that cannot be read, and for a key in it that is not an option.
     """
     from_file = _read_toml(file, known) if file is not None else {}
     from_flags = {key: value for key, value in flags.items() if value is not None}
@@ -74,7 +74,7 @@ def _read_toml(file: Path, known: Iterable[str]) -> dict[str, Any]:
 
 
 def check_key(key: str, place: str, known: Iterable[str]) -> None:
-    """Raises UsageError, naming the place, for a key that no option has."""
+    """Raises UsageError, naming the place, for a key that is not an option."""
     names = list(known)
     if key in names:
         return
@@ -88,7 +88,7 @@ def check_key(key: str, place: str, known: Iterable[str]) -> None:
 def read_section(section: Any, given: Given) -> Any:
     """A section with the options that were given, and defaults for the others.
 
-    Raises UsageError for a value that an option cannot have.
+    Raises UsageError for a value that is not allowed.
     """
     values = {}
     for name, declared in options_of(section).items():
@@ -111,7 +111,7 @@ def _read_value(declared: Option, value: Any, place: str) -> Any:
 
 
 def show(value: Any) -> str:
-    """A value for a sentence, cut where it is long."""
+    """A value for a sentence, cut if it is long."""
     return _shown.repr(value)
 
 
@@ -130,7 +130,7 @@ def _reason(declared: Option, error: msgspec.ValidationError) -> str:
 
 
 def stored_section(section: Any, stored: Mapping[str, Any]) -> Any:
-    """A section as a run.json holds it, among the options of all sections. Raises msgspec.ValidationError."""
+    """A section, from the options of all sections that a run.json holds. Raises msgspec.ValidationError."""
     return msgspec.convert({name: stored[name] for name in options_of(section) if name in stored}, section)
 
 

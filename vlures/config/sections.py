@@ -1,4 +1,4 @@
-"""The options of every run, in sections: a door takes the section that it needs."""
+"""The options of every run, in sections: a function takes the section that it needs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class SelectionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class StorageOptions:
-    """Where a run's folder lies."""
+    """Where a run's folder is."""
 
     output: str = option(
         "The folder that holds the runs' folders.", "outputs", "What is stored", metavar="FOLDER", suggest="folder"
@@ -81,7 +81,7 @@ class StorageOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AgainOptions:
-    """What becomes of answers that are there."""
+    """What happens to existing answers."""
 
     redo: tuple[Literal["truncated", "refused", "imported"], ...] = option(
         "Ask again what was truncated, refused or imported.", (), "What is asked again", read=read_words
@@ -95,37 +95,37 @@ class AgainOptions:
 class BatchOptions:
     """How batches are cut, watched and collected."""
 
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = option("Most lines of one batch.", 500, "Batches")
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = option("Most lines in one batch.", 500, "Batches")
     batch_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=2_000_000_000)] = option(
         "Most bytes of one batch's file.", 190_000_000, "Batches"
     )
     max_attempts: PositiveInt = option("How often one run sends a failing request in batches.", 3, "Batches")
-    poll_s: PositiveFloat = option("Longest time between two looks at a batch, in seconds.", 60.0, "Batches")
+    poll_s: PositiveFloat = option("Longest time between two checks of a batch, in seconds.", 60.0, "Batches")
     doubt_patience_s: PositiveFloat = option(
-        "How long a batch whose creation is in doubt is looked for before it is created again, in seconds.",
+        "How long to look for a batch whose creation is in doubt before creating it again, in seconds.",
         300.0,
         "Batches",
     )
     result_patience_s: PositiveFloat = option(
-        "How long an ended batch is looked at again whose results are not all there, in seconds.", 600.0, "Batches"
+        "How long to recheck an ended batch whose results are incomplete, in seconds.", 600.0, "Batches"
     )
     forget_lost: bool = option(
-        "Ask (and pay) again for what was in batches that the provider no longer knows or has no results of.",
+        "Ask (and pay) again for requests of batches that the provider no longer knows or has no results of.",
         False,
         "What is asked again",
     )
     canary: bool = option(
-        "Send the first request live before the first batch, to see that all is in order.", True, "Batches"
+        "Send the first request live before the first batch, to check that everything works.", True, "Batches"
     )
     wait: bool = option("Batch: wait for the answers; without, send and leave them for a later run.", True, "Batches")
     finish_live: str | None = option(
-        "Answer live what batches leave without an answer, once all have ended, if it is at most so much: 2%.",
+        "Once all batches have ended, ask live what they left unanswered, if it is at most this share: 2%.",
         None,
         "Batches",
         metavar="PERCENT",
     )
     stall_after_s: PositiveFloat = option(
-        "Say so when a batch stays in one state for so long, in seconds.", 14_400.0, "Batches"
+        "Report a batch that stays in one state for this long, in seconds.", 14_400.0, "Batches"
     )
     delete_remote_files: bool = option(
         "Delete a batch's files at the provider once its answers are stored.", False, "Batches"
@@ -148,7 +148,8 @@ class LiveOptions:
         "Most tokens a minute of live requests, asked and answered.", None, "Live requests"
     )
     timeout_s: PositiveFloat | None = option(
-        "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900. Calls about batches take 60, or less if this is.",
+        "Longest time one live request may take, in seconds; by default 300, with --service-tier flex 900. Calls about "
+        "batches may take 60, or less if this is less.",
         None,
         "Live requests",
     )
@@ -160,7 +161,7 @@ class LiveOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ContactOptions:
-    """How patiently a provider is tried."""
+    """How long a provider is retried."""
 
     retry_budget_s: PositiveFloat = option(
         "How long a run goes on without any answer from the provider, in seconds.", 1800.0, "Running"
@@ -175,7 +176,7 @@ class MoneyOptions:
     """What may be spent, and by which prices."""
 
     max_cost: Annotated[float, msgspec.Meta(gt=0, le=1_000_000_000)] | None = option(
-        "A cap in USD on all that the output folder ever spends; what is in flight counts at its highest cost.",
+        "A cap in USD on all that the output folder ever spends; requests in flight count at their highest cost.",
         group="Money",
     )
     price_input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = option(
@@ -202,7 +203,7 @@ class RehearsalOptions:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Who is asked, in which mode, with which parameters: what the options come to."""
+    """Who is asked, in which mode, with which parameters: the options resolved."""
 
     provider: str
     mode: Mode
@@ -213,13 +214,13 @@ class Target:
 
     @property
     def asked(self) -> AskedModel:
-        """As a request's digest knows it."""
+        """As it goes into a request's digest."""
         return AskedModel(self.provider, self.model, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What a backend is told: who is asked and how, and what its drivers keep to."""
+    """What a backend is given: who is asked and how, and the limits of its drivers."""
 
     target: Target
     providers: Mapping[str, Any]
@@ -229,7 +230,7 @@ class BackendOptions:
     live: LiveOptions
     contact: ContactOptions
     asks_changed_again: bool = False
-    """What comes of a batch and is an answer to another question than today's is asked again."""
+    """A batch's answer to a question that has changed since is asked for again."""
 
     @property
     def provider(self) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a dataset's files are its own: what a link leads to would be read and sent, wherever on this machine it is."""
+"""Whether a dataset's files are inside its folder: a link could make a run read and send any file of this machine."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from vlures.errors import VluresError
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The folder that the user named, which may be a link itself, and whether links in it may lead out of it."""
+    """The folder that a dataset's files must be in."""
 
     folder: Path
+    """As the user named it; it may be a link itself."""
     follow_links: bool = False
+    """Links in it may lead out of it."""
 
     def check(self, path: Path) -> None:
-        """Raises VluresError, with the reason alone, if links lead from this path in the folder to elsewhere."""
+        """Raises VluresError, with only the reason, if links lead from this path out of the folder."""
         if self.follow_links:
             return
         end = os.path.realpath(path)
         if not Path(end).is_relative_to(os.path.realpath(self.folder)):
             raise VluresError(
-                f"a link that leads out of the dataset's folder, to {end}, so it is not followed; --follow-links follows it"
+                f"a link that leads out of the dataset's folder, to {end}, so it is not followed; --follow-links "
+                "follows it"
             )

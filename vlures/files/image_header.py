@@ -1,6 +1,6 @@
-"""An image's header made safe to open: what may be huge in it, and is not wanted, is left out or refused.
+"""An image's header made safe to open: parts that may be huge, and are not needed, are left out or refused.
 
-Only where something stands and how long it is, is looked at; what it means is Pillow's affair.
+Looks only at where parts are and how long they are; Pillow interprets them.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from vlures.errors import VluresError
 
 MOST_PARTS = 100_000
-"""Chunks of a PNG, segments, padding and stray bytes of a JPEG before its pixels. Cameras write some dozens; a decoder in
-Python takes a second for a million."""
+"""Chunks of a PNG, segments, padding and stray bytes of a JPEG before its pixels. Cameras write some dozens; a decoder
+in Python takes a second for a million."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_BULKY = frozenset({b"iCCP", b"tEXt", b"zTXt", b"iTXt"})
 """Texts and colour profiles. Pillow unpacks them on opening and refuses the file if one has more than a megabyte
-(https://pillow.readthedocs.io/en/stable/handbook/security.html); neither size nor kind of the picture is in them."""
+(https://pillow.readthedocs.io/en/stable/handbook/security.html); they hold neither size nor kind of the image."""
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _JPEG_SCAN = 0xDA
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
@@ -22,13 +22,14 @@ _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
 
 
 class UnusableImage(VluresError):
-    """The file is empty, unreadable or not a picture that the providers take. The text goes on from its name."""
+    """The file is empty, unreadable or not an image that the providers accept. The text continues a sentence that
+    begins with its name."""
 
 
 def plain_header(data: bytes) -> bytes:
-    """The image without its texts and colour profile where those are packed; any other as it is.
+    """The image without its texts and colour profile if those are compressed; any other unchanged.
 
-    Raises UnusableImage for one of so many parts that reading its header would take long.
+    Raises UnusableImage for one with so many parts that reading its header would take long.
     """
     if data.startswith(_PNG_SIGNATURE):
         return _without_texts(data)
@@ -38,7 +39,7 @@ def plain_header(data: bytes) -> bytes:
 
 
 def _without_texts(data: bytes) -> bytes:
-    """Chunk by chunk: https://www.w3.org/TR/png-3/#5Chunk-layout. From the first with pixels on it stays as it is."""
+    """Chunk by chunk: https://www.w3.org/TR/png-3/#5Chunk-layout. Unchanged from the first one with pixels."""
     kept = [_PNG_SIGNATURE]
     position = len(_PNG_SIGNATURE)
     for _ in range(MOST_PARTS):

@@ -1,4 +1,4 @@
-"""A fence around what may need any amount of memory: a few kilobytes of Parquet can unpack to terabytes."""
+"""A limit for code that may need any amount of memory: a few kilobytes of Parquet can unpack to terabytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def within_memory(more_bytes: int) -> Iterator[None]:
-    """Whoever asks for so many bytes more than the process has now gets a MemoryError.
+    """Within it, allocating so many bytes more than the process has now raises MemoryError.
 
-    Only where the system can say what a process has and can hold it to that, which is Linux; elsewhere nothing is limited.
+    Only on Linux, where the system can report and limit a process's memory; elsewhere nothing is limited.
     """
     if sys.platform != "linux":
         yield
@@ -22,7 +22,7 @@ def within_memory(more_bytes: int) -> Iterator[None]:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     most = pages * resource.getpagesize() + more_bytes
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if 0 <= soft < most or 0 <= hard < most:  # it is held to less already; -1 is no limit
+    if 0 <= soft < most or 0 <= hard < most:  # its limit is lower already; -1 is none
         yield
         return
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))

@@ -1,4 +1,4 @@
-"""Names of folders and files: one folder on any system, never one that leads elsewhere; paths as texts."""
+"""Names of folders and files: a single folder on every system, never one that leads elsewhere; paths as texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 LONGEST_NAME = 100
 LONGEST_NAME_BYTES = 180
-"""In UTF-8. File systems take 255, and a results file has 45 more than its run's name, a rehearsal's folder 8."""
+"""In UTF-8. File systems allow 255; a results file's name has 45 more than its run's name, a rehearsal's folder 8."""
 
 _NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
@@ -16,7 +16,7 @@ https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conv
 
 
 def name_after_model(model: str) -> str | None:
-    """A model's name as that of a folder, the same each time; None where nothing of it could be one."""
+    """A folder's name made of a model's name, always the same; None if nothing of it is usable."""
     name = re.sub(r"[^\w.-]+", "-", model).lstrip(".")[:LONGEST_NAME]
     name = name.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(".")
     if not re.search(r"\w", name):
@@ -25,11 +25,11 @@ def name_after_model(model: str) -> str | None:
 
 
 def refuse_name(name: str) -> str | None:
-    """Why a name that the user gave cannot be that of a folder, as the end of a sentence; None if it can."""
+    """Why a name that the user gave cannot be a folder's, as the end of a sentence; None if it can."""
     if not _NAME.fullmatch(name):
         return (
-            f"a name begins with a letter or digit, goes on with letters, digits, '.', '_' and '-', and has at most {LONGEST_NAME} "
-            "of them"
+            "a name begins with a letter or digit, goes on with letters, digits, '.', '_' and '-', and has at most "
+            f"{LONGEST_NAME} of them"
         )
     if len(name.encode(errors="replace")) > LONGEST_NAME_BYTES:
         return f"it has more than {LONGEST_NAME_BYTES} bytes; take a shorter one"
@@ -41,5 +41,5 @@ def refuse_name(name: str) -> str | None:
 
 
 def path_as_text(path: Path) -> str:
-    """A file's path; bytes of its name that are not UTF-8, as old archives bring them, become a replacement character."""
+    """A file's path; bytes of its name that are not UTF-8, as in old archives, become replacement characters."""
     return path.as_posix().encode(errors="surrogateescape").decode(errors="replace")

@@ -1,6 +1,6 @@
-"""Files that come from elsewhere, read within bounds: a name may turn out to be a pipe, a device, or a hundred gigabytes.
+"""Files from elsewhere, read within bounds: a name may be a pipe, a device, or a hundred gigabytes.
 
-What a file holds may be a bomb too, so JSON and TOML are taken apart here as well.
+Contents may be a bomb too, so JSON and TOML are parsed here as well.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from vlures.errors import VluresError
 LARGEST_TOML_BYTES = 500_000
 """Of a configuration or a prompt pack; the package's own packs have 30 KB."""
 LARGEST_JSON_BYTES = 100_000_000
-"""Of a small file of a run. The largest there is, run.json, holds 12 bytes for each ID of --samples."""
+"""Of a small file of a run. The largest, run.json, holds 12 bytes for each ID of --samples."""
 MOST_KEY_PARTS = 32
-"""Of a dotted TOML key. `tomllib` takes time by the square of them: half a megabyte of `a.a.a…` takes hours."""
+"""Of a dotted TOML key. `tomllib`'s time grows with their square: half a megabyte of `a.a.a…` takes hours."""
 
 _KEY_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
 _LONG_KEY = re.compile(rf"(?<![\w-])(?:{_KEY_PART}){{{MOST_KEY_PARTS}}}", re.ASCII)
@@ -34,11 +34,11 @@ _KINDS = (
 
 
 class UnusableFile(VluresError):
-    """The file cannot be read, or is not what it should be. The text goes on from its name: `is a pipe, not a file`."""
+    """The file cannot be read, or is not what it should be. The text continues its name: `is a pipe, not a file`."""
 
 
 def open_file(path: Path, buffer_bytes: int = 65_536) -> BinaryIO:
-    """Open a regular file, and nothing that waits for a writer or never ends. Raises UnusableFile."""
+    """Open a regular file, never one that waits for a writer or has no end. Raises UnusableFile."""
     try:
         _check_kind(path.stat())  # before it is opened: opening alone moves some devices
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -54,13 +54,13 @@ def read_file(path: Path, most_bytes: int) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most_bytes:
-            raise UnusableFile(f"has {size:,} bytes, more than the {most_bytes:,} that are read of one")
+            raise UnusableFile(f"has {size:,} bytes, more than the limit of {most_bytes:,}")
         try:
             data = file.read(most_bytes + 1)
         except OSError as error:
             raise UnusableFile(f"cannot be read ({error.strerror})") from error
     if len(data) > most_bytes:
-        raise UnusableFile(f"has more than the {most_bytes:,} bytes that are read of one")
+        raise UnusableFile(f"has more than the limit of {most_bytes:,} bytes")
     return data
 
 
@@ -80,11 +80,10 @@ def parse_json(data: bytes) -> Any:
 
 
 def parse_toml(data: bytes) -> dict[str, Any]:
-    """A TOML text in UTF-8, with or without a byte order mark, in time in proportion to its length. Raises UnusableFile."""
+    """A TOML text in UTF-8, with or without a byte order mark, in time proportional to its length. Raises
+    UnusableFile."""
     if len(data) > LARGEST_TOML_BYTES:
-        raise UnusableFile(
-            f"has {len(data):,} bytes, more than the {LARGEST_TOML_BYTES:,} that are read of a TOML file"
-        )
+        raise UnusableFile(f"has {len(data):,} bytes, more than the limit of {LARGEST_TOML_BYTES:,} for a TOML file")
     try:
         text = data.decode("utf-8-sig")
         if long_key := _LONG_KEY.search(text):

@@ -1,7 +1,7 @@
-"""A table as a stream of rows: Parquet, JSON lines, CSV. Nothing is held that was not asked for.
+"""A table as a stream of rows: Parquet, JSON lines, CSV. Only requested rows are kept in memory.
 
-A row's number is its place in a Parquet file, its (first) line in the others, from 1. A line that is torn or of another
-shape is told to `complain` with its number and left out; what makes the rest unreadable is a VluresError.
+A row's number is its place in a Parquet file, its (first) line in the others, from 1. A line that is torn or malformed
+is reported to `complain` with its number and left out; damage that makes the rest unreadable raises VluresError.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from vlures.files.reading import UnusableFile, open_file
 Line = TypeVar("Line", bytes, str)
 Row = tuple[int, tuple[Any, ...]]
 Complain = Callable[[int, str], None]
-"""Told a row's number and what is wrong with it."""
+"""Called with a row's number and what is wrong with it."""
 
 LARGEST_FIELD = 16_000_000
-"""Characters of a CSV field; the module's own limit of 131,072 is near to the longest articles."""
+"""Characters of a CSV field; the csv module's own limit of 131,072 is close to the longest articles."""
 NOT_UTF_8 = 'is not UTF-8; save the table as UTF-8, or set text_encoding = "latin-1" if it is that'
 UNDECODED = re.compile("[\udc80-\udcff]")
 LINES_FOR_COLUMNS = 1_000
-"""JSON lines may leave out what is null, so the columns are those of so many lines together."""
+"""JSON lines may omit nulls, so the columns are those of this many lines together."""
 ROWS_AT_ONCE = 16_384
 WANTED_ROWS_AT_ONCE = 512
-"""Of a Parquet file: rows are all read for their names, which are short, and chosen ones for their texts, which are not."""
+"""Of a Parquet file: all rows are read for their names, which are short, but only wanted ones for their long texts."""
 READ_AHEAD_BYTES = 1_000_000
 LONGEST_LINE = 64_000_000
 """Bytes of a line of JSON, characters of one of CSV. A row with an article has some thousands."""
 MOST_COLUMNS = 10_000
 FEWEST_ROWS_TO_DOUBT = 100_000
-"""A Parquet file of more rows than bytes is doubted from here on. Each row names a file of its own, which takes more than a byte
-however well it is packed; the same value a billion times takes some bytes in all."""
+"""A Parquet file with at least so many rows, and more rows than bytes, is refused. Each row names its own file, which
+takes more than a byte however well it is compressed; the same value a billion times takes a few bytes in all."""
 MOST_BATCH_BYTES = 700_000_000
-"""What some hundred rows may take in memory. Honest ones take some megabytes."""
+"""Memory that a few hundred rows may take. Honest ones take a few megabytes."""
 
 
 def row_place(table: Path, number: int) -> str:
@@ -62,7 +62,7 @@ def read_columns(table: Path, encoding: str) -> list[str]:
         columns.update(dict.fromkeys(record))
         _check_columns(table, len(columns))
     if not columns:
-        raise VluresError(f"{table} holds no JSON objects, one a line; mend it or remove it.")
+        raise VluresError(f"{table} holds no JSON objects, one per line; correct or remove it.")
     return list(columns)
 
 
@@ -75,8 +75,8 @@ def read_rows(
 ) -> Iterator[Row]:
     """The numbers and values of rows, in the table's order.
 
-    columns: their names; None gives None. wanted: a byte for each number, not zero for rows to be read; None: all.
-    Raises VluresError where the table cannot be read on.
+    columns: their names; None gives None. wanted: a byte per row number, nonzero for rows to read; None: all.
+    Raises VluresError where the table becomes unreadable.
     """
     complain = complain or _ignore
     match table.suffix.lower():
@@ -90,7 +90,7 @@ def read_rows(
 
 
 def _ignore(number: int, reason: str) -> None:
-    """For a second reading: what is wrong was told at the first."""
+    """For a second reading: the first one reported what is wrong."""
 
 
 def _is_wanted(number: int, wanted: bytearray | None) -> bool:
@@ -101,7 +101,7 @@ def _is_wanted(number: int, wanted: bytearray | None) -> bool:
 
 
 def _open_parquet(table: Path) -> Any:
-    # Loaded on use: it is big, and only those whose table is a Parquet file need it.
+    # Loaded on use: it is big, and only Parquet tables need it.
     try:
         from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
     except ImportError as error:
@@ -115,7 +115,7 @@ def _open_parquet(table: Path) -> Any:
     except UnusableFile as error:
         raise VluresError(f"{table} {error}; get it again or remove it.") from error
     try:
-        # Without these two a whole row group is brought into memory, and by default a file is one of a million rows.
+        # Without these two arguments a whole row group is loaded into memory, by default a million rows.
         with within_memory(MOST_BATCH_BYTES):
             file = ParquetFile(table, pre_buffer=False, buffer_size=READ_AHEAD_BYTES)
     except MemoryError as error:
@@ -129,27 +129,28 @@ def _open_parquet(table: Path) -> Any:
 
 
 def _check_shape(table: Path, rows: int, columns: int) -> None:
-    """Raises VluresError for a file that declares what no table of images holds."""
+    """Raises VluresError for a file that declares an impossible number of rows or columns."""
     size = table.stat().st_size
     _check_columns(table, columns)
     if rows > FEWEST_ROWS_TO_DOUBT and rows > size:
         raise VluresError(
-            f"{table} declares {rows:,} rows in {size:,} bytes, so they cannot each name an image; write it anew with a row per image."
+            f"{table} declares {rows:,} rows in {size:,} bytes, so they cannot each name an image; write it again with "
+            "a row per image."
         )
 
 
 def _check_columns(table: Path, columns: int) -> None:
-    """Raises VluresError for so many that looking through them for names would take minutes."""
+    """Raises VluresError for so many that searching their names would take minutes."""
     if columns > MOST_COLUMNS:
         raise VluresError(
-            f"{table} has {columns:,} columns, and no more than {MOST_COLUMNS:,} are read; keep those that you need."
+            f"{table} has {columns:,} columns, more than the limit of {MOST_COLUMNS:,}; keep those that you need."
         )
 
 
 def _too_large(table: Path, what: str) -> VluresError:
     return VluresError(
-        f"{table} cannot be read: {what} would take more than {MOST_BATCH_BYTES:,} bytes of memory; write it anew without "
-        "such values."
+        f"{table} cannot be read: {what} would take more than {MOST_BATCH_BYTES:,} bytes of memory; write it again "
+        "without such values."
     )
 
 
@@ -167,8 +168,9 @@ def _parquet_rows(table: Path, columns: Sequence[str | None], wanted: bytearray 
             kind = file.schema_arrow.field(name).type
             if types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind):
                 raise VluresError(
-                    f"The column {name!r} of {table} holds bytes, not names or texts. If these are the pictures: they are sent as "
-                    "files, so write each into a file beside the table, and its name into a column `file_name`."
+                    f"The column {name!r} of {table} holds bytes, not names or texts. If these are the images: they "
+                    "are sent as files, so write each into a file beside the table, and its name into a column "
+                    "`file_name`."
                 )
         batch_rows = ROWS_AT_ONCE if wanted is None else WANTED_ROWS_AT_ONCE
         number = 1
@@ -246,19 +248,20 @@ def _read_jsonl(
                 else:
                     complain(number, "JSON, but not an object with columns")
     except UnusableFile as error:
-        raise VluresError(f"{table} {error}; mend that or remove it.") from error
+        raise VluresError(f"{table} {error}; correct or remove it.") from error
     except OSError as error:
-        raise VluresError(f"{table} cannot be read ({error.strerror}); mend that or remove it.") from error
+        raise VluresError(f"{table} cannot be read ({error.strerror}); correct or remove it.") from error
 
 
 def _lines(table: Path, read_line: Callable[[int], Line]) -> Iterator[Line]:
-    """Lines with their ends. Raises VluresError at one that is too long to be a row: nothing tells where it ends."""
+    """Lines with their line breaks. Raises VluresError at one that is too long to be a row."""
     number = 0
     while line := read_line(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
             raise VluresError(
-                f"{table}, line {number:,}, has more than {LONGEST_LINE:,} bytes, so it is no row; mend that or remove the table."
+                f"{table}, line {number:,}, has more than {LONGEST_LINE:,} bytes, so it is not a row; correct or "
+                "remove the table."
             )
         yield line
 
@@ -273,10 +276,11 @@ def _csv_columns(table: Path, encoding: str) -> list[str]:
             raise VluresError(f"{table} {NOT_UTF_8}")
         if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
             raise VluresError(
-                f"{table} does not part its columns by commas (its first line is {header[0][:200]!r}); write it anew with commas."
+                f"{table} does not separate its columns by commas (its first line is {header[0][:200]!r}); write it "
+                "again with commas."
             )
         return header
-    raise VluresError(f"{table} has no first line that names its columns; write it anew.")
+    raise VluresError(f"{table} has no first line that names its columns; write it again.")
 
 
 def _csv_rows(
@@ -297,9 +301,9 @@ def _csv_rows(
 
 
 def _read_csv(table: Path, encoding: str, complain: Complain) -> Iterator[tuple[int, list[str]]]:
-    """RFC 4180, but for the last line, which has to have an end: of one that was cut off nothing else tells.
+    """RFC 4180, except that the last line needs a line break: nothing else reveals one that was cut off.
 
-    After a quotation mark that is missing or in excess nobody knows where a row begins, so there it ends.
+    Reading ends at a missing or extra quotation mark, as it is unknown where a row begins after it.
     """
     csv.field_size_limit(LARGEST_FIELD)
     number = 1
@@ -324,13 +328,13 @@ def _read_csv(table: Path, encoding: str, complain: Complain) -> Iterator[tuple[
             elif last is not None:
                 complain(last[0], "no line break after it, so it may be cut off; add one if it is whole")
     except UnusableFile as error:
-        raise VluresError(f"{table} {error}; mend that or remove it.") from error
+        raise VluresError(f"{table} {error}; correct or remove it.") from error
     except OSError as error:
-        raise VluresError(f"{table} cannot be read ({error.strerror}); mend that or remove it.") from error
+        raise VluresError(f"{table} cannot be read ({error.strerror}); correct or remove it.") from error
 
 
 def _has_undecoded(fields: Sequence[str]) -> bool:
-    """Whether there are bytes among them that the encoding has no letters for: they are read as lone surrogates."""
+    """Whether they contain bytes that the encoding cannot decode: those are read as lone surrogates."""
     return any(UNDECODED.search(field) for field in fields)
 
 

@@ -1,6 +1,6 @@
 """The one place that writes what a run must not lose: files that grow line by line, and small files replaced whole.
 
-Everything goes through this module's `os`, so that a test can stand in the disk's place.
+Everything goes through this module's `os`, so that a test can replace the disk.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from pathlib import Path
 from vlures.errors import NotWritable
 
 CANCELLED = b"\x18\n"
-"""Ends the half of a line that could be neither finished nor cut off (ASCII's CAN). No JSON holds this character, so a reader
-that meets it knows that the line never counted as written."""
+"""Ends half a line that could be neither finished nor cut off (ASCII's CAN). JSON never contains this character, so a
+reader that finds it knows that the line never counted as written."""
 
 MOST_UNSYNCED_BYTES = 16_000_000
-"""Lines stay in memory until a sync has succeeded; with more of them than that, a file is synced without being asked."""
+"""Lines stay in memory until a sync succeeds; above this amount, a file syncs by itself."""
 
 
 class AppendOnlyFile:
-    """A file of lines that grows at its end. It is opened, and made, on first use.
+    """A file of lines that grows at its end. It is opened, and created, on first use.
 
-    A line goes out in one write to a file opened with O_APPEND, so that lines of two processes do not mix. Raises NotWritable
-    where the disk fails; a line that did not fit is taken back whole, and the next append may succeed.
+    A line goes out in one write to a file opened with O_APPEND, so that lines of two processes do not mix. Raises
+    NotWritable where the disk fails; a line that did not fit is taken back whole, and the next append may succeed.
     """
 
     def __init__(self, path: Path, mode: int = 0o644) -> None:
-        """mode: the rights of a file that is made."""
+        """mode: the permissions of a file that is created."""
         self.path = path
         self._mode = mode
         self._descriptor: int | None = None
         self._torn: tuple[int, int] | None = None
-        """Where half a line stands that could not be taken back."""
+        """Start and end of half a line that could not be taken back."""
         self._unsynced: list[tuple[int, bytes]] = []
         self._unsynced_bytes = 0
         self._sync_failed = False
 
     def open(self) -> int:
-        """The file's descriptor. The file is there from now on."""
+        """The file's descriptor. Creates the file if it does not exist."""
         if self._descriptor is None:
             try:
                 self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, self._mode)
@@ -69,7 +69,7 @@ class AppendOnlyFile:
         self._unsynced.append((offset, line))
         self._unsynced_bytes += len(line)
         if self._unsynced_bytes > MOST_UNSYNCED_BYTES:
-            with suppress(NotWritable):  # the line is written; the next sync tells
+            with suppress(NotWritable):  # the line is written; the next sync will report it
                 self.sync()
         return offset
 
@@ -90,11 +90,11 @@ class AppendOnlyFile:
 
     @property
     def unsynced(self) -> list[bytes]:
-        """Lines of which it is not certain that they are on the disk."""
+        """Lines that may not be on the disk yet."""
         return [line for _, line in self._unsynced]
 
     def close(self) -> None:
-        """Let the file go. What was not synced is in the system's hands."""
+        """Close the file. Unsynced lines are in the system's hands."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -110,8 +110,8 @@ class AppendOnlyFile:
                 self._torn = None
 
     def _write_again(self, lines: list[tuple[int, bytes]]) -> None:
-        """After a failed sync the system may take the lines for saved, and drop them: put each in its place once more.
-        https://wiki.postgresql.org/wiki/Fsync_Errors"""
+        """After a failed sync the system may consider the lines saved, and drop them: write each once more in its
+        place. https://wiki.postgresql.org/wiki/Fsync_Errors"""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             for offset, line in lines:
@@ -122,7 +122,7 @@ class AppendOnlyFile:
 
 
 def move_tail(path: Path, tail: bytes, aside: Path) -> None:
-    """Move what a file ends with into a file of its own."""
+    """Move the end of a file into a file of its own."""
     kept = AppendOnlyFile(aside)
     try:
         kept.append(tail)
@@ -133,7 +133,7 @@ def move_tail(path: Path, tail: bytes, aside: Path) -> None:
 
 
 def cut_off(path: Path, size_bytes: int) -> None:
-    """Make a file shorter by so many bytes. Raises NotWritable."""
+    """Shorten a file by so many bytes. Raises NotWritable."""
     try:
         os.truncate(path, path.stat().st_size - size_bytes)
     except OSError as error:
@@ -141,7 +141,7 @@ def cut_off(path: Path, size_bytes: int) -> None:
 
 
 def finish_line(path: Path) -> None:
-    """Add the line break that a file lacks at its end."""
+    """Add the missing line break at the end of a file."""
     file = AppendOnlyFile(path)
     try:
         file.append(b"\n")
@@ -150,9 +150,9 @@ def finish_line(path: Path) -> None:
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Replace a file so that a reader, or a crash, sees the old one or the new one. Makes its folder.
+    """Replace a file so that a reader, or a crash, sees the old one or the new one. Creates its folder.
 
-    Raises NotWritable, and then the old one stands.
+    Raises NotWritable, and then the old one remains.
     """
     scratch = path.with_name(f".{path.name}.new")
     data = content.encode()
@@ -173,17 +173,17 @@ def write_whole(path: Path, content: str) -> None:
 
 
 def sync_folders(folders: Iterable[Path]) -> None:
-    """The names of new files stand in their folders, and on some file systems a file that was synced is lost with its name:
+    """Sync folders, which hold the names of new files: on some file systems a synced file is lost with its name,
     https://man7.org/linux/man-pages/man2/fsync.2.html#DESCRIPTION. Raises NotWritable."""
     for folder in folders:
         try:
             descriptor = os.open(folder, os.O_RDONLY)
         except OSError:
-            return  # not every system lets a folder be opened
+            return  # not every system can open a folder
         try:
             os.fsync(descriptor)
         except OSError as error:
-            if error.errno not in (errno.EBADF, errno.EINVAL):  # nor be synced
+            if error.errno not in (errno.EBADF, errno.EINVAL):  # nor sync it
                 raise NotWritable(folder, error) from error
         finally:
             os.close(descriptor)

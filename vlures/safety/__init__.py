@@ -1,1 +1,1 @@
-"""Keys that no file or screen may show, and characters that no screen may obey."""
+"""Keys that must not be shown, and control characters that a screen must not obey."""

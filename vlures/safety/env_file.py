@@ -1,4 +1,4 @@
-"""Whether the file that holds the keys is its owner's alone."""
+"""Whether only its owner can read the file that holds the keys."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ _SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECAS
 
 
 def describe_open_keys(directory: Path | None = None) -> str | None:
-    """A sentence if others can read the directory's `.env` (by default the current one's) and a key is in it; else None."""
+    """A sentence if others can read the directory's `.env` (default: the current one) and it holds a key; else None."""
     path = (directory or Path.cwd()) / ".env"
     try:
         if os.name != "posix" or not path.is_file() or not path.stat().st_mode & OTHERS_MAY_READ:
             return None
         values = dotenv_values(path, interpolate=False)
     except (OSError, UnicodeDecodeError):
-        return None  # whoever needs a key from there says so
+        return None  # reading a key from it will report that
     names = [name for name, value in values.items() if value and _SECRET.search(name)]
     if not names:
         return None
-    return f"Others on this machine can read {path.name}, which holds {names[0]}; make it yours alone: chmod 600 {path.name}"
+    return (
+        f"Others on this machine can read {path.name}, which holds {names[0]}; make it yours alone: "
+        f"chmod 600 {path.name}"
+    )

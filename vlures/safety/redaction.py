@@ -1,4 +1,4 @@
-"""The keys in use, blotted out of whatever a provider says: it may repeat them, in an error, a header or an answer."""
+"""Removes the keys in use from everything a provider says: errors, headers and answers may repeat them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 MARK = "[key removed]"
 SHORTEST_KEY = 8
-"""What is shorter is no key, but a word that a server of one's own wants to see."""
+"""A shorter text is not a key, but a word that the user's own server expects."""
 LONGEST_PART = 12
-"""So much of a key is enough to know it by, where a server shows, or a limit leaves, only its beginning or end."""
+"""So much of a key identifies it, where a server shows, or a limit leaves, only its beginning or end."""
 NO_KEYS = frozenset({"lm-studio", "sandbox", "no-key-required", "not-needed", "unused-key"})
 
 Blot = Callable[[str], str]
@@ -38,8 +38,8 @@ def find_secrets(environment: Mapping[str, str], variables: Iterable[str]) -> li
 
 
 def make_blot(secrets: Iterable[str]) -> Blot:
-    """What puts a mark in the place of each secret: as it is, coded for a URL, for JSON or HTML, in base64 and hexadecimal, in
-    any case of its letters, cut short, or with stars in its middle."""
+    """A function that replaces each secret by a mark: plain, escaped for a URL, JSON or HTML, in base64 or hexadecimal,
+    in any letter case, cut short, or with stars in its middle."""
     forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
     if not forms:
         return lambda text: text
@@ -54,7 +54,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield from map(re.escape, plain | set(_in_base64(secret)))
     if len(secret) >= 2 * LONGEST_PART:
         yield re.escape(secret[:LONGEST_PART]) + r"[\w./+=-]*"
-        # Looked for from where a word begins: from each of its characters, a long one, as echoed pictures are, would take hours.
+        # Searched only from the start of a word: a search from each character of a long one, such as an echoed image,
+        # would take hours.
         yield r"(?<![\w./+=-])[\w./+=-]*" + re.escape(secret[-LONGEST_PART:])
         yield re.escape(secret[-LONGEST_PART:])
         shown = re.escape(secret[: 3 if secret[2] in "-_" else 4])
@@ -62,8 +63,8 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """As it stands inside something longer that is coded, such as `Bearer …` or `user:…`: each of three places gives other
-    letters, and those at both ends depend on what stands beside."""
+    """As part of a longer encoded text, such as `Bearer …` or `user:…`: each of three offsets gives other letters, and
+    those at both ends depend on the neighbours."""
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + secret.encode()).decode().rstrip("=")
         inner = coded[-(-before * 8 // 6) : len(coded) - 1]
@@ -73,7 +74,7 @@ def _in_base64(secret: str) -> Iterator[str]:
 
 
 def blot_all(value: Any, blot: Blot) -> Any:
-    """A value as JSON has them, with every text in it blotted."""
+    """A JSON value with every text in it blotted."""
     if isinstance(value, str):
         return blot(value)
     if isinstance(value, Mapping):
@@ -82,7 +83,7 @@ def blot_all(value: Any, blot: Blot) -> Any:
 
 
 class BlottedStream:
-    """A stream for text, past which no key gets, whoever writes: a library's warning, a traceback."""
+    """A text stream that removes keys, whoever writes: a library's warning, a traceback."""
 
     def __init__(self, stream: TextIO, blot: Blot) -> None:
         self._stream = stream

@@ -45,7 +45,8 @@ class CheckpointStore:
     ) -> None:
         """writable: False reads only and repairs nothing. say: called with a sentence about each repair.
 
-        guard: raises where the folder is no longer this process's; called before each event of a job, and by whoever appends.
+        guard: raises where the folder is no longer this process's; called before each event of a job, and by whoever
+        appends.
         """
         self.guard = guard
         self.folder = output_folder / f"checkpoints_{variant.label}"
@@ -100,7 +101,8 @@ class CheckpointStore:
         return state.money if state is not None else CellMoney()
 
     def responses(self, cell: Cell, only: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The standing response of every sample of the cell, or of one, in the order of sort_ids, read from the disk."""
+        """The standing response of every sample of the cell, or of one, in the order of sort_ids, read from the
+        disk."""
         entries = self.entries(cell)
         if only is not None:
             entries = {sample_id: entries[sample_id] for sample_id in entries.keys() & {only}}
@@ -161,8 +163,8 @@ class CheckpointStore:
         self._files.open(self.jobs_path)
 
     def append(self, response: Response) -> bool:
-        """Store a response. False, and nothing is written, if the same question has its answer already, or if this is the
-        very answer that stands, collected once more."""
+        """Store a response. False, and nothing is written, if the same question has its answer already, or if this is
+        the very answer that stands, collected once more."""
         cell, sample_id = parse_key(response.key, self.variant)
         standing = self.entry(cell, sample_id)
         if (
@@ -192,7 +194,8 @@ class CheckpointStore:
     def take_in(self, line: bytes) -> bool:
         """Take in a checkpoint's line that an earlier process had to write elsewhere, unless it is here too.
 
-        Returns whether it brought an answer. Raises UnreadableLine or ValueError for a line that is not of this variant.
+        Returns whether it brought an answer. Raises UnreadableLine or ValueError for a line that is not of this
+        variant.
         """
         stored = read_line(line)
         cell, sample_id = parse_key(stored.key, self.variant)

@@ -1,4 +1,4 @@
-"""What a run still lacks, by its folder alone."""
+"""What a run still lacks, judged by its folder alone."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from vlures.store.keys import parse_key
 
 
 def is_due(entry: Entry | None) -> bool:
-    """Whether a request with this standing response is to be asked."""
+    """Whether a request with this standing response must be sent."""
     return entry is None or entry.due or entry.status not in FINAL_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Requests of a cell without an answer: those that open batches hold, and those that are due."""
+    """Requests of a cell without an answer."""
 
     in_flight: int
+    """Those in open batches."""
     due: int
 
 
 def count_left(store: CheckpointStore) -> dict[Cell, Left]:
-    """What every cell of a run still lacks, by its folder alone: by what the last run was to ask, and what came of it."""
+    """What every cell of a run still lacks: the last run's planned requests against the answers since."""
     planned: dict[str, Any] = store.read_json("run.json").get("planned", {})
     if unknown := [name for name in planned if not store.variant.is_cell(name)]:
         raise VluresError(
-            f"{store.folder / 'run.json'} cannot be read (`planned` names {unknown[0]!r}, which is no cell); move it aside "
-            "and run again."
+            f"{store.folder / 'run.json'} cannot be read (`planned` names {unknown[0]!r}, which is not a cell); move "
+            "it aside and run again."
         )
-    # What was answered outside of the last run's selection stands beside it.
+    # Answers outside of the last run's selection are counted separately.
     wanted = {Cell(name): counts.get("requests", 0) + counts.get("outside", 0) for name, counts in planned.items()}
     in_flight: dict[Cell, set[str]] = {}
     for job in store.open_jobs():

@@ -18,7 +18,8 @@ SYNCS_AT_ONCE = 16
 
 
 class CheckpointFolder:
-    """The open files of a checkpoint folder, and which of them still need a sync. Methods that write raise NotWritable."""
+    """The open files of a checkpoint folder, and which of them still need a sync. Methods that write raise
+    NotWritable."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

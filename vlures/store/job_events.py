@@ -51,7 +51,8 @@ _MOMENTS = ("time", "since", "deadline", "input_until", "doubted", "results_unti
 
 
 def read_event(line: bytes, known_jobs: Container[str] | None) -> dict[str, Any]:
-    """A line of jobs.jsonl. known_jobs: the tags in the lines before; None: do not check them. Raises UnreadableLine."""
+    """A line of jobs.jsonl. known_jobs: the tags in the lines before; None: do not check them. Raises
+    UnreadableLine."""
     try:
         event = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""jobs.jsonl: a line per event of a job, per look at its batch, and per fact that a later run need not find out again."""
+"""jobs.jsonl: a line per event of a job, per look at its batch, and per fact that later runs can reuse."""
 
 from __future__ import annotations
 

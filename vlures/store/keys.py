@@ -1,6 +1,7 @@
 """The format of a request's key, which is also the provider's custom id: `Sw-t3-1shot-rationales-421`.
 
-Cell, variant and sample's ID, joined by hyphens. The last hyphen always stands before the ID: those within it are escaped.
+Cell, variant and sample's ID, joined by hyphens. The last hyphen always stands before the ID: those within it are
+escaped.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from vlures.records import Cell, Variant
 
 LONGEST_ID = 200
-"""Characters of a sample's ID as it stands in a key."""
+"""Characters of a sample's ID, as written in a key."""
 
 
 def request_key(cell: Cell, variant: Variant, sample_id: str) -> str:
@@ -43,7 +44,7 @@ def sample_of(key: str) -> str:
 
 
 def parse_key(key: str, variant: Variant) -> tuple[Cell, str]:
-    """The cell and the sample's ID of a request's key. Raises ValueError for one that is no key of this variant."""
+    """The cell and the sample's ID of a request's key. Raises ValueError for a key that is not of this variant."""
     cell = cell_of_group(group_of(key), variant)
     sample_id = sample_of(key)
     if cell is None or not variant.is_cell(cell) or not variant.is_sample_id(sample_id):
@@ -62,5 +63,5 @@ def _escape(sample_id: str) -> str:
 
 
 def unescape(written_id: str) -> str:
-    """A sample's ID as it is, from the way it stands in a key."""
+    """A sample's ID, from its escaped form in a key."""
     return written_id.replace("%2D", "-").replace("%25", "%") if "%" in written_id else written_id

@@ -1,7 +1,7 @@
 """What a line of a checkpoint says, and what is wrong with one that cannot be believed.
 
-Every start reads a million lines, so a sound line is decoded straight into its Struct. Only one that does not fit is looked
-at closely: if just a count of tokens or seconds makes no sense, that counts as missing; otherwise the run stops.
+Every start reads a million lines, so a sound line is decoded straight into its Struct. Only one that does not fit is
+looked at closely: if just a count of tokens or seconds makes no sense, that counts as missing; otherwise the run stops.
 """
 
 from __future__ import annotations
@@ -93,10 +93,11 @@ _encoder = msgspec.json.Encoder()
 
 
 def read_lines(lines: list[bytes]) -> Sequence[StoredLine]:
-    """Lines of a checkpoint, line breaks included; empty if they must be read one by one, to say what is wrong with one.
+    """Lines of a checkpoint, line breaks included; empty if they must be read one by one, to say what is wrong with
+    one.
 
-    If a name occurs twice, a decoder silently takes the last one. Lines that equal, byte by byte, what an encoder makes of
-    their content have no such name, and this check takes a third of the time of a search for names.
+    If a name occurs twice, a decoder silently takes the last one. Lines that equal, byte by byte, what an encoder makes
+    of their content have no such name, and this check takes a third of the time of a search for names.
     """
     written = b"".join(lines)
     try:
@@ -111,8 +112,8 @@ def read_lines(lines: list[bytes]) -> Sequence[StoredLine]:
 def read_line(line: bytes) -> StoredLine:
     """One line of a checkpoint. Raises UnreadableLine.
 
-    Only the names that decide who answered what are checked for occurring twice. Within a text the quotation marks of such a
-    name are escaped, so they do not count.
+    Only the names that decide who answered what are checked for occurring twice. Within a text the quotation marks of
+    such a name are escaped, so they do not count.
     """
     try:
         stored: StoredLine = _decoder.decode(line)
@@ -146,7 +147,7 @@ def misplaced(key: str) -> UnreadableLine:
 
 
 def read_closely(line: bytes) -> dict[str, Any]:
-    """The line's object, with counts and seconds that make no sense set to None. Raises UnreadableLine with what is wrong."""
+    """The line's object, with nonsensical counts and seconds set to None. Raises UnreadableLine with what is wrong."""
     check_bytes(line)
     try:
         content = json.loads(line, object_pairs_hook=_refuse_doubled, parse_int=_read_int)

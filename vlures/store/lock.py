@@ -1,4 +1,4 @@
-"""One process at a time on an output folder."""
+"""One process at a time per output folder."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOOK_EVERY_S = 0.05
-"""Thousands of answers a second share a look at the lock: it takes as long as a third of a write."""
+"""Thousands of answers a second share one check of the lock, which takes a third as long as a write."""
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
-"""What a drive says that has no locks: network drives without a lock service, some that are mounted in user space."""
+"""Errors of a drive without locks: network drives without a lock service, some that are mounted in user space."""
 
 
 class HeldFolder:
-    """An output folder in this process's hands.
+    """An output folder that this process holds.
 
-    Two locks guard it: one on the file `.lock`, which other machines see too, and one on the folder itself, which no deletion
-    of that file undoes, but not every drive has.
+    Two locks guard it: one on the file `.lock`, which other machines see too, and one on the folder itself, which
+    survives a deletion of that file but which not every drive has.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
@@ -41,14 +41,14 @@ class HeldFolder:
         self._looked_at = -LOOK_EVERY_S
 
     def take(self) -> bool:
-        """Whether the folder is ours now. Raises OSError where it cannot be written or locked."""
+        """Whether the folder is ours now. Raises OSError if it cannot be written or locked."""
         return self._take_folder() and self._take_file()
 
     def release(self) -> None:
         self._locks.close()
 
     def check(self) -> None:
-        """To be called before anything is sent or written: `.lock` may have been removed, or another put in its place.
+        """Call before anything is sent or written: `.lock` may have been removed or replaced.
 
         Raises LockLost if the folder is another process's now, NotWritable if it is gone.
         """
@@ -75,10 +75,13 @@ class HeldFolder:
             raise NotWritable(self._folder / ".lock", error) from error
         if not ours:
             raise LockLost(
-                f"{self._folder / '.lock'} was removed or replaced, and {_read_holder(self._folder)} has taken {self._folder} since; this "
-                "run sends nothing more and stores what was in flight. Wait for the other, and leave .lock where it is."
+                f"{self._folder / '.lock'} was removed or replaced, and {_read_holder(self._folder)} has taken "
+                f"{self._folder} since; this run sends nothing more and stores what was in flight. Wait for the other, "
+                "and leave .lock where it is."
             )
-        self._say(f"{self._folder / '.lock'} was removed or replaced; this run has made it anew. Leave it where it is.")
+        self._say(
+            f"{self._folder / '.lock'} was removed or replaced; this run has created it again. Leave it where it is."
+        )
 
     def _take_file(self) -> bool:
         from filelock import FileLock, Timeout
@@ -99,7 +102,7 @@ class HeldFolder:
         self._identity = (facts.st_dev, facts.st_ino)
 
     def _take_folder(self) -> bool:
-        """True as well where a folder cannot be locked."""
+        """True also where a folder cannot be locked."""
         if fcntl is None:
             return True
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -119,7 +122,10 @@ def hold_folder(
     advice: str = "wait for it, or give this run another --name",
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[HeldFolder]:
-    """Hold an output folder. Raises VluresError saying who holds it already, with the advice what to do then."""
+    """Hold an output folder. Raises VluresError if another process does, naming it.
+
+    advice: what the user should do then. say: called when `.lock` had to be created again.
+    """
     held = HeldFolder(output_folder, say)
     try:
         try:
@@ -145,7 +151,10 @@ def _read_holder(folder: Path) -> str:
 def _describe_refusal(folder: Path, error: OSError) -> str:
     if error.errno in NO_LOCKS:
         return (
-            f"The drive of {folder} has no locks ({error.strerror}), so two runs could not be kept apart there; name a folder on a local "
-            "drive with --output, and copy the results afterwards."
+            f"The drive of {folder} has no locks ({error.strerror}), so it could not keep two runs apart; name a "
+            "folder on a local drive with --output, and copy the results afterwards."
         )
-    return f"The folder {folder} cannot be written ({error.strerror}); mend its rights or name another with --output."
+    return (
+        f"The folder {folder} cannot be written ({error.strerror}); correct its permissions or name another with "
+        "--output."
+    )

@@ -1,4 +1,4 @@
-"""Answers that the store could not take: a file elsewhere, which the next run over the same folder takes in by itself."""
+"""Answers that the store could not take: in a file elsewhere, which the next run over the same folder reads."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from vlures.store.lines import read_line
 
 
 class RescueFile:
-    """Lines in checkpoint form for one checkpoint folder, in the first place elsewhere that takes them: the user's home, or the
-    folder for temporary files, which a restart may empty and a later job on a cluster may not share."""
+    """Lines of one checkpoint folder, in the first place elsewhere that accepts them: the user's home, or the folder
+    for temporary files, which a restart may empty and a later job on a cluster may not share."""
 
     def __init__(self, checkpoints: Path) -> None:
         self._stem = _stem(checkpoints)
@@ -28,7 +28,7 @@ class RescueFile:
 
     @property
     def count(self) -> int:
-        """How many answers there are; a wish to ask again is none."""
+        """The number of answers; lines that mark a sample to be asked again do not count."""
         return sum(read_line(line).status != "due" for line in self._lines)
 
     @property
@@ -51,7 +51,7 @@ class RescueFile:
         return False
 
     def remove(self) -> None:
-        """The lines have found their place in the store."""
+        """Delete the files: the store has their lines now."""
         for file in self._files:
             _remove(file)
         self._files.clear()
@@ -59,13 +59,13 @@ class RescueFile:
 
 
 def find_rescued(checkpoints: Path) -> list[Path]:
-    """Files that this user's runs over the checkpoint folder have left elsewhere."""
+    """Files that this user's runs over the checkpoint folder left elsewhere."""
     found = {path for place in _places() for path in place.glob(f"{_stem(checkpoints)}-*.jsonl")}
     return sorted(filter(_is_ours, found))
 
 
 def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
-    """Take the answers in that earlier runs had to leave elsewhere, each once. Raises NotWritable; they stay there then."""
+    """Store the answers that earlier runs had to leave elsewhere, each once. On NotWritable they stay there."""
     for path in find_rescued(store.folder):
         taken, unreadable = 0, 0
         for line in path.read_bytes().splitlines(keepends=True):
@@ -77,7 +77,7 @@ def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
                 unreadable += 1
         store.sync()
         if taken:
-            say(f"{taken} answer(s) that had found no place in {store.folder} were taken in from {path}.")
+            say(f"{taken} answer(s) that could not be written to {store.folder} were recovered from {path}.")
         if unreadable:
             kept = path.with_suffix(".unreadable")
             say(f"{unreadable} line(s) of {path} cannot be read; the file is kept as {kept}.")
@@ -98,7 +98,7 @@ def _stem(checkpoints: Path) -> str:
 
 
 def _is_ours(path: Path) -> bool:
-    """A file of this user's own: anyone may lay one into the folder for temporary files."""
+    """Whether the file is this user's own: anyone may put one into the folder for temporary files."""
     try:
         facts = path.lstat()
     except OSError:

@@ -12,8 +12,8 @@ from vlures.store.lines import UnreadableLine, check_bytes
 
 
 def is_torn(tail: bytes) -> bool:
-    """Whether the bytes behind the last line break are an unfinished line. False for one that lacks only its line break;
-    a power cut may leave NUL bytes in place of that.
+    """Whether the bytes behind the last line break are an unfinished line. False for one that lacks only its line
+    break; a power cut may leave NUL bytes in place of that.
 
     Raises UnreadableLine for anything else: what never was a single line may hold answers, and is not moved aside.
     """
