@@ -1,6 +1,7 @@
 """vlures: a vision-language model's answers to a whole multilingual benchmark.
 
-For programs and notebooks: run, run_async, load and show; RunConfig and Outcome; VluresError, UsageError and Incomplete.
+For programs and notebooks: run, run_async, load and show; RunConfig and Outcome; VluresError, UsageError and
+Incomplete.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _HOMES = {
     "UsageError": "errors",
     "Incomplete": "errors",
 }
-"""Public name → the module that it is loaded from on first use: the command needs few of them, and none to say --help."""
+"""Public name → the module that it is loaded from on first use: the command needs few of them, --help none."""
 
 
 def __getattr__(name: str) -> Any:

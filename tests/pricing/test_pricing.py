@@ -162,7 +162,7 @@ def test_tiers_of_live_calls() -> None:
     assert live("openai", "gpt-6-luna", "priority") == (0.2, 1.0)
     assert live("gemini", "gemini-3.8-flash", "flex") == (0.375, 1.875)
     assert live("gemini", "gemini-3.8-flash", "priority")[0] >= 0.75 * 1.75
-    # Flex is not for every model of OpenAI's: nobody says that it would be cheaper.
+    # Flex is not for every model of OpenAI's: no source says that it would be cheaper.
     assert live("openai", "gpt-4o", "flex") == (2.5, 10)
 
 
@@ -194,7 +194,7 @@ def test_the_end_of_a_promotion_is_known_by_its_date() -> None:
         ("gemini", "gpt-6-luna"),
     ],
 )
-def test_a_model_that_nobody_lists_has_no_price(provider: str, model: str) -> None:
+def test_an_unlisted_model_has_no_price(provider: str, model: str) -> None:
     assert find_price(PROVIDERS[provider], model, "batch", None, NOW) is None
     assert describe_change(PROVIDERS[provider], model, "batch", None, NOW) is None
     with pytest.raises(UsageError, match=r"--max-cost cannot be kept; add price_input and price_output"):
@@ -221,14 +221,14 @@ def test_the_users_own_price_wins() -> None:
 def test_what_a_usage_cost() -> None:
     price = find_price(OPENAI, "gpt-5.6-luna", "batch", None, NOW)
     assert price is not None
-    # The facts' own example: 10,000 × (1,229 tokens of a picture, 100 of text, 50 of answer).
+    # The facts' own example: 10,000 × (1,229 tokens of an image, 100 of text, 50 of answer).
     assert 10_000 * cost(Usage(1_329, 50), price, written_tokens=0) == pytest.approx(1.63, abs=0.005)
     astra = find_price(OPENAI, "gpt-6-astra", "batch", None, NOW)
     assert astra is not None
     assert 10_000 * cost(Usage(1_329, 50), astra, written_tokens=0) == pytest.approx(79, abs=0.1)
     assert cost(None, PRICE) == cost(Usage(), PRICE) == 0
     assert cost(Usage(1_000, 100), PRICE) == pytest.approx((1_000 * 1 + 100 * 10) / 1e6)
-    # Long enough to be written into the cache, and nobody says whether it was.
+    # Long enough to be written into the cache, and no usage says whether it was.
     assert cost(Usage(2_000, 0), PRICE) == pytest.approx(2_000 * 1.25 / 1e6)
     assert cost(Usage(2_000, 0), PRICE, written_tokens=500) == pytest.approx((1_500 + 500 * 1.25) / 1e6)
     assert cost(Usage(2_000, 0, cached_tokens=1_500), PRICE) == pytest.approx((500 * 1.25 + 1_500 * 0.1) / 1e6)
@@ -243,7 +243,7 @@ def test_money_for_people() -> None:
 # Estimates
 
 
-def picture(width: int = 640, height: int = 480) -> Image:
+def image_of(width: int = 640, height: int = 480) -> Image:
     return Image(Path("a.jpg"), "image/jpeg", 1, width, height, "")
 
 
@@ -252,7 +252,7 @@ def request(model: str, language: str = "En", text: str | None = None, **paramet
     pack = load_pack(LANGUAGES[language])
     prompt = build_cell_prompt(pack, pack, TASKS[task], SETTING).fill(text)
     return Request(
-        "key", make_cell(language, task), "1", model, parameters, prompt, picture(), "", LANGUAGES[language].tag
+        "key", make_cell(language, task), "1", model, parameters, prompt, image_of(), "", LANGUAGES[language].tag
     )
 
 
@@ -264,7 +264,7 @@ def estimate(**values: Any) -> Estimate:
     return Estimate(**usual)
 
 
-def test_a_request_is_estimated_with_its_text_picture_and_answer() -> None:
+def test_a_request_is_estimated_with_its_text_image_and_answer() -> None:
     estimator = RequestEstimator(OPENAI, "gpt-5.6-luna", lambda cell: expect_tokens(parse_cell(cell)[1], SETTING))
     plain = estimator.estimate(request("gpt-5.6-luna", max_output_tokens=1_024))
     assert plain.image_tokens == 360
@@ -295,7 +295,7 @@ def test_totals_of_a_cell_and_of_all() -> None:
     assert cost_range(Totals(), PRICE).expected == 0
 
 
-def test_an_unknown_picture_leaves_no_expected_price_and_is_said() -> None:
+def test_an_unknown_image_leaves_no_expected_price_and_is_named() -> None:
     totals = Totals()
     totals.add(estimate(image_tokens=None, output_bounded=False))
     assert cost_range(totals, PRICE).expected is None
@@ -335,7 +335,7 @@ def test_estimates_within_a_quarter_are_not_talked_about() -> None:
     assert calibrate([]) is None
 
 
-def test_pictures_without_a_formula_are_learned() -> None:
+def test_images_without_a_formula_are_learned() -> None:
     unknown = estimate(image_tokens=None, image_most=800, input_most=2_000)
     totals = Totals()
     for _ in range(100):

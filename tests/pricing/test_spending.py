@@ -319,7 +319,7 @@ def run_once(world: World, config: RunConfig, steps: int) -> None:
                     world
                 )
             check(world, spending)
-        for request in flying:  # a kill: charged or not, nobody hears of it
+        for request in flying:  # a kill: charged or not, no reply says so
             world.truth += world.draw.choice((0, spending._ledger.reservation(request.key) or 0))
 
 

@@ -351,7 +351,7 @@ def test_a_torn_last_line_is_cut_off_said_and_kept_aside(tmp_path: Path, path: P
     assert str(path) in sentence
     assert aside.name in sentence
     with opened(tmp_path, say=said.append):
-        assert len(said) == 1, "what was mended is not said again"
+        assert len(said) == 1, "a repair is reported once"
 
 
 def test_an_answer_whose_line_break_a_power_cut_has_made_nul_is_kept(tmp_path: Path, path: Path) -> None:
@@ -442,7 +442,7 @@ GARBAGE = {
     "a key with a grouped number": b'{"key":"Sw-t3-1shot-rationales-1_0","status":"ok"}',
     "a key with other digits": '{"key":"Sw-t3-1shot-rationales-١","status":"ok"}'.encode(),
     "a bare number for a key": b'{"key":"1","status":"ok"}',
-    "a status that is none": b'{"key":"Sw-t3-1shot-rationales-1","status":"well"}',
+    "an unknown status": b'{"key":"Sw-t3-1shot-rationales-1","status":"well"}',
     "words for tokens": b'{"key":"Sw-t3-1shot-rationales-1","status":"ok","usage":{"input_tokens":"ten"}}',
     "bytes that are no UTF-8": b'{"key":"Sw-t3-1shot-rationales-1","status":"\xff"}',
     "zeros of a lost block": b"\0" * 40,
@@ -490,7 +490,7 @@ def test_a_torn_last_line_with_bytes_that_are_no_utf_8_is_cut_off(tmp_path: Path
         assert sorted(map(int, store.entries(CELL))) == [1, 2, 3]
 
 
-def test_reading_only_mends_nothing_and_makes_nothing(tmp_path: Path, path: Path) -> None:
+def test_reading_only_repairs_nothing_and_makes_nothing(tmp_path: Path, path: Path) -> None:
     torn = path.read_bytes()[:-20]
     path.write_bytes(torn)
     said: list[str] = []
@@ -532,7 +532,7 @@ def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path: Path) -> None:
     with opened(tmp_path, say=said.append) as store:
         assert sorted(map(int, store.entries(CELL))) == list(range(stored))
         assert store.checkpoint_path(CELL).read_bytes().endswith(b"\n")
-    assert said == [], "there was nothing to mend"
+    assert said == [], "there was nothing to repair"
 
 
 def test_a_file_where_the_folder_should_be_is_one_sentence(tmp_path: Path) -> None:

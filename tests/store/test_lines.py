@@ -157,13 +157,13 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     "a number as batch": (JOB | {"batch_id": 5}, "`batch_id`"),
     "requests that are a list": (JOB | {"requests": []}, "`requests`"),
     "no provider": ({name: JOB[name] for name in JOB if name != "provider"}, "begins without its provider"),
-    "a time that is none": (JOB | {"time": "yesterday"}, "`time` 'yesterday' is not a time"),
+    "not a time": (JOB | {"time": "yesterday"}, "`time` 'yesterday' is not a time"),
     "a time without a zone": (JOB | {"deadline": "2026-11-21T10:00:00"}, "`deadline`"),
     "a batch that was seen before its job": (
         {"seen": "b", "status": "s", "time": JOB["time"], "since": JOB["time"]},
         "no line before it names the job 'b'",
     ),
-    "facts that are none": ({"fact": "x", "facts": 5}, "`facts`"),
+    "not facts": ({"fact": "x", "facts": 5}, "`facts`"),
 }
 
 

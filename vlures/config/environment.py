@@ -1,5 +1,4 @@
-"""Keys and addresses from the environment and `.env`. No key, and no address with a password, is ever written
-anywhere."""
+"""Keys and addresses from the environment and `.env`. No key, and no address with a password, is ever written."""
 
 from __future__ import annotations
 
@@ -55,7 +54,9 @@ def check_address(address: str, place: str) -> None:
     """Raises UsageError, which shows no secret, for a text that is not an address, or that contains a password or a
     key: it would be written into run.json, logs and errors."""
     if not _is_address(address):
-        raise UsageError(f"The base URL {hide_secrets(address)!r} is not an address; write it as http://host:port/path.")
+        raise UsageError(
+            f"The base URL {hide_secrets(address)!r} is not an address; write it as http://host:port/path."
+        )
     parts = urlsplit(address)
     if "@" in parts.netloc:
         raise UsageError(

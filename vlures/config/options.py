@@ -1,5 +1,4 @@
-"""Options: their names, meanings, values, and how they are read. A section of a configuration is a frozen dataclass of
-them."""
+"""Options: names, meanings, values, and how they are read. A section is a frozen dataclass of options."""
 
 from __future__ import annotations
 
@@ -177,8 +176,7 @@ def read_numbers(value: Any, place: str) -> list[int]:
 
 
 def read_columns(roles: tuple[str, ...]) -> Read:
-    """Reads {role: column} from a table, or from `file=NAME,text=NAME`; an empty name means that there is no such
-    column."""
+    """Reads {role: column} from a table, or from `file=NAME,text=NAME`; an empty name means no such column."""
 
     def read(value: Any, place: str) -> dict[str, str]:
         if isinstance(value, dict):
