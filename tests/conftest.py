@@ -189,7 +189,7 @@ class Command:
             out, err = process.communicate()
             pytest.fail(f"vlures {' '.join(arguments)} did not end in {timeout} s\n{out}\n{err}")
         assert "Traceback" not in err, err
-        assert "fault of vlures itself" not in err, err
+        assert "internal error of vlures" not in err, err
         return Result(process.returncode, out, err)
 
     def wait_for_journal(self, output: str, words: str, process: subprocess.Popen[str], times: int = 1) -> None:

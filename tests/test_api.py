@@ -407,7 +407,7 @@ def test_a_big_picture_is_scaled_down_and_stands_upright(finished: Path) -> None
         both = vlures.show(number, "outputs/*", languages="Ur")
         assert "outputs/sandbox-x" in both.html
         assert "outputs/sandbox-big" in both.html
-        assert "there, or have changed since" in both.html  # the picture that the older answer is about
+        assert "missing or have changed since" in both.html  # the picture that the older answer is about
     with pytest.raises(vlures.UsageError, match=r"several runs under outputs.*sandbox-big, outputs/sandbox-x"):
         vlures.show(3)
 
@@ -418,7 +418,7 @@ def test_a_big_picture_is_scaled_down_and_stands_upright(finished: Path) -> None
         ((99,), {}, ["outputs/sandbox-x has no answer about sample 99"]),
         ((6,), {"tasks": 8}, ["no such answer about sample 6", "Jp task 2 SU, Ur task 2 SU"]),
         ((6,), {"languages": "Klingon"}, ["`languages`", "'Klingon' is not one of"]),
-        ((6.5,), {}, ["6.5 is no sample's ID"]),
+        ((6.5,), {}, ["6.5 is not a sample ID"]),
     ],
 )
 def test_what_cannot_be_shown_is_one_sentence(

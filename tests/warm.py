@@ -30,7 +30,7 @@ LOADED = (
         "tests.warm",
         "tests.warm_documents",
         "vlures.cli",
-        "vlures.runs.session",
+        "vlures.runs.carry_out",
         "vlures.runs.progress",
         "vlures.runs.status",
     ),

@@ -119,7 +119,7 @@ def test_what_the_model_sees_is_the_row(work: Command) -> None:
     assert "image2.png (image/png" in shown.out
     other = work("prompt", *TABLE, "my.jsonl", "--task", "3")
     assert other.code == 2
-    assert "--task is of no use with --benchmark table" in other.err
+    assert "--task does not apply to --benchmark table" in other.err
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_command_shows_the_options_that_matter_to_it_and_takes_the_others(vlur
     text = terminal("status", "--help")
     assert "--output FOLDER" in text
     assert "--concurrency" not in text
-    assert "All other options of `vlures run` can be given too." in text
+    assert "All other options of `vlures run` are accepted, too." in text
     ended = vlures("status", "--concurrency", "5")
     assert (ended.code, "There is no run under outputs yet" in ended.err) == (1, True), ended
 
@@ -346,7 +346,7 @@ def test_init_leaves_what_is_there_and_names_it(vlures: Command) -> None:
     assert mine.read_text() == "# mine\n"
     for ended in (first, second):
         assert ended.code == 0, ended
-        assert ended.err == "configs/openai.toml was there already, with another content, and is left as it is.\n"
+        assert ended.err == "configs/openai.toml exists with other content and was not changed.\n"
     assert " 0 files written, " in second.out
     assert (vlures.folder / "data/SampleUr/photo_002.png").read_bytes()
     assert (vlures.folder / "data/image1.png").exists(), "other data is not its business"

@@ -225,7 +225,7 @@ def test_a_batch_that_another_key_cannot_see_is_left_alone(
         assert "does not know the batch" in result.err
         assert "of this run any more." in result.err
         assert "another key" not in result.err
-        assert "1 batch(es) live on" in result.err
+        assert "1 batch(es) continue" in result.err
         assert sandbox.stats["batches_created"] == 1
     sandbox.show()
     assert vlures(*RUN).code == 0

@@ -331,7 +331,7 @@ class Played:
         assert process.returncode is not None
         result = Result(process.returncode, out, err)
         self.said.append(f"$ vlures {' '.join(arguments)}\n[{strike}] {result}")
-        unhinged = "Traceback" in err or "fault of vlures itself" in err
+        unhinged = "Traceback" in err or "internal error of vlures" in err
         assert not unhinged, f"{self.case}\n{result}"
         expected = {0, 1, 3, 130}
         if strike is not None:  # before a run is in somebody's hands a signal does what it does to any process

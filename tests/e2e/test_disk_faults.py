@@ -95,7 +95,7 @@ class Trial:
         return True, None
 
     def _judge_end(self, first: Result, fault: DiskFault) -> str | None:
-        if "Traceback" in first.err or "fault of vlures itself" in first.err:
+        if "Traceback" in first.err or "internal error of vlures" in first.err:
             return "it ends without a sentence"
         if first.code not in (0, 1, 3, 130):
             return f"exit code {first.code}"

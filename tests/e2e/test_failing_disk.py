@@ -66,8 +66,8 @@ def test_a_run_goes_on_when_the_disk_has_room_again(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert err.count("cannot be written (File too large), so nothing more is sent.") == 1, err
-    assert "Raise the limit of file sizes (`ulimit -f`); the run goes on then." in err
-    assert "can be written again; what waited is stored." in err
+    assert "Raise the limit of file sizes (`ulimit -f`); then the run continues." in err
+    assert "can be written again; the waiting answers are stored." in err
     assert_all_answered_once(command, shared_sandbox)
 
 
@@ -79,7 +79,7 @@ def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "the next run over this folder takes them in by itself" in err
+    assert "the next run over this folder stores them by itself" in err
     assert "stored" not in err
     assert "safe" not in err
     rescued = _rescued_lines(command)
@@ -98,7 +98,7 @@ def test_a_run_that_nobody_watches_gives_the_disk_up_with_requests_left(
     result = command(*arguments("openai"))
     command.limits = {}
     assert result.code == 3, result
-    assert "the next run over this folder takes them in by itself" in result.err
+    assert "the next run over this folder stores them by itself" in result.err
     assert len(shared_sandbox.ledger) < SAMPLES
     assert command(*arguments("openai")).code == 0
     assert_all_answered_once(command, shared_sandbox)

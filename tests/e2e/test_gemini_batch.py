@@ -372,7 +372,7 @@ def test_a_batch_that_another_key_cannot_see_is_left_alone(
         assert "does not know the batch" in result.err
         assert "of this run any more." in result.err
         assert "another key" not in result.err
-        assert "1 batch(es) live on" in result.err
+        assert "1 batch(es) continue" in result.err
         assert sandbox.stats["batches_created"] == 1
     sandbox.show()
     assert vlures(*RUN).code == 0
@@ -521,7 +521,7 @@ def test_ctrl_c_ends_a_run_that_uploads_and_leaves_batches_alive(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
-    assert re.search(r"[12] batch\(es\) live on at the provider", err)
+    assert re.search(r"[12] batch\(es\) continue at the provider", err)
     assert "Traceback" not in err
     sandbox.show()
     result = vlures(*RUN_IN_LOTS)

@@ -83,7 +83,7 @@ def test_batches_are_sent_by_one_process_and_collected_by_another(
     for _ in range(2):  # the second finds them under way, and leaves them
         sent = vlures(*run_of(provider), "--no-wait")
         assert sent.code == 3, sent
-        assert f"{LOTS} batch(es) live on at the provider; run the same command again to collect them" in sent.err
+        assert f"{LOTS} batch(es) continue at the provider; run the same command again to collect them" in sent.err
         assert sandbox.stats["batches_created"] == LOTS
         assert vlures.answers(OUTPUT) == {}
     wait_for_ends(sandbox, LOTS)
@@ -115,7 +115,7 @@ def test_a_creation_in_doubt_is_settled_without_waiting(
     vlures.use(sandbox)
     sent = vlures(*run_of(provider), "--no-wait")
     assert sent.code == 3, sent
-    assert f"{LOTS} batch(es) live on" in sent.err
+    assert f"{LOTS} batch(es) continue" in sent.err
     assert vlures(*run_of(provider)).code == 0
     assert sandbox.stats["batches_created"] == LOTS
     assert_complete(vlures, sandbox)
@@ -130,7 +130,7 @@ def test_what_an_expired_batch_left_is_sent_without_waiting(
     wait_for_ends(sandbox, LOTS)
     again = vlures(*run_of("openai"), "--no-wait")
     assert again.code == 3, again
-    assert "1 batch(es) live on" in again.err
+    assert "1 batch(es) continue" in again.err
     assert len(vlures.answers(OUTPUT)) == REQUESTS - 3
     wait_for_ends(sandbox, LOTS + 1)
     assert vlures(*run_of("openai"), "--no-wait").code == 0
@@ -176,7 +176,7 @@ def test_cancel_keeps_what_was_answered_and_the_rest_is_due(
     cancelled = vlures("cancel", FOLDER, "--poll-s", "0.2")
     assert cancelled.code == 0, cancelled
     answered = len(sandbox.ledger)
-    assert f"4 of 4 batch(es) ended, {answered} answer(s) of theirs stored" in cancelled.out
+    assert f"4 of 4 batch(es) ended, {answered} of their answer(s) stored" in cancelled.out
     assert 0 < answered < 160
     assert len(vlures.answers(OUTPUT)) == answered
     assert sandbox.stats["batches_created"] == 4
@@ -248,8 +248,8 @@ def test_cancel_leaves_what_another_key_created(vlures: Command, start_sandbox: 
         lost
     )
     status = vlures("status", FOLDER)
-    assert "not known to the provider" in status.out
-    assert f"{LOTS} batch(es) not known to the provider when last looked for" in status.out.splitlines()[-1]
+    assert "unknown to the provider" in status.out
+    assert f"{LOTS} batch(es) unknown to the provider when last looked for" in status.out.splitlines()[-1]
     sandbox.show()
     del vlures.environment["OPENAI_PROJECT_ID"]
     assert vlures("cancel", FOLDER, "--poll-s", "0.2").code == 0
@@ -412,19 +412,19 @@ def test_a_stalled_batch_is_told_of_without_waiting_and_cancelled_once_no_run_ho
     assert_complete(vlures, sandbox)
 
 
-def test_a_sandbox_that_is_named_by_its_address_never_mixes_with_a_model(
+def test_a_sandbox_named_by_its_address_never_mixes_with_a_model(
     vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
     first = vlures(*run_of("openai"), "--base-url", f"{sandbox.url}/openai/v1")
     assert first.code == 0, first
-    marked = f"{FOLDER}/checkpoints_1shot_rationales is a rehearsal from here on"
+    marked = f"is a sandbox, so the folder {FOLDER}/checkpoints_1shot_rationales holds sandbox answers only"
     assert marked in first.err
-    assert "a rehearsal" in vlures("status", FOLDER).out
+    assert "sandbox answers only" in vlures("status", FOLDER).out
     again = vlures(*run_of("openai"))
     assert again.code == 0, again
-    assert "rehearsal" not in again.err
+    assert "is a sandbox" not in again.err
 
     sandbox.show("not_found")
     nowhere = ("--base-url", "http://127.0.0.1:9/v1")
@@ -447,23 +447,23 @@ def test_a_sandbox_that_is_named_by_its_address_never_mixes_with_a_model(
     mixed = vlures(*run_of("openai"))
     assert mixed.code == 1, mixed
     assert "is a sandbox, and" in mixed.err
-    assert "holds answers that may be a model's; rehearse with --sandbox, or under another --name" in mixed.err
+    assert "holds answers that may be a model's; use --sandbox, or another --name" in mixed.err
     assert_complete(vlures, sandbox)
 
 
-def test_a_rehearsal_that_nothing_came_of_leaves_its_folder_free(vlures: Command, shared_sandbox: Sandbox) -> None:
+def test_a_sandbox_that_never_answered_leaves_its_folder_free(vlures: Command, shared_sandbox: Sandbox) -> None:
     vlures.use(shared_sandbox)
     shared_sandbox.show("error@chat:status=400,code=invalid_value,message=It is odd.")
     failed = vlures(*run_of("openai"), "--mode", "live")
     assert failed.code == 1, failed
-    assert "is a rehearsal from here on" in failed.err
-    assert "a rehearsal" in vlures("status", FOLDER).out
+    assert "is a sandbox, so the folder" in failed.err
+    assert "sandbox answers only" in vlures("status", FOLDER).out
     nowhere = ("--base-url", "http://127.0.0.1:9/v1", "--first-contact-s", "0.1")
     model = vlures(*run_of("openai"), *nowhere, "--mode", "live")
     assert model.code == 1, model
     assert "holds the answers of a sandbox" not in model.err
     assert "127.0.0.1:9" in model.err
-    assert "a rehearsal" not in vlures("status", FOLDER).out
+    assert "sandbox answers only" not in vlures("status", FOLDER).out
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

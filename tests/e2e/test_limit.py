@@ -190,4 +190,4 @@ def test_an_address_of_ones_own_is_priced_alike_however_it_is_named(
     address = vlures.environment.pop("OPENAI_BASE_URL")
     by_option = vlures(*plan, "--base-url", address)
     assert by_environment.out == by_option.out
-    assert "These are the listed prices, and 127.0.0.1 may have others" in by_option.out
+    assert "These are the list prices, and 127.0.0.1 may charge others" in by_option.out

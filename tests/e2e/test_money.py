@@ -148,7 +148,7 @@ def test_a_plan_and_a_run_say_which_images_the_model_refuses(
     Image.new("L", (6000, 6000)).save(vlures.folder / "data/image1.png")
     vlures.use(start_sandbox("--batch-seconds", "0.2"))
     ask = ("--backend", "openai", "--model", "gpt-6-astra", "--dataset", "data", "--tasks", "1", "--limit", "2")
-    refused = "2 due request(s) will fail, without a charge, because gpt-6-astra refuses their images (data/image1.png)"
+    refused = "2 due request(s) will fail, at no charge, because gpt-6-astra refuses their images (data/image1.png)"
     for door in ("plan", "run"):
         result = vlures(door, *ask, "--languages", "En,Ur", *(("--max-cost", "1") if door == "run" else ()))
         assert refused in result.out + result.err, result
@@ -219,7 +219,7 @@ def test_the_last_few_are_answered_live_instead_of_in_another_batch(
     vlures.use(sandbox)
     result = vlures(*BATCH, "--no-canary", "--finish-live", "15%")
     assert result.code == 0, result
-    assert "asked live instead of in another batch" in result.err
+    assert "sent live instead of in another batch" in result.err
     assert sandbox.stats["requests"]["batches.create"] == 1
     assert 2 <= [entry["mode"] for entry in sandbox.ledger].count("live") <= 3
     assert len(vlures.answers(OUTPUT)) == REQUESTS

@@ -199,7 +199,7 @@ def test_a_parameter_that_every_request_is_refused_for(vlures: Command, shared_s
     vlures.use(shared_sandbox)
     address = ("--base-url", f"{shared_sandbox.url}/openai/v1")  # no model behind an address of one's own is judged
     result = vlures(*RUN_SIX, "--temperature", "0.5", *address)
-    assert_stopped(result, 1, "temperature", "nothing is stored as an answer", "400 unsupported_value")
+    assert_stopped(result, 1, "temperature", "no answer is stored", "400 unsupported_value")
     assert shared_sandbox.ledger == []
     assert vlures.answers(OUTPUT) == {}
 

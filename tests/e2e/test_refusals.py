@@ -93,7 +93,7 @@ def test_an_error_on_every_line(
         "error@gemini:status=400,code=INVALID_ARGUMENT,message=It is odd.",
     )
     vlures.use(start_sandbox("--batch-seconds", "0.2", *faults))
-    assert_refused(vlures(*arguments), vlures, 1, "It is odd.", "nothing is stored as an answer")
+    assert_refused(vlures(*arguments), vlures, 1, "It is odd.", "no answer is stored")
 
 
 def test_a_refused_parameter(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:

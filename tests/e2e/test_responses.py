@@ -154,8 +154,8 @@ def test_pictures_by_addresses(
     ("mode", "template", "words"),
     [
         ("live", "http://127.0.0.1/{nmae}", ("{nmae}", "KeyError('nmae')", "it may hold {id}")),
-        ("live", "http://127.0.0.1/a.png?of={folder}", ("not the same image", "{sha256}")),
-        ("batch", "http://127.0.0.1/a.png?of={folder}", ("not the same image", "{sha256}")),
+        ("live", "http://127.0.0.1/a.png?of={folder}", ("different images", "{sha256}")),
+        ("batch", "http://127.0.0.1/a.png?of={folder}", ("different images", "{sha256}")),
     ],
 )
 def test_a_template_that_cannot_be_right_is_one_sentence(

@@ -82,7 +82,7 @@ def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in
     _, err = process.communicate(timeout=120)
     assert process.returncode == 3, err
     assert "cannot be written (File too large), so nothing more is sent." in err
-    assert "the next run over this folder takes them in by itself" in err
+    assert "the next run over this folder stores them by itself" in err
     result = vlures(*arguments("gemini"))
     assert result.code == 0, result
     assert len(vlures.answers("run")) == SAMPLES

@@ -66,7 +66,7 @@ def test_a_run_goes_on_where_the_original_scripts_stopped(vlures: Command, share
     how = ("--backend", "openai", "--model", "gpt-6-luna", "--name", "old", "--dataset", "data", "--tasks", "1")
     run = ("run", *how, "--languages", "En,Ur", "--poll-s", "0.2")
 
-    assert "2 checkpoint(s) of the original scripts wait" in vlures("status", "outputs/old").out
+    assert "The next run imports 2 checkpoint(s) of the original scripts" in vlures("status", "outputs/old").out
     planned = vlures("plan", *run[1:])
     assert "4 due of 12 requests in 2 cells, 8 answered already (8 imported)" in planned.out, planned
     assert not list(folder.glob("*.jsonl"))
@@ -129,7 +129,7 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
     assert "checkpoint_task9_En.json is left aside: there is no task 9" in torn.err
     assert "checkpoint_task1_Fr.json is left aside: there is no language Fr" in torn.err
     second = vlures("import", "--from", "old", "--name", "x")
-    assert (second.code, second.out.count("0 answer(s) from 0 file(s); 1 file(s) had been taken over before")) == (
+    assert (second.code, second.out.count("0 answer(s) from 0 file(s); 1 file(s) had been imported before")) == (
         0,
         1,
     ), second

@@ -468,7 +468,7 @@ def test_a_pack_with_gaps_says_what_it_has_and_is_refused_for_what_it_lacks(
     )
     assert "`tasks.2`, `tasks.3`, `tasks.4`, `tasks.5`, `tasks.7`, `tasks.8`: missing" in err
     for language in ("Japanese", "Swahili", "Urdu"):
-        assert f"has no {language}; a run takes the package's own." in err
+        assert f"has no {language}; a run uses the package's own." in err
     assert asked(Path("packs"), "En", tasks="1,6")[1][1] == "Example: Response 1 Task: One"
     refused = {
         ("--tasks", "1-3"): "packs/English.toml has no task 2, only 1, 6; choose with --tasks",
@@ -634,7 +634,7 @@ def test_folders_of_packs_are_checked_and_compared(vlures_here: Callable[..., An
     Path("after/Japanese.toml").write_text("x = 1")
     code, out, _ = vlures_here("prompts", "check", "after")
     assert code == 1
-    assert re.search(r"Swahili +not here: the package's own is taken", out)
+    assert re.search(r"Swahili +missing: the package's own is used", out)
     assert "error: after/Japanese.toml: the key `language` is missing" in out
     assert "after/urdu.toml is not read: a pack has the name" in out
     assert vlures_here("prompts", "check", "own")[0] == 0

@@ -34,7 +34,7 @@ from vlures.runs.execute import Execution, RunCounts, execute, send_canary
 from vlures.runs.plan import check_plan, count_due, make_plan, needs_canary
 from vlures.runs.prepare import Prepared, find_estimator, prepare_spending
 from vlures.runs.redo import end_redo, mark_asked_again
-from vlures.runs.response_keeper import Keeper
+from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
 from vlures.store.keys import parse_key, request_key
@@ -163,7 +163,7 @@ class Process:
         self.live = False
         """Whether live calls are under way, so that an interruption waits for them."""
         self.number = number
-        self._keeper: Keeper | None = None
+        self._keeper: ResponseKeeper | None = None
         self._going = True
         self._provider = provider
         self._disk = disk
@@ -207,7 +207,7 @@ class Process:
             driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
             if plan.total("due") or store.open_jobs():
                 mark_asked_again(store, plan.asked_again)
-                keeper = self._keeper = Keeper(store, spending, say, self._is_going)
+                keeper = self._keeper = ResponseKeeper(store, spending, say, self._is_going)
                 run = Execution(config, self.benchmark, store, self.listener, self.tally, spending, keeper)
                 if needs_canary(config, store, plan):
                     live = self._connect_live()
@@ -238,7 +238,7 @@ class Process:
             self.listener,
             keeper.keep_going,
             budget,
-            keeper.may_send,
+            keeper.can_store,
         )
 
     def _is_going(self) -> bool:

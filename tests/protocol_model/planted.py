@@ -172,7 +172,7 @@ PLANTED: tuple[PlantedFault, ...] = (
     PlantedFault(
         "the canary's answer is not stored",
         "vlures.runs.execute:send_canary",
-        "stored=keeper.take(response)",
+        "stored=keeper.store(response)",
         "stored=False",
         f"live answer|{TWICE}",
     ),
@@ -202,8 +202,8 @@ PLANTED: tuple[PlantedFault, ...] = (
     ),
     PlantedFault(
         "a live answer that the disk does not take is dropped",
-        "vlures.runs.response_keeper:Keeper.take",
-        "self._rescue_line(encode_line(response))\n            self._held.append(response)\n            self._note(fault)",
+        "vlures.runs.response_keeper:ResponseKeeper.store",
+        "self._rescue_line(encode_line(response))\n            self._waiting.append(response)\n            self._note(fault)",
         "self._note(fault)",
         "live answer",
         LIVE_TAIL,

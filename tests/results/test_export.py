@@ -24,7 +24,8 @@ from vlures.benchmarks.columns import WHAT, WHO
 from vlures.benchmarks.vlures import columns
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.records import Response, Usage, digest_request
-from vlures.results.export import as_cell, read_standing
+from vlures.results.formats import as_cell
+from vlures.results.rows import read_standing_responses
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 
@@ -351,7 +352,7 @@ def test_without_its_dataset_a_run_is_exported_alone(work: Command) -> None:
 def test_a_file_that_is_there_is_replaced_only_when_asked(work: Command) -> None:
     path = work.folder / "mine.csv"
     path.write_text("precious")
-    assert_refused(work("export", FOLDER, "--out", "mine.csv"), 1, "mine.csv is there already", "--force")
+    assert_refused(work("export", FOLDER, "--out", "mine.csv"), 1, "mine.csv exists already", "--force")
     assert path.read_text() == "precious"
     assert work("export", FOLDER, "--out", "mine.csv", "--force").code == 0
     assert len(read_table(path)) == ROWS
@@ -535,7 +536,7 @@ def test_no_question_is_made_up_for_an_imported_answer(work: Command, monkeypatc
         before = sys.getprofile()
         sys.setprofile(see)
         try:
-            list(read_standing(Path(FOLDER), lambda _: None))
+            list(read_standing_responses(Path(FOLDER), lambda _: None))
         finally:
             sys.setprofile(before)
         return made

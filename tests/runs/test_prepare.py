@@ -98,7 +98,7 @@ def refused_by_command(*arguments: str) -> Refusal | None:
         code = call(list(arguments))
     if code == 0:
         return None
-    assert "fault of vlures itself" not in err.getvalue(), (arguments, err.getvalue())
+    assert "internal error of vlures" not in err.getvalue(), (arguments, err.getvalue())
     lines = [line for line in err.getvalue().splitlines() if line.startswith("vlures: ")]
     return Refusal(code, lines[-1])
 

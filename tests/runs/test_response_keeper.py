@@ -20,7 +20,7 @@ from vlures.pricing.costs import UNKNOWN
 from vlures.pricing.spending import Spending
 from vlures.records import Response
 from vlures.runs.config import RunConfig
-from vlures.runs.response_keeper import Keeper
+from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 from vlures.store.rescue import find_rescued, take_rescued
@@ -39,20 +39,20 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkpoin
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(vlures.runs.response_keeper, "SYNC_EVERY_S", 0.01)
-    monkeypatch.setattr(vlures.runs.response_keeper, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(vlures.runs.response_keeper, "GIVE_UP_AFTER_S", 0.05)
     with closing(CheckpointStore(tmp_path / "run", Setting())) as store:
         yield store
 
 
 def keep(
     store: CheckpointStore, said: list[str], *answers: Response, keep_going: Callable[[], bool] = lambda: True
-) -> Keeper:
-    keeper = Keeper(store, Spending(RunConfig().target, None, UNKNOWN, store, None), said.append, keep_going)
+) -> ResponseKeeper:
+    keeper = ResponseKeeper(store, Spending(RunConfig().target, None, UNKNOWN, store, None), said.append, keep_going)
 
     async def work() -> None:
         async with keeper.watching():
             for one in answers:
-                assert keeper.take(one)
+                assert keeper.store(one)
 
     asyncio.run(work())
     return keeper
@@ -63,10 +63,10 @@ def test_a_write_that_fails_once_delays_an_answer_and_no_more(
 ) -> None:
     put(monkeypatch, FailingOs({"write": {0: errno.EIO}}))
     said: list[str] = []
-    assert keep(store, said, answer(1), answer(2)).may_send()
+    assert keep(store, said, answer(1), answer(2)).can_store()
     assert sorted(map(int, store.entries(CELL))) == [1, 2]
     assert find_rescued(store.folder) == []
-    assert said[-1].endswith("can be written again; what waited is stored.")
+    assert said[-1].endswith("can be written again; the waiting answers are stored.")
 
 
 @pytest.mark.parametrize("call", ["fsync", "write"])
@@ -76,7 +76,7 @@ def test_what_a_disk_never_takes_is_found_by_the_next_run_once(
     """The folder for temporary files is on another disk, which is in order."""
     system = put(monkeypatch, FailingOs(only=store.folder, faults={call: dict.fromkeys(ALWAYS, errno.EIO)}))
     said: list[str] = []
-    with pytest.raises(Incomplete, match=r"2 answer\(s\) wait in .*; the next run over this folder takes them in by"):
+    with pytest.raises(Incomplete, match=r"2 answer\(s\) are kept in .*; the next run over this folder stores them by"):
         keep(store, said, answer(1), answer(2))
     assert len(find_rescued(store.folder)) == 1
     system.faults.clear()
@@ -102,7 +102,7 @@ def test_a_wish_to_ask_again_waits_with_the_answers(
     system = put(monkeypatch, FailingOs(only=store.folder, faults={"fsync": dict.fromkeys(ALWAYS, errno.EIO)}))
     store.ask_again(CELL, "1", "redo")
     again = replace(answer(1), text="Another answer.")
-    with pytest.raises(Incomplete, match=r" 1 answer\(s\) wait in "):
+    with pytest.raises(Incomplete, match=r" 1 answer\(s\) are kept in "):
         keep(store, [], again)
     system.faults.clear()
     path = store.checkpoint_path(CELL)
@@ -132,7 +132,7 @@ def test_an_answer_that_no_disk_takes_is_said(store: CheckpointStore, monkeypatc
     said: list[str] = []
     with pytest.raises(Incomplete, match=r"cannot be written \(No space left on device\). Make room, then run again\."):
         keep(store, said, answer(1))
-    assert "wait in memory until it can be. Make room; the run goes on then." in said[0]
+    assert "kept in memory until it can. Make room; then the run continues." in said[0]
     assert '"text":"Answer 1."' in said[-1]
     system.faults.clear()
 

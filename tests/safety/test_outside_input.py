@@ -186,7 +186,7 @@ def test_a_model_names_its_folder(model: str, name: str) -> None:
 
 @pytest.mark.parametrize("model", ["..", ".", "...", "/", "\\", " ", "~", "../..", "\0", "--", "-.-"])
 def test_a_model_that_names_no_folder_is_refused(vlures: Command, model: str) -> None:
-    with pytest.raises(UsageError, match="gives its folder no name; give it one with --name"):
+    with pytest.raises(UsageError, match="cannot name a folder; name it with --name"):
         load_config(None, {"model": model}).run_name  # noqa: B018
     assert load_config(None, {"model": model, "name": "mine"}).run_name == "mine"
 

@@ -1,4 +1,4 @@
-"""The commands: parse → call → print → exit code. Nothing else prints or exits. One file a command.
+"""The commands: parse → call → print → exit code. Nothing else prints or exits. One file per command.
 
 Exit codes: 0 complete · 1 cannot go on · 2 usage · 3 incomplete, run again · 130 interrupted.
 """
@@ -42,16 +42,15 @@ def main(argv: list[str] | None = None) -> None:
     """The `vlures` command. Ends the process with an exit code."""
     try:
         code = call(sys.argv[1:] if argv is None else argv)
-    except KeyboardInterrupt:  # one more, while the command was ending
+    except KeyboardInterrupt:  # another one, while the command was ending
         code = EXIT_INTERRUPTED
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # all is said and done: another one ends the process without a traceback
+    # From now on a Ctrl-C ends the process without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 
 
 def call(argv: list[str]) -> int:
-    """Run a command line; returns its exit code. One sentence on stderr for anything foreseen."""
+    """Run a command line; returns its exit code. Expected errors are one sentence on stderr."""
     debug = "--debug" in argv
     before = sys.stdout, sys.stderr
     for stream in before:
@@ -69,7 +68,7 @@ def call(argv: list[str]) -> int:
 def _environment() -> Mapping[str, str]:
     try:
         return read_environment()
-    except UsageError:  # of a .env that cannot be read: whoever needs it says so
+    except UsageError:  # an unreadable .env: a command that needs it reports it
         return os.environ
 
 
@@ -86,7 +85,7 @@ def _call(argv: list[str], debug: bool) -> int:
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit):
-        # Whoever read our output has heard enough (to that click answers by exiting); let nothing try to write the rest.
+        # The reader of our output closed it (click then exits); discard the rest.
         silence(sys.stdout)
         return 0
     except VluresError as error:
@@ -98,7 +97,7 @@ def _call(argv: list[str], debug: bool) -> int:
             if isinstance(error, Incomplete)
             else EXIT_CANNOT
         )
-    except Exception as error:  # noqa: BLE001 (the last who can say it in a sentence)
+    except Exception as error:  # noqa: BLE001 (the last place that can turn it into a sentence)
         _tell_error(_describe_fault(error), debug)
         return EXIT_CANNOT
     return code if isinstance(code, int) else 0
@@ -115,15 +114,15 @@ def _describe_fault(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename} cannot be used ({error.strerror}); mend that and run again."
+        return f"{error.filename} cannot be used ({error.strerror}); fix that and run again."
     return (
-        f"A fault of vlures itself ({type(error).__name__}: {error}). Run again, which goes on from here; if it comes "
-        "again, --debug shows where."
+        f"An internal error of vlures ({type(error).__name__}: {error}). Run again, which continues from here; if it "
+        "happens again, --debug shows where."
     )
 
 
 class InOrder(click.Group):
-    """A group whose help lists its commands in the order in which one needs them."""
+    """A group whose help lists its commands in the order in which a user needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)

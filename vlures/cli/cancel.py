@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, only_run, say, tell
-from vlures.cli.stopper import run_heeding_signals
+from vlures.cli.signals import run_until_signal
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
 from vlures.config.environment import read_environment
@@ -19,17 +19,17 @@ from vlures.runs.config import RunConfig
 if TYPE_CHECKING:
     from vlures.store.checkpoints import CheckpointStore
 
-ADVICE = "end that first (Ctrl-C leaves its batches alive), then cancel them"
+ADVICE = "stop it first (Ctrl-C leaves its batches alive), then cancel them"
 
 
 @click.command(cls=GroupedCommand, groups=("Who answers", "What is stored", "Running"))
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
 @config_options
 def cancel(config: RunConfig, folder: Path | None) -> int:
-    """Cancel a run's batches and keep what they have answered.
+    """Cancel a run's batches and keep the answers they have.
 
-    Sends nothing. FOLDER is the run's; by default the configuration's, or the only one under outputs/. What its batches left
-    unanswered is due: a later run asks it.
+    Sends nothing. FOLDER is the run's; by default the configuration's, or the only one under outputs/. Requests that
+    the batches left unanswered are due: a later run sends them.
 
     \b
     Example:
@@ -50,13 +50,13 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
 
 
 def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
-    """Cancel the jobs of one variant, say what has come of them, return the exit code."""
+    """Cancel the jobs of one variant, print the outcome, return the exit code."""
     from collections import Counter
 
     from vlures.backends import Setup, connect_batch
     from vlures.results.files import write_results
     from vlures.runs.cancel import cancel as cancel_jobs
-    from vlures.runs.interrupt import Stopper
+    from vlures.runs.interrupt import Interruption
     from vlures.runs.prepare import prepare_cancel
     from vlures.runs.progress import Progress
     from vlures.sandbox.child import running_sandbox
@@ -65,7 +65,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
     if not jobs:
         tell(f"{store.folder} has no batch under way.")
         return 0
-    stopper = Stopper(live=False)
+    interruption = Interruption(live=False)
     with ExitStack() as stack:
         prepared = prepare_cancel(store, today, say)
         config, prices = prepared.config, prepared.prices
@@ -73,12 +73,12 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.rehearsal.sandbox else None
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
         backend = connect_batch(
-            Setup(config.backend_options, read_environment(), sandbox_url, store, progress, stopper.keep_going)
+            Setup(config.backend_options, read_environment(), sandbox_url, store, progress, interruption.keep_going)
         )
         stored: Counter[str] = Counter()
         failed = True
         try:
-            run_heeding_signals(stopper, cancel_jobs(store, backend, progress, stored, spending), progress.say)
+            run_until_signal(interruption, cancel_jobs(store, backend, progress, stored, spending), progress.say)
             failed = False
         finally:
             progress.close()
@@ -87,13 +87,14 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
             except (LockLost, NotWritable) as fault:
                 if not failed:
                     raise
-                say(str(fault))  # what ended the work is more to the point
+                say(str(fault))  # the reason that ended the work matters more
             tags = {job.tag for job in jobs}
             left = sum(job.tag in tags for job in store.open_jobs())
             tell(
-                f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} answer(s) of theirs stored; what "
-                "they left unanswered is due. Nothing was sent."
+                f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} of their "
+                "answer(s) stored; "
+                "requests they left unanswered are due. Nothing was sent."
             )
-    if stopper.interrupted:
+    if interruption.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_INCOMPLETE if store.open_jobs() else 0

@@ -10,9 +10,9 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
-    """Print what makes Tab complete this command in your shell.
+    """Print the script that completes this command in your shell.
 
-    Put it where your shell reads it, and open a new one.
+    Put it where your shell reads it, and open a new shell.
 
     \b
     Examples:

@@ -21,13 +21,13 @@ def config() -> None:
     "form",
     type=click.Choice(["table", "toml"]),
     default="table",
-    help="table, or toml: a configuration that can be used again.",
+    help="table, or toml: a reusable configuration.",
 )
 @config_options
 def show(config: RunConfig, form: str) -> int:
     """Print every option with its value and where it came from.
 
-    Takes all options of `vlures run`. Of keys it says only where they are.
+    Takes all options of `vlures run`. Of API keys it shows only where they are.
 
     \b
     Examples:

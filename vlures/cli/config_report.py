@@ -1,4 +1,4 @@
-"""What a configuration comes to: every option with its value and where it came from, as a table or as TOML."""
+"""A configuration in full: every option with its value and where it came from, as a table or as TOML."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vlures.safety.control_characters import as_line
 _ADDRESS_OPTIONS = ("base_url", "image_url_template")
 VALUE_WIDTH, ORIGIN_WIDTH = 40, 36
 _NAME_WIDTH = max(map(len, all_options()))
-"""The table's columns: together they stay below 100."""
+"""The widths of the table's columns: together below 100."""
 
 
 def tabulate_config(config: RunConfig, origins: Mapping[str, str], environment: Mapping[str, str]) -> str:
-    """Every option in its group, what follows from them, and which keys there are. No key and no password is shown.
+    """Every option in its group, what follows from them, and which keys are set. No key or password is shown.
 
     origins: as find_origins gives them. environment: as read_environment gives it.
     """
@@ -39,9 +39,9 @@ def tabulate_config(config: RunConfig, origins: Mapping[str, str], environment: 
 
 
 def write_toml(config: RunConfig, origins: Mapping[str, str]) -> str:
-    """The configuration as a TOML file, which gives the same one when it is read. What is not set is a comment.
+    """The configuration as a TOML file that reads back as the same configuration.
 
-    So is an address with a password or a query, which may be a secret: the file gives the same without it.
+    Options that are not set are comments, and so is an address with a password or a query, which may be a secret.
     """
     blocks, tables = [], []
     derived = _derived(config)
@@ -52,8 +52,8 @@ def write_toml(config: RunConfig, origins: Mapping[str, str]) -> str:
             if name in _ADDRESS_OPTIONS and value is not None and _hide(value) != value:
                 lines += [comment, f"# {name} may hold a secret, so it is left out; {_other_places(config, name)}."]
             elif value is None:
-                comes_to = f", which comes to {derived[name][0]}" if name in derived else ""
-                lines += [comment, f"# {name} is not set{comes_to}."]
+                meaning = f", which means {derived[name][0]}" if name in derived else ""
+                lines += [comment, f"# {name} is not set{meaning}."]
             elif isinstance(value, dict):
                 tables.append(f"{comment} ({_origin(name, origins)})\n{_write_toml_line(name, value)}")
             else:
@@ -74,7 +74,7 @@ def _write_toml_line(name: str, value: Any) -> str:
 
 
 def _write_row(name: str, value: str, origin: str) -> str:
-    """A row of the table; what does not fit into its column goes on in the next line."""
+    """A row of the table; text too wide for its column continues on the next line."""
     lines = zip_longest([name], _wrap(value, VALUE_WIDTH), _wrap(origin, ORIGIN_WIDTH), fillvalue="")
     return "\n".join(f"{one:{_NAME_WIDTH}}  {two:{VALUE_WIDTH}}  {three}".rstrip() for one, two, three in lines)
 
@@ -106,7 +106,7 @@ def _describe(
 
 
 def _derived(config: RunConfig) -> dict[str, tuple[str, str]]:
-    """What an option that is not set comes to, and why."""
+    """The effective value of an option that is not set, and its reason."""
     found = {
         "mode": (config.run_mode, f"default of {config.who.backend}"),
         "timeout_s": (_show(config.live.find_timeout_s(config.who.service_tier)), "default"),
@@ -132,13 +132,13 @@ def _address_variable(config: RunConfig) -> str | None:
 
 
 def _hide(address: str) -> str:
-    """An address without what may be a secret: who it is for, and all that follows the path."""
+    """An address without what may be secret: user and password, and everything after the path."""
     shown = re.sub(r"//[^/?#]*@", "//…@", address)
     return re.sub(r"([?#]).+", r"\1…", shown, count=1, flags=re.DOTALL)
 
 
 def _other_places(config: RunConfig, name: str) -> str:
-    """Where an address can be given that is not to stand in a file."""
+    """Where an address can be given that must not be in a file."""
     flag = f"give it with --{name.replace('_', '-')}"
     variable = _address_variable(config) if name == "base_url" else None
     return f"{flag}, or as {variable} in the environment or in .env" if variable else flag
@@ -183,7 +183,7 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _show_numbers(numbers: tuple[int, ...]) -> str:
-    """As an option takes them: `1-5, 7`."""
+    """In the notation of the option: `1-5, 7`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -19,18 +19,16 @@ from vlures.runs.config import load_config
     "--format",
     "wanted_format",
     type=click.Choice(["jsonl", "parquet", "csv"]),
-    help="By default what --out ends in, or jsonl.",
+    help="By default the ending of --out, or jsonl.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="The file to write, or - for standard output; by default <folder>/<name>.<format>.",
 )
-@click.option("--with-images", is_flag=True, help="Put the pictures themselves into the table.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option(
-    "--raw-cells", is_flag=True, help="In CSV, leave texts that a spreadsheet would run as formulas as they are."
-)
+@click.option("--with-images", is_flag=True, help="Put the images themselves into the table.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--raw-cells", is_flag=True, help="In CSV, do not escape texts that a spreadsheet would run as formulas.")
 @config_file_option("The run's own.")
 @config_option("name")
 @config_option("model")
@@ -47,16 +45,17 @@ def export(
     config_file: Path | None,
     **flags: Any,
 ) -> int:
-    """Write all that a run has stored as one table.
+    """Write everything that a run has stored as one table.
 
-    For pandas, polars or Hugging Face datasets. FOLDER is the run's; by default the configuration's, or the only one under
-    outputs/.
+    For pandas, polars or Hugging Face datasets. FOLDER is the run's; by default the configuration's, or the only one
+    under outputs/.
 
     \b
     Example:
       vlures export outputs/gpt-6-luna --format parquet --with-images
     """
-    from vlures.results.export import check_format, choose_format, export_run
+    from vlures.results.export import export_run
+    from vlures.results.formats import check_format, choose_format
 
     to_stdout = str(out) == "-"
     form = choose_format(wanted_format, out)

@@ -14,14 +14,14 @@ from vlures.errors import UsageError
 @click.command()
 @click.argument("repository", default="atamiles/VLURes")
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="The folder; by default data/NAME.")
-@click.option("--revision", help="A commit, branch or tag; by default the newest, or the one that is in the folder.")
+@click.option("--revision", help="A commit, branch or tag; by default the newest, or the one in the folder.")
 @click.option("--yes", is_flag=True, help="Agree to the licence without being asked.")
 @debug_option
 def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> int:
     """Download a dataset from the Hugging Face Hub.
 
-    REPOSITORY is its name there; by default that of the published data, atamiles/VLURes. The licence is shown and has to be
-    agreed to once. Run it again to go on after an interruption, or to see whether every file is still as published.
+    REPOSITORY is its name there; by default the published data, atamiles/VLURes. The licence is shown, and you agree to
+    it once. Run the command again to continue after an interruption, or to check that every file is still as published.
 
     \b
     Example:
@@ -40,9 +40,9 @@ def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> 
         say(f"There is a newer revision, {offer.newest}; fetch it with --revision {offer.newest} --to another folder.")
     if not yes and not is_confirmed(offer, folder):
         if not sys.stdin.isatty():
-            raise UsageError("The licence has to be agreed to once: add --yes if you do.")
-        click.confirm("Do you agree, and is it to be fetched?", abort=True)
+            raise UsageError("The licence must be agreed to once: add --yes if you agree.")
+        click.confirm("Do you agree, and start the download?", abort=True)
     fetched = fetch_offer(offer, folder, say, show_progress=sys.stderr.isatty())
-    tell(f"{folder} has all {fetched.files:,} files, each with the checksum that was published.")
+    tell(f"{folder} has all {fetched.files:,} files, each with its published checksum.")
     tell(f"Look at it with `vlures check --dataset {folder}`.")
     return 0

@@ -33,10 +33,10 @@ def import_(
     config_file: Path | None,
     **flags: Any,
 ) -> int:
-    """Take over checkpoints of the original scripts.
+    """Import checkpoints of the original scripts.
 
-    All files checkpoint_task<n>_<Code>.json, each once: their answers count as the run's and are marked as imported; errors and
-    empty ones are due. No answer of the run is replaced, and the files stay as they are. Sends nothing.
+    Imports each file checkpoint_task<n>_<Code>.json once: its answers count as the run's and are marked as imported;
+    errors and empty ones are due. No answer of the run is replaced, and the files are not changed. Sends nothing.
 
     \b
     Example:
@@ -53,21 +53,20 @@ def import_(
     from vlures.store.lock import hold_folder
 
     config = load_config(config_file, flags)
-    output, variant = (
-        config.output_folder,
-        find_package(config.selection.benchmark).choose_variant(config.benchmark_options),
-    )
+    output = config.output_folder
+    variant = find_package(config.selection.benchmark).choose_variant(config.benchmark_options)
     folder = source or output / f"checkpoints_{variant.label}"
     if not holds_originals(folder):
         raise VluresError(
-            f"{folder} holds no checkpoint of the original scripts, such as checkpoint_task1_En.json; name the folder that does with "
-            "--from."
+            f"{folder} holds no checkpoint of the original scripts, such as checkpoint_task1_En.json; name the folder "
+            "that "
+            "does with --from."
         )
     with hold_folder(output), closing(CheckpointStore(output, variant, say=say)) as store:
         taken = take_originals(store, folder, say)
         if taken.answers:
             prices = find_prices(config.target, config.money, find_provider(config.who.backend))
             write_results(output, config.run_name, store, prices)
-        before = f"; {taken.files - taken.new} file(s) had been taken over before" if taken.files > taken.new else ""
+        before = f"; {taken.files - taken.new} file(s) had been imported before" if taken.files > taken.new else ""
         tell(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
     return 0 if taken.whole else EXIT_INCOMPLETE

@@ -15,9 +15,9 @@ from vlures.cli.suggestions import suggest_folders
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_folders)
 @debug_option
 def init(folder: Path) -> int:
-    """Begin a folder: configurations, sample data, outputs/.
+    """Set up a folder: configurations, sample data, outputs/.
 
-    FOLDER is made if it is not there; by default it is the current one. Files that are there already are left as they are.
+    FOLDER is created if needed; by default it is the current one. Existing files are not changed.
 
     \b
     Example:
@@ -28,14 +28,14 @@ def init(folder: Path) -> int:
 
     done = lay_out(folder)
     for path in done.kept:
-        say(f"{folder / path} was there already, with another content, and is left as it is.")
-    there = f", {len(done.there_already)} were there already" if done.there_already else ""
-    tell(f"{folder.resolve()}: {len(done.written)} files written{there}. It has")
-    tell("  configs/      ready-made runs, to be edited")
-    tell("  data/Sample*  seven pictures per language, six of them with an article")
-    tell("  outputs/      what runs will leave")
-    to_it = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    tell(f"Rehearse, without a key and at no cost: {to_it}vlures run --sandbox")
+        say(f"{folder / path} exists with other content and was not changed.")
+    unchanged = f", {len(done.unchanged)} existed already" if done.unchanged else ""
+    tell(f"{folder.resolve()}: {len(done.written)} files written{unchanged}. It has")
+    tell("  configs/      ready-made runs to edit")
+    tell("  data/Sample*  seven images per language, six of them with an article")
+    tell("  outputs/      for the results of runs")
+    enter = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    tell(f"Try it without a key and at no cost: {enter}vlures run --sandbox")
     keys = " or ".join(f"{provider.key_variables[0]}=…" for provider in all_providers())
     first = f"configs/{all_providers()[0].name}.toml"
     tell(f"For real, put {keys} into a file .env there, then vlures plan -c {first}")

@@ -1,4 +1,4 @@
-"""What the commands share: an option for every option of a run, their help, the exit codes, how a sentence is said."""
+"""What the commands share: a flag for every option of a run, the help, the exit codes, and printing."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 def say(sentence: str) -> None:
-    """A sentence on stderr."""
+    """Print a sentence on stderr."""
     click.echo(as_line(sentence), err=True)
 
 
 def tell(text: str, *, err: bool = False) -> None:
-    """What a command was asked for, which may have several lines, on stdout."""
+    """Print a command's output, which may have several lines, on stdout."""
     click.echo(as_text(text), err=err)
 
 
 def _click_type(hint: Any) -> Any:
-    """The click type of a field: its numbers are read by click, everything else is judged by the configuration."""
+    """The click type of a field: click parses numbers, the configuration checks everything else."""
     if get_origin(hint) is Annotated:
         return _click_type(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
@@ -42,11 +42,11 @@ def _click_type(hint: Any) -> Any:
 
 
 _WIDEST = 24
-"""Columns for the options' names in the help; longer ones have a line of their own."""
+"""Width of the option names in the help; longer ones have a line of their own."""
 
 
 class GroupedCommand(click.Command):
-    """A command whose help shows the options of a run under their headings, and only those of the groups that matter to it."""
+    """A command whose help lists the options of a run under headings, only those of the groups that matter to it."""
 
     def __init__(self, *arguments: Any, groups: tuple[Group, ...] = GROUPS, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -70,7 +70,7 @@ class GroupedCommand(click.Command):
                     formatter.write_dl([(option.ljust(width), text) for option, text in records], col_max=_WIDEST)
         if self.groups != GROUPS:
             formatter.write_paragraph()
-            formatter.write_text("All other options of `vlures run` can be given too.")
+            formatter.write_text("All other options of `vlures run` are accepted, too.")
 
 
 def config_option(name: str) -> Callable[[Any], Any]:
@@ -107,7 +107,7 @@ def _suggest(declared: Option, choices: list[str]) -> Suggest | None:
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show a traceback instead of one sentence."
 )
-"""It is looked for in the command line itself, by whoever catches what is raised."""
+"""The code that catches errors looks for it in the command line itself."""
 
 
 def config_file_option(help_text: str) -> Callable[[Any], Any]:
@@ -123,7 +123,7 @@ def config_file_option(help_text: str) -> Callable[[Any], Any]:
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command every option of a run, and a `--config` file. It receives one RunConfig."""
+    """Give a command every option of a run and a `--config` file. The command receives one RunConfig."""
 
     def with_config(config_file: Path | None, **flags: Any) -> Any:
         own = {name: value for name, value in flags.items() if name not in all_options()}
@@ -146,7 +146,7 @@ def only_run(config: RunConfig) -> Path:
 
     folders = find_runs(config)
     if not folders:
-        raise VluresError(f"There is no run under {config.storage.output} yet; begin one with `vlures run`.")
+        raise VluresError(f"There is no run under {config.storage.output} yet; start one with `vlures run`.")
     if len(folders) > 1:
         raise UsageError(
             f"There are several runs under {config.storage.output}; name one: {', '.join(map(str, folders))}."

@@ -11,7 +11,7 @@ from vlures.runs.config import RunConfig
 @click.command(cls=GroupedCommand)
 @config_options
 def plan(config: RunConfig) -> int:
-    """Say what a run would send and cost. Sends nothing.
+    """Show what a run would send and cost. Sends nothing.
 
     \b
     Example:

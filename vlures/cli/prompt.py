@@ -42,6 +42,7 @@ def prompt(config: RunConfig, one_language: str | None, one_task: int | None, on
     tell(f"── system ──\n{request.prompt.system}")
     tell(f"── user: text ──\n{request.prompt.user}")
     tell(
-        f"── user: image ──\n{as_line(image.path)} ({image.mime_type}, {image.width} × {image.height} pixels, {image.size_bytes:,} bytes)"
+        f"── user: image ──\n{as_line(image.path)} ({image.mime_type}, {image.width} × {image.height} pixels, "
+        f"{image.size_bytes:,} bytes)"
     )
     return 0

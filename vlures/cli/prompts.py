@@ -19,7 +19,7 @@ _COLOURS = {"-": "red", "+": "green"}
 
 @click.group()
 def prompts() -> None:
-    """Take prompts over from a script, check packs, compare them."""
+    """Import prompts from a script, check packs, compare them."""
 
 
 @prompts.command("import")
@@ -31,16 +31,16 @@ def prompts() -> None:
     "--setting",
     type=click.Choice(SETTING_LABELS),
     metavar="SETTING",
-    help="What the prompts are for, as in 0shot_norationales; needed for those without an example.",
+    help="The setting of the prompts, such as 0shot_norationales; needed for those without an example.",
 )
 @click.option("--fill", is_flag=True, help="Take what the script lacks from the package's own packs.")
-@click.option("--force", is_flag=True, help="Replace packs that are there.")
+@click.option("--force", is_flag=True, help="Replace existing packs.")
 @debug_option
 def import_(script: Path, out: Path, setting: str | None, fill: bool, force: bool) -> int:
     """Write a script's prompts as packs.
 
-    From a copy of one of the original scripts, for --prompts of `vlures run`. Nothing of it is run. A text that the
-    script computes is named with its line and left out; a line that may change the prompts stops the import.
+    From a copy of one of the original scripts, for --prompts of `vlures run`. The script is not run. A text that it
+    computes is named with its line and left out; a line that may change the prompts stops the import.
 
     \b
     Example:
@@ -53,34 +53,32 @@ def import_(script: Path, out: Path, setting: str | None, fill: bool, force: boo
     asked = next((one for one in SETTINGS if one.label == setting), None)
     imported = import_script(script, asked, fill)
     replaced = write_packs(out, {pack.file_name: pack.text for pack in imported.packs}, force)
-    _say_what_came(imported, script, out, replaced)
+    _describe_import(imported, script, out, replaced)
     return 0 if imported.is_whole or (fill and imported.is_usable) else EXIT_CANNOT
 
 
-def _say_what_came(imported: Imported, script: Path, out: Path, replaced: list[str]) -> None:
+def _describe_import(imported: Imported, script: Path, out: Path, replaced: list[str]) -> None:
     for languages, finding in imported.findings:
         of = f"{', '.join(languages)}: " if languages else ""
         say(f"{'note' if finding.harmless else 'error'}: {script}:{finding.line}: {of}{finding.text}.")
     for pack in imported.packs:
-        tasks = _ranges(pack.tasks) or "none whole"
-        example = f"; of an example: {', '.join(pack.example)}" if pack.example else ""
+        tasks = _ranges(pack.tasks) or "none complete"
+        example = f"; example parts: {', '.join(pack.example)}" if pack.example else ""
         was = " (replaced)" if pack.file_name in replaced else ""
         tell(f"{out / pack.file_name}{was}: tasks {tasks}; {imported.setting.label}{example}")
         if pack.refusal:
-            say(f"error: a run refuses {out / pack.file_name} as it is: {pack.refusal}")
+            say(f"error: a run refuses {out / pack.file_name}: {pack.refusal}")
     for language in imported.absent:
         stays = (
-            "the pack that was there stays"
-            if (out / f"{language.name}.toml").exists()
-            else "a run takes the package's own"
+            "the existing pack stays" if (out / f"{language.name}.toml").exists() else "a run uses the package's own"
         )
         say(f"note: {script} has no {language.name}; {stays}.")
     shots, rationales = imported.setting.shots, "" if imported.setting.rationales else "no-"
     run = f"vlures run --prompts {out} --shots {shots} --{rationales}rationales"
     if imported.is_whole:
-        tell(f"The prompts are the script's, letter by letter, as far as can be seen without running it: {run}")
+        tell(f"The prompts are the script's, letter by letter, as far as can be told without running it: {run}")
     else:
-        say(f"Not everything is as in the script; the lines above say what. When that is right: {run}")
+        say(f"Not everything matches the script; the lines above say what differs. Once that is right: {run}")
 
 
 def _ranges(numbers: tuple[int, ...]) -> str:
@@ -98,7 +96,7 @@ def _ranges(numbers: tuple[int, ...]) -> str:
 @click.argument("folder")
 @debug_option
 def check(folder: str) -> int:
-    """Say what packs have, and what is wrong.
+    """Show what packs contain and what is wrong with them.
 
     FOLDER is one that holds packs, or `own` for the package's own.
 
@@ -108,26 +106,26 @@ def check(folder: str) -> int:
     """
     from tabulate import tabulate
 
-    from vlures.benchmarks.vlures.prompts.comparing import look_at_packs, name_strangers
+    from vlures.benchmarks.vlures.prompts.comparing import find_unread_files, read_packs
 
-    looked = look_at_packs(folder)
+    found = read_packs(folder)
     rows = []
-    for one in looked:
+    for one in found:
         if one.pack is None:
-            what = "refused" if one.refusal else "not here: the package's own is taken"
+            what = "refused" if one.refusal else "missing: the package's own is used"
             rows.append([one.language.name, what, "", "", ""])
             continue
         has = one.pack.has
         rows.append(
             [one.language.name, _ranges(has.tasks), ", ".join(has.settings), ", ".join(has.example), one.pack.direction]
         )
-    tell(tabulate(rows, ["language", "tasks", "settings", "of an example", "direction"], tablefmt="simple"))
-    for one in looked:
+    tell(tabulate(rows, ["language", "tasks", "settings", "example parts", "direction"], tablefmt="simple"))
+    for one in found:
         if one.refusal:
             tell(f"error: {one.refusal}")
-    for name in name_strangers(folder):
-        tell(f"note: {Path(folder) / name} is not read: a pack has the name of its language, as in English.toml.")
-    return EXIT_CANNOT if any(one.refusal for one in looked) else 0
+    for name in find_unread_files(folder):
+        tell(f"note: {Path(folder) / name} is not read: a pack has the name of its language, such as English.toml.")
+    return EXIT_CANNOT if any(one.refusal for one in found) else 0
 
 
 @prompts.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say, tell
-from vlures.cli.stopper import run_heeding_signals
+from vlures.cli.signals import run_until_signal
 from vlures.cli.streams import enduring
 from vlures.runs.config import RunConfig
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 def run(config: RunConfig) -> int:
     """Ask for every answer that is still missing.
 
-    The same command again goes on where this one stopped. Everything here can also stand in the TOML file, with `_` for
-    `-`; what is said here wins.
+    The same command again continues where this one stopped. Every option can also be in the TOML file, with `_` for
+    `-`; flags win.
 
     \b
     Example:
       vlures run -c configs/openai.toml --languages En,Sw --limit 10
     """
-    from vlures.runs.interrupt import Stopper
-    from vlures.runs.session import carry_out
+    from vlures.runs.carry_out import carry_out
+    from vlures.runs.interrupt import Interruption
 
-    stopper = Stopper(live=config.run_mode == "live")
+    interruption = Interruption(live=config.run_mode == "live")
     with enduring("stdout"):
         outcome = carry_out(
-            config, stopper, lambda work, aside: run_heeding_signals(stopper, work, aside), say, _print_outcome
+            config, interruption, lambda work, aside: run_until_signal(interruption, work, aside), say, _print_outcome
         )
-    if stopper.interrupted:
+    if interruption.interrupted:
         return EXIT_INTERRUPTED
     return 0 if outcome.complete else EXIT_INCOMPLETE
 
@@ -46,7 +46,7 @@ def _print_outcome(outcome: Outcome) -> None:
     for reason, count in outcome.failures.most_common(5):
         say(f"  {count} failed: {reason}")
     if created := outcome.jobs["created"]:
-        say(f"{created} batch(es) live on at the provider; run the same command again to collect them.")
+        say(f"{created} batch(es) continue at the provider; run the same command again to collect them.")
     if creating := outcome.jobs["creating"]:
         say(f"{creating} batch(es) may have been created; run the same command again to find out.")
     counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items()) or "no answers yet"

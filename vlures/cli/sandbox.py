@@ -10,7 +10,7 @@ import click
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> int:
-    """Serve the providers' protocols here, for rehearsals.
+    """Serve the providers' protocols on this machine, for trial runs.
 
     \b
     Example:
@@ -20,5 +20,5 @@ def sandbox(arguments: tuple[str, ...]) -> int:
 
     try:
         return serve(list(arguments), "vlures sandbox")
-    except SystemExit as exit_:  # so it ends after its help, and after a wrong option
+    except SystemExit as exit_:  # after its help, or for a wrong option
         return exit_.code if isinstance(exit_.code, int) else 0

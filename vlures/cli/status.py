@@ -16,7 +16,7 @@ from vlures.runs.config import RunConfig
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
 @config_options
 def status(config: RunConfig, folder: Path | None) -> int:
-    """Say where runs stand, without asking anybody.
+    """Show where runs stand. Contacts no provider.
 
     FOLDER is a run's; by default the configuration's, or all under outputs/.
 
@@ -28,7 +28,7 @@ def status(config: RunConfig, folder: Path | None) -> int:
 
     folders = [folder] if folder else find_runs(config)
     if not folders:
-        raise VluresError(f"There is no run under {config.storage.output} yet; begin one with `vlures run`.")
+        raise VluresError(f"There is no run under {config.storage.output} yet; start one with `vlures run`.")
     for number, output_folder in enumerate(folders):
         for text in report(output_folder, say):
             tell(("\n" if number else "") + text)

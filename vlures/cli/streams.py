@@ -1,4 +1,4 @@
-"""Standard streams that may die under a command: a terminal that is closed, a pipe that nobody reads, a full disk."""
+"""Standard streams that may fail during a command: a closed terminal, a pipe without a reader, a full disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 
 class EnduringStream:
-    """Passes everything on to a stream until that fails, and drops it from then on. What a command is doing goes on."""
+    """Passes everything on to a stream until that fails, then discards it. The command continues."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -37,7 +37,7 @@ class EnduringStream:
 
 
 def silence(stream: TextIO) -> None:
-    """Let whatever is still written to a stream go nowhere."""
+    """Discard everything that is still written to a stream."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -46,7 +46,7 @@ def silence(stream: TextIO) -> None:
 
 @contextmanager
 def enduring(name: str) -> Iterator[None]:
-    """Put an enduring stream in the place of `stderr` or `stdout` for a while."""
+    """Replace `stderr` or `stdout` by an enduring stream for a while."""
     stream: TextIO | None = getattr(sys, name)
     if stream is None:
         yield

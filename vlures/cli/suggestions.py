@@ -22,7 +22,7 @@ def suggest_from(values: Iterable[str]) -> Suggest:
 
 
 def suggest_list_of(values: Mapping[str, str]) -> Suggest:
-    """Suggest the next part of a list with commas. values: with what each means."""
+    """Suggest the next item of a comma-separated list. values: each with its meaning."""
 
     def suggest(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem[str]]:  # noqa: ARG001
         before, comma, part = begun.rpartition(",")
@@ -41,13 +41,13 @@ def suggest_folders(ctx: click.Context, param: click.Parameter, begun: str) -> l
 
 
 def suggest_configs(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem[str]]:  # noqa: ARG001
-    """The TOML files of configs/; any file once something else has been begun."""
+    """The TOML files of configs/; any file once the user has typed something else."""
     found = [str(path) for path in sorted(Path("configs").glob("*.toml")) if str(path).startswith(begun)]
     return [CompletionItem(path) for path in found] or [CompletionItem(begun, type="file")]
 
 
 def suggest_runs(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem[str]]:  # noqa: ARG001
-    """The folders under outputs/, or --output, that hold runs; any folder once something else has been begun."""
+    """The folders under outputs/, or --output, that hold runs; any folder once the user has typed something else."""
     root = Path(ctx.params.get("output") or "outputs")
     found = sorted({str(path.parent) for path in root.glob("*/checkpoints_*")})
     matching = [folder for folder in found if folder.startswith(begun)]
@@ -63,4 +63,4 @@ def _suggest_faults(ctx: click.Context, param: click.Parameter, begun: str) -> l
 SUGGESTIONS: dict[str, Suggest] = {
     "fault": _suggest_faults,
 }
-"""By option; the others say themselves what they suggest."""
+"""By option; all other options declare their suggestions themselves."""

@@ -1,4 +1,4 @@
-"""Store → results JSON and summary, under the names that the original scripts gave them."""
+"""Writes a store's results files and summary, under the names that the original scripts gave them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def results_folder(output_folder: Path, variant: Variant) -> Path:
 def write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
     """Write every cell's answers ({"<id>": "<text>"}, in the order of the IDs) and the summary; returns the summary.
 
-    Answers only: what failed, was refused or was cut short is in the checkpoints and counted in the summary. Raises
-    NotWritable; before anything is written the answers are brought to the disk.
+    Answers only: failed, refused and truncated responses are in the checkpoints and counted in the summary. The answers
+    are synced to the disk before anything is written. Raises NotWritable.
     """
     store.guard()
     store.sync()
@@ -47,8 +47,8 @@ def _write_results(output_folder: Path, name: str, store: CheckpointStore, price
 
 
 def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
-    """Counts by status, tokens and cost in USD (by today's prices; null where one is not known), in all and per cell; how
-    many answers are imported, where any are; how many requests are due, and what they should cost, by estimate.
+    """Counts by status, tokens and cost in USD (by today's prices; null where unknown), in total and per cell; the
+    number of imported answers, if any; the number of due requests, and their estimated cost.
     """
     cells = {}
     everything: Counter[str] = Counter()
@@ -92,10 +92,10 @@ def _round(amount: float | None) -> float | None:
 
 
 def count_statuses(store: CheckpointStore, cell: Cell) -> Counter[str]:
-    """How many samples of the cell stand at each status."""
+    """How many samples of the cell have each status."""
     return Counter(entry.status for entry in store.entries(cell).values())
 
 
 def count_imported(store: CheckpointStore, cell: Cell) -> int:
-    """How many standing answers of the cell were taken over from the original scripts."""
+    """How many standing answers of the cell were imported from the original scripts."""
     return sum(entry.imported for entry in store.entries(cell).values())

@@ -1,4 +1,4 @@
-"""The stored answers of one run or several, for whoever wants to look at them."""
+"""The stored answers of one or several runs, for notebooks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vlures.backends import find_provider
 from vlures.benchmarks import Subject
 from vlures.errors import UsageError, VluresError
 from vlures.pricing.costs import Prices, cost_of_answer, prices_of
-from vlures.results.export import Row, Standing, find_columns, read_standing
+from vlures.results.rows import Row, StandingResponse, find_columns, read_standing_responses
 
 
 class HasFolder(Protocol):
-    """A configuration: it knows where its run lies."""
+    """A configuration, which knows its run's folder."""
 
     @property
     def output_folder(self) -> Path: ...
@@ -29,8 +29,8 @@ Outputs = Output | Iterable[Output]
 
 
 def find_table_columns(folders: Iterable[Path]) -> dict[str, type]:
-    """The columns of a table of these runs, with their types: those of an exported table, in their order, after the run's folder and
-    before what only this machine or today's prices know."""
+    """The columns of a table of these runs, with their types: the run's folder, those of an exported table, then those
+    that depend on this machine or on today's prices."""
     exported: dict[str, type] = {}
     local: dict[str, type] = {}
     for folder in folders:
@@ -45,18 +45,18 @@ class Answer:
     """A standing response as a row of the table."""
 
     row: Row
-    standing: Standing
+    standing: StandingResponse
 
     @property
     def subject(self) -> Subject | None:
-        """What it is about, where that is still there and the same."""
+        """What it is about, where that still exists unchanged."""
         return self.standing.subject
 
 
 def find_runs(outputs: Outputs) -> list[Path]:
-    """The folders of runs, each once, in the order of the names; of a pattern's by name.
+    """The folders of runs, each once, in the given order; those of a pattern sorted by name.
 
-    Raises UsageError for what cannot name a run, VluresError if there is none.
+    Raises UsageError for a value that cannot name a run, VluresError if there is none.
     """
     is_one = isinstance(outputs, str | os.PathLike) or hasattr(outputs, "output_folder")
     several = [cast(Output, outputs)] if is_one else list(cast(Iterable[Output], outputs))
@@ -69,7 +69,7 @@ def _find(output: Output) -> list[Path]:
     if not isinstance(output, str | os.PathLike) and hasattr(output, "output_folder"):
         return [output.output_folder]
     if not isinstance(output, str | os.PathLike):
-        raise UsageError(f"{output!r} names no run; name its folder, such as outputs/gpt-6-luna.")
+        raise UsageError(f"{output!r} does not name a run; name its folder, such as outputs/gpt-6-luna.")
     folder = Path(output).expanduser()
     if folder.exists() or not glob.has_magic(str(folder)):
         if not _is_run(folder) and (within := _runs_within(folder)):
@@ -79,7 +79,7 @@ def _find(output: Output) -> list[Path]:
         return [folder]
     found = sorted(path for path in map(Path, glob.glob(str(folder))) if _is_run(path))  # noqa: PTH207 (any pattern)
     if not found:
-        raise VluresError(f"No folder that {folder} fits holds a run; see the runs with `vlures status`.")
+        raise VluresError(f"No folder that matches {folder} holds a run; see the runs with `vlures status`.")
     return found
 
 
@@ -92,20 +92,21 @@ def _runs_within(folder: Path) -> list[Path]:
 
 
 def read_answers(folders: Iterable[Path], say: Callable[[str], None], sample_id: str | None = None) -> Iterator[Answer]:
-    """All standing answers of runs, whatever their status, or those about one sample.
+    """All standing answers of runs, whatever their status, or only those about one sample.
 
-    say: told a sentence about what stays empty. Raises VluresError if a folder holds no run, or a stored line cannot be read.
+    say: called with a sentence about what stays empty. Raises VluresError if a folder holds no run or a stored line is
+    unreadable.
     """
     for folder in folders:
         prices: dict[str, Prices] = {}
-        for standing in read_standing(folder, say, sample_id=sample_id):
+        for standing in read_standing_responses(folder, say, sample_id=sample_id):
             label = standing.variant.label
             if label not in prices:
                 prices[label] = prices_of(standing.run, find_provider)
             yield Answer(_make_row(folder, standing, prices[label]), standing)
 
 
-def _make_row(folder: Path, standing: Standing, prices: Prices) -> Row:
+def _make_row(folder: Path, standing: StandingResponse, prices: Prices) -> Row:
     response, subject = standing.response, standing.subject
     return {
         "run": folder.as_posix(),

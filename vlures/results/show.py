@@ -1,4 +1,4 @@
-"""A picture, its article and the answers about them side by side, as HTML for a notebook."""
+"""An image, its article and the answers about them side by side, as HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from vlures.files.image_header import UnusableImage, plain_header
 from vlures.files.reading import UnusableFile, read_file
 from vlures.images import LARGEST_IMAGE_BYTES
 from vlures.records import Image
-from vlures.results.export import Row
 from vlures.results.load import Answer, Outputs, find_runs, read_answers
+from vlures.results.rows import Row
 from vlures.safety.control_characters import as_line, as_text
 
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 _SCRIPTS = {"ur": re.compile(r"[\u0600-\u06ff]"), "ja": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")}
 
 THUMBNAIL_PIXELS = 640
-"""The longer side of a picture as it is embedded; it is shown at half that, so that it is sharp on a dense screen."""
+"""The longer side of an embedded image; it is shown at half that size, so that it is sharp on a high-density screen."""
 
 FRAME = "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:.6em .8em"
 TEXT = "padding:.1em .3em .4em;white-space:pre-wrap;overflow-wrap:anywhere;max-height:30em;overflow:auto"
@@ -36,7 +36,7 @@ FAINT = "opacity:.7;font-size:85%"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What `vlures.show` gives. A notebook displays it; elsewhere `html` is there to be written to a file in UTF-8."""
+    """What `vlures.show` returns. A notebook displays it; elsewhere write `html` to a file in UTF-8."""
 
     sample_id: int | str
     answers: int
@@ -47,10 +47,11 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exhibit:
-    """What answers are about, and the answers. image, article: None where they are not there or have changed since."""
+class _Panel:
+    """An image and an article with the answers about them."""
 
     image: Image | None
+    """None where it is missing or has changed since, as is the article."""
     article: str | None
     answers: tuple[Answer, ...]
 
@@ -60,14 +61,13 @@ def show(
     output: Outputs | None = None,
     **selection: Any,
 ) -> Page:
-    """A sample's picture, article and answers side by side. A notebook shows it where it is a cell's last line, or in
+    """A sample's image, article and answers side by side. A notebook shows it as a cell's last line, or with
     `display(vlures.show(…))`.
 
-    output: as for load; by default the only run under outputs/. selection: only these, as a configuration names them; of VLURes
-    `languages` and `tasks`.
-    Nothing on the disk is changed, and every text is shown as a text.
+    output: as for load; by default the only run under outputs/. selection: only these, as a configuration names them;
+    for VLURes, `languages` and `tasks`. Changes nothing on the disk, and escapes every text.
 
-    Raises UsageError for what names no sample, run, language or task, VluresError if there is no such answer.
+    Raises UsageError for an unknown sample ID, run, language or task, VluresError if there is no such answer.
     """
     number = _read_id(sample_id)
     runs = find_runs(_only_run() if output is None else output)
@@ -79,9 +79,9 @@ def show(
         raise VluresError(
             f"{where} has no such answer about sample {number}; there are {', '.join(there)}."
             if there
-            else f"{where} has no answer about sample {number}; `vlures.load` tells which samples have one."
+            else f"{where} has no answer about sample {number}; `vlures.load` shows which samples have one."
         )
-    return Page(int(number) if number.isdecimal() else number, len(chosen), _page(number, _exhibits(chosen)))
+    return Page(int(number) if number.isdecimal() else number, len(chosen), _page(number, _group_by_subject(chosen)))
 
 
 def _read_id(sample_id: object) -> str:
@@ -90,7 +90,7 @@ def _read_id(sample_id: object) -> str:
     try:
         return str(operator.index(sample_id))  # type: ignore[arg-type]
     except TypeError as error:
-        raise UsageError(f"{sample_id!r} is no sample's ID; give a whole number or a text.") from error
+        raise UsageError(f"{sample_id!r} is not a sample ID; give a whole number or a text.") from error
 
 
 def _choose(answers: list[Answer], selection: Mapping[str, Any]) -> list[Answer]:
@@ -105,64 +105,65 @@ def _only_run() -> Path:
     runs = find_runs("outputs/*")
     if len(runs) > 1:
         raise UsageError(
-            f"There are several runs under outputs; name one with output=, or all with output='outputs/*': {', '.join(map(str, runs))}."
+            "There are several runs under outputs; name one with output=, or all with output='outputs/*': "
+            f"{', '.join(map(str, runs))}."
         )
     return runs[0]
 
 
-def _exhibits(answers: Iterable[Answer]) -> list[_Exhibit]:
-    """Answers about the same picture and article together: one of a folder for all languages, or one for each."""
+def _group_by_subject(answers: Iterable[Answer]) -> list[_Panel]:
+    """A panel per image and article: languages may share one, or each have its own."""
     groups: dict[tuple[str | None, str | None], list[Answer]] = {}
     for answer in answers:
         subject = answer.subject
         about = (subject.image.digest, subject.text) if subject else (None, None)
         groups.setdefault(about, []).append(answer)
-    exhibits = []
+    panels = []
     for group in groups.values():
         subject = group[0].subject
         image, text = (subject.image, subject.text) if subject else (None, None)
-        exhibits.append(_Exhibit(image, text, tuple(sorted(group, key=_place))))
-    return sorted(exhibits, key=lambda exhibit: _place(exhibit.answers[0]))
+        panels.append(_Panel(image, text, tuple(sorted(group, key=_sort_key))))
+    return sorted(panels, key=lambda panel: _sort_key(panel.answers[0]))
 
 
-def _place(answer: Answer) -> tuple[str, str, str]:
+def _sort_key(answer: Answer) -> tuple[str, str, str]:
     return answer.standing.cell, answer.row["run"], answer.standing.variant.label
 
 
-# HTML. Styles stand in the elements, so that nothing else in a notebook looks different; colours are the notebook's own.
+# HTML. Styles are inline, so that nothing else in a notebook changes; colours are the notebook's own.
 
 
-def _page(number: str, exhibits: Sequence[_Exhibit]) -> str:
-    answers = [answer for exhibit in exhibits for answer in exhibit.answers]
+def _page(number: str, panels: Sequence[_Panel]) -> str:
+    answers = [answer for panel in panels for answer in panel.answers]
     runs = {answer.row["run"] for answer in answers}
     heads = _Heads(len(runs) > 1, len({answer.standing.variant.label for answer in answers}) > 1)
-    body = "".join(_exhibit(number, exhibit, heads) for exhibit in exhibits)
-    # A dollar in an answer begins no formula.
+    body = "".join(_panel(number, panel, heads) for panel in panels)
+    # A dollar sign in an answer must not start a formula.
     return f'<div class="tex2jax_ignore mathjax_ignore">{body}</div>'
 
 
 @dataclass(frozen=True, slots=True)
 class _Heads:
-    """What stands above an answer beside its title."""
+    """What is shown above an answer besides its title."""
 
     run: bool
     variant: bool
 
 
-def _exhibit(number: str, exhibit: _Exhibit, heads: _Heads) -> str:
-    cards = "".join(_card(answer, heads) for answer in exhibit.answers)
+def _panel(number: str, panel: _Panel, heads: _Heads) -> str:
+    cards = "".join(_card(answer, heads) for answer in panel.answers)
     return (
         '<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;margin:.5em 0 1.5em">'
         f'<div style="flex:1 1 {THUMBNAIL_PIXELS // 2}px;max-width:{THUMBNAIL_PIXELS // 2}px">'
-        f"{_picture(number, exhibit.image)}{_article(exhibit.article)}</div>"
+        f"{_image(number, panel.image)}{_article(panel.article)}</div>"
         '<div style="flex:3 1 24em;display:grid;gap:1em;grid-template-columns:repeat(auto-fit,minmax(17em,1fr))">'
         f"{cards}</div></div>"
     )
 
 
-def _picture(number: str, image: Image | None) -> str:
+def _image(number: str, image: Image | None) -> str:
     if image is None:
-        return f'<p style="{FAINT}">Sample {number}: its picture and article are not there, or have changed since.</p>'
+        return f'<p style="{FAINT}">Sample {number}: its image and article are missing or have changed since.</p>'
     name = escape(as_line(image.path.as_posix()))
     caption = f'<div style="{FAINT}">Sample {number}: {name}, {image.width} × {image.height}</div>'
     thumbnail = _thumbnail(image.path)
@@ -185,11 +186,12 @@ def _card(answer: Answer, heads: _Heads) -> str:
     thought = ""
     if row["reasoning"]:
         thought = f"<details><summary>reasoning</summary>{_text(row['reasoning'], None, 'auto')}</details>"
-    return f'<div style="{FRAME}"><b>{escape(as_line(" · ".join(parts)))}</b>{_status(row)}{said}{thought}{_footer(row)}</div>'
+    title = f"<b>{escape(as_line(' · '.join(parts)))}</b>"
+    return f'<div style="{FRAME}">{title}{_status(row)}{said}{thought}{_footer(row)}</div>'
 
 
 def _status(row: Row) -> str:
-    """Nothing for an answer in good order; otherwise what it is, so that nobody takes it for one."""
+    """Empty for an `ok` answer; otherwise a note that it is none."""
     if row["status"] == "ok":
         return ""
     why = [row["finish_reason"], row["error_code"], row["error_message"]]
@@ -213,7 +215,7 @@ def _text(text: str, tag: str | None, direction: str) -> str:
 
 
 def _tag_of(text: str) -> str | None:
-    """The language of an article, as far as its script tells: a dataset may hold articles in any, whatever was asked."""
+    """The language of an article, as far as its script tells: it may be any, whatever was asked."""
     letters = sum(map(str.isalpha, text))
     for tag, script in _SCRIPTS.items():
         if 2 * len(script.findall(text)) > letters:
@@ -222,16 +224,16 @@ def _tag_of(text: str) -> str | None:
 
 
 def _thumbnail(path: Path) -> str | None:
-    """The picture scaled down, upright, as a JPEG in base64; None if it cannot be read any more."""
+    """The image scaled down, upright, as a JPEG in base64; None if it can no longer be read."""
     from PIL import Image as pillow  # noqa: N813
     from PIL import ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
-            with pillow.open(io.BytesIO(plain_header(read_file(path, LARGEST_IMAGE_BYTES)))) as picture:
-                picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-                small: Any = ImageOps.exif_transpose(picture)
+            with pillow.open(io.BytesIO(plain_header(read_file(path, LARGEST_IMAGE_BYTES)))) as image:
+                image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+                small: Any = ImageOps.exif_transpose(image)
                 small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
                 small = small.convert("RGBA")
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, UnusableFile, UnusableImage):

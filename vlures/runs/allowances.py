@@ -1,7 +1,8 @@
-"""Allowances of output tokens under which the answers of a folder were given.
+"""The output token limits (`max_output_tokens`) under which a folder's answers were given.
 
-An answer that ended by itself is the same under a larger allowance, though its digest holds the smaller one. So where
-`--redo truncated` asks those again that were cut, the others are no answers to another question, and that is remembered.
+An answer that ended by itself is the same under a larger limit, though its digest contains the smaller one. So when
+`--redo truncated` repeats only the answers that were cut, the others still answer the same question, and that is
+recorded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ ALLOWANCE = "max_output_tokens"
 
 
 def describe_allowances(config: RunConfig, run: Mapping[str, Any]) -> dict[str, list[int]]:
-    """What run.json holds of them. used: by all runs of the folder. same_question: those whose whole answers stand.
+    """What run.json records. used: by all runs of the folder. same_question: those under which whole answers stay
+    valid.
 
     run: the run.json of the last run.
     """
@@ -26,7 +28,7 @@ def describe_allowances(config: RunConfig, run: Mapping[str, Any]) -> dict[str, 
 
 
 def same_question(config: RunConfig, run: Mapping[str, Any]) -> set[int]:
-    """Smaller allowances than today's under which a whole answer is one to today's question."""
+    """Limits below today's under which a whole answer still answers today's question."""
     known = _numbers(_recorded(run).get("same_question"))
     if "truncated" in config.again.redo:
         known |= _used(run)
@@ -35,7 +37,7 @@ def same_question(config: RunConfig, run: Mapping[str, Any]) -> set[int]:
 
 
 def is_only_raised(config: RunConfig, run: Mapping[str, Any]) -> bool:
-    """Whether nothing differs between the last run's options and today's but that the allowance is larger."""
+    """Whether today's options differ from the last run's only by a larger limit."""
     before, today = dict(run.get("parameters") or {}), dict(config.target.parameters)
     old, new = before.pop(ALLOWANCE, None), today.pop(ALLOWANCE, None)
     same = (run.get("provider"), run.get("model"), before) == (config.who.backend, config.target.model, today)
@@ -43,7 +45,7 @@ def is_only_raised(config: RunConfig, run: Mapping[str, Any]) -> bool:
 
 
 def is_answer_to(request: Request, provider: str, digest: str, allowances: Iterable[int]) -> bool:
-    """Whether a digest is that of the request under one of the allowances."""
+    """Whether a digest is the request's under one of these limits."""
     return any(
         digest
         == digest_request(

@@ -1,4 +1,4 @@
-"""cancel(): end a run's batches at the provider, store what they had answered."""
+"""Cancel a run's batches at the provider and store the answers they had."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vlures.backends import BatchBackend, Observer
 from vlures.pricing.ledger_journal import LedgerJournal
 from vlures.pricing.spending import Spending
 from vlures.records import Response
-from vlures.runs.response_keeper import Keeper
+from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
 
 
@@ -23,11 +23,11 @@ class CancelObserver(Observer, Protocol):
 async def cancel(
     store: CheckpointStore, backend: BatchBackend, observer: CancelObserver, stored: Counter[str], spending: Spending
 ) -> None:
-    """End every open job, store its answers as they come, and count them by status."""
-    keeper = Keeper(store, spending, observer.say, lambda: True)
+    """Cancel every open job, store its answers as they come, and count them by status."""
+    keeper = ResponseKeeper(store, spending, observer.say, lambda: True)
     async with keeper.watching(), aclosing(backend.cancel(LedgerJournal(store, spending))) as responses:
-        async for heard in responses:
-            response = spending.price(heard)
+        async for received in responses:
+            response = spending.price(received)
             is_new = store.append(response)
             spending.settle(response, stored=is_new)
             if is_new:

@@ -1,7 +1,7 @@
-"""A run's whole configuration: the sections of every run, and the options of the benchmark that is asked.
+"""A run's whole configuration: the sections that every run has, and the options of its benchmark.
 
-It is flat for whoever writes one: a key of the TOML file, a flag of the command and an argument have one name. Rooms below take
-the sections that they need.
+It is flat for users: a key of the TOML file, a flag of the command and an argument have one name. Rooms below take only
+the sections they need.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ SECTIONS: dict[str, type] = {
     "money": MoneyOptions,
     "rehearsal": RehearsalOptions,
 }
-"""By their names in a RunConfig. Beside them stand the own options of the benchmark and of each provider."""
+"""By their names in a RunConfig. The benchmark and each provider add options of their own."""
 
 
 @dataclass(frozen=True, init=False)
 class RunConfig:
-    """Everything a run depends on but the keys.
+    """Everything a run depends on except the API keys.
 
-    Made of options by their names: RunConfig(backend="gemini", limit=10). What is given that way is taken as it is; load_config
-    reads and checks what a user wrote. An option can be read by its name, too: config.limit.
+    Built from options by name: RunConfig(backend="gemini", limit=10). Values given that way are not checked;
+    load_config reads and checks what a user wrote. Options can be read by name, too: config.limit.
     """
 
     who: WhoOptions
@@ -82,7 +82,7 @@ class RunConfig:
         own = {name: _make(kind, before.get(name), values) for name, kind in provider_sections().items()}
         object.__setattr__(self, "provider_options", own)
         if values:
-            raise TypeError(f"{next(iter(values))!r} is no option of a run")
+            raise TypeError(f"{next(iter(values))!r} is not an option of a run")
 
     def __getattr__(self, name: str) -> Any:
         """An option by its name."""
@@ -90,7 +90,7 @@ class RunConfig:
             for section in self.sections():
                 if name in options_of(type(section)):
                     return getattr(section, name)
-        raise AttributeError(f"{name!r} is no option of this run")
+        raise AttributeError(f"{name!r} is not an option of this run")
 
     def sections(self) -> Iterator[Any]:
         yield from (getattr(self, name) for name in SECTIONS)
@@ -98,7 +98,7 @@ class RunConfig:
         yield self.benchmark_options
 
     def options(self) -> dict[str, Option]:
-        """Those that this configuration has, by name."""
+        """The options of this configuration, by name."""
         return {name: found for section in self.sections() for name, found in options_of(type(section)).items()}
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,13 +106,13 @@ class RunConfig:
         return {name: value for section in self.sections() for name, value in asdict(section).items()}
 
     def replace(self, **values: Any) -> RunConfig:
-        """The same with other options."""
+        """A copy with these options changed."""
         mine = {name: value for section in self.sections() for name, value in _values(section).items()}
         return RunConfig(**{**mine, **values})
 
     @cached_property
     def target(self) -> Target:
-        """Raises UsageError where the model is not known."""
+        """Raises UsageError for an unknown model."""
         who = self.who
         provider = find_provider(who.backend)
         model = who.model or (provider.default_model if provider else None)
@@ -135,7 +135,7 @@ class RunConfig:
 
     @cached_property
     def backend_options(self) -> BackendOptions:
-        """Raises UsageError where the model is not known."""
+        """Raises UsageError for an unknown model."""
         return BackendOptions(
             self.target,
             self.provider_options,
@@ -148,11 +148,11 @@ class RunConfig:
 
     @property
     def run_name(self) -> str:
-        """The name of the run's folder. Raises UsageError where nothing gives it one."""
+        """The name of the run's folder. Raises UsageError if there is none."""
         model = self.target.model if self.storage.name is None else ""
         name = self.storage.name or name_after_model(model)
         if name is None:
-            raise UsageError(f"The model {model!r} gives its folder no name; give it one with --name.")
+            raise UsageError(f"The model {model!r} cannot name a folder; name it with --name.")
         return f"sandbox-{name}" if self.rehearsal.sandbox else name
 
     @property
@@ -185,7 +185,8 @@ def _values(section: Any) -> dict[str, Any]:
 
 @cache
 def all_options() -> dict[str, Option]:
-    """Every option that there is, by name: those of all benchmarks too. What several benchmarks have is the first one's."""
+    """Every option by name, those of all benchmarks included. Where several benchmarks have one, the first declares
+    it."""
     found: dict[str, Option] = {}
     for kind in (*SECTIONS.values(), *provider_sections().values(), *map(find_options, BENCHMARKS)):
         found |= {name: declared for name, declared in options_of(kind).items() if name not in found}
@@ -195,7 +196,7 @@ def all_options() -> dict[str, Option]:
 def load_config(file: Path | None, flags: Mapping[str, Any], *, keywords: bool = False) -> RunConfig:
     """Merge a TOML file and flags (None: not given) into a RunConfig.
 
-    keywords: the flags were given to a function, so that a sentence calls them by their names alone.
+    keywords: the flags are a function's arguments, so messages call them by name, without dashes.
     Raises UsageError naming the file, the key and what is allowed.
     """
     return _resolve(gather(file, flags, all_options(), keywords=keywords))
@@ -222,7 +223,7 @@ def _resolve(given: Given) -> RunConfig:
 
 
 def find_origins(file: Path | None, flags: Mapping[str, Any]) -> Mapping[str, str]:
-    """Where load_config takes each option from: the file's name or the flag. An option that is not in here has its default."""
+    """Where load_config takes each option from: the file's name or the flag. All other options have their defaults."""
     return gather(file, flags, all_options()).origins
 
 
@@ -235,7 +236,7 @@ def narrow(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
     known = config.options()
     for name in given.keys() - known:
         raise UsageError(
-            f"--{name.removesuffix('s')} is of no use with --benchmark {config.selection.benchmark}; leave it out."
+            f"--{name.removesuffix('s')} does not apply to --benchmark {config.selection.benchmark}; leave it out."
         )
     places = {name: f"--{name.removesuffix('s')}" for name in given}
     return _resolve(Given(config.as_dict() | given, places, {}))
@@ -247,7 +248,7 @@ def check_name(key: str, place: str) -> None:
 
 
 def stored_config(stored: Mapping[str, Any]) -> RunConfig:
-    """The configuration that a run.json holds; options of a later version are passed over. Raises msgspec.ValidationError."""
+    """The configuration in a run.json; options of a later version are ignored. Raises msgspec.ValidationError."""
     sections = [stored_section(kind, stored) for kind in _kinds(stored.get("benchmark", _DEFAULT_BENCHMARK))]
     return RunConfig(**{name: getattr(each, name) for each in sections for name in options_of(type(each))})
 
@@ -260,13 +261,14 @@ def _refuse_others(given: Given, benchmark: str) -> None:
             continue
         owner = next(other for other in BENCHMARKS if name in options_of(find_options(other)))
         raise UsageError(
-            f"{given.place(name)} is an option of --benchmark {owner}, not of --benchmark {benchmark}; add --benchmark {owner}, or "
-            "leave it out."
+            f"{given.place(name)} is an option of --benchmark {owner}, not of --benchmark {benchmark}; add "
+            f"--benchmark {owner}, "
+            "or leave it out."
         )
 
 
 def _check(config: RunConfig, place: Place) -> None:
-    """What does not go together, across sections."""
+    """Refuse options of different sections that contradict each other."""
     storage, rehearsal, batches = config.storage, config.rehearsal, config.batches
     if batches.finish_live is not None and batches.live_share is None:
         raise UsageError(
@@ -274,7 +276,7 @@ def _check(config: RunConfig, place: Place) -> None:
         )
     if (storage.name or "").startswith("sandbox-") and not rehearsal.sandbox:
         raise UsageError(
-            f"{place('name')} is {storage.name!r}: names that begin with sandbox- are for rehearsals; take another."
+            f"{place('name')} is {storage.name!r}: names that begin with sandbox- are for --sandbox; choose another."
         )
     if config.who.base_url is not None:
         check_address(config.who.base_url, place("base_url"))

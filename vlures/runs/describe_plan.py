@@ -1,4 +1,4 @@
-"""A plan for people: its table, its line, and what stands behind its money."""
+"""A plan in words: its table, its summary line, and how its costs are estimated."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of 
 
 
 def tabulate_plan(plan: Plan, prices: Prices) -> str:
-    """A row per cell and one for all of them. Money is what is expected, or, where pictures are unknown, what it will
-    hardly pass."""
+    """A row per cell and one for all. Costs are expected ones or, where images have no known token count, a likely
+    upper bound."""
     rows = [_row(cell.title, _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
     rows.append(_row("all", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
     headers = [*HEADERS, "USD batch", "USD live", "about MB"]
@@ -37,12 +37,12 @@ def _counts_of(cell: CellPlan) -> list[int]:
 
 
 def _row(name: str, counts: list[int], tokens: Totals, prices: Prices, size_bytes: int) -> list[str]:
-    pictures = f"≤{tokens.unknown_most:,}" if tokens.unknown_images else f"{tokens.image_tokens:,}"
+    image_tokens = f"≤{tokens.unknown_most:,}" if tokens.unknown_images else f"{tokens.image_tokens:,}"
     return [
         name,
         *(f"{count:,}" for count in counts),
         f"{tokens.input_tokens:,}",
-        pictures,
+        image_tokens,
         f"{tokens.output_expected:,}",
         _describe_range(tokens, prices.batch),
         _describe_range(tokens, prices.live),
@@ -51,7 +51,6 @@ def _row(name: str, counts: list[int], tokens: Totals, prices: Prices, size_byte
 
 
 def _describe_range(tokens: Totals, price: Price | None) -> str:
-
     if price is None:
         return "unknown"
     costs = cost_range(tokens, price)
@@ -59,23 +58,27 @@ def _describe_range(tokens: Totals, price: Price | None) -> str:
 
 
 def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str | None = None) -> Iterator[str]:
-    """What stands behind the money of a plan. elsewhere: the address that is asked, if it is not the provider's own."""
-
+    """How a plan's costs are estimated. elsewhere: the address that is asked, if it is not the provider's own."""
     price = prices.of(config.target.mode)
     yield from plan.refused
     if not plan.tokens.requests:
         return
     if price is None:
-        yield f"No price of {config.target.model} is known here; add --price-input and --price-output (USD for a million tokens)."
+        yield (
+            f"The price of {config.target.model} is unknown; add --price-input and --price-output (USD per million "
+            "tokens)."
+        )
     else:
         costs = cost_range(plan.tokens, price)
         yield (
-            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.target.mode} mode, at {price.input:g} and "
-            f"{price.output:g} USD for a million tokens of input and output ({price.source})."
+            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.target.mode} mode, at "
+            f"{price.input:g} and "
+            f"{price.output:g} USD per million tokens of input and output ({price.source})."
         )
         if not prices.own and elsewhere:
             yield (
-                f"These are the listed prices, and {elsewhere} may have others; say them with --price-input and --price-output."
+                f"These are the list prices, and {elsewhere} may charge others; set them with --price-input and "
+                "--price-output."
             )
     yield from describe_gaps(plan.tokens, config.target.model)
     if plan.calibration and (learned := describe_calibration(plan.calibration)):
@@ -85,14 +88,14 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str
 
 
 def describe_account(config: RunConfig, accounts: Iterable[Account]) -> str | None:
-    """What earlier runs of the folder have spent, by the account that `--max-cost` counts with."""
+    """What earlier runs of the folder have spent, as `--max-cost` counts it."""
     accounts = list(accounts)
     spent = add_up(account.in_all() for account in accounts)
     reserved = sum(account.reserved() for account in accounts)
     if not spent and not reserved and config.money.max_cost is None:
         return None
-    said = "What was spent before is not known" if spent is None else f"{format_usd(spent)} was spent before"
-    held = f", up to {format_usd(reserved)} more is reserved for requests that are under way" if reserved else ""
+    said = "Earlier spending is unknown" if spent is None else f"{format_usd(spent)} was spent before"
+    held = f", up to {format_usd(reserved)} more is reserved for requests under way" if reserved else ""
     limit = f", of --max-cost {config.money.max_cost:g}" if config.money.max_cost is not None else ""
     return f"{said}{held}{limit}."
 

@@ -16,16 +16,17 @@ from vlures.errors import Incomplete, VluresError
 from vlures.pricing.ledger_journal import LedgerJournal
 from vlures.pricing.spending import Spending
 from vlures.records import FINAL_STATUSES, Deferred, Request, Response
-from vlures.runs.answer_warnings import UNUSABLE, Remarks, describe_canary, describe_unusable
+from vlures.runs.answer_warnings import UNUSABLE, AnswerWarnings, describe_canary, describe_unusable
 from vlures.runs.config import RunConfig
 from vlures.runs.prepare import due_requests
-from vlures.runs.response_keeper import Keeper
+from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import sample_of
 
 HOPELESS_AFTER = 20
 HOPELESS_SAMPLES = 3
-"""So many failures of one kind, about so many samples, and no answer ever, mean that the next thousand would fail as well."""
+"""After this many failures of one kind, about this many samples, without any answer, the next thousand would fail as
+well."""
 
 
 class RunObserver(Observer, Protocol):
@@ -43,7 +44,7 @@ class RunCounts:
     codes: set[str] = field(default_factory=set)
     failed_samples: set[str] = field(default_factory=set)
     hopeless: bool = True
-    remarks: Remarks = field(default_factory=Remarks)
+    warnings: AnswerWarnings = field(default_factory=AnswerWarnings)
 
     def add(self, response: Response) -> None:
         self.statuses[response.status] += 1
@@ -54,7 +55,7 @@ class RunCounts:
             self.hopeless = self.hopeless and (not response.error.transient or is_wordless(response))
 
     def is_hopeless(self, at_least: int = 1, samples: int = 1) -> bool:
-        """Whether every single request failed for one and the same lasting reason."""
+        """Whether every request so far failed for the same lasting reason."""
         failed = self.statuses["failed"]
         alone = failed == self.statuses.total() and len(self.codes) == 1
         return self.hopeless and alone and failed >= at_least and len(self.failed_samples) >= samples
@@ -62,7 +63,7 @@ class RunCounts:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """All that takes part in a run once it is under way, but the backend."""
+    """Everything that takes part in a run under way, except the backend."""
 
     config: RunConfig
     benchmark: Benchmark
@@ -70,43 +71,47 @@ class Execution:
     observer: RunObserver
     counts: RunCounts
     spending: Spending
-    keeper: Keeper
-    """Sees to it that every response is stored."""
+    keeper: ResponseKeeper
+    """Stores every response."""
 
 
 async def send_canary(run: Execution, backend: Backend) -> None:
-    """Ask the first due request alone, before thousands are asked in a way that takes hours to say no. Its answer counts.
+    """Send the first due request alone, before thousands go into batches that take hours to fail. Its answer is kept.
 
-    backend: a live one. Raises VluresError with the provider's reason if there is no answer, Incomplete if it cannot be used.
+    backend: a live one. Raises VluresError with the provider's reason if there is no answer, Incomplete if it cannot be
+    used.
     """
     store, spending, keeper, counts = run.store, run.spending, run.keeper, run.counts
     first = list(islice(due_requests(run.benchmark, store), 1))
     async with keeper.watching(), aclosing(backend.generate(first, LedgerJournal(store, spending))) as responses:
-        async for heard in responses:
-            if isinstance(heard, Deferred):
+        async for received in responses:
+            if isinstance(received, Deferred):
                 continue
-            response = spending.price(heard)
-            spending.settle(response, stored=keeper.take(response))
+            response = spending.price(received)
+            spending.settle(response, stored=keeper.store(response))
             counts.add(response)
             run.observer.answered(response)
-            for sentence in counts.remarks.hear(response, run.config.target.model):
-                run.observer.say(sentence)
+            for warning in counts.warnings.add(response, run.config.target.model):
+                run.observer.say(warning)
             if response.status in UNUSABLE:
                 raise Incomplete(describe_canary(response))
             if response.error is not None and response.status == "failed":
                 raise VluresError(
                     f"The first request, {response.key}, was sent alone and live, and failed: {response.error.code}: "
-                    f"{response.error.message} Nothing else was sent. Mend what it names and run again; --no-canary goes without."
+                    f"{response.error.message} Nothing else was sent. Fix what it names and run again; --no-canary "
+                    "skips this test."
                 )
     if spending.stopped:
-        raise Incomplete(f"{spending.describe_stop()} It would have gone alone and live; --no-canary goes without.")
+        raise Incomplete(
+            f"{spending.describe_stop()} It would have been sent alone and live; --no-canary skips this test."
+        )
 
 
 async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend] | None = None) -> None:
-    """Ask the backend for all that is due, store every response as it comes and count it.
+    """Ask the backend for all that is due; store and count every response as it comes.
 
     finish: connects the live backend that answers what a batch backend has left.
-    Raises Incomplete when the disk has no room left or the money is spent, VluresError when nothing can ever come of it.
+    Raises Incomplete when the disk is full or the money is spent, VluresError when the run can never succeed.
     """
     benchmark, store, keeper = run.benchmark, run.store, run.keeper
     sink = ResponseSink(run)
@@ -115,16 +120,16 @@ async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend
     async with keeper.watching():
         await sink.take(backend, due)
         if finish is not None and sink.left and not sink.gave_up:
-            run.observer.say(f"The last {len(sink.left)} request(s) are asked live instead of in another batch.")
+            run.observer.say(f"The last {len(sink.left)} request(s) are sent live instead of in another batch.")
             rest = [request for request in due_requests(benchmark, store) if request.key in sink.left]
             await sink.take(finish(), rest)
     if space.ran_out:
         raise Incomplete(
-            f"The disk of {store.folder} is nearly full, so nothing more was sent; make room and run again."
+            f"The disk of {store.folder} is nearly full, so nothing more was sent; free some space and run again."
         )
     if not sink.ever_answered and run.counts.is_hopeless():
         raise _hopeless(run.counts)
-    if sink.gave_up and (not run.counts.remarks.usable or next(due_requests(benchmark, store), None)):
+    if sink.gave_up and (not run.counts.warnings.any_usable or next(due_requests(benchmark, store), None)):
         raise Incomplete(sink.gave_up)
     if run.spending.stopped:
         raise Incomplete(run.spending.describe_stop())
@@ -134,7 +139,7 @@ class ResponseSink:
     """Where responses go: into the store, the counts and the account."""
 
     def __init__(self, run: Execution) -> None:
-        store, remarks = run.store, run.counts.remarks
+        store, warnings = run.store, run.counts.warnings
         self._run = run
         self._journal = LedgerJournal(store, run.spending)
         self._earlier_jobs = {job.tag for job in store.open_jobs()}
@@ -145,10 +150,10 @@ class ResponseSink:
         """Why nothing more was sent, where none of the first answers can be used."""
         entries = [entry for cell in store.cells for entry in store.entries(cell).values() if not entry.imported]
         self.ever_answered = any(entry.status in FINAL_STATUSES for entry in entries)
-        remarks.usable = remarks.usable or any(entry.status == "ok" for entry in entries)
+        warnings.any_usable = warnings.any_usable or any(entry.status == "ok" for entry in entries)
 
     async def take(self, backend: Backend, requests: Iterable[Request]) -> None:
-        """Raises VluresError when every request has failed for one lasting reason and batches are still to come."""
+        """Raises VluresError when every request has failed for one lasting reason and batches are still under way."""
         error: Exception | None = None
         async with aclosing(backend.generate(requests, self._journal)) as responses:
             async for response in responses:
@@ -156,8 +161,8 @@ class ResponseSink:
                     self._take_one(response)
                 except Exception as trouble:
                     if isinstance(response, Deferred) or response.job is not None:
-                        raise  # batches that are under way are not lost by that
-                    error = error or trouble  # live answers in flight would be
+                        raise  # batches under way are not lost
+                    error = error or trouble  # live answers in flight would be lost
                     self._run.keeper.stopped = True
         if error is not None:
             raise error
@@ -166,39 +171,39 @@ class ResponseSink:
         if isinstance(response, Deferred):
             self.left.add(response.key)
         else:
-            self._take(self._run.spending.price(response))
+            self._store(self._run.spending.price(response))
         if not self.ever_answered and self._run.counts.is_hopeless(HOPELESS_AFTER, HOPELESS_SAMPLES):
             if isinstance(response, Deferred) or response.job is not None:
                 raise _hopeless(self._run.counts)
             self._run.keeper.stopped = True
 
-    def _take(self, response: Response) -> None:
-        stored = self._run.keeper.take(response)
+    def _store(self, response: Response) -> None:
+        stored = self._run.keeper.store(response)
         if news := self._run.spending.settle(response, stored=stored):
             self._run.observer.say(news)
         if stored:
             self._count(response)
 
     def _count(self, response: Response) -> None:
-        remarks = self._run.counts.remarks
-        for sentence in remarks.hear(
-            response, self._run.config.target.model, is_ours=response.job not in self._earlier_jobs
-        ):
-            self._run.observer.say(sentence)
+        warnings = self._run.counts.warnings
+        is_ours = response.job not in self._earlier_jobs
+        for warning in warnings.add(response, self._run.config.target.model, is_ours=is_ours):
+            self._run.observer.say(warning)
         self._run.counts.add(response)
         self._run.observer.answered(response)
-        if remarks.are_unusable and not self._warned:
-            self._warn(describe_unusable(remarks.unusable))
+        if warnings.all_unusable and not self._warned:
+            self._warn(describe_unusable(warnings.unusable))
 
     def _warn(self, sentence: str) -> None:
-        """None of the first answers can be used: a batch run sends nothing more, a live one goes on, since it is watched."""
+        """None of the first answers can be used: a batch run sends nothing more; a live one, which is watched,
+        continues."""
         self._warned = True
         if self._run.config.target.mode == "batch":
             self._run.keeper.stopped = True
             self.gave_up = f"{sentence} Nothing more was sent."
             self._run.observer.say(f"{sentence} Nothing more is sent; what is under way is collected.")
         else:
-            self._run.observer.say(f"{sentence} The run goes on; Ctrl-C stops it.")
+            self._run.observer.say(f"{sentence} The run continues; Ctrl-C stops it.")
 
 
 @dataclass(slots=True)
@@ -212,9 +217,9 @@ class _DiskSpace:
 
 
 def _hopeless(counts: RunCounts) -> VluresError:
-    """Replies without a word of an answer were charged, so more is known of them than that something is wrong."""
-    kind = Incomplete if counts.remarks.unusable["thought only"] else VluresError
+    """Incomplete where replies held only thinking: those were charged, so the setup as such works."""
+    kind = Incomplete if counts.warnings.unusable["thought only"] else VluresError
     return kind(
-        f"All {counts.statuses.total()} requests so far failed in the same way and nothing is stored as an answer: "
-        f"{next(iter(counts.failures))} Mend what it names and run again."
+        f"All {counts.statuses.total()} requests so far failed in the same way and no answer is stored: "
+        f"{next(iter(counts.failures))} Fix what it names and run again."
     )

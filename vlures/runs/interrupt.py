@@ -1,4 +1,4 @@
-"""What an interruption does to a run, however it comes."""
+"""What an interruption does to a run, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class Stopper:
-    """Live: the first interruption stops sending and waits for the answers in flight, which are paid; the second leaves
-    them. Batch: batches live on at the provider, so the first ends the run.
+class Interruption:
+    """Whether a run was interrupted, and what follows from it.
 
-    how: what to do to interrupt a second time, as in "Press Ctrl-C". live: whether live requests are under way, as they are
-    at times in a batch run too.
+    Live: the first interruption stops sending and waits for the answers in flight, which are paid; the second abandons
+    them. Batch: batches continue at the provider, so the first ends the run.
+
+    how: how the user interrupts a second time, as in "Press Ctrl-C". live: whether live requests are under way, as at
+    times in a batch run too.
     """
 
     def __init__(self, *, live: bool, how: str = "Press Ctrl-C") -> None:
@@ -30,7 +32,7 @@ class Stopper:
         return not self.interrupted
 
     async def watch(self, work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> None:
-        """Run the work to its end, or until it was stopped. say: how to say something beside the progress bar."""
+        """Run the work to its end or until it is stopped. say: says something beside the progress bar."""
         import asyncio
 
         self._loop, self._say = asyncio.get_running_loop(), say
@@ -44,25 +46,27 @@ class Stopper:
                 raise
 
     def stop(self) -> None:
-        """Interrupt. To be called in the loop's own thread, as from its signal handlers."""
+        """Interrupt. Call it in the loop's own thread, as its signal handlers do."""
         again, self.interrupted = self.interrupted, True
         if self._say is None or self._task is None:
             return
         if self.live and not again:
-            self._say(f"Stopping: waiting for the answers in flight, which are paid. {self._how} again to leave them.")
+            self._say(
+                f"Stopping: waiting for the answers in flight, which are paid. {self._how} again to abandon them."
+            )
         else:
             self._task.cancel()
 
     def stop_once(self) -> None:
-        """Interrupt, unless that was done already. A terminal that closes tells its processes so more than once, and means
-        no haste by it."""
+        """Interrupt, unless that has happened already: a closing terminal signals its processes more than once, without
+        meaning haste."""
         if not self.interrupted:
             self.stop()
 
-    def stop_from_outside(self) -> None:
-        """Interrupt from another thread, also one in which no work has begun yet."""
+    def stop_threadsafe(self) -> None:
+        """Interrupt from another thread, even before the work has begun."""
         if self._loop is None:
             self.interrupted = True
-        if self._loop is not None:  # looked at again: the work may have begun in this moment
-            with suppress(RuntimeError):  # it is over, and its loop closed
+        if self._loop is not None:  # checked again: the work may have begun in this moment
+            with suppress(RuntimeError):  # the work is over and its loop closed
                 self._loop.call_soon_threadsafe(self.stop)

@@ -1,4 +1,4 @@
-"""What a run would do: which requests are due, what was answered to another question, what it takes."""
+"""What a run would do: which requests are due, which stored answers are stale, and what it costs."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class CellPlan:
     due: int = 0
     answered: int = 0
     imported: int = 0
-    """Of those that are answered."""
+    """Of the answered ones."""
     usable: int = 0
-    """Of those that are answered, by this run."""
+    """Answered `ok` by this run, not imported."""
     in_flight: int = 0
     left_out: int = 0
     bytes: int = 0
-    """Approximate, of the due ones."""
+    """Approximate upload of the due ones."""
     tokens: Totals = field(default_factory=Totals)
-    """By estimate, of the due ones."""
+    """Estimated for the due ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +57,25 @@ class Plan:
 
     cells: tuple[CellPlan, ...]
     shards: int
-    """Batches that it would create."""
+    """Batches that the run would create."""
     stale: int
     """Stored answers to a question that has changed since."""
     asked_again: tuple[tuple[Cell, str, str], ...]
-    """Cell, sample's ID and reason of answered requests that are due all the same."""
+    """Cell, sample ID and reason of answered requests that are due again."""
     changed_in_flight: int
-    """Requests in batches that are to a question that has changed."""
+    """Requests in batches whose question has changed since."""
     image_bytes: int = 0
-    """Uploaded once for all requests, where images are uploaded as files and are not there already."""
+    """Bytes of the images still to be uploaded as files, once for all requests."""
     saved_bytes: int = 0
-    """How much less all that is than with images inline."""
+    """How many bytes fewer this is than with images inline."""
     calibration: Calibration | None = None
-    """What earlier answers of this run tell of the estimates."""
+    """What earlier answers of this run say about the estimates."""
     refused: tuple[str, ...] = ()
-    """Sentences on images that the model is known to refuse; their requests are due and cost nothing."""
+    """Sentences about images that the model is known to refuse; their requests are due and cost nothing."""
 
     @property
     def tokens(self) -> Totals:
-        """By estimate, of everything that is due, corrected by earlier answers where there are enough of them."""
+        """Estimated for everything that is due, corrected by earlier answers where there are enough of them."""
         totals = Totals()
         for cell in self.cells:
             totals.add_all(cell.tokens)
@@ -97,7 +97,7 @@ class Plan:
 def make_plan(
     config: RunConfig, benchmark: Benchmark, store: CheckpointStore, estimator: RequestEstimator | None
 ) -> Plan:
-    """Count what is due, answered, in flight and stale. Reads no image again and writes nothing.
+    """Count what is due, answered, in flight and stale. Does not read images again and writes nothing.
 
     estimator: None where the provider has no prices.
     """
@@ -109,16 +109,16 @@ def make_plan(
         sizes_when_redo_began(store),
         _in_flight(store),
     )
-    count = _Count(config, benchmark, store, estimator)
+    counter = _PlanCounter(config, benchmark, store, estimator)
     for question in benchmark.questions():
         request = benchmark.request(question)
         entry = store.entry(request.cell, request.sample_id)
         verdict = rules.judge(request, entry, benchmark.variant.checkpoint_file(request.cell))
-        count.add(request, entry, verdict)
-    return count.plan()
+        counter.add(request, entry, verdict)
+    return counter.plan()
 
 
-class _Count:
+class _PlanCounter:
     """Adds up the verdicts on all requests."""
 
     def __init__(
@@ -189,7 +189,7 @@ class _Count:
 
 
 def why_refused(config: RunConfig, image: Image) -> str | None:
-    """A sentence if the model is known to refuse the image, without a charge."""
+    """A sentence if the model is known to refuse the image, at no charge."""
     provider = find_provider(config.who.backend)
     if provider is None:
         return None
@@ -197,13 +197,13 @@ def why_refused(config: RunConfig, image: Image) -> str | None:
 
 
 def find_refusals(config: RunConfig, benchmark: Benchmark) -> dict[Image, str]:
-    """Images that the model is known to refuse, each with a sentence on why."""
-    said = {image: why_refused(config, image) for image in benchmark.images()}
-    return {image: why for image, why in said.items() if why is not None}
+    """Images that the model is known to refuse, each with a sentence saying why."""
+    reasons = {image: why_refused(config, image) for image in benchmark.images()}
+    return {image: why for image, why in reasons.items() if why is not None}
 
 
 def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Mapping[Image, int]) -> Iterator[str]:
-    """What becomes of the images that the model refuses."""
+    """What the run does with the images that the model refuses."""
     if not refusals:
         return
     first = next(iter(refusals))
@@ -212,13 +212,15 @@ def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Ma
         yield f"Left out: {first.path}{more}. {refusals[first]}"
     elif due:
         yield (
-            f"{sum(due.values()):,} due request(s) will fail, without a charge, because {config.target.model} refuses their images "
+            f"{sum(due.values()):,} due request(s) will fail, at no charge, because {config.target.model} refuses "
+            "their images "
             f"({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
         )
 
 
 def _bytes_to_upload(config: RunConfig, store: CheckpointStore, images: Iterable[Image]) -> int:
-    """Of the images that the provider does not have as files yet. A sandbox of the run's own keeps none from run to run."""
+    """Bytes of the images that the provider does not have as files yet. The run's own sandbox keeps none between
+    runs."""
     provider = find_provider(config.who.backend)
     if config.rehearsal.sandbox or not store.jobs_path.is_file() or provider is None or provider.find_uploaded is None:
         return sum(image.size_bytes for image in images)
@@ -227,13 +229,13 @@ def _bytes_to_upload(config: RunConfig, store: CheckpointStore, images: Iterable
 
 
 def _in_flight(store: CheckpointStore) -> dict[str, str]:
-    """key → digest of what a batch holds that was created, or may have been."""
+    """Key → digest of the requests in batches that were, or may have been, created."""
     jobs = [job for job in store.open_jobs() if job.state in ("creating", "created")]
     return {key: digest for job in jobs for key, digest in job.requests.items()}
 
 
 def check_plan(config: RunConfig, benchmark: Benchmark, store: CheckpointStore, plan: Plan) -> None:
-    """Refuse a run that would mix answers to different questions, or of different providers' batches.
+    """Refuse a run that would mix answers to different questions, or batches of different providers.
 
     Raises VluresError saying how many, why, and what to do.
     """
@@ -241,25 +243,25 @@ def check_plan(config: RunConfig, benchmark: Benchmark, store: CheckpointStore, 
         ours = config.target.mode == "batch" and job.provider.lower() == config.who.backend
         if job.state in ("creating", "created") and not ours:
             raise VluresError(
-                f"{store.folder} has a batch of {job.provider} in flight; collect it first with --backend {job.provider.lower()} --mode batch, "
-                "or give this run another --name."
+                f"{store.folder} has a batch of {job.provider} in flight; collect it first with "
+                f"--backend {job.provider.lower()} --mode batch, or give this run another --name."
             )
     if plan.stale and config.again.stale == "stop":
         why = (
             " and ".join(what_changed(config, benchmark, store)) or "the model, its parameters, the prompts or the data"
         )
-        hint = ""
+        advice = "Add"
         if is_only_raised(config, store.read_json("run.json")) and "truncated" not in config.again.redo:
-            hint = "Add --redo truncated to ask only those again that were cut short and keep the others, "
+            advice = "Add --redo truncated to ask only those again that were cut short and keep the others, or"
         raise VluresError(
-            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. {hint}{'or' if hint else 'Add'} --stale keep "
-            "to keep them, --stale redo to ask again (and pay again), or give this run another --name."
+            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. {advice} "
+            "--stale keep to keep them, --stale redo to ask again (and pay again), or give this run another --name."
         )
 
 
 def needs_canary(config: RunConfig, store: CheckpointStore, plan: Plan) -> bool:
-    """Whether one request goes first, live: batches take hours to tell that a key, a model or a parameter is wrong, and
-    no usable answer, and nothing under way, shows that they are right."""
+    """Whether one request goes first, live. Batches take hours to show that a key, a model or a parameter is wrong; a
+    usable answer, or a batch under way, shows that they are right."""
     bulk = plan.total("due") > 1 and config.target.mode == "batch"
     return config.batches.canary and bulk and not plan.total("usable") and not store.open_jobs()
 

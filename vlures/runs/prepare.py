@@ -1,4 +1,4 @@
-"""The one way in: a configuration becomes something that can be planned, run or cancelled, or is refused."""
+"""The one way in: checks a configuration and turns it into something that can be planned and run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A configuration that can be run: everything but the run's folder."""
+    """A configuration that can be run: everything except the run's folder."""
 
     config: RunConfig
     benchmark: Benchmark
@@ -50,9 +50,9 @@ class Prepared:
 
 
 def prepare(config: RunConfig, say: Say) -> Prepared:
-    """Check the options, read the data and prompts, find the prices. say: told what is known of the model.
+    """Check the options, read the data and prompts, find the prices. say: called with what is known about the model.
 
-    Raises UsageError and VluresError for whatever can be known to be wrong without the run's folder.
+    Raises UsageError and VluresError for everything that can be found wrong without the run's folder.
     """
     check_options(config, say)
     package = find_package(config.selection.benchmark)
@@ -106,7 +106,7 @@ def _config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
 
 
 def check_options(config: RunConfig, say: Say) -> None:
-    """Raises UsageError for options that contradict each other, and for a model that its provider is known not to have."""
+    """Raises UsageError for options that contradict each other, and for a model that its provider is known to lack."""
     from vlures.sandbox import parse_fault
 
     find_backend(config.who.backend, config.run_mode)
@@ -117,7 +117,7 @@ def check_options(config: RunConfig, say: Say) -> None:
     if config.target.mode == "live":
         if not config.batches.wait:
             raise UsageError(
-                "--no-wait is for batches, which live on by themselves; leave it out, or add --mode batch."
+                "--no-wait is for batches, which continue by themselves; leave it out, or add --mode batch."
             )
         if config.batches.finish_live is not None:
             raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
@@ -136,9 +136,9 @@ def find_estimator(config: RunConfig, benchmark: Benchmark) -> RequestEstimator 
 
 
 def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lambda _: None) -> Spending:
-    """The run's money, with all that earlier runs have spent and what is in flight already.
+    """The run's money, with all that earlier runs have spent and what is already in flight.
 
-    Raises UsageError where --max-cost cannot be kept, or leaves no room for even one request.
+    Raises UsageError where --max-cost cannot be kept, or does not cover even one request.
     """
     benchmark, others = prepared.benchmark, lambda: open_other_stores(store)
     spending = Spending(
@@ -150,7 +150,7 @@ def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lamb
 
 
 def check_limit(prepared: Prepared, store: CheckpointStore) -> None:
-    """Raises UsageError, as prepare_spending does, if --max-cost leaves no room for even one request. Writes nothing."""
+    """Raises UsageError, as prepare_spending does, if --max-cost does not cover even one request. Writes nothing."""
     max_cost, config = prepared.config.money.max_cost, prepared.config
     if max_cost is None or prepared.estimator is None:
         return
@@ -161,12 +161,12 @@ def check_limit(prepared: Prepared, store: CheckpointStore) -> None:
 
 
 def requests_of(benchmark: Benchmark) -> Iterator[Request]:
-    """Every question as a request, in their order."""
+    """Every question as a request, in order."""
     return map(benchmark.request, benchmark.questions())
 
 
 def due_requests(benchmark: Benchmark, store: CheckpointStore) -> Iterator[Request]:
-    """Those that have no answer, looked up one by one as they are taken."""
+    """The requests without an answer, looked up one by one as they are taken."""
     return (
         benchmark.request(question)
         for question in benchmark.questions()
@@ -175,9 +175,9 @@ def due_requests(benchmark: Benchmark, store: CheckpointStore) -> Iterator[Reque
 
 
 def _check_addresses(config: RunConfig, benchmark: Benchmark) -> None:
-    """With images that are named by their addresses: whether each has one of its own.
+    """Where images are sent by address, check that each has an address of its own.
 
-    Raises UsageError for a template that cannot be filled, or gives one address to two images.
+    Raises UsageError for a template that cannot be filled, or gives two images one address.
     """
     provider = find_provider(config.who.backend)
     template = provider.image_template(config.backend_options) if provider is not None else None
@@ -195,6 +195,7 @@ def check_addresses(
         other = seen.setdefault(address, request.image)
         if other.digest != request.image.digest:
             raise UsageError(
-                f"image_url_template gives {address} for {other.path} and for {request.image.path}, which are not the same "
-                "image; add {folder} or {sha256}, or what else tells them apart."
+                f"image_url_template gives {address} for {other.path} and for {request.image.path}, which are "
+                "different images; "
+                "add {folder}, {sha256} or another placeholder that tells them apart."
             )

@@ -1,6 +1,6 @@
-"""How a run looks while it goes on: a bar and the batches' states on a terminal and in a notebook, plain lines elsewhere.
+"""The progress of a run: a bar and the batches' states on a terminal and in a notebook, plain lines elsewhere.
 
-All on stderr, but in a notebook, which shows stderr as if something were wrong.
+Everything goes to stderr, except in a notebook, which shows stderr as an error.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Screen = Literal["terminal", "widgets", "notebook", "plain"]
 
 
 @dataclass(slots=True)
-class _JobLook:
+class _JobProgress:
     state: str
     done: int
     total: int
 
 
 def find_screen() -> Screen:
-    """What shows the progress. widgets: a notebook that can show ipywidgets; notebook: one that shows text only."""
-    # Where IPython's kernel runs, IPython is loaded; nobody else need wait for it.
+    """Where the progress is shown. widgets: a notebook with ipywidgets; notebook: one that shows text only."""
+    # IPython is already loaded where its kernel runs; importing it elsewhere would only cost time.
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
     if getattr(get_ipython(), "kernel", None) is not None:
         return "widgets" if find_spec("ipywidgets") else "notebook"
@@ -40,7 +40,7 @@ def find_screen() -> Screen:
 
 
 def find_stream(screen: Screen) -> TextIO:
-    """Where sentences go."""
+    """The stream for messages."""
     return sys.stdout if screen in ("widgets", "notebook") else sys.stderr
 
 
@@ -50,7 +50,7 @@ def _make_bar(screen: Screen, total: int, answered: int) -> tqdm[Any]:
         from tqdm.notebook import tqdm_notebook
 
         make = tqdm_notebook
-    # The average rate, not the latest: answers of batches come in bursts.
+    # The average rate, not the current one: answers of batches come in bursts.
     return make(
         total=total,
         initial=answered,
@@ -63,14 +63,14 @@ def _make_bar(screen: Screen, total: int, answered: int) -> tqdm[Any]:
 
 
 class Progress:
-    """Shows a run of `total` requests, of which `answered` have their answer already."""
+    """Shows the progress of a run of `total` requests, `answered` of which have an answer already."""
 
     def __init__(self, total: int, answered: int) -> None:
         self._total = total
         self._answered = answered
         self._failed = 0
         self._in_flight = 0
-        self._jobs: dict[str, _JobLook] = {}
+        self._jobs: dict[str, _JobProgress] = {}
         self._began = time.monotonic()
         self._new = 0
         self._last_line = 0.0
@@ -79,7 +79,7 @@ class Progress:
         self._bar = None if self._screen == "plain" else _make_bar(self._screen, total, answered)
         self._states: tqdm[Any] | None = None
         self._shown_states = ""
-        if self._screen == "terminal":  # elsewhere there is no second line to go back to
+        if self._screen == "terminal":  # elsewhere a second line cannot be rewritten
             self._states = tqdm(
                 total=0, position=1, bar_format="{desc}", dynamic_ncols=True, leave=False, file=self._stream
             )
@@ -97,7 +97,7 @@ class Progress:
             self._failed += 1
         else:
             self._answered += 1
-            self._total = max(self._total, self._answered)  # batches of an earlier selection come on top
+            self._total = max(self._total, self._answered)  # batches of an earlier selection add to it
             if self._bar is not None:
                 self._bar.total = self._total
                 self._bar.update(1)
@@ -108,7 +108,7 @@ class Progress:
         self._show()
 
     def job_changed(self, tag: str, state: str, done: int, total: int) -> None:
-        self._jobs[tag] = _JobLook(as_line(state), done, total)
+        self._jobs[tag] = _JobProgress(as_line(state), done, total)
         self._show()
 
     def job_ended(self, tag: str) -> None:
@@ -126,7 +126,7 @@ class Progress:
             self._print_line()
             self._new = 0
 
-    def _flying(self) -> int:
+    def _count_in_flight(self) -> int:
         return self._in_flight + sum(job.total for job in self._jobs.values() if job.state != "collecting")
 
     def _job_states(self) -> str:
@@ -147,7 +147,7 @@ class Progress:
         states = self._job_states()
         batches = f"batches: {states}" if states else ""
         beside = f"; {batches}" if batches and self._states is None else ""
-        self._bar.set_postfix_str(f"{self._failed} failed, {self._flying()} in flight{beside}", refresh=False)
+        self._bar.set_postfix_str(f"{self._failed} failed, {self._count_in_flight()} in flight{beside}", refresh=False)
         if states != self._shown_states:
             self._shown_states = states
             self._bar.refresh()
@@ -160,7 +160,8 @@ class Progress:
         states = self._job_states()
         batches = f"; batches: {states}" if states else ""
         print(
-            f"{self._answered}/{self._total} answered, {self._failed} failed, {self._flying()} in flight, {rate:.1f}/s{batches}",
+            f"{self._answered}/{self._total} answered, {self._failed} failed, {self._count_in_flight()} in flight, "
+            f"{rate:.1f}/s{batches}",
             file=self._stream,
             flush=True,
         )

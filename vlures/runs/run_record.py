@@ -17,8 +17,10 @@ from vlures.store.clock import now
 
 
 def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore) -> dict[str, Any]:
-    """What run.json holds: resolved configuration, versions, digests, and how much there is to ask. outside: how many samples
-    of a cell the store has already that are not among those to be asked."""
+    """The content of run.json: resolved configuration, versions, digests, and the number of requests by cell.
+
+    outside: how many samples of a cell are in the store but not in the selection.
+    """
     selected: dict[Cell, set[str]] = {cell: set() for cell in benchmark.cells()}
     for question in benchmark.questions():
         selected[question.cell].add(question.sample_id)
@@ -46,7 +48,7 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
 
 
 def _versions(config: RunConfig) -> dict[str, str]:
-    """Of Python and of the packages that decide what is sent."""
+    """Versions of Python and of the packages that shape what is sent."""
     packages = [
         package for provider in all_providers() for package in provider.packages(config.provider_options[provider.name])
     ]

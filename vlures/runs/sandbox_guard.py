@@ -1,6 +1,6 @@
-"""A sandbox's answers are no model's: one folder never holds both.
+"""Keeps a sandbox's synthetic answers apart from a model's: one folder never holds both.
 
-`--sandbox` sees to that by its own folder. This is about a sandbox that somebody started by hand and named by its address.
+`--sandbox` has a folder of its own. This is about a sandbox that the user started separately and named by its address.
 """
 
 from __future__ import annotations
@@ -19,39 +19,41 @@ from vlures.store.checkpoints import CheckpointStore
 from vlures.store.clock import now
 
 LONGEST_WAIT_S = 5.0
-REHEARSAL = "rehearsal"
+FACT = "rehearsal"
+"""The name of the stored fact, as older folders have it."""
 
 
-def check_rehearsal(config: RunConfig, environment: Mapping[str, str], store: CheckpointStore) -> str | None:
-    """Before anything is sent: a folder that a sandbox has answered into takes no model's answers, nor the other way round.
+def guard_sandbox_folder(config: RunConfig, environment: Mapping[str, str], store: CheckpointStore) -> str | None:
+    """Before anything is sent, keep a model's answers out of a folder with sandbox answers, and the other way round.
 
-    Returns a sentence when the folder becomes a rehearsal's. Raises VluresError where the two would mix. A sandbox that is not
-    up yet is not known to be one, so nothing is marked before a run finds it there.
+    Returns a sentence when the folder is marked as a sandbox's. Raises VluresError where the two would mix. A sandbox
+    that is not running yet cannot be recognised, so nothing is marked before a run finds it.
     """
     if config.rehearsal.sandbox or find_provider(config.who.backend) is None:
         return None
     address = find_own_address(config.who, environment)
     may_be_sandbox = address is not None and _may_be_sandbox(address)
-    if is_rehearsal(store):
+    if holds_sandbox_answers(store):
         if may_be_sandbox:
             return None
-        if not _holds_answers(store):  # the sandbox was named, and then nothing came of it
-            store.remember(REHEARSAL, {})
+        if not _holds_answers(store):  # a sandbox was named but never answered
+            store.remember(FACT, {})
             return None
         raise VluresError(f"{store.folder} holds the answers of a sandbox; give this run another --name.")
     if address is None or not may_be_sandbox or not _is_sandbox(address):
         return None
     if _holds_answers(store) and not _was_asked_before(store, address):
         raise VluresError(
-            f"{address} is a sandbox, and {store.folder} holds answers that may be a model's; rehearse with --sandbox, or under "
+            f"{address} is a sandbox, and {store.folder} holds answers that may be a model's; use --sandbox, or "
             "another --name."
         )
-    store.remember(REHEARSAL, {"address": address, "time": now()})
-    return f"{address} is a sandbox, so {store.folder} is a rehearsal from here on: no model is asked into it."
+    store.remember(FACT, {"address": address, "time": now()})
+    return f"{address} is a sandbox, so the folder {store.folder} holds sandbox answers only."
 
 
-def is_rehearsal(store: CheckpointStore) -> bool:
-    return bool(store.recall(REHEARSAL))
+def holds_sandbox_answers(store: CheckpointStore) -> bool:
+    """Whether the folder is marked for sandbox answers only."""
+    return bool(store.recall(FACT))
 
 
 def _holds_answers(store: CheckpointStore) -> bool:
@@ -60,14 +62,15 @@ def _holds_answers(store: CheckpointStore) -> bool:
 
 
 def _was_asked_before(store: CheckpointStore, address: str) -> bool:
-    """Whether the last run asked there already, unmarked: by an older version, or before the sandbox was up."""
+    """Whether the last run used this address already without a mark: an older version, or before the sandbox was
+    running."""
     before = (store.read_json("run.json").get("config") or {}).get("base_url") or ""
     return str(before).rstrip("/") == address.rstrip("/")
 
 
 def _may_be_sandbox(address: str) -> bool:
-    """By the address alone: a sandbox serves on loopback only, each provider's protocol below a path of its own. No
-    other server is asked whether it is one."""
+    """By the address alone: a sandbox serves on loopback only, each provider's protocol below its own path. No other
+    server is asked whether it is one."""
     parts = urlsplit(address)
     host = parts.hostname or ""
     try:
@@ -79,7 +82,7 @@ def _may_be_sandbox(address: str) -> bool:
 
 
 def _is_sandbox(address: str) -> bool:
-    """Ask it. What does not answer is none, and the run will say so."""
+    """Ask the server. One that does not answer is no sandbox; the run will report it."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=LONGEST_WAIT_S)
     try:

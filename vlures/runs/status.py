@@ -18,14 +18,14 @@ from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses
 from vlures.runs.config import RunConfig
-from vlures.runs.sandbox_guard import is_rehearsal
+from vlures.runs.sandbox_guard import holds_sandbox_answers
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import Left, count_left
 
 
 def find_runs(config: RunConfig) -> list[Path]:
-    """The configuration's output folder if it says which; otherwise every run's folder under its output."""
+    """The configuration's output folder if it names one; otherwise every run's folder under its output."""
     if config.storage.name or config.who.model or config.rehearsal.sandbox:
         return [config.output_folder]
     root = Path(config.storage.output)
@@ -40,7 +40,7 @@ def find_runs(config: RunConfig) -> list[Path]:
 
 
 def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
-    """The texts that describe each variant of a run.
+    """A text for each variant of a run.
 
     Raises VluresError if the folder holds no run.
     """
@@ -55,7 +55,7 @@ def _headline(output_folder: Path, account: Account) -> str:
     run = store.read_json("run.json")
     who = f"{run['provider']} {run['mode']}, {run['model']}, " if run else ""
     since = f", last run {run['time']}" if run else ""
-    answers = ", a rehearsal: a sandbox has answered" if is_rehearsal(store) else ""
+    answers = ", sandbox answers only" if holds_sandbox_answers(store) else ""
     reserved = account.reserved()
     held = f", up to {format_usd(reserved)} reserved for requests under way" if reserved else ""
     return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}")
@@ -89,15 +89,16 @@ def _cells(account: Account) -> str:
 
 
 def _imported(store: CheckpointStore) -> Iterator[str]:
-    """What came, or will come, from the original scripts."""
+    """What was, or will be, imported from the original scripts."""
     if imported := sum(count_imported(store, cell) for cell in store.cells):
         yield (
-            f"{imported:,} of the answers are imported from the original scripts: nobody knows to which question exactly, so they "
-            "never count as stale."
+            f"{imported:,} of the answers are imported from the original scripts. Their exact questions are unknown, "
+            "so they never "
+            "count as stale."
         )
     if waiting := find_waiting(store):
         more = " …" if len(waiting) > 1 else ""
-        yield f"{len(waiting)} checkpoint(s) of the original scripts wait for the next run to take them over: {waiting[0].name}{more}"
+        yield f"The next run imports {len(waiting)} checkpoint(s) of the original scripts: {waiting[0].name}{more}"
 
 
 def _money(amount: float | None) -> str:
@@ -134,13 +135,13 @@ def _jobs(store: CheckpointStore) -> list[str]:
     ]
     texts = [tabulate(rows, headers, tablefmt="simple", disable_numparse=True)]
     if lost := [_name_lost(job) for job in jobs if job.seen and job.seen.lost]:
-        texts.append(f"{len(lost)} batch(es) not known to the provider when last looked for: {', '.join(lost)}")
+        texts.append(f"{len(lost)} batch(es) unknown to the provider when last looked for: {', '.join(lost)}")
     return texts
 
 
 def _name_lost(job: Job) -> str:
-    whose = job.account or "another key or project?"
-    return f"{job.batch_id or job.tag} ({whose})"
+    account = job.account or "another key or project?"
+    return f"{job.batch_id or job.tag} ({account})"
 
 
 def _state(job: Job) -> str:
@@ -148,7 +149,7 @@ def _state(job: Job) -> str:
         return "in doubt" if job.state == "creating" else "not created"
     if job.seen is None:
         return "created"
-    return "not known to the provider" if job.seen.lost else job.seen.status
+    return "unknown to the provider" if job.seen.lost else job.seen.status
 
 
 def _hours(time: timedelta) -> str:
@@ -157,7 +158,7 @@ def _hours(time: timedelta) -> str:
 
 
 def _time_left(job: Job, today: datetime) -> str:
-    """Until the provider gives the batch up."""
+    """Until the provider abandons the batch."""
     if job.deadline is None or (job.seen and job.seen.results_until):
         return "–"
     left = datetime.fromisoformat(job.deadline) - today

@@ -1,4 +1,4 @@
-"""How many bytes the due requests will send, and in how many batches. Approximate: nothing is encoded for it."""
+"""Approximate upload of the due requests, in bytes and batches. Nothing is encoded for it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ LINE_OVERHEAD_BYTES = 300
 
 @dataclass(slots=True)
 class UploadEstimate:
-    """Counts requests as they come."""
+    """Counts requests one by one."""
 
     batch_size: int
-    """Most requests of one batch."""
+    """Maximum requests of one batch."""
     batch_bytes: int
-    """Most bytes of one batch's file."""
+    """Maximum bytes of one batch's file."""
     inline: bool
-    """Images are sent within the requests."""
+    """Whether images are sent inside the requests."""
     shards: int = 0
     """Batches so far."""
     inline_bytes: int = 0
-    """What all images would take within the requests."""
+    """Bytes that all images would take inside the requests."""
     images: dict[str, Image] = field(default_factory=dict)
-    """By digest: each once."""
+    """By digest, each once."""
     _lines: int = 0
     _size_bytes: int = 0
 
@@ -47,6 +47,6 @@ class UploadEstimate:
 
 
 def approximate_text_bytes(request: Request) -> int:
-    """Bytes of a request without its image: its texts in UTF-8 and some JSON around them."""
+    """Approximate bytes of a request without its image: its texts in UTF-8 and the JSON around them."""
     text = len(request.prompt.system.encode()) + sum(len(piece.encode()) for piece in request.prompt.pieces)
     return text + LINE_OVERHEAD_BYTES

@@ -1,7 +1,7 @@
-"""What a new folder begins with: ready-made configurations, sample data, a place for outputs.
+"""What `vlures init` lays out: ready-made configurations, sample data, a place for outputs.
 
-Here are symbolic links to the repository's own configs/ and data/Sample*; a wheel has copies in their place. The
-pictures are the same in every language, so a wheel holds them once, in SampleEn.
+This package has symbolic links to the repository's configs/ and data/Sample*; a wheel has copies instead. The images
+are the same in every language, so a wheel holds them once, in SampleEn.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ from pathlib import Path
 from vlures.errors import VluresError
 
 _HERE = Path(__file__).parent
-_FOLDER_OF_PICTURES = "data/SampleEn"
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+_IMAGE_FOLDER = "data/SampleEn"
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
-class LaidOut:
-    """What came of it, by path below the folder. kept: were there with another content, and are as they were."""
+class ScaffoldFiles:
+    """The files of a new folder, by path below it."""
 
     written: tuple[Path, ...]
-    there_already: tuple[Path, ...]
+    unchanged: tuple[Path, ...]
+    """Existed already with the same content."""
     kept: tuple[Path, ...]
+    """Existed already with other content, which was left alone."""
 
 
-def lay_out(folder: Path) -> LaidOut:
+def lay_out(folder: Path) -> ScaffoldFiles:
     """Write configs/, data/Sample* and an empty outputs/ below the folder, which need not exist. Overwrites nothing.
 
-    Raises VluresError if this installation has no such files, OSError for what cannot be written.
+    Raises VluresError if this installation lacks those files, OSError for a file that cannot be written.
     """
-    found: dict[str, list[Path]] = {"written": [], "there already": [], "kept": []}
+    found: dict[str, list[Path]] = {"written": [], "unchanged": [], "kept": []}
     for path, source in sorted(_starting_files().items()):
         content = source.read_bytes()
         target = folder / path
@@ -40,19 +42,19 @@ def lay_out(folder: Path) -> LaidOut:
             found["written"].append(path)
         else:
             same = target.is_file() and target.read_bytes() == content
-            found["there already" if same else "kept"].append(path)
+            found["unchanged" if same else "kept"].append(path)
     (folder / "outputs").mkdir(exist_ok=True)
-    return LaidOut(*(tuple(paths) for paths in found.values()))
+    return ScaffoldFiles(*(tuple(paths) for paths in found.values()))
 
 
 def _starting_files() -> dict[Path, Path]:
     """Where each file goes → where it is."""
-    pictures = [path for path in _files(_FOLDER_OF_PICTURES) if path.suffix in _PICTURES]
+    images = [path for path in _files(_IMAGE_FOLDER) if path.suffix in _IMAGE_SUFFIXES]
     files = {Path("configs", path.name): path for path in _files("configs") if path.suffix == ".toml"}
     for dataset in sorted(_HERE.glob("data/Sample*")):
         own = _files(f"data/{dataset.name}")
-        files |= {Path("data", dataset.name, path.name): path for path in [*pictures, *own]}
-    if not (pictures and files):
+        files |= {Path("data", dataset.name, path.name): path for path in [*images, *own]}
+    if not (images and files):
         raise VluresError(
             "This installation of vlures lacks its starting files; install it from a wheel, then init again."
         )
@@ -65,7 +67,7 @@ def _files(name: str) -> Iterator[Path]:
 
 
 def _write_new(path: Path, content: bytes) -> bool:
-    """Write a file that is not there yet; False if there is one. A file that does not become whole is taken back."""
+    """Write a new file; False if it exists. Removes a file that was not written completely."""
     try:
         file = path.open("xb")
     except FileExistsError:
@@ -73,7 +75,7 @@ def _write_new(path: Path, content: bytes) -> bool:
     try:
         with file:
             file.write(content)
-    except BaseException:  # Ctrl-C too: the next init would take a piece of a file for the user's own
+    except BaseException:  # Ctrl-C too: the next init would take a partial file for the user's own
         path.unlink()
         raise
     return True

@@ -1,4 +1,4 @@
-"""Folders of packs, looked at and compared: what each language has, and where two folders differ."""
+"""Reads and compares folders of packs: what each language has, and where two folders differ."""
 
 from __future__ import annotations
 
@@ -20,25 +20,29 @@ OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What became of one language of a folder: a pack, or why there is none. Both None: the folder does not have it."""
+class FoundPack:
+    """One language of a folder."""
 
     language: Language
     pack: Pack | None = None
+    """None if the folder lacks it or it is refused."""
     refusal: str | None = None
+    """Why the pack is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A key whose text is not the same in two packs; None where a pack does not have it."""
+    """A key whose text differs between two packs."""
 
     language: Language
     key: str
     before: str | None
+    """None where the first pack lacks the key."""
     after: str | None
+    """None where the second pack lacks the key."""
 
     def lines(self) -> list[str]:
-        """A unified diff without its head: each line begins with a blank, `-` or `+`; blanks at a line's end are dots."""
+        """A unified diff without its header: each line begins with a blank, `-` or `+`; trailing blanks are dots."""
         texts = [[] if text is None else text.split("\n") for text in (self.before, self.after)]
         before, after = ([_with_dots(line) for line in lines] for lines in texts)
         return list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
@@ -49,32 +53,33 @@ def _with_dots(line: str) -> str:
     return bare + "·" * (len(line) - len(bare))
 
 
-def look_at_packs(folder: str) -> list[Looked]:
+def read_packs(folder: str) -> list[FoundPack]:
     """Every language of a folder, or of the package's own packs. Raises VluresError if the folder holds no pack."""
     directory = _directory(folder)
     found = []
     for language in LANGUAGES.values():
         if directory is not None and not (directory / f"{language.name}.toml").is_file():
-            found.append(Looked(language))
+            found.append(FoundPack(language))
             continue
         try:
-            found.append(Looked(language, load_pack(language, directory)))
+            found.append(FoundPack(language, load_pack(language, directory)))
         except VluresError as error:
-            found.append(Looked(language, refusal=str(error)))
+            found.append(FoundPack(language, refusal=str(error)))
     return found
 
 
-def name_strangers(folder: str) -> list[str]:
-    """Files of a folder that look like packs and are none, because no language has their name."""
+def find_unread_files(folder: str) -> list[str]:
+    """Files of a folder that look like packs but are not, because no language has their name."""
     directory = _directory(folder)
     known = {f"{language.name}.toml" for language in LANGUAGES.values()}
     return sorted(path.name for path in directory.glob("*.toml") if path.name not in known) if directory else []
 
 
 def compare_packs(before: str, after: str) -> Iterator[Difference]:
-    """What differs, by language and key, in the order of the first folder's file.
+    """The differences, by language and key, in the order of the first folder's file.
 
-    Raises VluresError for a folder without packs, and a file that is not TOML. Whether a pack is fit for a run is not asked.
+    Raises VluresError for a folder without packs and for a file that is not TOML. Does not check that a run can use a
+    pack.
     """
     for language in LANGUAGES.values():
         old, new = _texts(before, language), _texts(after, language)
@@ -90,7 +95,8 @@ def _directory(folder: str) -> Path | None:
     directory = Path(folder)
     if not directory.is_dir():
         raise VluresError(
-            f"The prompts folder {directory} does not exist; name one that holds packs, or `{OWN}` for the package's own."
+            f"The prompts folder {directory} does not exist; name one that holds packs, or `{OWN}` for the package's "
+            "own."
         )
     if not any((directory / f"{language.name}.toml").is_file() for language in LANGUAGES.values()):
         raise VluresError(f"The prompts folder {directory} holds no pack; a pack is a file such as English.toml.")
