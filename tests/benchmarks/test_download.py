@@ -82,7 +82,7 @@ def test_a_dataset_is_fetched_once_its_licence_is_agreed_to_and_a_run_knows_its_
     result = fetch("fetch", NAME)
     assert result.code == 0, result
     assert "There is a newer revision" in result.err
-    assert f"{spoilt.relative_to(fetch.folder)} is not as published" in result.err
+    assert f"{spoilt.relative_to(fetch.folder)} differs from the published file" in result.err
     assert hub.fetched() == {"train/images/vlures_0003.png": 1}
     assert spoilt.read_bytes() == offered["train/images/vlures_0003.png"]
     assert spoilt.with_name("vlures_0003.png.before-fetch").read_bytes() == b"something else"
@@ -116,7 +116,7 @@ def test_a_kill_in_the_middle_of_a_file_costs_that_file_only(fetch: Command, hub
     hub.wrong["train/metadata.parquet"] = 1  # and the file that is fetched again comes with a wrong byte
     result = fetch("fetch", NAME)
     assert result.code == 0, result
-    assert "1 file(s) came with another checksum than published, the first train/metadata.parquet" in result.err
+    assert "1 file(s) arrived with a wrong checksum, the first train/metadata.parquet" in result.err
     assert hub.fetched() == {"train/metadata.parquet": 2}
     assert list(folder.rglob("*.incomplete")) == []
     result = fetch("check", "--dataset", "data/Published")
@@ -132,7 +132,7 @@ def test_a_lost_connection_is_taken_up_in_the_middle_and_a_file_that_stays_wrong
     hub.wrong["train/images/vlures_0002.png"] = 3
     result = fetch("fetch", NAME, "--yes", "--to", "here")
     assert result.code == 1, result
-    assert "vlures_0002.png came 3 times with another checksum than published, and was not kept" in result.err
+    assert "vlures_0002.png arrived 3 times with a wrong checksum and was not kept" in result.err
     there = {path.relative_to(fetch.folder / "here").as_posix() for path in (fetch.folder / "here/train").rglob("*.*")}
     assert there == {path for path in hub.revisions[commit(2)] if path.startswith("train/")} - {
         "train/images/vlures_0002.png"
@@ -159,13 +159,13 @@ def here(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (401, "RepoNotFound", f"There is no dataset {NAME} at"),
         (404, "RepoNotFound", f"There is no dataset {NAME} at"),
-        (403, "GatedRepo", "is given only to those who agree to its terms"),
+        (403, "GatedRepo", "is given only to users who agree to its terms"),
         (403, None, "refuses the token (403)"),
         (404, "RevisionNotFound", f"{NAME} has no revision main"),
         (429, None, "too many requests (429)"),
         (503, None, "fails (503)"),
         (400, None, "refused a request (400)"),
-        (200, None, "does not answer as the Hub does"),
+        (200, None, "does not answer like the Hub"),
     ],
 )
 def test_what_the_hub_refuses_is_one_sentence(
@@ -183,7 +183,7 @@ def test_what_the_hub_refuses_is_one_sentence(
     ("name", "value", "code", "words"),
     [
         ("HF_ENDPOINT", "http://127.0.0.1:9", 1, "http://127.0.0.1:9 cannot be reached"),
-        ("HF_ENDPOINT", "hub.example", 2, "HF_ENDPOINT is 'hub.example', which is no address"),
+        ("HF_ENDPOINT", "hub.example", 2, "HF_ENDPOINT is 'hub.example', which is not an address"),
         ("HF_TOKEN", "hf two", 2, "HF_TOKEN cannot be a token"),
     ],
 )
@@ -211,16 +211,16 @@ def test_names_and_folders_that_cannot_be_used_are_refused(
     (here / "mine").mkdir()
     (here / "mine/picture1.jpg").touch()
     assert call(["fetch", NAME, "--yes", "--to", "mine"]) == 1
-    assert "mine is there already and was not fetched" in capsys.readouterr().err
+    assert "mine exists already and was not fetched" in capsys.readouterr().err
     hub.revisions[commit(3)] = {"../outside.txt": b"x"}
     assert call(["fetch", NAME, "--yes"]) == 1
-    assert "would lead out of its folder; nothing was fetched" in capsys.readouterr().err
+    assert "would lie outside its folder; nothing was fetched" in capsys.readouterr().err
     (here / "hidden").mkdir()
     (here / "hidden/.env").write_bytes(b"mine")
     for name in (".env", ".git/config"):  # a folder with nothing but hidden files of one's own is empty enough
         hub.revisions[commit(3)] = {"README.md": b"x", ".gitattributes": b"", name: b"OPENAI_BASE_URL=http://theirs"}
         assert call(["fetch", NAME, "--yes", "--to", "hidden"]) == 1
-        assert f"has a file '{name}', which could take the place of settings of yours" in capsys.readouterr().err
+        assert f"has a file '{name}', which could replace your settings" in capsys.readouterr().err
         assert [path.read_bytes() for path in (here / "hidden").iterdir()] == [b"mine"]
     hub.revisions[commit(3)] = {"README.md": b"x"}
     hub.card = {}
@@ -286,7 +286,7 @@ def test_a_file_is_moved_aside_only_once_it_is_written_down_that_files_are_missi
     hub.revisions[commit(3)] = {"README.md": Huge(b"published")}
     before = record.read_bytes()
     assert call(["fetch", NAME, "--to", "there"]) == 1
-    assert "1,000,000,000,000 MB are still to come" in capsys.readouterr().err
+    assert "1,000,000,000,000 MB are missing" in capsys.readouterr().err
     assert (mine.read_bytes(), record.read_bytes()) == (b"mine", before)
 
 
@@ -298,5 +298,5 @@ def test_a_file_that_the_client_fetches_again_on_its_own_is_seen_to_as_well(
     (here / "there/train/images/vlures_0001.png").unlink()
     hub.wrong["README.md"] = 2  # one for HEAD, one for GET
     assert call(["fetch", NAME, "--to", "there"]) == 0
-    assert "another checksum than published, the first README.md" in capsys.readouterr().err
+    assert "a wrong checksum, the first README.md" in capsys.readouterr().err
     assert (here / "there/README.md").read_bytes() == hub.revisions[commit(2)]["README.md"]

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import VluresError
-from vlures.legacy.checkpoints import assume_originals_imported, read_original, take_originals
+from vlures.legacy.checkpoint_files import parse_checkpoint
+from vlures.legacy.checkpoints import assume_checkpoints_imported, import_checkpoints
 from vlures.records import Failure, Response
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
@@ -39,7 +40,7 @@ def take(output: Path, source: Path) -> tuple[dict[int, str | None], list[str]]:
     said: list[str] = []
     store = CheckpointStore(output, SETTING, say=said.append)
     try:
-        take_originals(store, source, said.append)
+        import_checkpoints(store, source, said.append)
         return {int(number): line.get("text") for number, line in store.responses(CELL)}, said
     finally:
         store.close()
@@ -75,8 +76,8 @@ def test_a_run_goes_on_where_the_original_scripts_stopped(vlures: Command, share
     refused = vlures(*run, "--mode", "live")
     assert refused.code == 1, refused
     assert "All 4 requests so far failed in the same way" in refused.err, "imported answers show nothing of the request"
-    assert "checkpoint_task1_Ur.json: 6 answer(s) taken over and marked as imported." in refused.err
-    assert "3 answer(s) taken over and marked as imported; 3 that held an error or nothing are due." in refused.err
+    assert "checkpoint_task1_Ur.json: 6 answer(s) imported." in refused.err
+    assert "3 answer(s) imported; 3 with an error or no text are due." in refused.err
     assert "1 imported answer(s) are about samples that the dataset does not have, such as En-t1-1shot-" in refused.err
     shared_sandbox.show()
     first = vlures(*run)
@@ -125,9 +126,9 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
     torn = vlures("import", "--from", "old", "--name", "x")
     assert torn.code == 3, torn
     assert "5 answer(s) from 1 file(s). Nothing was sent." in torn.out
-    assert "it is torn behind byte 89 (line 7)" in torn.err
-    assert "checkpoint_task9_En.json is left aside: there is no task 9" in torn.err
-    assert "checkpoint_task1_Fr.json is left aside: there is no language Fr" in torn.err
+    assert "it is torn after byte 89 (line 7)" in torn.err
+    assert "checkpoint_task9_En.json is ignored: there is no task 9" in torn.err
+    assert "checkpoint_task1_Fr.json is ignored: there is no language Fr" in torn.err
     second = vlures("import", "--from", "old", "--name", "x")
     assert (second.code, second.out.count("0 answer(s) from 0 file(s); 1 file(s) had been imported before")) == (
         0,
@@ -137,9 +138,9 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
     path.write_bytes(whole.replace(b"Jibu 2", b"Jibu la pili"))
     mended = vlures("import", "--from", "old", "--name", "x")
     assert mended.code == 0, mended
-    assert "another file of this name was taken over before; what is new in this one is added" in mended.err
-    assert "3 answer(s) taken over" in mended.err
-    assert "5 not, because the run has an answer, which stays (1 with another text)" in mended.err
+    assert "another file of this name was imported before; new answers in this one are added" in mended.err
+    assert "3 answer(s) imported" in mended.err
+    assert "5 not, because the run has an answer already (1 with another text)" in mended.err
     assert vlures.answers("x") == {f"Sw-t3-{number}": f"Jibu {number}" for number in range(1, 9)}
     assert "outputs/x: 1shot_rationales" in vlures("status").out
 
@@ -177,9 +178,12 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
 @pytest.mark.parametrize(
     ("content", "taken", "words"),
     [
-        pytest.param({"1": "a", "2": "Error: no", "3": " error : x", "4": " \n"}, {1: "a"}, ["3 that held an error"], id="errors"),
+        pytest.param({"1": "a", "2": "Error: no", "3": (" error : "
+                                                       "x"), "4": " \n"}, {1: "a"}, [("3 with an error or no "
+                                                                                     "text")], id="errors"),
         pytest.param({"007": "a", "image12.png": "b"}, {7: "a", 12: "b"}, [], id="IDs in names"),
-        pytest.param({"abc": "a", "1_2": "b", "3": "c"}, {3: "c"}, ["2 of its", "'abc' (no number", "'1_2' (2 sep"], id="no ID"),
+        pytest.param({"abc": "a", "1_2": "b", "3": "c"}, {3: "c"}, ["2 of its", ("'abc' (no "
+                                                                                "number"), "'1_2' (2 sep"], id="no ID"),
         pytest.param(
             {"-5": "a", "\u22126": "b", "12 (copy)": "c", "9 (copy).png": "d", "7b": "e", "8": "f"},
             {8: "f"},
@@ -195,23 +199,27 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
         pytest.param(
             b'{"1": "a", "image1.png": "b", "1": "c", "2": "d", "002": "d", "3": "Error: no", "x3": "e"}',
             {2: "d", 3: "e"},
-            ["2 of its entries", "'1' (another text for the ID 1 stands under 'image1.png')", "'image1.png' (another"],
+            ["2 of its entries", "'1' (the ID 1 has another text under 'image1.png')", "'image1.png' (another"],
             id="several keys of one ID",
         ),
-        pytest.param([{"id": 4, "text": "a"}, {"id": "04", "text": "b"}], {}, ["2 of its entries"], id="the same in a list"),
-        pytest.param(b'{"1": "a", "1": "b", "2": "c", "2": "c"}', {1: "b", 2: "c"}, ["1 ID(s) stand", "last was taken: 1."], id="twice"),
+        pytest.param([{"id": 4, "text": "a"}, {"id": "04", "text": "b"}], {}, [("2 of its "
+                                                                               "entries")], id="the same in a list"),
+        pytest.param(b'{"1": "a", "1": "b", "2": "c", "2": '
+                     b'"c"}', {1: "b", 2: "c"}, ["1 ID(s) occur", "last was used: 1."], id="twice"),
         pytest.param(b'{"1": "a", "1": "Error: x"}', {1: "a"}, [], id="an error behind an answer"),
         pytest.param({"1": 5, "2": {"text": "a"}, "3": ["a"], "4": True}, {}, ["4 of its", "(a number,", "(an object,", "(a list,"], id="no texts"),
         pytest.param([{"id": 1, "text": "a"}, {"id": "2", "answer": "b"}, {"id": 3, "response": None}], {1: "a", 2: "b"}, ["1 that"], id="list"),
-        pytest.param([{"id": 1, "text": "a", "answer": "b"}, {"text": "c"}, 7, {"id": 4}], {}, ["text and answer", "no id", "entry 3", "none of"], id="odd list"),
+        pytest.param([{"id": 1, "text": "a", "answer": "b"}, {"text": "c"}, 7, {"id": 4}], {}, [("text and "
+                                                                                                "answer"), "no id", "entry 3", "none of"], id="odd list"),
         pytest.param(b'\xef\xbb\xbf{"1": "a"', {1: "a"}, ["byte order mark", "byte 12 (line 1)"], id="BOM, torn"),
         pytest.param(b'{"1": "a",\n}\n', {1: "a"}, [], id="a comma too many"),
         pytest.param(b'{"1": "a"}{"2": "b"}', {1: "a"}, ["byte 10 "], id="more behind it"),
-        pytest.param(b'{"1": "a" "2": "b"}', {}, ["torn behind byte 1 "], id="where the value ends is unsure"),
-        pytest.param(b'{"1": "a\n"2": "b"}', {}, ["torn behind byte 1 "], id="a lost quotation mark"),
+        pytest.param(b'{"1": "a" "2": "b"}', {}, ["torn after byte 1 "], id="where the value ends is unsure"),
+        pytest.param(b'{"1": "a\n"2": "b"}', {}, ["torn after byte 1 "], id="a lost quotation mark"),
         pytest.param(b'{"1": "a", ' + b"[" * 100_000, {1: "a"}, ["byte 11 "], id="brackets without end"),
         pytest.param(b'{"1": "a", "2": ' + b"9" * 5_000 + b"}", {1: "a"}, ["byte 11 "], id="a number without end"),
-        pytest.param(b'{"1": "a", "2": "\xd8' + b"\0" * 500, {1: "a"}, ["torn behind byte 11 "], id="room without content"),
+        pytest.param((b'{"1": "a", "2": '
+                     b'"\xd8') + b"\0" * 500, {1: "a"}, ["torn after byte 11 "], id="room without content"),
         pytest.param(b'{"1": "\\ud83d", "2": "\\ud83d\\ude00"}', {2: "😀"}, ["half a character"], id="half a character"),
         pytest.param(b"", {}, ["it is empty"], id="empty"),
         pytest.param(b'"1"', {}, ["neither an object nor a list"], id="a text"),
@@ -240,7 +248,7 @@ def test_another_encoding_stops_the_run_before_its_answers_are_paid_for_again(
     tmp_path: Path, data: bytes, place: str
 ) -> None:
     path = write(tmp_path / "old", NAME, data)
-    with pytest.raises(VluresError, match=rf"is not UTF-8 \({place}\), and nothing of it was taken"):
+    with pytest.raises(VluresError, match=rf"is not UTF-8 \({place}\), and nothing of it was imported"):
         take(tmp_path, path.parent)
     path.unlink()
     path.mkdir()
@@ -259,8 +267,8 @@ def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path)
     store.close()
     write(tmp_path / "old", NAME, {str(number): f"theirs {number}" for number in range(5)})
     _, said = take(tmp_path, tmp_path / "old")
-    assert "2 answer(s) taken over" in said[0]
-    assert "3 not, because the run has an answer, which stays (3 with another text)" in said[0]
+    assert "2 answer(s) imported" in said[0]
+    assert "3 not, because the run has an answer already (3 with another text)" in said[0]
     store = CheckpointStore(tmp_path, SETTING)
     standing = {int(number): (entry.status, entry.due, entry.imported) for number, entry in store.entries(CELL).items()}
     assert standing == {
@@ -277,16 +285,16 @@ def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path)
     store.close()
 
 
-def test_a_file_that_was_taken_over_is_not_read_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_imported_is_not_read_anew(tmp_path: Path) -> None:
     data = "Là !".encode("latin-1")  # which reading it would stumble over
     path = write(tmp_path / "checkpoints_1shot_rationales", NAME, data)
     store = CheckpointStore(tmp_path, SETTING)
     store.remember(f"imported {NAME}", {"digests": [hashlib.sha256(data).hexdigest()[:32]]})
     said: list[str] = []
-    assume_originals_imported(store, said.append)
-    taken = take_originals(store, path.parent, said.append)
+    assume_checkpoints_imported(store, said.append)
+    counts = import_checkpoints(store, path.parent, said.append)
     store.close()
-    assert (taken.files, taken.new, said) == (1, 0, [])
+    assert (counts.files, counts.new, said) == (1, 0, [])
 
 
 def test_imported_and_failed_answers_bind_a_folder_to_no_texts(vlures: Command, shared_sandbox: Sandbox) -> None:
@@ -361,12 +369,12 @@ def test_of_a_torn_file_every_answer_before_the_tear_is_taken_and_none_is_invent
         path = Path(folder) / NAME
         for cut in range(len(data) + 1):
             path.write_bytes(data[:cut])
-            original = read_original(path, CELL, path.read_bytes())
+            original = parse_checkpoint(path, CELL, path.read_bytes())
             before = {number: text for number, text in content.items() if ends[number] <= cut}
             assert original.answers == {str(number): text for number, text in before.items() if is_answer(text)}
             whole_empty = {str(number) for number, text in before.items() if not is_answer(text)}
             assert original.empty == whole_empty
-            assert original.whole == (cut == len(data))
+            assert original.is_whole == (cut == len(data))
 
 
 @settings(max_examples=40, deadline=None)

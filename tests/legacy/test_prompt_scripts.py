@@ -156,7 +156,10 @@ def test_a_blank_at_the_end_of_a_line_is_not_left_to_the_editor() -> None:
 UNFIT: dict[str, tuple[dict[str, str], str]] = {
     "an f-string": (
         {"system": "f'You see {1 + 1}.'"},
-        r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] is computed when the script runs; left out until",
+        (
+            r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] is computed when the script runs; left out "
+            r"until"
+        ),
     ),
     "a computed value": (
         {"system": "' '.join(str(n) for n in range(3))"},

@@ -27,12 +27,15 @@ def fetch(repository: str, to: Path | None, revision: str | None, yes: bool) -> 
     Example:
       vlures fetch --yes && vlures check --dataset data/VLURes
     """
-    from vlures.benchmarks.vlures.download import describe_licence, find_hub, find_offer, is_confirmed
+    from vlures.benchmarks.vlures.dataset import read_fetched
+    from vlures.benchmarks.vlures.download import check_folder, is_confirmed
     from vlures.benchmarks.vlures.download import fetch as fetch_offer
+    from vlures.benchmarks.vlures.hub import describe_licence, find_hub, find_offer
     from vlures.config.environment import read_environment
 
     folder = to or Path("data") / repository.rpartition("/")[2]
-    offer = find_offer(repository, revision, folder, find_hub(read_environment()))
+    offer = find_offer(repository, revision, find_hub(read_environment()), read_fetched(folder))
+    check_folder(offer, folder)
     size = f"{len(offer.files):,} files, {offer.size_bytes / 1e6:,.1f} MB"
     tell(f"{repository}, revision {offer.revision}: {size}, into {folder}")
     tell(describe_licence(offer))

@@ -46,7 +46,8 @@ def import_(
 
     from vlures.backends import find_provider
     from vlures.benchmarks import find_package
-    from vlures.legacy.checkpoints import holds_originals, take_originals
+    from vlures.legacy.checkpoint_files import holds_checkpoints
+    from vlures.legacy.checkpoints import import_checkpoints
     from vlures.pricing.costs import find_prices
     from vlures.results.files import write_results
     from vlures.store.checkpoints import CheckpointStore
@@ -56,17 +57,17 @@ def import_(
     output = config.output_folder
     variant = find_package(config.selection.benchmark).choose_variant(config.benchmark_options)
     folder = source or output / f"checkpoints_{variant.label}"
-    if not holds_originals(folder):
+    if not holds_checkpoints(folder):
         raise VluresError(
             f"{folder} holds no checkpoint of the original scripts, such as checkpoint_task1_En.json; name the folder "
             "that "
             "does with --from."
         )
     with hold_folder(output), closing(CheckpointStore(output, variant, say=say)) as store:
-        taken = take_originals(store, folder, say)
-        if taken.answers:
+        counts = import_checkpoints(store, folder, say)
+        if counts.answers:
             prices = find_prices(config.target, config.money, find_provider(config.who.backend))
             write_results(output, config.run_name, store, prices)
-        before = f"; {taken.files - taken.new} file(s) had been imported before" if taken.files > taken.new else ""
-        tell(f"{store.folder}: {taken.answers:,} answer(s) from {taken.new} file(s){before}. Nothing was sent.")
-    return 0 if taken.whole else EXIT_INCOMPLETE
+        before = f"; {counts.files - counts.new} file(s) had been imported before" if counts.files > counts.new else ""
+        tell(f"{store.folder}: {counts.answers:,} answer(s) from {counts.new} file(s){before}. Nothing was sent.")
+    return 0 if counts.is_whole else EXIT_INCOMPLETE

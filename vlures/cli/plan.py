@@ -20,7 +20,7 @@ def plan(config: RunConfig) -> int:
     from vlures.backends import find_other_host, find_own_address
     from vlures.benchmarks import open_stores
     from vlures.config.environment import read_environment
-    from vlures.legacy.checkpoints import assume_originals_imported
+    from vlures.legacy.checkpoints import assume_checkpoints_imported
     from vlures.pricing.costs import read_accounts
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
     from vlures.runs.plan import make_plan
@@ -33,7 +33,7 @@ def plan(config: RunConfig) -> int:
     benchmark.check_folder(store)
     for note in benchmark.notes():
         say(note)
-    assume_originals_imported(store, say)
+    assume_checkpoints_imported(store, say)
     made = make_plan(config, benchmark, store, prepared.estimator)
     tell(tabulate_plan(made, prices))
     if made.stale and config.again.stale == "stop":

@@ -16,7 +16,7 @@ from typing import Any
 from vlures.backends import Backend, Setup, connect
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
-from vlures.legacy.checkpoints import find_unknown_samples, take_originals
+from vlures.legacy.checkpoints import find_unknown_samples, import_checkpoints
 from vlures.pricing.costs import Prices
 from vlures.pricing.spending import Spending
 from vlures.results.files import results_folder, write_results
@@ -196,7 +196,7 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         benchmark.check_folder(store)
         for note in benchmark.notes():
             say(note)
-        _import_originals(config, benchmark, store, say)
+        _import_checkpoints(config, benchmark, store, say)
         plan = make_plan(config, benchmark, store, prepared.estimator)
         check_plan(config, benchmark, store, plan)
         drop_unbegun(config, store)
@@ -210,15 +210,15 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         yield Session(config, benchmark, store, plan, prepared.prices, spending, say)
 
 
-def _import_originals(
+def _import_checkpoints(
     config: RunConfig, benchmark: Benchmark, store: CheckpointStore, say: Callable[[str], None]
 ) -> None:
     """Import the original scripts' checkpoints from the run's checkpoint folder."""
-    taken = take_originals(store, store.folder, say)
+    imported = import_checkpoints(store, store.folder, say)
     is_first_run = bool(store.cells) and not store.read_json("run.json")
     if is_first_run:  # where nothing is left to ask, nothing else would record what the answers are about
         store.write_json("run.json", describe_run(config, benchmark, store))
-    if (taken.answers or is_first_run) and (unknown := find_unknown_samples(benchmark, store)):
+    if (imported.answers or is_first_run) and (unknown := find_unknown_samples(benchmark, store)):
         say(
             f"{len(unknown):,} imported answer(s) are about samples that the dataset does not have, such as "
             f"{unknown[0]}; the "

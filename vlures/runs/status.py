@@ -12,7 +12,7 @@ from tabulate import tabulate
 from vlures.backends import find_provider
 from vlures.benchmarks import require_stored_variants
 from vlures.errors import VluresError
-from vlures.legacy.checkpoints import find_waiting
+from vlures.legacy.checkpoints import find_pending_checkpoints
 from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
@@ -96,9 +96,9 @@ def _imported(store: CheckpointStore) -> Iterator[str]:
             "so they never "
             "count as stale."
         )
-    if waiting := find_waiting(store):
-        more = " …" if len(waiting) > 1 else ""
-        yield f"The next run imports {len(waiting)} checkpoint(s) of the original scripts: {waiting[0].name}{more}"
+    if pending := find_pending_checkpoints(store):
+        more = " …" if len(pending) > 1 else ""
+        yield f"The next run imports {len(pending)} checkpoint(s) of the original scripts: {pending[0].name}{more}"
 
 
 def _money(amount: float | None) -> str:
