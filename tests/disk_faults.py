@@ -1,7 +1,7 @@
 """A disk that fails: `os` and `open` as one process sees them, for what lies in some folders.
 
-It stands between the command and the operating system, as a preloaded library would, and needs no compiler. `install` is called
-in a process of its own (tests/warm.py), because nothing puts the functions back.
+It stands between the command and the operating system, as a preloaded library would, and needs no compiler. `install`
+is called in a process of its own (tests/warm.py), because nothing puts the functions back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ FLAWS: dict[Struck, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class DiskFault:
-    """The calls of one kind, or of any, fail from the n-th on (from 1; 0: none ever), so many of them (None: all that follow)."""
+    """The calls of one kind, or of any, fail from the n-th on (from 1; 0: none ever), so many of them (None: all that
+    follow)."""
 
     call: Struck
     number: int
@@ -50,8 +51,9 @@ class DiskFault:
 
 @dataclass
 class FailingDisk:
-    """roots: folders that lie on the disk. journal: a file elsewhere that is told each fault that struck, and at the end how many
-    calls of each kind there were. once_exists: calls count from the moment on when there is such a file."""
+    """roots: folders that lie on the disk. journal: a file elsewhere that is told each fault that struck, and at the
+    end how many calls of each kind there were. once_exists: calls count from the moment on when there is such a
+    file."""
 
     roots: tuple[Path, ...]
     fault: DiskFault

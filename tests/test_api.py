@@ -1,4 +1,5 @@
-"""vlures.run, run_async, load and show: the same lock, store and resume as the command's, from a program or a notebook."""
+"""vlures.run, run_async, load and show: the same lock, store and resume as the command's, from a program or a
+notebook."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ def work(tmp_path: Path, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="module")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run over it: Japanese and Urdu, tasks 2 and 8; one answer refused, one cut short, one failed. Then an
-    answer in Urdu that would be HTML, and one imported, of a setting of its own."""
+    """A folder with a run over it: Japanese and Urdu, tasks 2 and 8; one answer refused, one cut short, one failed.
+    Then an answer in Urdu that would be HTML, and one imported, of a setting of its own."""
     folder = tmp_path_factory.mktemp("finished") / "work"
     make_dataset(folder / "data", samples=6, texts=5)
     faults = ("blocked_prompt:times=1", "max_tokens:times=1", "error@gemini:status=400,code=ODD,message=Odd.,times=1")
@@ -211,7 +212,8 @@ async def tick():
 
 async def main():
     asyncio.create_task(tick())
-    print(vlures.run(sys.argv[1], tasks=[1], limit=1).complete, len(ticks) > 5, "nest_asyncio2" in sys.modules, flush=True)
+    first = vlures.run(sys.argv[1], tasks=[1], limit=1)
+    print(first.complete, len(ticks) > 5, "nest_asyncio2" in sys.modules, flush=True)
     vlures.run(sys.argv[1])
 
 ticks = []

@@ -1,4 +1,5 @@
-"""The notebook of docs/, executed from its first cell to its last in a real kernel; and what an interruption does there."""
+"""The notebook of docs/, executed from its first cell to its last in a real kernel; and what an interruption does
+there."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def press_stop(name):
         os.kill(os.getpid(), signal.SIGINT)
     threading.Thread(target=watch).start()
 
-options = dict(backend="gemini", model="gemini-3.8-flash", dataset="data/SampleEn", languages="En", tasks="1-5", concurrency=4)
+options = dict(
+    backend="gemini", model="gemini-3.8-flash", dataset="data/SampleEn", languages="En", tasks="1-5", concurrency=4
+)
 """
 WITHOUT_WIDGETS = "import sys; sys.modules['ipywidgets'] = None"
 

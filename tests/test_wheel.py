@@ -1,4 +1,5 @@
-"""A wheel works away from the repository: installed alone, in an empty folder, it lays out all that a rehearsal needs."""
+"""A wheel works away from the repository: installed alone, in an empty folder, it lays out all that a rehearsal
+needs."""
 
 import os
 import shutil

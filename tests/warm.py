@@ -1,7 +1,7 @@
 """The real command, and the real sandbox, in processes that are forked from one that has loaded their packages already.
 
-Loading an SDK costs a second of processor time, which a test that gives dozens of commands pays for each. Everything else is as
-in a process of its own: arguments, environment, folder, exit code, and what a signal does to it.
+Loading an SDK costs a second of processor time, which a test that gives dozens of commands pays for each. Everything
+else is as in a process of its own: arguments, environment, folder, exit code, and what a signal does to it.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class Process:
 
 @dataclass
 class WarmCommand(Command):
-    """The command. largest_file: bytes; the system ends a process that would write past them, as kill -9 would. limits: by
-    their number in `resource`, soft ones, which the process may raise, as may a test (`Process.limit`). hard_limits: it may not.
-    disk: what it finds under its folders."""
+    """The command. largest_file: bytes; the system ends a process that would write past them, as kill -9 would. limits:
+    by their number in `resource`, soft ones, which the process may raise, as may a test (`Process.limit`). hard_limits:
+    it may not. disk: what it finds under its folders."""
 
     largest_file: int | None = None
     limits: Mapping[int, int] = field(default_factory=dict)
@@ -111,8 +111,8 @@ class WarmCommand(Command):
 
 
 def start_sandbox(said: Path, *arguments: str) -> Process:
-    """The sandbox, which checks each request against the published specifications. It ends when its stdin is closed: when
-    this process ends, however it does. said: where what it says goes."""
+    """The sandbox, which checks each request against the published specifications. It ends when its stdin is closed:
+    when this process ends, however it does. said: where what it says goes."""
     out, err = said.with_suffix(".out"), said.with_suffix(".err")
     child, parent = _server().Pipe(duplex=False)
     process = Process(_fork(run_sandbox, arguments, out, err, child), out, err, parent)

@@ -1,5 +1,5 @@
-"""Prompts. The golden files hold every prompt word for word; `VLURES_UPDATE_GOLDEN=1 pytest tests/benchmarks/test_prompts.py`
-writes them anew, and the difference is then read before it is committed."""
+"""Prompts. The golden files hold every prompt word for word; `VLURES_UPDATE_GOLDEN=1 pytest
+tests/benchmarks/test_prompts.py` writes them anew, and the difference is then read before it is committed."""
 
 import os
 import re

@@ -177,7 +177,8 @@ def reader(page: Path, tmp_path: Path, shared_sandbox: Sandbox, monkeypatch: pyt
 
 
 def _lay_out(folder: Path) -> None:
-    """What `vlures init` lays out, and what a reader of the pages has: datasets, an original script, its checkpoints."""
+    """What `vlures init` lays out, and what a reader of the pages has: datasets, an original script, its
+    checkpoints."""
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     for source in (REPOSITORY / "data").glob("Sample*"):
         shutil.copytree(source, folder / "data" / source.name)

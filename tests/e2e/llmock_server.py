@@ -1,12 +1,13 @@
-"""llmock, a server that others wrote, in a process of its own on loopback: `python -m tests.e2e.llmock_server [--rpm N]`.
+"""llmock, a server that others wrote, in a process of its own on loopback: `python -m tests.e2e.llmock_server [--rpm
+N]`.
 
 It prints its address, and ends when its standard input is closed. Started by its own `llmock serve` it would neither
 choose a free port and name it nor end with whoever started it; and three things have to be mended from outside:
 
 - It serves Gemini under `/gemini/v1beta` only (its README names google-genai 2.25). Since 3.0 that SDK asks under `/v1`
-  (README of google-genai 3.4), as we do, so that path leads to the same place.
-- A batch of its is done after three seconds, which no option of its changes.
-- Being on loopback it is asked whether it is a sandbox, which is no request to a model and must not use up a scripted fault.
+(README of google-genai 3.4), as we do, so that path leads to the same place. - A batch of its is done after three
+seconds, which no option of its changes. - Being on loopback it is asked whether it is a sandbox, which is no request to
+a model and must not use up a scripted fault.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
 def serve_around(app: App) -> App:
-    """The same application, with Gemini's stable version of the API beside its preview. It says itself that it is no sandbox."""
+    """The same application, with Gemini's stable version of the API beside its preview. It says itself that it is no
+    sandbox."""
 
     async def serve(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         path = str(scope.get("path", ""))

@@ -18,9 +18,15 @@ PROVIDERS = ("OpenAI", "Gemini")
 WRONG, KILLED, LIVE = "what goes wrong", "kill -9 in batch mode", "kill -9 in live mode"
 LIVE_WRONG, MONEY = "what goes wrong in live mode", "a limit of cost (`--max-cost`)"
 HEADERS = {
-    WRONG: "What goes wrong | Requests | Batches | After the first command | Commands needed | Answered | Paid again | Lost",
+    WRONG: (
+        "What goes wrong | Requests | Batches | After the first command | Commands needed | Answered | Paid again "
+        "| Lost"
+    ),
     KILLED: "Killed | Requests | Batches | Commands needed | Answered | Paid again | Lost",
-    LIVE_WRONG: "What goes wrong | Requests | In flight | After the first command | Commands needed | Answered | Paid again | Lost",
+    LIVE_WRONG: (
+        "What goes wrong | Requests | In flight | After the first command | Commands needed | Answered | Paid "
+        "again | Lost"
+    ),
     LIVE: "Killed | Requests | Stored | In flight | Commands needed | Answered | Paid again | Lost",
     MONEY: "What is against it | Requests | Passed by | Then, with a higher limit: answered | Paid again | Lost",
 }
@@ -104,7 +110,8 @@ class Row:
 
 
 def publish(row: Row, names: Mapping[Table, Iterable[str]]) -> None:
-    """Compare a row with the page, or write it there if that was asked for. names: the rows' first cells, in their order."""
+    """Compare a row with the page, or write it there if that was asked for. names: the rows' first cells, in their
+    order."""
     if WRITES:
         with FileLock(LOCK):
             rows = rows_of(PAGE.read_text(encoding="utf-8")) if PAGE.is_file() else {table: {} for table in TABLES}

@@ -1,4 +1,5 @@
-"""Replies that are no HTTP, lead elsewhere or never end: at every call of both providers they fail that call and nothing else."""
+"""Replies that are no HTTP, lead elsewhere or never end: at every call of both providers they fail that call and
+nothing else."""
 
 from __future__ import annotations
 

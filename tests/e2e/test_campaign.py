@@ -1,14 +1,12 @@
 """A random campaign: runs of both providers in both modes, with any options and faults, are killed again and again.
 
-VLURES_CAMPAIGN_SEED says which (without it, one is drawn and printed), VLURES_CAMPAIGN_KILLS how many kill -9 in all; each takes a
-process of its own. VLURES_CAMPAIGN_CASE tries one case again: its words stand in the message of a failure.
+VLURES_CAMPAIGN_SEED says which (without it, one is drawn and printed), VLURES_CAMPAIGN_KILLS how many kill -9 in all;
+each takes a process of its own. VLURES_CAMPAIGN_CASE tries one case again: its words stand in the message of a failure.
 
-What must hold, by the server's own account of what it charged:
-- No request of a batch is paid twice, and live calls are paid twice no more often than they were in flight at a kill, or than a
-  fault took the reply that was paid.
-- Nothing is lost: once the kills and the faults are over, a few more runs complete, and every answer stands in the results
-  word for word as the server gave it. Nothing else stands there.
-- `--max-cost` is never passed.
+What must hold, by the server's own account of what it charged: - No request of a batch is paid twice, and live calls
+are paid twice no more often than they were in flight at a kill, or than a fault took the reply that was paid. - Nothing
+is lost: once the kills and the faults are over, a few more runs complete, and every answer stands in the results word
+for word as the server gave it. Nothing else stands there. - `--max-cost` is never passed.
 """
 
 from __future__ import annotations
@@ -105,8 +103,8 @@ SIGNALS = {"term": signal.SIGTERM, "int": signal.SIGINT, "int twice": signal.SIG
 
 @dataclass(frozen=True)
 class Strike:
-    """What befalls one process, and when: after some seconds, or once the server has charged, or the run's folder has grown by,
-    so much."""
+    """What befalls one process, and when: after some seconds, or once the server has charged, or the run's folder has
+    grown by, so much."""
 
     blow: Blow
     clock: Literal["seconds", "answers", "bytes"]
@@ -134,7 +132,10 @@ class Case:
 
     def __str__(self) -> str:
         words = [
-            f"case {self.number} (VLURES_CAMPAIGN_SEED={SEED} VLURES_CAMPAIGN_CASE={self.number}): {self.backend} {self.mode}"
+            (
+                f"case {self.number} (VLURES_CAMPAIGN_SEED={SEED} VLURES_CAMPAIGN_CASE={self.number}): {self.backend} "
+                f"{self.mode}"
+            )
         ]
         words.append(f"options {' '.join(self.options)}; cap {self.cap_share}; redo {self.redo}")
         words.append(f"faults {self.faults}")
@@ -441,6 +442,7 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(
     assert not wrongs, f"{len(wrongs)} of {cases} cases went wrong:\n\n" + "\n\n".join(wrongs)
     record_property(
         "summary",
-        f"campaign, part {part}: {kills} kills, {blows - kills} other blows in {cases} cases (VLURES_CAMPAIGN_SEED={SEED}): "
+        f"campaign, part {part}: {kills} kills, {blows - kills} other blows in {cases} cases "
+        f"(VLURES_CAMPAIGN_SEED={SEED}): "
         "nothing lost, nothing paid twice but what was in flight live",
     )

@@ -1,8 +1,8 @@
 """The disk fails under a run, at any of its calls: nothing is lost, nothing is paid twice, and the next run completes.
 
-A run without a fault says how many calls of each kind there are; then a run each is tried for the calls that fail, once, for a
-while or for good, in both modes of both providers. VLURES_DISK_FAULTS says how many faults are tried in all, and
-VLURES_DISK_SEED which: `make contract` tries 480, `make test` a few.
+A run without a fault says how many calls of each kind there are; then a run each is tried for the calls that fail,
+once, for a while or for good, in both modes of both providers. VLURES_DISK_FAULTS says how many faults are tried in
+all, and VLURES_DISK_SEED which: `make contract` tries 480, `make test` a few.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def run_to_its_end(vlures: WarmCommand, arguments: tuple[str, ...], patience_s: 
 
 
 def choose_faults(counts: Counter[Call], most: int, chance: random.Random) -> list[DiskFault]:
-    """Calls of every kind in turn, each with a flaw that is its turn; a quarter of the faults take calls of all kinds."""
+    """Calls of every kind in turn, each with a flaw that is its turn; a quarter of the faults take calls of all
+    kinds."""
     calls: list[tuple[Struck, int]] = [(call, number) for call in CALLS for number in range(1, counts[call] + 1)]
     anywhere: list[tuple[Struck, int]] = [("any", number) for number in range(1, counts.total() + 1)]
     chance.shuffle(calls)

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.warm
 MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.8-flash"}
 SAMPLES = 30
 NO_ROOM_BYTES = 6_000
-"""Of a checkpoint: room for some ten answers, and for all other files. The system refuses the rest with "File too large"."""
+"""Of a checkpoint: room for some ten answers, and for all other files. The system refuses the rest with "File too
+large"."""
 ENDLESS = resource.RLIM_INFINITY
 
 

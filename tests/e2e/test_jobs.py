@@ -385,7 +385,8 @@ def test_a_stalled_batch_is_told_of_without_waiting_and_cancelled_once_no_run_ho
     vlures.use(sandbox)
     assert vlures(*run_of(provider), "--no-wait").code == 3
     wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("in_progress", 0) >= LOTS)
-    # Less than any look takes: the journal's times are whole seconds, and a look may fall into the first millisecond of one.
+    # Less than any look takes: the journal's times are whole seconds, and a look may fall into the first millisecond of
+    # one.
     looked = vlures(*run_of(provider), "--no-wait", "--stall-after-s", "0.000001")
     assert looked.code == 3, looked
     told = [line for line in looked.err.splitlines() if " since " in line and "it is left alone" in line]

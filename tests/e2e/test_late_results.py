@@ -1,4 +1,5 @@
-"""Results that are counted and not there, batches of one creation, batches of another account: nothing is asked, or paid, twice."""
+"""Results that are counted and not there, batches of one creation, batches of another account: nothing is asked, or
+paid, twice."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
-"""The real command against llmock (https://github.com/JulienRabault/LLMock), a server that others wrote, with the faults
-that it scripts. It records every request and gives a verdict on our retries, which is printed when these tests are over.
+"""The real command against llmock (https://github.com/JulienRabault/LLMock), a server that others wrote, with the
+faults that it scripts. It records every request and gives a verdict on our retries, which is printed when these tests
+are over.
 
-What it has none of: connections lost and bodies broken outside of streams, batches that expire, single lines that fail, and
-anything of Gemini's batches that the documents know (no files; fields of its own). The sandbox has them.
-Where it errs, measured by the providers' documents:
+What it has none of: connections lost and bodies broken outside of streams, batches that expire, single lines that fail,
+and anything of Gemini's batches that the documents know (no files; fields of its own). The sandbox has them. Where it
+errs, measured by the providers' documents:
 
-- Its batches know chat completions only, and lines of /v1/responses fail one by one with a code of its own. OpenAI's take
-  both: https://developers.openai.com/api/docs/guides/batch
-- A batch whose lines have all failed is `failed` there. OpenAI says that of an input file that did not pass validation.
-- It counts an upload that is tried again as another call, because the boundary of a multipart body is new each time, and
-  so blames the first for having given up.
-- It takes every 429 for transient, also those that say that there is no credit:
-  https://learn.microsoft.com/microsoft-cloud/dev/dev-proxy/concepts/openai-insufficient-quota
-- Its errors in Gemini's name carry Retry-After, where Gemini has RetryInfo in the body, and it says FAILED_PRECONDITION
-  of 422, which is 400: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+- Its batches know chat completions only, and lines of /v1/responses fail one by one with a code of its own. OpenAI's
+take both: https://developers.openai.com/api/docs/guides/batch - A batch whose lines have all failed is `failed` there.
+OpenAI says that of an input file that did not pass validation. - It counts an upload that is tried again as another
+call, because the boundary of a multipart body is new each time, and so blames the first for having given up. - It takes
+every 429 for transient, also those that say that there is no credit:
+https://learn.microsoft.com/microsoft-cloud/dev/dev-proxy/concepts/openai-insufficient-quota - Its errors in Gemini's
+name carry Retry-After, where Gemini has RetryInfo in the body, and it says FAILED_PRECONDITION of 422, which is 400:
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 """
 
 from __future__ import annotations

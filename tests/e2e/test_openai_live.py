@@ -1,4 +1,5 @@
-"""`vlures run --backend openai --mode live` against every fault that a live call can show, and other servers than OpenAI's."""
+"""`vlures run --backend openai --mode live` against every fault that a live call can show, and other servers than
+OpenAI's."""
 
 from __future__ import annotations
 

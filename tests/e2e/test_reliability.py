@@ -1,6 +1,7 @@
 """What a run costs when something goes wrong or it is killed, measured and published in docs/reliability.md.
 
-Each test measures one row and compares it with the committed page. VLURES_WRITE_DOCS=1 writes what was measured instead.
+Each test measures one row and compares it with the committed page. VLURES_WRITE_DOCS=1 writes what was measured
+instead.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ MODELS = {"OpenAI": ("openai", "gpt-6-luna"), "Gemini": ("gemini", "gemini-3.8-f
 
 @dataclass(frozen=True)
 class Wrong:
-    """Faults, as the sandbox reads them, that are in force until the first command has ended. says: what that tells on stderr.
-    paid_again: payments that nobody could avoid."""
+    """Faults, as the sandbox reads them, that are in force until the first command has ended. says: what that tells on
+    stderr. paid_again: payments that nobody could avoid."""
 
     words: str
     faults: tuple[str, ...]
@@ -66,8 +67,8 @@ class Wrong:
 class Kill:
     """A connection at which the first command is killed: the one after `after` others of this kind.
 
-    stored: lines that the checkpoint holds at that moment. canary: whether one request goes live before the batches, and so is
-    paid again after its answer was charged.
+    stored: lines that the checkpoint holds at that moment. canary: whether one request goes live before the batches,
+    and so is paid again after its answer was charged.
     """
 
     words: str
@@ -99,7 +100,8 @@ def results_that_are_not_there_yet(provider: str) -> tuple[Wrong, ...]:
     expired = "expire:keep=0.5,times=2" if provider == "OpenAI" else "partial:keep=0.5,times=2"
     return (
         Wrong("For one look the ended batches name no results", ("results_late:times=2",)),
-        Wrong("The same, for longer than the run has patience", ("results_late:looks=8,times=2",), 2, options=SHORT, says=OPEN),
+        Wrong("The same, for longer than the run has "
+              "patience", ("results_late:looks=8,times=2",), 2, options=SHORT, says=OPEN),
         Wrong("Half answered at their end, and for one look they name no results", (expired, "results_late:times=2")),
         Wrong(
             "Cancelled elsewhere, half answered, and for one look they name no results",
@@ -113,7 +115,8 @@ def results_that_are_not_there_yet(provider: str) -> tuple[Wrong, ...]:
         Wrong("A download brings the page of a network's portal", (f"portal@{p}content:times=1",)),
         Wrong("Three downloads in a row bring nothing", (f"empty_body@{p}content:times=3",)),
         Wrong("Three downloads in a row bring half of the lines", (f"half_lines@{p}content:times=3",)),
-        Wrong("Three downloads in a row name the requests and say nothing of them", (f"names_only@{p}content:times=3",)),
+        Wrong("Three downloads in a row name the requests and say nothing of "
+              "them", (f"names_only@{p}content:times=3",)),
         Wrong(
             "Downloads bring a portal's page for longer than the run has patience",
             (f"portal@{p}content",),
@@ -128,7 +131,8 @@ def results_that_are_not_there_yet(provider: str) -> tuple[Wrong, ...]:
             options=SHORT,
             says=OPEN,
         ),
-        Wrong("The batches are for a while in a state that no client knows", ("new_state:seconds=1",), says="does not know"),
+        Wrong("The batches are for a while in a state that no client "
+              "knows", ("new_state:seconds=1",), says="does not know"),
         Wrong("The batches do not say how many of their requests are done", ("uncounted",)),
         Wrong(
             "The reply to a creation is lost, and the list shows the batch a little later",
@@ -533,7 +537,8 @@ def test_another_account_never_takes_a_batch_in_doubt_for_one_that_is_not_there(
 def test_a_cancellation_keeps_what_was_answered_also_when_it_is_killed(
     vlures: WarmCommand, shared_sandbox: Sandbox, provider: str, killed: str
 ) -> None:
-    """The sandbox looks at the cancellation a little later, so that the batch that has begun has answered all its lines."""
+    """The sandbox looks at the cancellation a little later, so that the batch that has begun has answered all its
+    lines."""
     requests = 5 + 5
     vlures.use(shared_sandbox)
     shared_sandbox.show(*HALF_BEGUN)

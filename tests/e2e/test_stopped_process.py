@@ -1,4 +1,5 @@
-"""A command that is stopped for longer than its time-out, or whose terminal goes away: what is in flight is waited for."""
+"""A command that is stopped for longer than its time-out, or whose terminal goes away: what is in flight is waited
+for."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(
 
 
 def ends_by_itself(process: subprocess.Popen[str], folder: Path, grown_bytes: float) -> bool:
-    """Kill the process once its folder has grown so much, which it does also on a slow machine. True if it had ended before, with
-    exit code 0."""
+    """Kill the process once its folder has grown so much, which it does also on a slow machine. True if it had ended
+    before, with exit code 0."""
     goal = size_of_checkpoints(folder) + grown_bytes
     while process.poll() is None and size_of_checkpoints(folder) < goal:
         with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,5 @@
-"""Answers that are none, or not quite: what stands in the text beside them, how they end, and runs in which none can be used.
+"""Answers that are none, or not quite: what stands in the text beside them, how they end, and runs in which none can be
+used.
 
 Each is tried with both providers, live and in batches, through the real command.
 """

@@ -178,12 +178,16 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
 @pytest.mark.parametrize(
     ("content", "taken", "words"),
     [
-        pytest.param({"1": "a", "2": "Error: no", "3": (" error : "
-                                                       "x"), "4": " \n"}, {1: "a"}, [("3 with an error or no "
-                                                                                     "text")], id="errors"),
+        pytest.param(
+            {"1": "a", "2": "Error: no", "3": (" error : x"), "4": " \n"},
+            {1: "a"},
+            [("3 with an error or no text")],
+            id="errors",
+        ),
         pytest.param({"007": "a", "image12.png": "b"}, {7: "a", 12: "b"}, [], id="IDs in names"),
-        pytest.param({"abc": "a", "1_2": "b", "3": "c"}, {3: "c"}, ["2 of its", ("'abc' (no "
-                                                                                "number"), "'1_2' (2 sep"], id="no ID"),
+        pytest.param(
+            {"abc": "a", "1_2": "b", "3": "c"}, {3: "c"}, ["2 of its", ("'abc' (no number"), "'1_2' (2 sep"], id="no ID"
+        ),
         pytest.param(
             {"-5": "a", "\u22126": "b", "12 (copy)": "c", "9 (copy).png": "d", "7b": "e", "8": "f"},
             {8: "f"},
@@ -202,15 +206,34 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
             ["2 of its entries", "'1' (the ID 1 has another text under 'image1.png')", "'image1.png' (another"],
             id="several keys of one ID",
         ),
-        pytest.param([{"id": 4, "text": "a"}, {"id": "04", "text": "b"}], {}, [("2 of its "
-                                                                               "entries")], id="the same in a list"),
-        pytest.param(b'{"1": "a", "1": "b", "2": "c", "2": '
-                     b'"c"}', {1: "b", 2: "c"}, ["1 ID(s) occur", "last was used: 1."], id="twice"),
+        pytest.param(
+            [{"id": 4, "text": "a"}, {"id": "04", "text": "b"}], {}, [("2 of its entries")], id="the same in a list"
+        ),
+        pytest.param(
+            b'{"1": "a", "1": "b", "2": "c", "2": "c"}',
+            {1: "b", 2: "c"},
+            ["1 ID(s) occur", "last was used: 1."],
+            id="twice",
+        ),
         pytest.param(b'{"1": "a", "1": "Error: x"}', {1: "a"}, [], id="an error behind an answer"),
-        pytest.param({"1": 5, "2": {"text": "a"}, "3": ["a"], "4": True}, {}, ["4 of its", "(a number,", "(an object,", "(a list,"], id="no texts"),
-        pytest.param([{"id": 1, "text": "a"}, {"id": "2", "answer": "b"}, {"id": 3, "response": None}], {1: "a", 2: "b"}, ["1 that"], id="list"),
-        pytest.param([{"id": 1, "text": "a", "answer": "b"}, {"text": "c"}, 7, {"id": 4}], {}, [("text and "
-                                                                                                "answer"), "no id", "entry 3", "none of"], id="odd list"),
+        pytest.param(
+            {"1": 5, "2": {"text": "a"}, "3": ["a"], "4": True},
+            {},
+            ["4 of its", "(a number,", "(an object,", "(a list,"],
+            id="no texts",
+        ),
+        pytest.param(
+            [{"id": 1, "text": "a"}, {"id": "2", "answer": "b"}, {"id": 3, "response": None}],
+            {1: "a", 2: "b"},
+            ["1 that"],
+            id="list",
+        ),
+        pytest.param(
+            [{"id": 1, "text": "a", "answer": "b"}, {"text": "c"}, 7, {"id": 4}],
+            {},
+            [("text and answer"), "no id", "entry 3", "none of"],
+            id="odd list",
+        ),
         pytest.param(b'\xef\xbb\xbf{"1": "a"', {1: "a"}, ["byte order mark", "byte 12 (line 1)"], id="BOM, torn"),
         pytest.param(b'{"1": "a",\n}\n', {1: "a"}, [], id="a comma too many"),
         pytest.param(b'{"1": "a"}{"2": "b"}', {1: "a"}, ["byte 10 "], id="more behind it"),
@@ -218,13 +241,16 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
         pytest.param(b'{"1": "a\n"2": "b"}', {}, ["torn after byte 1 "], id="a lost quotation mark"),
         pytest.param(b'{"1": "a", ' + b"[" * 100_000, {1: "a"}, ["byte 11 "], id="brackets without end"),
         pytest.param(b'{"1": "a", "2": ' + b"9" * 5_000 + b"}", {1: "a"}, ["byte 11 "], id="a number without end"),
-        pytest.param((b'{"1": "a", "2": '
-                     b'"\xd8') + b"\0" * 500, {1: "a"}, ["torn after byte 11 "], id="room without content"),
-        pytest.param(b'{"1": "\\ud83d", "2": "\\ud83d\\ude00"}', {2: "😀"}, ["half a character"], id="half a character"),
+        pytest.param(
+            (b'{"1": "a", "2": "\xd8') + b"\0" * 500, {1: "a"}, ["torn after byte 11 "], id="room without content"
+        ),
+        pytest.param(
+            b'{"1": "\\ud83d", "2": "\\ud83d\\ude00"}', {2: "😀"}, ["half a character"], id="half a character"
+        ),
         pytest.param(b"", {}, ["it is empty"], id="empty"),
         pytest.param(b'"1"', {}, ["neither an object nor a list"], id="a text"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_answer_is_named_and_what_is_one_is_taken(
     tmp_path: Path, content: Any, taken: dict[int, str], words: list[str]
 ) -> None:

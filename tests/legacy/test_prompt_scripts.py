@@ -157,7 +157,8 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
     "an f-string": (
         {"system": "f'You see {1 + 1}.'"},
         (
-            r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] is computed when the script runs; left out "
+            r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] is computed when the script runs; left "
+            r"out "
             r"until"
         ),
     ),

@@ -1,4 +1,5 @@
-"""Time that passes only when nothing else is left to do: a clock, and an event loop that takes one step when told to."""
+"""Time that passes only when nothing else is left to do: a clock, and an event loop that takes one step when told
+to."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ START_S = 1_800_000_000.25
 
 @dataclass(slots=True)
 class Clock:
-    """wall_s: since 1970, everybody's. awake_s: of the machine that runs the command; it stands still while that sleeps."""
+    """wall_s: since 1970, everybody's. awake_s: of the machine that runs the command; it stands still while that
+    sleeps."""
 
     wall_s: float = START_S
     awake_s: float = 0.0

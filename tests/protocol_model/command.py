@@ -56,9 +56,9 @@ CommandName = Literal["run", "run --no-wait", "run --forget-lost", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a user asks for. version: of the question; a later one has other digests. command: what they call. account: with
-    whose key. finish: how much of what batches leave is asked live. redo: whether truncated and refused answers are asked again. cap: of cost,
-    in USD.
+    """What a user asks for. version: of the question; a later one has other digests. command: what they call. account:
+    with whose key. finish: how much of what batches leave is asked live. redo: whether truncated and refused answers
+    are asked again. cap: of cost, in USD.
     """
 
     samples: int

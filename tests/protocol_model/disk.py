@@ -16,7 +16,8 @@ class Killed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Doom:
-    """A process dies at the n-th boundary from now, a boundary being the moment before or after a write, a sync or a cut.
+    """A process dies at the n-th boundary from now, a boundary being the moment before or after a write, a sync or a
+    cut.
 
     part: how much of a line is written if it dies before that is whole.
     """
@@ -27,9 +28,9 @@ class Doom:
 
 @dataclass(frozen=True, slots=True)
 class PowerCut:
-    """How much of what no sync has brought to the disk is there after all, of answers and of the journal. zeros: what is
-    lost reads as zeros, as after a crash in which a file's length was saved before its content. names: whether files are
-    there whose folder was not synced since they were made."""
+    """How much of what no sync has brought to the disk is there after all, of answers and of the journal. zeros: what
+    is lost reads as zeros, as after a crash in which a file's length was saved before its content. names: whether files
+    are there whose folder was not synced since they were made."""
 
     answers: float
     journal: float
@@ -41,8 +42,8 @@ class PowerCut:
 class Disk:
     """Stands where the store's `os` stands. Files are real; a sync only notes what it has made sure of.
 
-    alive: whether the process lives. room: bytes until it is full; None: enough. room_later: from the moment on when it was
-    full for the first time.
+    alive: whether the process lives. room: bytes until it is full; None: enough. room_later: from the moment on when it
+    was full for the first time.
     """
 
     folder: Path

@@ -1,4 +1,5 @@
-"""What the files of a run say, read by other eyes than the store's: as they are, and as a power cut would leave them."""
+"""What the files of a run say, read by other eyes than the store's: as they are, and as a power cut would leave
+them."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ Asked = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """answers: the texts that are stored for each request, with how the last of them stands. open_tags: of jobs whose answers may still come. created: every
-    batch id that the journal has."""
+    """answers: the texts that are stored for each request, with how the last of them stands. open_tags: of jobs whose
+    answers may still come. created: every batch id that the journal has."""
 
     answers: dict[Asked, list[str]]
     statuses: dict[Asked, str]

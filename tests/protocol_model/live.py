@@ -30,7 +30,8 @@ LIVE_TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
 
 @dataclass(eq=False, slots=True)
 class LiveCall:
-    """A call that was charged. process: a number. charged_s: by the machine's own clock. excused: its reply was lost on the way, or its process was killed meanwhile."""
+    """A call that was charged. process: a number. charged_s: by the machine's own clock. excused: its reply was lost on
+    the way, or its process was killed meanwhile."""
 
     asked: Asked
     process: int

@@ -19,9 +19,9 @@ from tests.protocol_model.provider import Fate
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """words: what goes wrong. place: `module:function` or `module:Class.method`. there: what its source says now, once. put: what
-    stands there instead. finds: a pattern of what the model says of it. focus: where it is looked for, if that is a place
-    which chance seldom takes a sequence to.
+    """words: what goes wrong. place: `module:function` or `module:Class.method`. there: what its source says now, once.
+    put: what stands there instead. finds: a pattern of what the model says of it. focus: where it is looked for, if
+    that is a place which chance seldom takes a sequence to.
     """
 
     words: str
@@ -203,7 +203,10 @@ PLANTED: tuple[PlantedFault, ...] = (
     PlantedFault(
         "a live answer that the disk does not take is dropped",
         "vlures.runs.response_keeper:ResponseKeeper.store",
-        "self._rescue_line(encode_line(response))\n            self._waiting.append(response)\n            self._note(fault)",
+        (
+            "self._rescue_line(encode_line(response))\n            self._waiting.append(response)\n            "
+            "self._note(fault)"
+        ),
         "self._note(fault)",
         "live answer",
         LIVE_TAIL,

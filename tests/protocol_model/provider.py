@@ -1,7 +1,8 @@
-"""A provider of batches that lives in the test's own process: what it was sent, what it charges, and what goes wrong there.
+"""A provider of batches that lives in the test's own process: what it was sent, what it charges, and what goes wrong
+there.
 
-Its batches are real in everything that a bill knows. What a batch comes to is decided when it is created (`Fate`), so that
-the model can tell at once whether a request is about to be paid a second time.
+Its batches are real in everything that a bill knows. What a batch comes to is decided when it is created (`Fate`), so
+that the model can tell at once whether a request is about to be paid a second time.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
     ("status", "lost after"), ("status", "slow"), ("status", "retry"), ("status", "retry later"),
     ("status", "not found"), ("status", "refused"),
     ("cancel", "lost before"), ("cancel", "lost after"), ("cancel", "retry"), ("cancel", "not found"),
-    ("cancel", "refused"), ("delete", "lost after"), ("delete", "retry"), ("delete", "not found"), ("delete", "refused"),
+    ("cancel", "refused"),
+    ("delete", "lost after"), ("delete", "retry"), ("delete", "not found"), ("delete", "refused"),
     ("download", "lost after"), ("download", "slow"), ("download", "retry"), ("download", "not found"),
     ("download", "refused"),
 )  # fmt: skip
@@ -105,11 +107,11 @@ PROBLEMS: dict[End, JobProblem] = {
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What a batch comes to. reached: how many of its lines are worked on before it ends (all, if it completes); the n-th
-    is treated as the n-th of lines says, round and round. files: which result files there are. lasts_s: until it ends.
-    list_lag_s, status_lag_s: how long after its creation the list, and the call for its state, know nothing of it.
-    results_lag_s: how long after its end it names no results. counts: whether the provider counts what it has done. tells: what
-    its answers say of their usage.
+    """What a batch comes to. reached: how many of its lines are worked on before it ends (all, if it completes); the
+    n-th is treated as the n-th of lines says, round and round. files: which result files there are. lasts_s: until it
+    ends. list_lag_s, status_lag_s: how long after its creation the list, and the call for its state, know nothing of
+    it. results_lag_s: how long after its end it names no results. counts: whether the provider counts what it has done.
+    tells: what its answers say of their usage.
     """
 
     end: End = "completed"
@@ -130,9 +132,10 @@ CLEAN = Fate()
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """A batch at the provider. account: whose it is. heard_s: when somebody last waited for the reply to its creation, or got
-    it. deleted: of its result files. given_up: it, or a result of it, was not shown to a user who wanted it asked again then. told: which clients were told its id when it was made, or looked for by its tag.
-    unwanted: what it asks although it has an answer that the user wants to keep."""
+    """A batch at the provider. account: whose it is. heard_s: when somebody last waited for the reply to its creation,
+    or got it. deleted: of its result files. given_up: it, or a result of it, was not shown to a user who wanted it
+    asked again then. told: which clients were told its id when it was made, or looked for by its tag. unwanted: what it
+    asks although it has an answer that the user wants to keep."""
 
     number: int
     account: str
@@ -196,33 +199,43 @@ class Batch:
             return {}
         answers, failures = [], []
         for position in range(self.reached):
-            key, digest = self.lines[position]
-            told = {"text": f"answer to {digest}", "usage": tell_usage((key, digest), self.fate.tells)}
-            answer = json.dumps({"key": key, "status": "ok", **told})
-            match self.treatment(position):
-                case "ok":
-                    answers.append(answer)
-                case "doubled":
-                    answers += [answer, json.dumps({"key": key, "status": "ok", "text": "another"})]
-                case "truncated" | "refused" as status:
-                    answers.append(json.dumps({"key": key, "status": status, **told}))
-                case "transient" | "lasting" as kind:
-                    failures.append(_failed(key, kind))
-                case "failed, then ok":
-                    answers += [_failed(key, "lasting"), answer]
-                case "garbage":
-                    answers.append('{"key": 7, "oh": [}')
+            answered, failed = self._result_lines(position)
+            answers += answered
+            failures += failed
         if self.fate.end == "expired":
             failures += [_failed(key, "transient") for key, _ in self.lines[self.reached :]]
+        self._add_oddities(answers, failures)
+        if self.fate.files == "one":
+            return {f"{self.id}-all": _as_file(answers + failures)}
+        return {f"{self.id}-out": _as_file(answers), f"{self.id}-err": _as_file(failures)}
+
+    def _result_lines(self, position: int) -> tuple[list[str], list[str]]:
+        """What one of its lines leaves in the answers and in the failures."""
+        key, digest = self.lines[position]
+        told = {"text": f"answer to {digest}", "usage": tell_usage((key, digest), self.fate.tells)}
+        answer = json.dumps({"key": key, "status": "ok", **told})
+        match self.treatment(position):
+            case "ok":
+                return [answer], []
+            case "doubled":
+                return [answer, json.dumps({"key": key, "status": "ok", "text": "another"})], []
+            case "truncated" | "refused" as status:
+                return [json.dumps({"key": key, "status": status, **told})], []
+            case "transient" | "lasting" as kind:
+                return [], [_failed(key, kind)]
+            case "failed, then ok":
+                return [_failed(key, "lasting"), answer], []
+            case "garbage":
+                return ['{"key": 7, "oh": [}'], []
+        return [], []
+
+    def _add_oddities(self, answers: list[str], failures: list[str]) -> None:
         if "unknown" in self.fate.oddities:
             answers.insert(0, json.dumps({"key": "En-t1-1shot-rationales-999", "status": "ok", "text": "whose?"}))
         if "null" in self.fate.oddities:
             failures.append(json.dumps({"key": None, "status": "failed"}))
         if "empty line" in self.fate.oddities:
             answers.insert(len(answers) // 2, "")
-        if self.fate.files == "one":
-            return {f"{self.id}-all": _as_file(answers + failures)}
-        return {f"{self.id}-out": _as_file(answers), f"{self.id}-err": _as_file(failures)}
 
 
 def _failed(key: str, kind: str) -> str:
@@ -247,8 +260,9 @@ class _Create:
 
 @dataclass(slots=True)
 class Provider:
-    """troubles: what the next calls of a name meet, one after the other (None: nothing). fates: of the next batches. usual: of
-    all after those. given_up_tags: looked for in vain by a user who wanted such asked again. queue: most batches under way at once. refuses_files: lines of the form `file` fail."""
+    """troubles: what the next calls of a name meet, one after the other (None: nothing). fates: of the next batches.
+    usual: of all after those. given_up_tags: looked for in vain by a user who wanted such asked again. queue: most
+    batches under way at once. refuses_files: lines of the form `file` fail."""
 
     clock: Clock
     troubles: dict[str, deque[Trouble | None]] = field(default_factory=lambda: defaultdict(deque))
@@ -266,9 +280,9 @@ class Provider:
     _coming: list[_Create] = field(default_factory=list)
 
     def calm_down(self) -> None:
-        """Nothing goes wrong any more, but for what has gone wrong already and what a run must bear by itself: a few batches
-        that were not begun and cost nothing, and those that are not known everywhere at once. A queue that was full at times
-        stays short."""
+        """Nothing goes wrong any more, but for what has gone wrong already and what a run must bear by itself: a few
+        batches that were not begun and cost nothing, and those that are not known everywhere at once. A queue that was
+        full at times stays short."""
         self.troubles.clear()
         never_begun = [fate for fate in self.fates if fate.end in NEVER_BEGUN]
         self.usual = Fate(status_lag_s=SHORT_LAG_S)
@@ -411,7 +425,8 @@ class Provider:
 
 
 class Client:
-    """The provider's calls as one process makes them. has_answer: whether a request has one that the user wants to keep."""
+    """The provider's calls as one process makes them. has_answer: whether a request has one that the user wants to
+    keep."""
 
     provider = NAME
     lifetimes = Lifetimes(timedelta(days=1), timedelta(days=30), timedelta(days=30))

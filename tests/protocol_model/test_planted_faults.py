@@ -1,4 +1,5 @@
-"""The model of the protocol finds faults of the kinds that it is for: each of these, planted in the real code, breaks it.
+"""The model of the protocol finds faults of the kinds that it is for: each of these, planted in the real code, breaks
+it.
 
 `make contract` plants all of them (VLURES_PLANTED=all), else it is the first few.
 """

@@ -1,20 +1,18 @@
-"""A model of the batch protocol: the real driver and the real store against a provider that may do anything, in processes
-that may die at any moment, on a machine whose power may fail.
+"""A model of the batch protocol: the real driver and the real store against a provider that may do anything, in
+processes that may die at any moment, on a machine whose power may fail.
 
 Time is virtual and chance is hypothesis' own, so that a sequence that breaks something is found again and made short.
 VLURES_MODEL_EXAMPLES says how many sequences are tried. They are the same on every machine, so that a test that fails
 does so because of what was changed; VLURES_MODEL_SEED=1, 2, 3 … tries others.
 
-After every step:
-- No request is sent in two batches that are both to answer it, and none is paid twice. A second payment is allowed only
-  where the user wants it (`--forget-lost`), where the provider charged for a line that it does not even count, or where its
-  list hid a batch whose creation was in doubt for longer than `doubt_patience_s` after its reply was last waited for. Once
-  such a batch is found, nothing of it is asked again.
-- No request is asked again because its question has changed, unless the user wants that.
-- No paid answer is lost: it is stored, or its batch is open in the journal. That holds for the files as they are (after a
-  kill), and for what of them a power cut would leave.
-- No answer is stored twice, none is changed, and each is the one to the question whose digest it bears.
-At the end all faults cease, and one more run answers everything.
+After every step: - No request is sent in two batches that are both to answer it, and none is paid twice. A second
+payment is allowed only where the user wants it (`--forget-lost`), where the provider charged for a line that it does
+not even count, or where its list hid a batch whose creation was in doubt for longer than `doubt_patience_s` after its
+reply was last waited for. Once such a batch is found, nothing of it is asked again. - No request is asked again because
+its question has changed, unless the user wants that. - No paid answer is lost: it is stored, or its batch is open in
+the journal. That holds for the files as they are (after a kill), and for what of them a power cut would leave. - No
+answer is stored twice, none is changed, and each is the one to the question whose digest it bears. At the end all
+faults cease, and one more run answers everything.
 """
 
 from __future__ import annotations
@@ -380,8 +378,8 @@ class Protocol(RuleBasedStateMachine):
         self.sound = True
 
     def _check_bill(self, unknowable: set[Batch]) -> None:
-        """No request is in two batches that both answer it, or whose answers are both still to come, or live as well, and none
-        is asked anew that has an answer which is to be kept."""
+        """No request is in two batches that both answer it, or whose answers are both still to come, or live as well,
+        and none is asked anew that has an answer which is to be kept."""
         payers: dict[Asked, list[Batch | LiveCall]] = {}
         for batch in self.provider.batches:
             assert not batch.unwanted, f"{batch.id} asks what has an answer: {batch.unwanted}"
@@ -467,8 +465,8 @@ class Protocol(RuleBasedStateMachine):
             self._run_for(self.process, 20_000.0)
             assert self.process is None, "the run does not end"
             self.nothing_is_lost_and_nothing_paid_twice()
-        # Each account collects what is its own. What was in flight when its question changed may be asked again by the run
-        # after that which collects it. What a provider never shows has to be given up.
+        # Each account collects what is its own. What was in flight when its question changed may be asked again by the
+        # run after that which collects it. What a provider never shows has to be given up.
         accounts = sorted(self.accounts)
         for account in [*accounts, accounts[0]] if len(accounts) > 1 or self.question.version else accounts:
             hides = any(batch.never_shows_all for batch in self.provider.batches)
@@ -518,7 +516,8 @@ class Protocol(RuleBasedStateMachine):
         return self.process
 
     def _note_wishes(self) -> None:
-        """A redo that begins asks again for what is cut short now, and that is the user's wish; one that goes on does not."""
+        """A redo that begins asks again for what is cut short now, and that is the user's wish; one that goes on does
+        not."""
         if not self.question.redo or self.question.command == "cancel" or self._redo_file.exists():
             return
         self.folder.read()
@@ -553,7 +552,8 @@ class Protocol(RuleBasedStateMachine):
         self.question = _changed(self.question, redo=False)
 
     def _excuse_flying(self, process: Process) -> None:
-        """What is in flight live at a kill is paid and lost, and that is no more than the calls that may be under way."""
+        """What is in flight live at a kill is paid and lost, and that is no more than the calls that may be under
+        way."""
         self.folder.read()
         view = self.folder.view()
         flying = [call for call in self.provider.live if call.process == process.number and not call.excused]
@@ -700,7 +700,8 @@ def test_a_download_that_comes_shorter_than_the_one_before_does_not_replace_it(n
 
 
 def test_a_request_in_two_open_batches_waits_for_both(new_protocol: NewProtocol) -> None:
-    """The second batch was created in the moment between the last answer of the first and its being noted as collected."""
+    """The second batch was created in the moment between the last answer of the first and its being noted as
+    collected."""
     protocol = new_protocol()
     protocol.a_user_has_questions((1, 2), None, delete=False)
     protocol.provider.usual = Fate(lasts_s=90.0)

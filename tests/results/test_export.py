@@ -1,4 +1,5 @@
-"""`vlures export`: one table of all that is stored, the same in every format, with nothing beside an answer but what it is about."""
+"""`vlures export`: one table of all that is stored, the same in every format, with nothing beside an answer but what it
+is about."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ LONGEST_START_BYTES = 200
 BUFFER_BYTES = 1 << 20
 ANSWER = "An answer of the benchmark's server, which has not looked at the image. " * 20
 SETTLED_AFTER_S = 30.0
-"""What comes later than this after the first request, or than `settled_s`, is counted apart: by then a client should know
-the limit."""
+"""What comes later than this after the first request, or than `settled_s`, is counted apart: by then a client should
+know the limit."""
 
 
 # What it is asked to do
@@ -39,9 +39,9 @@ the limit."""
 @dataclass(frozen=True)
 class Behaviour:
     """latencies_s: from a request's last byte to its answer, in order of arrival, from the start again at the end.
-    per_minute: requests let pass in any 60 s. most: in any `window_s`, or (fixed) in each of them. per_second: a bucket that fills so fast and holds `burst`. 0: no limit.
-    tells: whether headers say what is left and when to come back. refused_count: whether refusals use up the limit. settled_s: what
-    comes later is counted apart, too."""
+    per_minute: requests let pass in any 60 s. most: in any `window_s`, or (fixed) in each of them. per_second: a bucket
+    that fills so fast and holds `burst`. 0: no limit. tells: whether headers say what is left and when to come back.
+    refused_count: whether refusals use up the limit. settled_s: what comes later is counted apart, too."""
 
     latencies_s: tuple[float, ...] = (0.0,)
     per_minute: int = 0

@@ -43,7 +43,8 @@ def _measure_appending(folder: Path, quick: bool) -> list[Table]:
         grown = [f"{last[what] / first[what]:.2f}" for what in ("median_us", "mean_us", "synced_us")]
         ratios.append([number + 1, *grown, f"{found['open_s']:.2f}", f"{child.peak_bytes / 1e6:.0f}"])
     notes = [
-        "One answer: CheckpointStore.append of a text of 1.5 KB, into 32 cells in turn, with a sync every second in a thread as "
+        "One answer: CheckpointStore.append of a text of 1.5 KB, into 32 cells in turn, with a sync every second in a "
+        "thread as "
         "a run does it. With sync: the thousand and one sync at its end, by thousand.",
     ]
     headers = ["run", "answers", "median µs", "mean µs", "slowest µs", "with sync, mean µs"]
@@ -86,7 +87,8 @@ def _measure_opening(folder: Path, quick: bool) -> Table:
             ]
         )
     title = (
-        f"{len(CELLS) * answers:,} stored answers and their batches, {sum(sizes) / 1e6:,.0f} MB in {len(CELLS)} cells, {runs} runs each "
+        f"{len(CELLS) * answers:,} stored answers and their batches, {sum(sizes) / 1e6:,.0f} MB in {len(CELLS)} "
+        f"cells, {runs} runs each "
         f"(goal: {OPEN_GOAL_S:g} s, {OPEN_GOAL_MB} MB)"
     )
     headers = ["opened by", "median s", "slowest s", "CPU s", "in time", "peak MB", "in room"]

@@ -1,5 +1,5 @@
-"""Fill a store through its own door: `python fill_store.py OUTPUT_FOLDER ANSWERS_PER_CELL`. 32 cells, and the batches that
-brought them."""
+"""Fill a store through its own door: `python fill_store.py OUTPUT_FOLDER ANSWERS_PER_CELL`. 32 cells, and the batches
+that brought them."""
 
 from __future__ import annotations
 

@@ -98,11 +98,20 @@ def measure_minute(folder: Path, quick: bool) -> list[Table]:
                 _goal(f"{name}: lost", outcome.lost, 0),
             ]
     notes = [
-        f"{requests:,} requests of {IMAGE_BYTES / 1e3:.0f} KB, {MINUTE_CONCURRENCY} at a time, {LATENCIES_S[0] * 1e3:.0f} ms each; not more than "
-        f"{PER_MINUTE} in any 60 s. Who uses up each minute at once is done after {soonest_s:.1f} s (more than 100 % of the limit), who "
-        f"spreads them after {requests / PER_MINUTE * 60:.0f} s. All run at the same time, each against a server of its own.",
-        "Told: x-ratelimit headers and Retry-After, and refused requests use up the limit, as OpenAI documents it. Silent: a bare 429.",
-        f"The loops try again up to {MOST_TRIES - 1} times: the SDK by its own rules, the other after Retry-After or twice as long each time.",
+        f"{requests:,} requests of {IMAGE_BYTES / 1e3:.0f} KB, {MINUTE_CONCURRENCY} at a time, "
+        f"{LATENCIES_S[0] * 1e3:.0f} ms each; not more than "
+        f"{PER_MINUTE} in any 60 s. Who uses up each minute at once is done after {soonest_s:.1f} s (more than 100 % "
+        "of the limit), who "
+        f"spreads them after {requests / PER_MINUTE * 60:.0f} s. All run at the same time, each against a server of "
+        "its own.",
+        (
+            "Told: x-ratelimit headers and Retry-After, and refused requests use up the limit, as OpenAI documents it. "
+            "Silent: a bare 429."
+        ),
+        (
+            f"The loops try again up to {MOST_TRIES - 1} times: the SDK by its own rules, the other after Retry-After "
+            "or twice as long each time."
+        ),
     ]
     headers = ["what", "span s", "a minute", "of the limit", "requests", "429", "429 after 30 s", "share", "lost"]
     return [
@@ -144,8 +153,10 @@ def measure_second(folder: Path, quick: bool) -> list[Table]:
                 _goal("lost", lost, 0),
             ]
     notes = [
-        f"{requests:,} requests of {IMAGE_BYTES / 1e3:.0f} KB, {LATENCIES_S[0] * 1e3:.0f} ms each, up to {SECOND_CONCURRENCY} at a time. A bucket of "
-        f"{BUCKET.burst} that fills with {PER_SECOND} a second; what finds it empty gets a bare 429. Ideal: {ideal_s:.0f} s.",
+        f"{requests:,} requests of {IMAGE_BYTES / 1e3:.0f} KB, {LATENCIES_S[0] * 1e3:.0f} ms each, up to "
+        f"{SECOND_CONCURRENCY} at a time. A bucket of "
+        f"{BUCKET.burst} that fills with {PER_SECOND} a second; what finds it empty gets a bare 429. Ideal: "
+        f"{ideal_s:.0f} s.",
     ]
     headers = ["what", "span s", "× ideal", "all spans", "429 in each", "lost"]
     return [
@@ -159,7 +170,8 @@ def measure_second(folder: Path, quick: bool) -> list[Table]:
 
 @dataclass(frozen=True)
 class Untold:
-    """A limit that is not told, and who asks. It is asked for `windows` windows, of which the first two are to learn in."""
+    """A limit that is not told, and who asks. It is asked for `windows` windows, of which the first two are to learn
+    in."""
 
     name: str
     a_second: int
@@ -202,7 +214,8 @@ UNTOLD_REFUSED_GOAL = 0.05
 
 
 def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple(UNTOLD)) -> list[Table]:
-    """Limits of ten requests a second all at the same time, as they are no work; each for as long as its windows last."""
+    """Limits of ten requests a second all at the same time, as they are no work; each for as long as its windows
+    last."""
     rows: list[list[object]] = []
     goals: list[list[object]] = []
     for window_s in windows_s:
@@ -247,10 +260,14 @@ def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple
         if quick:
             break
     notes = [
-        f"{IMAGE_BYTES / 1e3:.0f} KB each, answers after 0.1 to 1 s (log-normal), a bare 429 beyond the limit. Used and refused: of what came after "
+        f"{IMAGE_BYTES / 1e3:.0f} KB each, answers after 0.1 to 1 s (log-normal), a bare 429 beyond the limit. Used "
+        "and refused: of what came after "
         "the first two windows. Each has a server of its own; windows of 10 s and more are tried at the same time. "
         f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.",
-        f"The loop tries again up to {MOST_TRIES - 1} times, after twice as long each time; what it has no answer to then is lost.",
+        (
+            f"The loop tries again up to {MOST_TRIES - 1} times, after twice as long each time; requests unanswered by "
+            "then are lost."
+        ),
     ]
     headers = ["limit", "who", "used", "429", "requests", "lost"]
     return [

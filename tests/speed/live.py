@@ -1,5 +1,5 @@
-"""Live requests against a server whose latencies are known: the time against the ideal, the CPU of a request, each beside
-bare loops over the SDKs and over aiohttp."""
+"""Live requests against a server whose latencies are known: the time against the ideal, the CPU of a request, each
+beside bare loops over the SDKs and over aiohttp."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ CONTENDERS = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """goal: the most that the span may be of the ideal one. cpu_goal_ms: the most a request may take, if that is asked."""
+    """goal: the most that the span may be of the ideal one. cpu_goal_ms: the most a request may take, if that is
+    asked."""
 
     words: str
     images: int
@@ -158,7 +159,8 @@ def _tell(scenario: Scenario, measured: dict[str, Measured]) -> Table:
     ]
     server_ms = min(found.server_cpu_each_ms() for found in measured.values())
     notes = [
-        f"{scenario.images * scenario.tasks:,} requests, {scenario.image_bytes / 1e3:.0f} KB an image; ideal {scenario.ideal_s:.2f} s. "
+        f"{scenario.images * scenario.tasks:,} requests, {scenario.image_bytes / 1e3:.0f} KB an image; ideal "
+        f"{scenario.ideal_s:.2f} s. "
         f"The server, on the same cores, takes {server_ms:.2f} ms of CPU for a request, its own start included.",
     ]
     return Table(f"Live, {scenario.words}", [*headers, "peak MB"], rows, notes)
@@ -179,10 +181,12 @@ def _goals(scenario: Scenario, measured: dict[str, Measured]) -> list[list[objec
 
 def _notes() -> list[str]:
     return [
-        "Span: first request received to last answer sent, by the server's clock; a latency counts from a request's last byte. The "
+        "Span: first request received to last answer sent, by the server's clock; a latency counts from a request's "
+        "last byte. The "
         "fastest of all runs, which go in turns.",
         "The ideal: the same latencies, one after the other, each in the place that is free first.",
-        "CPU per request: (run of all - run of one request over the same dataset, the least of each) / (requests - 1); so without the start, the "
+        "CPU per request: (run of all - run of one request over the same dataset, the least of each) / (requests - "
+        "1); so without the start, the "
         "imports and the loading of the dataset. The loops build each body from the image's file.",
     ]
 

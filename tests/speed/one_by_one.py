@@ -1,5 +1,5 @@
-"""What a plain script does with many batches: `python one_by_one.py BASE_URL POLL_S FILE...`. Sends a file, waits for its batch,
-fetches the results, takes the next file. Prints the seconds that each took, as JSON."""
+"""What a plain script does with many batches: `python one_by_one.py BASE_URL POLL_S FILE...`. Sends a file, waits for
+its batch, fetches the results, takes the next file. Prints the seconds that each took, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Open a filled store as a rerun does: `python open_store.py OUTPUT_FOLDER`. Prints the seconds and the answers in it."""
+"""Open a filled store as a rerun does: `python open_store.py OUTPUT_FOLDER`. Prints the seconds and the answers in
+it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How fast it is: `python tests/speed/run_all.py [--only NAME] [--quick]`. Prints tables, asserts nothing.
 
-Everything happens on this machine and in a temporary folder (about 4 GB at its fullest) that is removed at the end. All of
-it takes half an hour.
+Everything happens on this machine and in a temporary folder (about 4 GB at its fullest) that is removed at the end. All
+of it takes half an hour.
 """
 
 from __future__ import annotations

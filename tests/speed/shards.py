@@ -1,9 +1,11 @@
-"""160 batches at a provider that works on 20 at a time, for 5 s each: what `vlures run` adds to the provider's own time.
+"""160 batches at a provider that works on 20 at a time, for 5 s each: what `vlures run` adds to the provider's own
+time.
 
-The provider is the sandbox, which answers in earnest: every line is read and has its own answer. Its own time is what 160 batches
-take in 20 places if none is ever empty: 160 / 20 × 5 s = 40 s. That is less than the sandbox itself can do: it begins with
-nothing, reads and answers 32,000 lines on the same two cores, and a batch that is late at its end keeps its place for longer.
-So the time from the first creation to the last completion, by the sandbox's own clock, stands beside it.
+The provider is the sandbox, which answers in earnest: every line is read and has its own answer. Its own time is what
+160 batches take in 20 places if none is ever empty: 160 / 20 × 5 s = 40 s. That is less than the sandbox itself can do:
+it begins with nothing, reads and answers 32,000 lines on the same two cores, and a batch that is late at its end keeps
+its place for longer. So the time from the first creation to the last completion, by the sandbox's own clock, stands
+beside it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Provider:
     state: Path
 
     def life(self) -> tuple[float, float, float]:
-        """When the first batch was created and the last completed, and the sum of all that they took from their start. In seconds."""
+        """When the first batch was created and the last completed, and the sum of all that they took from their start.
+        In seconds."""
         batches = [json.loads(path.read_bytes()) for path in (self.state / "batches").glob("*.json")]
         worked_s = sum(batch["completed_at"] - batch["started_at"] for batch in batches)
         created_at, completed_at = ([batch[name] for batch in batches] for name in ("created_at", "completed_at"))
@@ -86,11 +89,14 @@ def measure(folder: Path, quick: bool) -> list[Table]:
         row(f"one batch after another (from {len(each_s)} of {shards})", loop_s, ideal_s),
     ]
     notes = [
-        f"{images * CELLS:,} requests about {images:,} small pictures in {shards} batches of {LOT}; the provider works on {PLACES} at "
+        f"{images * CELLS:,} requests about {images:,} small pictures in {shards} batches of {LOT}; the provider "
+        f"works on {PLACES} at "
         f"a time, {BATCH_S:g} s each; load now {os.getloadavg()[0]:.1f}.",
         f"A batch kept its place for {worked_s / shards:.2f} s on average.",
-        f"One after another: the SDK in a loop that uploads, creates, looks every {LOOP_POLL_S:g} s, downloads and stores nothing. Measured on "
-        f"{len(each_s)} batches ({', '.join(f'{took_s:.1f} s' for took_s in each_s)}), the rest is that times {shards}, not measured.",
+        f"One after another: the SDK in a loop that uploads, creates, looks every {LOOP_POLL_S:g} s, downloads and "
+        "stores nothing. Measured on "
+        f"{len(each_s)} batches ({', '.join(f'{took_s:.1f} s' for took_s in each_s)}), the rest is that times "
+        f"{shards}, not measured.",
     ]
     goals = [["vlures run / the provider's own time", f"{ratio:.3f}", f"{GOAL:.2f}", against(ratio, GOAL)]]
     return [

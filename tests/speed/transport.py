@@ -42,7 +42,10 @@ def measure(folder: Path, quick: bool) -> list[Table]:
     goals = [["bytes by file / bytes inline", f"{ratio:.4f}", f"{GOAL:.4f}", against(ratio, GOAL)]]
     headers = ["what", "lines", "batches", "pictures", "MB up", "of inline", "wall s", "CPU s", "peak MB"]
     notes = [
-        f"4 languages × 8 tasks × {images:,} images of {IMAGE_BYTES / 1e3:.0f} KB. Bytes as the server counts them, forms and all; the whole command."
+        (
+            f"4 languages × 8 tasks × {images:,} images of {IMAGE_BYTES / 1e3:.0f} KB. Bytes as the server counts "
+            "them, forms and all; the whole command."
+        )
     ]
     return [
         Table("Transport of images", headers, rows, notes),

@@ -1,7 +1,7 @@
 """The reference of the upload: read, base64 and write the same bytes in one process, without a framework.
 
-`python write_plainly.py DATASET FILE once|every-time` writes them to a file, reading and encoding an image once or for each
-of its lines; `… http://HOST:PORT once` sends them to a bare server instead. Prints what that took, as JSON.
+`python write_plainly.py DATASET FILE once|every-time` writes them to a file, reading and encoding an image once or for
+each of its lines; `… http://HOST:PORT once` sends them to a bare server instead. Prints what that took, as JSON.
 """
 
 from __future__ import annotations

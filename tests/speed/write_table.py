@@ -1,7 +1,7 @@
 """Write a dataset with a Parquet table: `python write_table.py FOLDER ROWS IMAGES [ROW_GROUP]`.
 
-So many rows, of which a thousandth each in Japanese, Swahili and Urdu and the others in English, with articles of 1,000 to
-2,000 letters; images for the first of each language only.
+So many rows, of which a thousandth each in Japanese, Swahili and Urdu and the others in English, with articles of 1,000
+to 2,000 letters; images for the first of each language only.
 """
 
 from __future__ import annotations

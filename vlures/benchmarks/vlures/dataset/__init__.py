@@ -15,7 +15,9 @@ from vlures.benchmarks.vlures.dataset.columns import ChosenColumns
 from vlures.benchmarks.vlures.dataset.fetched import FETCHED_FILE, Fetched, find_fetched, read_fetched
 from vlures.benchmarks.vlures.dataset.layouts import Layout, find_layout, list_folder, table_name
 from vlures.benchmarks.vlures.dataset.pairs import load_pairs, numeric_id
-from vlures.benchmarks.vlures.dataset.tables import EVERYTHING, Selection, Table, load_table, open_table
+from vlures.benchmarks.vlures.dataset.selection import EVERYTHING, Selection
+from vlures.benchmarks.vlures.dataset.table import Table, open_table
+from vlures.benchmarks.vlures.dataset.tables import load_table
 from vlures.benchmarks.vlures.dataset.unlisted_files import refuse_texts_beside
 from vlures.benchmarks.vlures.languages import Language
 from vlures.benchmarks.vlures.samples import Dataset
@@ -79,10 +81,10 @@ def find_reading(
     """Find out how a dataset is laid out. Reads the names in it, and the beginning of its table.
 
     folder: the dataset's, or the table itself. text_encoding: `utf-8` (with or without byte order mark) or `latin-1`.
-    language: the samples of which language, where the dataset says which have which; None: all of them.
-    columns: for those of a table whose name does not tell. selection: of a table, read only these; of files, all are read.
-    follow_links: also links that lead out of the folder; otherwise each is one of the dataset's problems.
-    Raises VluresError if there is no dataset, or it cannot be told how it is laid out (UsageError for columns).
+    language: the samples of which language, where the dataset says which have which; None: all of them. columns: for
+    those of a table whose name does not tell. selection: of a table, read only these; of files, all are read.
+    follow_links: also links that lead out of the folder; otherwise each is one of the dataset's problems. Raises
+    VluresError if there is no dataset, or it cannot be told how it is laid out (UsageError for columns).
     """
     layout = find_layout(folder, language, follow_links=follow_links)
     if layout.table is None:
@@ -94,8 +96,8 @@ def find_reading(
 def load_reading(reading: Reading) -> Dataset:
     """Read pictures (headers and digests) and articles.
 
-    Raises VluresError if there is nothing to read, or nothing in the language, or texts lie beside a table; what is wrong inside the dataset is in its
-    problems.
+    Raises VluresError if there is nothing to read, or nothing in the language, or texts lie beside a table; what is
+    wrong inside the dataset is in its problems.
     """
     layout = reading.layout
     if layout.outside is not None:
@@ -107,7 +109,8 @@ def load_reading(reading: Reading) -> Dataset:
     fetched = find_fetched(layout.folder)
     if fetched is not None and not fetched.complete:
         raise VluresError(
-            f"{layout.folder} was not fetched to its end; go on with `vlures fetch {fetched.repository}`, which keeps what is there."
+            f"{layout.folder} was not fetched to its end; go on with `vlures fetch {fetched.repository}`, which keeps "
+            "what is there."
         )
     if reading.table is not None:
         if not layout.is_chosen:

@@ -102,7 +102,8 @@ def _find_by_name(table: Path, names: Sequence[str], role: str) -> str | None:
         return HUB_FILE_COLUMN
     if len(fitting) > 1:
         raise UsageError(
-            f"{table}: the {role} could be any of {', '.join(map(repr, fitting))}; say which: --columns {role}={fitting[0]}"
+            f"{table}: the {role} could be any of {', '.join(map(repr, fitting))}; say which: --columns "
+            f"{role}={fitting[0]}"
         )
     return fitting[0] if fitting else None
 

@@ -50,12 +50,14 @@ def read_fetched(folder: Path) -> Fetched | None:
         return msgspec.json.decode(data, type=Fetched)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise VluresError(
-            f"{path} is not what `vlures fetch` wrote there ({error}); remove it and fetch again, which keeps what is there."
+            f"{path} is not what `vlures fetch` wrote there ({error}); remove it and fetch again, which keeps what is "
+            "there."
         ) from error
 
 
 def find_fetched(folder: Path) -> Fetched | None:
-    """What the folder, or one of the two above it, says of where it is from: datasets have their images in sub-folders."""
+    """What the folder, or one of the two above it, says of where it is from: datasets have their images in
+    sub-folders."""
     for place in (folder, *folder.absolute().parents[:2]):
         if fetched := read_fetched(place):
             return fetched

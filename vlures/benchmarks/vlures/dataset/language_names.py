@@ -18,7 +18,8 @@ _BY_OTHER_NAME = {name.casefold(): LANGUAGES[code] for code, names in OTHER_NAME
 
 
 def find_spoken_language(word: str) -> Language | None:
-    """The language of a table's word: a code, a name, also with a region (`en-GB`, `ja_JP`); None if it is none of ours."""
+    """The language of a table's word: a code, a name, also with a region (`en-GB`, `ja_JP`); None if it is none of
+    ours."""
     word = word.strip()
     whole = find_language(word) or _BY_OTHER_NAME.get(word.casefold())
     if whole is not None:
@@ -28,7 +29,8 @@ def find_spoken_language(word: str) -> Language | None:
 
 
 def find_folder_language(name: str) -> Language | None:
-    """The one language that a folder's name names, as in `En`, `english` or `ImagesTextEn1K`; None if none or several."""
+    """The one language that a folder's name names, as in `En`, `english` or `ImagesTextEn1K`; None if none or
+    several."""
     whole = find_spoken_language(name)
     if whole is not None:
         return whole

@@ -18,10 +18,11 @@ TABLE_SUFFIXES = frozenset({".parquet", ".jsonl", ".csv"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """folder: where the files are. table: what tells of them, if there is one. language: whose sub-folder that is, if it is one.
+    """folder: where the files are. table: what tells of them, if there is one. language: whose sub-folder that is, if
+    it is one.
 
-    is_chosen: the user named the table itself; otherwise it was found. bounds: what the files must lie in. outside: why nothing of
-    it may be read, with what is named; None if it may.
+    is_chosen: the user named the table itself; otherwise it was found. bounds: what the files must lie in. outside: why
+    nothing of it may be read, with what is named; None if it may.
     """
 
     folder: Path
@@ -56,7 +57,8 @@ def _find_within(folder: Path, language: Language | None, bounds: Bounds) -> Lay
     if by_language and table is not None:
         named = ", ".join(path.name for paths in by_language.values() for path in paths)
         raise VluresError(
-            f"{folder} has both {table_name(table, folder)} and folders of languages ({named}); name one of them with --dataset."
+            f"{folder} has both {table_name(table, folder)} and folders of languages ({named}); name one of them with "
+            "--dataset."
         )
     if by_language:
         return _language_layout(folder, by_language, language, bounds)

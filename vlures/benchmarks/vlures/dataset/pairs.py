@@ -74,11 +74,17 @@ def numeric_id(stem: str) -> int:
 
 def _describe_absence(folder: Path, paths: Sequence[Path]) -> str:
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-    sentence = f"The dataset folder {folder} has no images ({suffixes}) and no table of them (metadata.parquet, .jsonl or .csv)"
+    sentence = (
+        f"The dataset folder {folder} has no images ({suffixes}) and no table of them (metadata.parquet, "
+        ".jsonl or .csv)"
+    )
     if folders := [path.name for path in paths if path.is_dir() and not path.name.startswith(".")]:
         sentence += f"; it has the folders {', '.join(folders[:4])}{' …' if len(folders) > 4 else ''}"
     if any(path.suffix == ".parquet" for path in paths):
-        sentence += "; its Parquet files are not read, since pictures are sent as files: a table named metadata.parquet names them"
+        sentence += (
+            "; its Parquet files are not read, since pictures are sent as files: a table named "
+            "metadata.parquet names them"
+        )
     return f"{sentence}; name another one with --dataset."
 
 
@@ -122,7 +128,10 @@ def _settle(images: Candidates, texts: Candidates, problems: list[Problem]) -> t
         if image and text and image.stem == text.stem:
             aside = tuple(path.name for path in image_paths + text_paths if path.name not in chosen_names)
             if aside:
-                reason = f"left aside: {image.name} and {text.name} share their stem, so they are the pair with the ID {number}"
+                reason = (
+                    f"left aside: {image.name} and {text.name} share their stem, so they are the pair with the "
+                    f"ID {number}"
+                )
                 problems.append(Problem("note", aside, reason))
         if image:
             one_image[number] = image
@@ -148,7 +157,8 @@ def _read_text(path: Path, encoding: str) -> str:
         text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         raise VluresError(
-            f'the text is not UTF-8 (byte {error.start}); save it as UTF-8, or set text_encoding = "latin-1" if it is that'
+            f'the text is not UTF-8 (byte {error.start}); save it as UTF-8, or set text_encoding = "latin-1" if it is '
+            "that"
         ) from error
     text = tidy_text(text)
     if not text:

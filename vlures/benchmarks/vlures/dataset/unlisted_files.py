@@ -25,7 +25,8 @@ def refuse_texts_beside(table: Path) -> None:
     found = sorted(name for name in _names_in(table.parent, TEXT_SUFFIXES) if _has_id(name))
     if found:
         raise VluresError(
-            f"{table.parent} has both {table.name} and texts as files ({', '.join(found[:4])}{' …' if len(found) > 4 else ''}); "
+            f"{table.parent} has both {table.name} and texts as files "
+            f"({', '.join(found[:4])}{' …' if len(found) > 4 else ''}); "
             f"name the table itself with --dataset {table}, or move one of the two away."
         )
 
@@ -38,8 +39,8 @@ def name_key(file: str) -> int:
 def find_unnamed_images(table: Path, named: array[int], is_chosen: bool) -> tuple[Problem, ...]:
     """The images where a table's may be that none of its rows names, in whatever language, as one problem or none.
 
-    named: the name_key of each row's file. is_chosen: the user named this table, maybe one of several over these images, so
-    that others are no error.
+    named: the name_key of each row's file. is_chosen: the user named this table, maybe one of several over these
+    images, so that others are no error.
     """
     keys = sorted(named)
     unnamed = [
