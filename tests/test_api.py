@@ -138,7 +138,7 @@ def test_what_fails_is_told_and_the_same_call_goes_on(work: Command, shared_sand
         (vlures.RunConfig(limit=-1), {}, ["`limit` is -1"]),
         (vlures.RunConfig(backend="gemmini"), {}, ["`backend`", "choose from"]),  # type: ignore[arg-type]
         ("none.toml", {}, ["none.toml cannot be read"]),
-        (42, {}, ["42 is no configuration"]),
+        (42, {}, ["42 is not a configuration"]),
     ],
 )
 def test_a_wrong_option_is_one_sentence(config: Any, options: dict[str, Any], words: list[str]) -> None:
@@ -328,7 +328,7 @@ def test_several_runs_are_one_table(finished: Path, capsys: pytest.CaptureFixtur
         ("outputs/none", ["outputs/none holds no run"]),
         ("elsewhere/*", ["elsewhere/*", "vlures status"]),
         ([], ["No run is named"]),
-        ([42], ["42 names no run"]),
+        ([42], ["42 does not name a run"]),
     ],
 )
 def test_a_run_that_is_not_there_is_one_sentence(finished: Path, outputs: Any, words: list[str]) -> None:

@@ -157,16 +157,20 @@ def test_columns_are_found_by_name_or_named(
 @pytest.mark.parametrize(
     ("names", "columns", "sentence"),
     [
-        ("photo text", "", "no column is named like one of file names. It has the columns 'photo', 'text'; say which"),
-        ("file_name story", "", "no column is named like one of texts. It has the columns 'file_name', 'story'"),
+        (
+            "photo text",
+            "",
+            "no column is named like a column of file names. It has the columns 'photo', 'text'; say which",
+        ),
+        ("file_name story", "", "no column is named like a column of texts. It has the columns 'file_name', 'story'"),
         ("file_name text article", "", "the text could be any of 'text', 'article'; say which: --columns text=text"),
         (
             "file_name text tongue",
             "",
-            "the column 'tongue' seems to say the language; say so: --columns language=tongue",
+            "the column 'tongue' seems to hold the language; confirm it with --columns language=tongue",
         ),
         ("file_name text", "text=txt", "--columns text=txt: .* has no such column; did you mean 'text'"),
-        ("file_name text", "text=file_name", "one column of .* cannot be two things"),
+        ("file_name text", "text=file_name", "one column of .* cannot have two roles"),
     ],
 )
 def test_columns_that_do_not_tell_are_asked_for(tmp_path: Path, names: str, columns: str, sentence: str) -> None:
@@ -544,7 +548,7 @@ def test_a_thousand_images_that_no_row_names_are_one_error_with_twenty_names(tmp
 @pytest.mark.parametrize("words", ["en sw fr", "fr ja", "Urdu"])
 def test_a_column_that_mostly_says_our_languages_is_asked_about(tmp_path: Path, words: str) -> None:
     put_dataset(tmp_path, "jsonl", [row(number, tongue=word) for number, word in enumerate(words.split())])
-    with pytest.raises(UsageError, match="the column 'tongue' seems to say the language"):
+    with pytest.raises(UsageError, match="the column 'tongue' seems to hold the language"):
         load_dataset(tmp_path)
     put_table(tmp_path, "jsonl", [row(number, tongue=word) for number, word in enumerate(f"{words} a b c".split())])
     assert "tongue" not in str(load_dataset(tmp_path).problems)

@@ -109,7 +109,7 @@ def test_a_kill_in_the_middle_of_a_file_costs_that_file_only(fetch: Command, hub
     hub.let_go.set()
     result = fetch("check", "--dataset", "data/Published")
     assert result.code == 1
-    assert f"was not fetched to its end; go on with `vlures fetch {NAME}`" in result.err
+    assert f"was not fetched completely; continue with `vlures fetch {NAME}`" in result.err
 
     hub.hold = None
     hub.seen.clear()

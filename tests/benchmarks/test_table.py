@@ -192,7 +192,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
             "no image none.png",
             "without a question",
             "'a-1' as line 1",
-            "is 5, which is no text",
+            "is 5, which is not a text",
             "no ID",
             "leads out of",
         ),

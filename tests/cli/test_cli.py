@@ -355,7 +355,7 @@ def test_init_leaves_what_is_there_and_names_it(vlures: Command) -> None:
 def test_init_says_what_is_in_its_way(vlures: Command) -> None:
     (vlures.folder / "configs").write_text("")
     ended = vlures("init")
-    assert (ended.code, ended.err) == (1, "vlures: configs cannot be used (File exists); mend that and run again.\n")
+    assert (ended.code, ended.err) == (1, "vlures: configs cannot be used (File exists); fix that and run again.\n")
 
 
 def test_init_leaves_no_piece_of_a_file_behind_when_it_is_interrupted(tmp_path: Path) -> None:

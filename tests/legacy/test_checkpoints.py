@@ -203,7 +203,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
         pytest.param(
             b'{"1": "a", "image1.png": "b", "1": "c", "2": "d", "002": "d", "3": "Error: no", "x3": "e"}',
             {2: "d", 3: "e"},
-            ["2 of its entries", "'1' (the ID 1 has another text under 'image1.png')", "'image1.png' (another"],
+            ["2 of its entries", "'1' (the ID 1 has another text under 'image1.png')", "'image1.png' (the ID 1"],
             id="several keys of one ID",
         ),
         pytest.param(
@@ -225,7 +225,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
         pytest.param(
             [{"id": 1, "text": "a"}, {"id": "2", "answer": "b"}, {"id": 3, "response": None}],
             {1: "a", 2: "b"},
-            ["1 that"],
+            ["1 with an error"],
             id="list",
         ),
         pytest.param(

@@ -255,7 +255,7 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a placeholder that nobody knows": (
         {"image_only": "'{one_shot_example} {mood} {task_description}'"},
-        r"has the placeholder \{mood\}, which is none of those",
+        r"has the unknown placeholder \{mood\} \(known",
     ),
     "a placeholder without a name": ({"image_only": "'{} {task_description}'"}, r"has the placeholder \{\}, which"),
     "a placeholder with a format": (
@@ -264,7 +264,7 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a placeholder twice": (
         {"image_only": "'{one_shot_example} {task_description} {task_description}'"},
-        r"script\.py:7: .*the placeholder \{task\} stands there 2 times; it must be there once",
+        r"script\.py:7: .*the placeholder \{task\} occurs 2 times; it must occur once",
     ),
     "a template without the text": (
         {"image_text": "'{one_shot_example} {task_description}'"},
@@ -465,7 +465,7 @@ def test_a_pack_with_gaps_says_what_it_has_and_is_refused_for_what_it_lacks(
     script = write_script(tmp_path, tasks=wordings)
     code, out, err = vlures_here("prompts", "import", script, "--out", "packs")
     assert code == 1
-    assert "packs/English.toml: tasks 1, 6; 1shot_rationales; of an example: answer" in out
+    assert "packs/English.toml: tasks 1, 6; 1shot_rationales; example parts: answer" in out
     assert re.search(
         r"script\.py:9: LANGUAGE_CONFIGS\['English'\]\['tasks'\]\[2\] is not certain: the script does not set __name__",
         err,
@@ -551,7 +551,7 @@ def test_nothing_of_a_script_is_run(vlures_here: Callable[..., Any], tmp_path: P
     script = write_script(tmp_path, head=head, more="'note': open('touched', 'w'),")
     code, _, err = vlures_here("prompts", "import", script, "--out", "packs")
     assert (code, Path("touched").exists()) == (0, False)
-    assert re.search(r"note: .*script\.py:12: .*\['note'\] is no part of a prompt that is known; left out", err)
+    assert re.search(r"note: .*script\.py:12: .*\['note'\] is not a known part of a prompt; left out", err)
 
 
 OTHER_WORDS = {
@@ -759,7 +759,7 @@ def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_u
         ('example = ["answer"]', 'example = ["question", "answer"]', "the placeholder {question} is missing"),
         ('braces = "doubled"', 'braces = "single"', '`braces` is \'single\'; it can only be "doubled"'),
         ('braces = "doubled"', "", "the placeholder {task} stands there 2 times"),
-        ("{answer}", "{answer} }", "`image_only.1shot_rationales` has braces that do not fit together"),
+        ("{answer}", "{answer} }", "`image_only.1shot_rationales` has unbalanced braces"),
         ("[tasks]", "[tasks]\n9 = 'x'", "`tasks.9` is not one that a pack has"),
         ('settings = ["1shot_rationales"]', 'settings = ["1shot_rationales"]\ntasks = [1, 6]', ""),
     ],

@@ -1,4 +1,4 @@
-"""What may be asked. A benchmark is a folder here and a line in BENCHMARKS; nothing else in the house knows its words."""
+"""What can be asked. A benchmark is a folder here and a line in BENCHMARKS; no other code knows its words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BENCHMARKS = {"vlures": "vlures.benchmarks.vlures", "table": "vlures.benchmarks.
 """Name → package. Each has the functions of a BenchmarkPackage."""
 
 OLD_RUNS = "vlures"
-"""The benchmark of a run.json that names none: it was written before 0.2.0."""
+"""The benchmark of a run.json that names none, written before 0.2.0."""
 
 Skips = Callable[[Image], bool]
 """Whether an image is left out, because the model would refuse it."""
@@ -34,7 +34,7 @@ class Question:
 
 
 class Benchmark(Protocol):
-    """What the spine asks of a benchmark that is to be run."""
+    """What a run needs from its benchmark."""
 
     @property
     def name(self) -> str: ...
@@ -43,34 +43,34 @@ class Benchmark(Protocol):
     def variant(self) -> Variant: ...
 
     def cells(self) -> Sequence[Cell]:
-        """In the order in which tables show them."""
+        """All cells, in the order in which tables show them."""
 
     def questions(self) -> Iterator[Question]:
-        """All that may be asked, image by image, so that the requests about one image stand together."""
+        """All questions, image by image, so that the requests about one image are adjacent."""
 
     def request(self, question: Question) -> Request:
         """What the model will see."""
 
     def images(self) -> Iterator[Image]:
-        """Those of all selected samples, asked about or not."""
+        """The images of all selected samples, asked about or not."""
 
     def left_out(self, cell: Cell) -> int:
         """Selected samples that the cell does not ask about."""
 
     def expected_output_tokens(self, cell: Cell) -> int:
-        """Of one answer as it would be in English, without thinking."""
+        """Tokens of one answer as it would be in English, without thinking."""
 
     def describe(self) -> Mapping[str, Any]:
         """Digests and sources for run.json. prompt_digests: by cell. data_digests: by the part of the data."""
 
     def check_folder(self, store: CheckpointStore) -> None:
-        """Raises VluresError where the folder's answers are about something else, and yet under the same keys."""
+        """Raises VluresError where the folder's answers have the same keys but are about something else."""
 
     def mark_folder(self, store: CheckpointStore) -> None:
-        """Let the folder remember, before the first request, what check_folder compares."""
+        """Record in the folder, before the first request, what check_folder compares."""
 
     def notes(self) -> Iterator[str]:
-        """Sentences for the user about what is asked."""
+        """Sentences for the user about the questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,49 +79,50 @@ class Subject:
 
     image: Image
     text: str | None
-    """That stands beside the image."""
+    """The text that belongs to the image."""
     columns: Mapping[str, Any]
     """Values of Columns.subject and Columns.local."""
 
 
 class Subjects(Protocol):
-    """The images and texts that a run's answers are about, as far as they are still there."""
+    """The images and texts that a run's answers are about, as far as they still exist."""
 
     missing: Sequence[str]
-    """What is not there at all, each a sentence without its full stop."""
+    """What is missing altogether, each a sentence without its full stop."""
     withheld: int
-    """Answers whose subject has changed since, so far."""
+    """Number of answers, so far, whose subject has changed since."""
 
     def find(self, question: Question, response: Response, *, wanted: bool) -> Subject | None:
-        """None where the subject is not there, or is no longer what was asked about.
+        """None where the subject is missing or is no longer what was asked about.
 
-        wanted: then raise VluresError instead, unless there never was an answer or it is imported.
+        wanted: raise VluresError in those cases, unless there never was an answer or it is imported.
         """
 
     def is_asked_today(self, question: Question, digest: str) -> bool:
-        """Whether the last run's configuration asks, of today's data, the question with this digest."""
+        """Whether the last run's configuration, with today's data, asks the question with this digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands above an answer that is shown."""
+    """The heading of an answer that is shown."""
 
     title: str
     language: str | None
-    """Of the answer, as in BCP 47."""
+    """The answer's language as a BCP 47 tag."""
 
 
 class BenchmarkPackage(Protocol):
-    """What the package of a benchmark offers. options: an object of its `Options`."""
+    """The functions of a benchmark's package. options: an object of its `Options`."""
 
     def load_benchmark(self, options: Any, asked: AskedModel, skips: Skips | None) -> Benchmark:
-        """Read the data and prompts. skips: what is left out; None where anything wrong with the data stops a run. Raises VluresError or UsageError for what is wrong with them."""
+        """Read the data and prompts. skips: what is left out; None where anything wrong with the data stops a run.
+        Raises VluresError or UsageError for what is wrong with them."""
 
     def check_data(self, options: Any, tell: Callable[[str], None]) -> bool:
-        """Tell everything that is wrong with the data. Returns whether nothing keeps a run from beginning."""
+        """Report everything that is wrong with the data. Returns whether a run can start."""
 
     def choose_variant(self, options: Any) -> Variant:
-        """The variant that is asked, by the options alone."""
+        """The variant that the options select."""
 
     def find_variant(self, label: str) -> Variant | None:
         """The variant with this label; None if it is another benchmark's."""
@@ -136,24 +137,24 @@ class BenchmarkPackage(Protocol):
         """run: the run.json of the store."""
 
     def read_selection(self, selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
-        """Whether a cell is among those that are named as by options. Raises UsageError."""
+        """A test of whether a cell is among those that the selection names, as options do. Raises UsageError."""
 
     def head(self, variant: Variant, cell: Cell) -> Head:
-        """What stands above an answer of this cell."""
+        """The heading of an answer of this cell."""
 
 
 def find_package(name: str) -> BenchmarkPackage:
     """Raises VluresError for a benchmark that this version does not know."""
     if name not in BENCHMARKS:
         raise VluresError(
-            f"There is no benchmark {name!r} here; choose from {', '.join(BENCHMARKS)}, or upgrade vlures."
+            f"This version has no benchmark {name!r}; choose from {', '.join(BENCHMARKS)}, or upgrade vlures."
         )
     return cast(BenchmarkPackage, import_module(BENCHMARKS[name]))
 
 
 def find_options(name: str) -> type:
-    """The options that a benchmark adds to those of every run: `Options` in its module `options`. Raises VluresError for an unknown
-    benchmark."""
+    """The options that a benchmark adds to those of every run: `Options` in its module `options`. Raises VluresError
+    for an unknown benchmark."""
     find_package(name)
     options: type = import_module(f"{BENCHMARKS[name]}.options").Options
     return options
@@ -176,7 +177,7 @@ def find_stored_variants(output_folder: Path) -> list[tuple[BenchmarkPackage, Va
 
 
 def require_stored_variants(output_folder: Path) -> list[tuple[BenchmarkPackage, Variant]]:
-    """The same. Raises VluresError if the folder holds no run."""
+    """Like find_stored_variants. Raises VluresError if the folder holds no run."""
     found = find_stored_variants(output_folder)
     if not found:
         raise VluresError(f"{output_folder} holds no run; see the runs with `vlures status`.")
@@ -184,13 +185,13 @@ def require_stored_variants(output_folder: Path) -> list[tuple[BenchmarkPackage,
 
 
 def open_stores(output_folder: Path, say: Callable[[str], None] = lambda _: None) -> list[CheckpointStore]:
-    """The stores of all variants in a run's folder, to be read."""
+    """The stores of all variants in a run's folder, read-only."""
     variants = [variant for _, variant in find_stored_variants(output_folder)]
     return [CheckpointStore(output_folder, variant, writable=False, say=say) for variant in variants]
 
 
 def open_other_stores(store: CheckpointStore) -> list[CheckpointStore]:
-    """The stores of the other variants in the same folder, to be read."""
+    """The stores of the other variants in the same folder, read-only."""
     folder = store.folder.parent
     variants = [variant for _, variant in find_stored_variants(folder) if variant.label != store.variant.label]
     return [CheckpointStore(folder, variant, writable=False) for variant in variants]
@@ -204,7 +205,7 @@ def make_request(
     image: Image,
     language: str | None = None,
 ) -> Request:
-    """A benchmark's question as a request. language: of prompt and answer, as in BCP 47."""
+    """A benchmark's question as a request. language: of prompt and answer, as a BCP 47 tag."""
     return Request(
         key=request_key(question.cell, variant, question.sample_id),
         cell=question.cell,

@@ -33,8 +33,8 @@ WHAT: dict[str, type] = {
     "digest": str,
     "image": str,
 }
-"""Columns of every table, in this order: who was asked, the benchmark's columns about the question, what came of it, the benchmark's
-columns about the subject. All are there, whether or not anything stands in them."""
+"""Columns of every table, in this order: who was asked, the benchmark's columns about the question, what came of it,
+the benchmark's columns about the subject. All are there, whether or not anything stands in them."""
 
 TAKEN = frozenset({*WHO, *WHAT, "run", "cost_usd", "image_base64"})
 """Names that no column of a benchmark may have."""
@@ -45,8 +45,8 @@ class Columns:
     """A benchmark's columns of the exported table, with their types."""
 
     question: Mapping[str, type]
-    """What a key alone tells."""
+    """Known from the key alone."""
     subject: Mapping[str, type]
-    """What only the data tell."""
+    """Known only from the data."""
     local: Mapping[str, type]
-    """What only this machine knows: not exported, but in the table that vlures.load gives."""
+    """Known only on this machine: not exported, but in the table that vlures.load returns."""

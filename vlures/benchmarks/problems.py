@@ -1,4 +1,5 @@
-"""What is wrong with the data of a benchmark; in a table it is told for the first rows of each kind and counted for the others."""
+"""What is wrong with the data of a benchmark; in a table it is told for the first rows of each kind and counted for the
+others."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ Thing = TypeVar("Thing")
 Severity = Literal["error", "note"]
 
 MOST_OF_A_KIND = 20
-"""A table may be wrong a million times over; no one reads that, and the rows are found with what stands here."""
+"""A table may have a million problems; the first of each kind are enough to find the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +20,20 @@ class Problem:
     """Something about the data that its owner should know."""
 
     severity: Severity
-    """An error keeps its files out; a note does not."""
+    """An error excludes its files; a note does not."""
     files: tuple[str, ...]
     reason: str
     times: int = 1
-    """How many such it stands for."""
+    """How many problems it stands for."""
 
 
 @dataclass(slots=True)
 class ProblemList:
-    """Problems of a table in the order they were found. False if there are none."""
+    """Problems of a table in the order in which they were found. False if there are none."""
 
     kinds: Mapping[str, str]
-    """Kind → what many of it are called."""
-    _told: list[Problem] = field(default_factory=list)
+    """Kind → its plural, as messages call it."""
+    _listed: list[Problem] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _severities: dict[str, Severity] = field(default_factory=dict)
 
@@ -41,14 +42,14 @@ class ProblemList:
         self._counts[kind] += 1
         self._severities[kind] = severity
         if self._counts[kind] <= MOST_OF_A_KIND:
-            self._told.append(Problem(severity, files, reason))
+            self._listed.append(Problem(severity, files, reason))
 
     def count(self, kind: str, more: int) -> None:
-        """So many more of a kind of which enough was told."""
+        """Count more problems of a kind without listing them."""
         self._counts[kind] += more
 
     def first(self, things: Sequence[Thing]) -> Sequence[Thing]:
-        """Of the things to be told, as many as will be."""
+        """As many of these as will be listed."""
         return things[:MOST_OF_A_KIND]
 
     def problems(self, table_name: str) -> tuple[Problem, ...]:
@@ -57,7 +58,7 @@ class ProblemList:
             for kind, number in self._counts.items()
             if (more := number - MOST_OF_A_KIND) > 0
         ]
-        return (*self._told, *rest)
+        return (*self._listed, *rest)
 
     def __bool__(self) -> bool:
-        return bool(self._told)
+        return bool(self._listed)

@@ -1,4 +1,4 @@
-"""A user's own questions: a table with an image and a question in each row. Its modules are loaded on use."""
+"""A user's own questions: a table with an image and a question per row. Its modules are loaded on use."""
 
 from __future__ import annotations
 

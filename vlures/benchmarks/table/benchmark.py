@@ -18,10 +18,10 @@ from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 
 EXPECTED_TOKENS = 150
-"""Of an answer in English. A guess: a table can ask anything. Real usage takes the place of it after the first answers."""
+"""Of an answer in English. A guess: a table can ask anything. Real usage replaces it after the first answers."""
 
 KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
-"""Types of other columns, as run.json names them."""
+"""Types of additional columns, as run.json names them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TableBenchmark:
         return list(dict.fromkeys(Cell(row.group) for row in self.table.rows))
 
     def questions(self) -> Iterator[Question]:
-        """Image by image, in the order in which the images come first."""
+        """Image by image, in the order of their first rows."""
         by_image: dict[str, list[TableRow]] = {}
         for row in self.table.rows:
             by_image.setdefault(row.image.digest, []).append(row)
@@ -81,7 +81,8 @@ class TableBenchmark:
 
     def notes(self) -> Iterator[str]:
         if self.table.errors:
-            yield f"{sum(error.times for error in self.table.errors):,} row(s) of {self.table.path} are left out; `vlures check` names them."
+            count = sum(error.times for error in self.table.errors)
+            yield f"{count:,} row(s) of {self.table.path} are left out; `vlures check` names them."
 
     @cached_property
     def rows_by_id(self) -> Mapping[str, TableRow]:
@@ -91,7 +92,7 @@ class TableBenchmark:
         return self.skips is not None and self.skips(row.image)
 
     def _kinds_of_others(self) -> dict[str, str]:
-        """Column → type, where all of its values have one; text where they have several."""
+        """Column → type; text where the column's values have several."""
         kinds: dict[str, set[type]] = {name: set() for name in self.table.other_columns}
         for row in self.table.rows:
             for name, value in zip(self.table.other_columns, row.others, strict=True):
@@ -105,14 +106,16 @@ class TableBenchmark:
 def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> TableBenchmark:
     """Read the table and its images.
 
-    Raises UsageError for columns that cannot be found, VluresError for rows that are wrong where nothing is to be left out.
+    Raises UsageError for columns that cannot be found and, where nothing is left out, VluresError for wrong rows.
     """
     table = read_table(options)
     if table.errors and skips is None:
         first = table.errors[0]
         raise VluresError(
-            f"{table.path} has {sum(error.times for error in table.errors):,} problem(s), the first: {', '.join(first.files)}: "
-            f"{first.reason}. See them all with `vlures check`; correct them, or leave those rows out with --skip-problems."
+            f"{table.path} has {sum(error.times for error in table.errors):,} problem(s), the first: "
+            f"{', '.join(first.files)}: "
+            f"{first.reason}. See them all with `vlures check`; correct them, or leave those rows out with "
+            "--skip-problems."
         )
     if not table.rows:
         raise VluresError(f"{table.path} has no row that can be asked; see why with `vlures check`.")
@@ -120,7 +123,7 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
 
 
 def check_data(options: Options, tell: Callable[[str], None]) -> bool:
-    """Tell what a table holds and everything that is wrong with it. Returns whether nothing is."""
+    """Report what a table holds and everything wrong with it. Returns whether it has no errors."""
     from tabulate import tabulate
 
     table = read_table(options)

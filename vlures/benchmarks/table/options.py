@@ -1,4 +1,4 @@
-"""The options of a table of one's own questions."""
+"""The options of a table of the user's own questions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlures.errors import UsageError
 from vlures.records import Cell
 
 ROLES = ("image", "question", "id", "system", "answer", "group")
-"""What columns of the table may be. The first two are required; all others travel into the export as they are."""
+"""Roles of the table's columns. The first two are required; additional columns are exported unchanged."""
 
 
 def _read_folder(value: Any, place: str) -> str:
@@ -23,7 +23,7 @@ def _read_folder(value: Any, place: str) -> str:
 
 
 def _read_ids(value: Any, place: str) -> list[str]:
-    """IDs, also with commas between them; whole numbers in a file are IDs too."""
+    """IDs, optionally comma-separated; whole numbers in a TOML file are IDs too."""
     ids = [part.strip() for item in as_list(value) for part in str(item).split(",")]
     if not all(ids):
         raise UsageError(f"{place}: an ID is empty.")
@@ -32,7 +32,7 @@ def _read_ids(value: Any, place: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which table, and how it is read."""
+    """Which table to read, and how."""
 
     questions: str | None = option("A table of questions: .jsonl, .csv or .parquet.", metavar="FILE")
     dataset: str | None = option(
@@ -56,7 +56,7 @@ class Options:
 
 
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
-    """Whether a cell is one of the groups that are named. Raises UsageError."""
+    """A test of whether a cell is one of the selected groups. Raises UsageError."""
     if unknown := selection.keys() - {"groups"}:
         raise UsageError(f"`{min(unknown)}` selects nothing; name groups.")
     groups = read_texts(selection["groups"], "`groups`")

@@ -1,4 +1,4 @@
-"""A table of questions → rows with their images, and everything that is wrong with it, by line."""
+"""Reads a table of questions into rows with their images, and collects its problems by line."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ KINDS = {
     "torn": "unreadable rows",
     "image": "images that are missing or cannot be used",
     "question": "rows without a question",
-    "text": "values that are no texts",
+    "text": "values that are not texts",
     "id": "rows whose ID cannot be one",
-    "double": "IDs or questions that stand in several rows",
-    "group": "groups that cannot be one",
+    "double": "IDs or questions that occur in several rows",
+    "group": "unusable groups",
 }
-"""What may be wrong with rows, and what many such are called."""
+"""Kinds of problems with rows, and what many of a kind are called."""
 
 LARGEST_TEXT = 1_000_000
 """Characters of a question or a system text."""
 DERIVED_ID_DIGITS = 12
-"""Of the digest that is the ID of a row without one. A million rows share one with a chance of 0.2 %, and then it is said."""
+"""Length of the digest that serves as the ID of a row without one. Among a million rows two collide with a chance of
+0.2 %, which is then reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class TableRow:
     answer: str | None
     """The reference answer."""
     others: tuple[Any, ...]
-    """Values of the other columns, in their order."""
+    """Values of the additional columns, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ class QuestionTable:
 def read_table(options: Options) -> QuestionTable:
     """Read a table and the images that it names.
 
-    Raises UsageError for columns that cannot be found, VluresError for a table that cannot be read. What is wrong with single rows
-    is in its problems, and those rows are left out.
+    Raises UsageError for columns that cannot be found, VluresError for a table that cannot be read. Problems of single
+    rows are in its problems, and those rows are left out.
     """
     assert options.questions is not None
     path = Path(options.questions)
@@ -87,7 +88,7 @@ def read_table(options: Options) -> QuestionTable:
 
 
 def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Role → column, by what the user said and else by the names. Raises UsageError."""
+    """Role → column, as the user said or else by name. Raises UsageError."""
     doubled = [name for name, count in Counter(names).items() if count > 1]
     found = {role: chosen.get(role, role) for role in ROLES}
     for role, name in found.items():
@@ -106,7 +107,7 @@ def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -
 
 
 class _Reader:
-    """Reads the rows one by one, and notes what is wrong with them."""
+    """Reads the rows one by one and notes their problems."""
 
     def __init__(self, path: Path, options: Options, columns: Mapping[str, str], others: Sequence[str]) -> None:
         self.found = ProblemList(KINDS)
@@ -174,7 +175,7 @@ class _Reader:
         if value is None:
             return ""
         if not isinstance(value, str):
-            self._add("text", number, f"its `{self._columns[role]}` is {_shorten(value)}, which is no text")
+            self._add("text", number, f"its `{self._columns[role]}` is {_shorten(value)}, which is not a text")
             return None
         if len(value) > LARGEST_TEXT:
             self._add("text", number, f"its `{self._columns[role]}` has more than {LARGEST_TEXT:,} characters")
@@ -182,11 +183,12 @@ class _Reader:
         return value
 
     def _find_id(self, number: int, given: Mapping[str, Any], question: str, system: str) -> str | None:
-        """The row's own ID, or one made of what it asks: never of its place, which changes when rows are taken out."""
+        """The row's own ID, or one derived from its question: never from its position, which changes when rows are
+        removed."""
         value = given["id"]
         if "id" in self._columns:
             if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-                self._add("id", number, f"its `{self._columns['id']}` is {_shorten(value)}, which is no ID")
+                self._add("id", number, f"its `{self._columns['id']}` is {_shorten(value)}, which is not an ID")
                 return None
             sample_id = str(value).strip()
             if len(sample_id) > LONGEST_ID:

@@ -1,4 +1,4 @@
-"""What stored answers about a table's rows are about, as far as the table still says the same."""
+"""What stored answers about a table's rows are about, as far as the table is unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUESTION: dict[str, type] = {"group": str, "sample_id": str}
 
 
 def export_name(column: str) -> str:
-    """What another column of the table is called in the export: `table_…` where the name is one of the export's own."""
+    """The exported name of an additional column: `table_…` where the export has a column of that name itself."""
     return f"table_{column}" if column in TAKEN or column in OWN or column in QUESTION else column
 
 
@@ -50,12 +50,13 @@ class TableSubjects:
         if self.benchmark is None:
             return None
         row = self.benchmark.rows_by_id.get(question.sample_id)
-        unknown = response.status == "failed"  # it is not known what was asked
+        unknown = response.status == "failed"  # the question is unknown
         if row is not None and (unknown or self._is_asked(row, question, response.digest)):
             return Subject(row.image, row.question, self._describe(row))
         if wanted and not unknown:
             raise VluresError(
-                f"{self.benchmark.table.path} has no row any more that {response.key} is about: it, its image or its question has "
+                f"{self.benchmark.table.path} has no row any more that {response.key} is about: it, its image or its "
+                "question has "
                 "changed. Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
             )
         self.withheld += not unknown

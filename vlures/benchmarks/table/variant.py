@@ -1,4 +1,4 @@
-"""How the groups of a table are named in files and keys. There is one variant: the questions are asked as they stand."""
+"""How the groups of a table are named in files and keys. There is one variant: the questions are asked unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vlures.store.keys import LONGEST_ID
 WHOLE = "all"
 """The cell of rows without a group."""
 LONGEST_GROUP_BYTES = 120
-"""Of a group as its files' names write it. File systems take 255 bytes."""
+"""Maximum length of a group in file names. File systems allow 255 bytes."""
 
 _CHECKPOINT = re.compile(r"checkpoint_(.+)\.jsonl")
 _UNSAFE = re.compile(r"[^\w-]")
@@ -19,7 +19,8 @@ _ESCAPED = re.compile(r"%([0-9A-F]+);")
 
 
 def file_part(group: str) -> str:
-    """A group as a part of a file's name: letters and digits of every script stay, what else there is becomes %HEX;."""
+    """A group as a part of a file name: letters and digits of every script are kept, all other characters become
+    %HEX;."""
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):X};", group)
 
 

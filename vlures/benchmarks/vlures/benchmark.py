@@ -1,4 +1,4 @@
-"""Everything that a run of VLURes may ask: datasets, prompts, and the requests that they make."""
+"""VLURes as a benchmark: datasets, prompts, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class VluresBenchmark:
                     yield Question(cell, str(sample.id))
 
     def requests(self) -> Iterator[Request]:
-        """Every question as a request, in their order."""
+        """Every question as a request, in order."""
         return map(self.request, self.questions())
 
     def request(self, question: Question) -> Request:
@@ -73,7 +73,7 @@ class VluresBenchmark:
         return samples[: self.options.limit]
 
     def left_out(self, cell: Cell) -> int:
-        """Samples without the text that the cell's task needs, or with an image that is skipped."""
+        """Number of samples without the text that the cell's task needs, or with a skipped image."""
         language, task = parse_cell(cell)
         return sum(not self._is_asked(sample, task) for sample in self.samples(language))
 
@@ -117,7 +117,7 @@ class VluresBenchmark:
 
     @cached_property
     def _setting(self) -> Setting:
-        """The same object for a million requests."""
+        """One object shared by a million requests."""
         return self.options.setting
 
     @cached_property
@@ -137,15 +137,16 @@ class VluresBenchmark:
 def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = None) -> VluresBenchmark:
     """Read the datasets and prompt packs.
 
-    skips: images that are left out, as files are that `vlures check` finds wrong; None where nothing is.
-    Raises VluresError for a broken pack, and for files that are wrong where nothing is left out.
+    skips: images to leave out, along with the files that `vlures check` finds wrong; None to leave out nothing.
+    Raises VluresError for a broken pack and, where nothing is left out, for wrong files.
     """
     datasets = load_datasets(options)
     for dataset in {id(dataset): dataset for dataset in datasets.values()}.values():
         if dataset.errors and skips is None:
             first = dataset.errors[0]
             raise VluresError(
-                f"{dataset.folder} has {sum(error.times for error in dataset.errors):,} problem(s), the first: {', '.join(first.files)}: {first.reason}. "
+                f"{dataset.folder} has {sum(error.times for error in dataset.errors):,} problem(s), the first: "
+                f"{', '.join(first.files)}: {first.reason}. "
                 "See them all with `vlures check`; correct them, or leave those files out with --skip-problems."
             )
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
@@ -155,7 +156,7 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = No
 
 
 def load_datasets(options: Options) -> dict[str, Dataset]:
-    """The dataset of each language. Languages that share a folder share its samples, unless it says which have which."""
+    """The dataset of each language. Languages that share a folder share its samples, unless it assigns them."""
     selection = Selection(frozenset(options.samples), options.limit)
     readings = {
         language.code: find_language_reading(options, language, selection) for language in options.run_languages
@@ -173,7 +174,7 @@ def load_datasets(options: Options) -> dict[str, Dataset]:
 
 
 def find_language_reading(options: Options, language: Language, selection: Selection) -> Reading:
-    """How the dataset of a language is to be read."""
+    """How to read the dataset of a language."""
     folder = options.dataset_folder(language)
     texts = options.text_language_of(language)
     columns = tuple(options.columns.items())
@@ -181,9 +182,9 @@ def find_language_reading(options: Options, language: Language, selection: Selec
 
 
 def find_text_languages(options: Options, datasets: Mapping[str, Dataset]) -> dict[str, str]:
-    """Language code → code of its texts' language: what the configuration says, else the dataset, else the folder's name.
+    """Language code → code of its texts' language, from the configuration, else the dataset, else the folder's name.
 
-    A language whose texts nobody says anything of is left out.
+    Languages for which none of these says anything are left out.
     """
     found = {}
     for code, dataset in datasets.items():
@@ -219,5 +220,5 @@ def digest(content: object) -> str:
 
 
 def _part(code: str, dataset: Dataset) -> str:
-    """What a digest of data is of: only the same parts of a table can be compared."""
+    """The part of a dataset that a digest covers: only equal parts of a table can be compared."""
     return f"{code} ({dataset.selection})" if dataset.selection else code

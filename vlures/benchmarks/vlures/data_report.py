@@ -1,4 +1,4 @@
-"""What `vlures check` tells of datasets and prompts."""
+"""The report of `vlures check` on datasets and prompts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADERS = ("folder", "layout", "languages", "samples", "with text", "only tasks 
 
 
 def check_data(options: Options, tell: Callable[[str], None]) -> bool:
-    """Tell what each dataset holds and everything that is wrong with it. Returns whether none has an error.
+    """Report what each dataset holds and everything wrong with it. Returns whether none has an error.
 
     Raises VluresError for a broken prompt pack.
     """
@@ -26,7 +26,7 @@ def check_data(options: Options, tell: Callable[[str], None]) -> bool:
     for code, dataset in load_datasets(options).items():
         datasets.setdefault(id(dataset), ([], dataset))[0].append(code)
     tell(tabulate([_describe(codes, dataset) for codes, dataset in datasets.values()], HEADERS, tablefmt="simple"))
-    problems: dict[tuple[Path, Problem], None] = {}  # a table's are the same for each of its languages
+    problems: dict[tuple[Path, Problem], None] = {}  # a table's problems are the same for each of its languages
     for _, dataset in datasets.values():
         problems.update(dict.fromkeys((dataset.folder, problem) for problem in dataset.problems))
     for folder, problem in problems:

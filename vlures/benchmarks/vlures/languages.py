@@ -8,10 +8,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Language:
     code: str
-    """As file names and keys write it."""
+    """As in file names and keys."""
     name: str
     tag: str
-    """As in BCP 47."""
+    """BCP 47."""
 
 
 LANGUAGES: dict[str, Language] = {

@@ -67,7 +67,8 @@ def _read_dataset(value: Any, place: str) -> str | dict[str, str]:
 
 
 def _read_text_language(value: Any, place: str) -> dict[str, str]:
-    """{language code: language code of its texts} from a table, from `Jp=En` words, or from one language for all."""
+    """{language code: code of its texts' language} from a TOML table, from `Jp=En` words, or from one language for
+    all."""
 
     def one(word: Any) -> str:
         found = _read_languages([word], place)
@@ -86,7 +87,7 @@ def _read_text_language(value: Any, place: str) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What of VLURes is asked, and how."""
+    """Which part of VLURes is asked, and how."""
 
     dataset: str | dict[str, str] = option(
         "The folder of images and texts, or one per language: repeat --dataset En=DIR.",
@@ -97,7 +98,8 @@ class Options:
         several=True,
     )
     columns: dict[str, str] = option(
-        "Which column of a dataset's table is which, where the names do not tell: file=NAME,text=NAME,language=NAME,id=NAME.",
+        "Which column of a dataset's table is which, where names are unclear: "
+        "file=NAME,text=NAME,language=NAME,id=NAME.",
         {},
         metavar="ROLE=COLUMN",
         read=read_columns(COLUMN_ROLES),
@@ -131,7 +133,7 @@ class Options:
         suggest=_NAMES,
     )
     prompts: str | None = option(
-        "A folder with prompt packs that go before the package's own.", metavar="FOLDER", suggest="folder"
+        "A folder with prompt packs that override the package's own.", metavar="FOLDER", suggest="folder"
     )
     limit: PositiveInt | None = option("Take only the first N samples of each folder.")
     samples: tuple[int, ...] = option("Take only the samples with these IDs.", (), metavar="NUMBERS", read=read_numbers)
@@ -147,30 +149,31 @@ class Options:
         return tuple(LANGUAGES[code] for code in self.languages)
 
     def text_language_of(self, language: Language) -> Language:
-        """The language of the texts that prompts in `language` are about."""
+        """The language of the texts that prompts in this language are about."""
         return LANGUAGES[self.text_language.get(language.code, language.code)]
 
     def dataset_folder(self, language: Language) -> Path:
-        """What prompts in `language` are about: the folder of their texts' language, or else their own."""
+        """The dataset that prompts in this language are about: that of their texts' language, or else their own."""
         if isinstance(self.dataset, str):
             return Path(self.dataset)
         texts = self.text_language_of(language).code
         return Path(self.dataset[texts if texts in self.dataset else language.code])
 
     def check(self, place: Callable[[str], str]) -> None:
-        """Raises UsageError for options that do not go together. place: where an option was given."""
+        """Raises UsageError for contradictory options. place: where an option was given."""
         if isinstance(self.dataset, dict):
             for language in self.run_languages:
                 if not {language.code, self.text_language_of(language).code}.intersection(self.dataset):
                     raise UsageError(
-                        f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with --languages."
+                        f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with "
+                        "--languages."
                     )
         if not self.tasks or not self.languages:
             raise UsageError("A run needs at least one language and one task.")
 
 
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
-    """Whether a cell is of the languages and tasks that are named. Raises UsageError."""
+    """A test of whether a cell is in the selected languages and tasks. Raises UsageError."""
     if unknown := selection.keys() - {"languages", "tasks"}:
         raise UsageError(f"`{min(unknown)}` selects nothing; name languages or tasks.")
     codes = _read_languages(selection["languages"], "`languages`") if "languages" in selection else None

@@ -10,13 +10,13 @@ from vlures.benchmarks.problems import Problem
 from vlures.records import Image
 
 COLUMN_ROLES = ("file", "text", "language", "id")
-"""What the columns of a dataset's table may be."""
+"""Roles of the columns of a dataset's table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image with its numeric ID, and its article text where there is one. text_path: the article's file, where it is
-    a file of its own."""
+    """One image with its numeric ID, and its article text where there is one. text_path: the article's file, where it
+    is a file of its own."""
 
     id: int
     image: Image
@@ -28,8 +28,8 @@ class Sample:
 class Dataset:
     """A folder's samples by ascending ID, and all that is wrong with it.
 
-    layout: how it was found to be laid out, in words. language: the code, where the samples are one language's own. selection:
-    which part of it was read, in words; empty for all. fetched: where `vlures fetch` has it from.
+    layout: how it was found to be laid out, in words. language: the code, where the samples are one language's own.
+    selection: which part of it was read, in words; empty for all. fetched: where `vlures fetch` has it from.
     """
 
     folder: Path

@@ -26,10 +26,10 @@ def make_cell(language: str, task: int) -> Cell:
 
 @cache
 def parse_cell(cell: Cell) -> tuple[str, int]:
-    """The language's code and the task's number. Raises ValueError for what is no cell of VLURes."""
+    """The language's code and the task's number. Raises ValueError for anything but a cell of VLURes."""
     match = _CELL.fullmatch(cell)
     if match is None:
-        raise ValueError(f"{cell!r} is no cell of VLURes")
+        raise ValueError(f"{cell!r} is not a cell of VLURes")
     return match[1], int(match[2])
 
 
@@ -42,7 +42,7 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """As folders and prompt packs write it: `1shot_rationales`."""
+        """As in the names of folders and in prompt packs: `1shot_rationales`."""
         return f"{self.shots}shot_{'rationales' if self.rationales else 'norationales'}"
 
     def checkpoint_file(self, cell: Cell) -> str:

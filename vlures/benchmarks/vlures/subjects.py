@@ -1,4 +1,4 @@
-"""The images and articles that a run's stored answers are about, as far as they are still there and the same."""
+"""The images and articles that a run's stored answers are about, as far as they still exist unchanged."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class _Language:
     folder: Path
     samples: Mapping[str, Sample]
     then: VluresBenchmark | None
-    """What the samples must still be asked, to be what was asked; None if none has changed since the last run."""
+    """Today's questions, to compare digests with; None if no sample has changed since the last run."""
     ask: Callable[[], VluresBenchmark]
-    """Gives the questions of today."""
+    """Returns today's questions."""
 
 
 @dataclass(slots=True)
@@ -98,18 +98,20 @@ class VluresSubjects:
         if language is None:
             return None
         sample = language.samples.get(question.sample_id)
-        if response.status == "failed" or response.imported:  # what was asked about is not known
+        if response.status == "failed" or response.imported:  # the question is unknown
             return sample
         if sample is not None and (language.then is None or _is_same(language.then, question, response.digest)):
             return sample
         if wanted and sample is None:
             raise VluresError(
-                f"{language.folder} has no usable image with the ID {question.sample_id} any more, which {response.key} is about; put "
+                f"{language.folder} has no usable image with the ID {question.sample_id} any more, which "
+                f"{response.key} is about; put "
                 "it back (`vlures check` may say more), or export without --with-images."
             )
         if wanted and sample is not None:
             raise VluresError(
-                f"{sample.image.path} is not what {response.key} is about: it, its article or the prompt has changed since. "
+                f"{sample.image.path} is not what {response.key} is about: it, its article or the prompt has changed "
+                "since. "
                 "Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
             )
         self.withheld += 1
@@ -147,13 +149,13 @@ def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> VluresSubje
 
 
 def _answered(store: CheckpointStore, code: str) -> Selection:
-    """Of a table, only the samples that there is something about."""
+    """Only those samples of a table that have a response."""
     cells = (cell for cell in store.cells if parse_cell(cell)[0] == code)
     return Selection(frozenset(int(sample_id) for cell in cells for sample_id in store.entries(cell)))
 
 
 def _read_stored(run: Mapping[str, Any]) -> tuple[Options, AskedModel] | None:
-    """What the last run asked, and whom; None if that is not there or of a kind that is no longer known."""
+    """What the last run asked, and which model; None if that is missing or unreadable."""
     if "config" not in run:
         return None
     try:
@@ -164,11 +166,11 @@ def _read_stored(run: Mapping[str, Any]) -> tuple[Options, AskedModel] | None:
 
 
 def _questions(options: Options, asked: AskedModel, code: str, dataset: Dataset) -> VluresBenchmark:
-    """All that today's images, articles and prompts would ask in a language."""
+    """All questions in a language from today's images, articles and prompts."""
     options = replace(options, languages=(code,), tasks=tuple(TASKS), samples=(), limit=None)
     try:
         prompts = load_prompts(options)
-    except VluresError:  # a pack is gone or broken: nothing can be told to be the same
+    except VluresError:  # a pack is gone or broken: no question can be compared
         prompts = {}
     return VluresBenchmark(options, asked, {code: dataset}, prompts)
 
@@ -178,7 +180,7 @@ def _is_same(then: VluresBenchmark, question: Question, digest: str) -> bool:
 
 
 def _load_once(reading: Reading) -> Dataset:
-    """A dataset, read again only when a file of it has changed: that takes seconds where there are thousands of images."""
+    """A dataset, read again only when one of its files has changed: thousands of images take seconds to read."""
     return _load_marked(reading.folder.absolute(), reading, _mark(reading.folder))
 
 
@@ -188,7 +190,7 @@ def _load_marked(place: Path, reading: Reading, mark: tuple[object, ...]) -> Dat
 
 
 def _mark(folder: Path) -> tuple[object, ...]:
-    """Changes as soon as a file of the folder does: names, sizes and times."""
+    """Names, sizes and times of the folder's files: changes when one of them does."""
     marks = []
     for root, _, names in os.walk(folder):
         for name in names:

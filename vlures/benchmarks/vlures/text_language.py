@@ -1,7 +1,8 @@
-"""Texts in one language, prompts and answers in another: what a run does, and what an output folder holds already.
+"""Texts in one language, prompts and answers in another: what a run asks, and what an output folder already holds.
 
-A sample's ID does not tell its dataset, so answers about texts in two languages could end up in one cell unnoticed. Everywhere here
-`texts` is language code → code of its texts' language, and `folders` language code → its dataset's folder.
+A sample's ID does not tell its dataset, so answers about texts in two languages could end up in one cell unnoticed.
+Everywhere here `texts` is language code → code of its texts' language, and `folders` language code → its dataset's
+folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ FACT = "text_languages"
 
 
 def describe_crossing(texts: Mapping[str, str], folders: Mapping[str, Path]) -> str | None:
-    """Which prompts are about texts in another language; None if none are."""
+    """A sentence naming the prompts about texts in another language; None if there are none."""
     crossing = [
         f"{code} over texts in {LANGUAGES[texts[code]].name} ({folder})"
         for code, folder in folders.items()
@@ -32,8 +33,8 @@ def describe_crossing(texts: Mapping[str, str], folders: Mapping[str, Path]) -> 
 def check_text_languages(store: CheckpointStore, texts: Mapping[str, str], folders: Mapping[str, Path]) -> None:
     """Raises VluresError where the folder has answers of a language, or batches, about texts in another than today's.
 
-    Failures do not count, because they are asked again anyway; nor do imported answers, of which it is not known what they are
-    about.
+    Failures do not count, because they are asked again anyway; nor do imported answers, of which it is not known what
+    they are about.
     """
     before = store.recall(FACT)
     cells = {parse_key(key, store.variant)[0] for job in store.open_jobs() for key in job.requests}
@@ -45,7 +46,8 @@ def check_text_languages(store: CheckpointStore, texts: Mapping[str, str], folde
             raise VluresError(
                 f"{output} holds answers in {LANGUAGES[code].name} about texts in {LANGUAGES[before[code]].name}, and "
                 f"{folders[code]} has texts in {LANGUAGES[language].name}: give this run another --name, such as "
-                f"{output.name.removeprefix('sandbox-')}-texts-{language}, or say with --text-language {code}={before[code]} that they are "
+                f"{output.name.removeprefix('sandbox-')}-texts-{language}, or say with --text-language "
+                f"{code}={before[code]} that they are "
                 f"in {LANGUAGES[before[code]].name} all the same."
             )
 
@@ -55,7 +57,7 @@ def _has_own_answer(store: CheckpointStore, cell: Cell) -> bool:
 
 
 def remember_text_languages(store: CheckpointStore, texts: Mapping[str, str]) -> None:
-    """Have the output folder know what its answers are about, from the first request on."""
+    """Record in the output folder what its answers are about, before the first request."""
     before = store.recall(FACT)
     known = {**before, **texts}
     if known != before:

@@ -1,1 +1,1 @@
-"""Prompt dictionaries of the original scripts, read without being run, as prompt packs."""
+"""Imports the original scripts' prompt dictionaries as prompt packs, without running the scripts."""

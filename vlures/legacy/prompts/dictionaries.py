@@ -1,4 +1,4 @@
-"""The public scripts' dictionaries → what they say about each language's prompts.
+"""Reads the public scripts' dictionaries: what they say about each language's prompts.
 
 `LANGUAGE_CONFIGS` maps a language to its system prompt, its two templates and its task wordings; `EXAMPLES` maps a task
 to a worked example. Keys are known by the names listed here; any other is named with its line, never guessed.
@@ -18,7 +18,7 @@ from vlures.legacy.prompts.static_values import Computed, Leaf, Script, Steps, T
 
 CONFIG_NAMES = ("LANGUAGE_CONFIGS", "LANGUAGE_CONFIG", "LANG_CONFIGS", "LANGUAGES", "PROMPTS")
 EXAMPLE_NAMES = ("EXAMPLES", "EXAMPLE", "ONE_SHOT_EXAMPLES", "FEW_SHOT_EXAMPLES")
-"""What the dictionaries may be called, in any case; the first that is there is taken."""
+"""Names of the dictionaries, in any case; the first that exists is used."""
 KEYS: dict[str, tuple[str, ...]] = {
     "system": ("system_prompt", "system", "system_message", "system_instruction"),
     "image_only": ("prompt_template_image_only", "image_only", "template_image_only", "image_only_template"),
@@ -28,16 +28,17 @@ KEYS: dict[str, tuple[str, ...]] = {
     "examples": ("examples", "one_shot_examples", "example"),
     "code": ("code", "language_code", "name", "language"),
 }
-"""What a language's entry may call its parts, in any case and with any blanks or dashes."""
+"""Names of the parts of a language's entry, in any case and with any blanks or dashes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not come along as it stands."""
+    """Something in a script that cannot be imported unchanged."""
 
     line: int
     text: str
-    harmless: bool = False  # no prompt differs for it
+    harmless: bool = False
+    """No prompt differs because of it."""
 
 
 @dataclass(slots=True)
@@ -45,15 +46,18 @@ class LanguagePrompts:
     """What a script says of one language."""
 
     language: Language
-    line: int  # where its entry begins
-    texts: dict[str, Text] = field(default_factory=dict)  # by a pack's keys: system, image_only, templates.3, tasks.1
-    examples: dict[int, dict[str, Leaf]] = field(default_factory=dict)  # by task and part; "" where one text is all
+    line: int
+    """Where its entry begins."""
+    texts: dict[str, Text] = field(default_factory=dict)
+    """By a pack's keys: system, image_only, templates.3, tasks.1."""
+    examples: dict[int, dict[str, Leaf]] = field(default_factory=dict)
+    """By task and part; "" where the example is one text."""
 
 
 class Dictionaries:
-    """A script's dictionary of languages and its dictionary of examples, taken apart.
+    """A script's dictionary of languages and its dictionary of examples.
 
-    Raises VluresError if the former is not spelled out.
+    Raises VluresError if the former is not a literal dictionary.
     """
 
     def __init__(self, script: Script, config_name: str, example_name: str | None) -> None:
@@ -95,7 +99,7 @@ class Dictionaries:
         part = _find_part(steps[1][0])
         match part, steps[2:]:
             case None, _:
-                text = f"{name}{_path(steps[:2])} is no part of a prompt that is known; left out"
+                text = f"{name}{_path(steps[:2])} is not a known part of a prompt; left out"
                 self._say(steps[1][1], text, harmless=True)
             case "code", _:
                 if isinstance(leaf, Text) and find_language(leaf.text.strip()) is not language:

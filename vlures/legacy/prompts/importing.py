@@ -1,4 +1,4 @@
-"""A script → packs, through the files beside this one. Writes nothing."""
+"""Turns a script into packs, with the modules beside this one. Writes nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from vlures.legacy.prompts.template_usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class ImportedPack:
-    """A pack that came of a script."""
+    """A pack made from a script."""
 
     language: Language
-    text: str  # of its TOML file
+    text: str
+    """Of its TOML file."""
     tasks: tuple[int, ...]
-    example: tuple[str, ...]  # the parts of an example that it shows
-    refusal: str | None  # why a run would refuse it
+    example: tuple[str, ...]
+    """The parts of an example that it shows."""
+    refusal: str | None
+    """Why a run would refuse it."""
 
     @property
     def file_name(self) -> str:
@@ -37,16 +40,17 @@ class ImportedPack:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of a script."""
+    """The result of importing a script."""
 
     setting: Setting
     packs: tuple[ImportedPack, ...]
-    findings: tuple[tuple[tuple[str, ...], Finding], ...]  # with the languages' names, by line
+    findings: tuple[tuple[tuple[str, ...], Finding], ...]
+    """Each with the names of its languages, by line."""
     absent: tuple[Language, ...]
 
     @property
     def is_whole(self) -> bool:
-        """Whether the packs give the very prompts of the script, as far as can be known without running it."""
+        """Whether the packs give exactly the script's prompts, as far as can be known without running it."""
         return all(finding.harmless for _, finding in self.findings) and self.is_usable
 
     @property
@@ -56,11 +60,11 @@ class Imported:
 
 
 def import_script(path: Path, setting: Setting | None = None, fill: bool = False) -> Imported:
-    """Read a copy of one of the public scripts. Nothing of it is run, nothing is written.
+    """Read a copy of one of the public scripts. The script is not run, and nothing is written.
 
-    setting: what its prompts are for; without it, 1-shot with rationales if they show an example. fill: take what the
-    script lacks from the package's own packs. Raises VluresError for a script that cannot be read, has no prompts or
-    may change them, UsageError for a setting that cannot be known.
+    setting: of its prompts; without it, 1-shot with rationales if they show an example. fill: take what the script
+    lacks from the package's own packs. Raises VluresError for a script that cannot be read, has no prompts or may
+    change them, UsageError for a setting that cannot be determined.
     """
     try:
         return _import(read_script(path), setting, fill)
@@ -83,7 +87,8 @@ def _import(script: Script, setting: Setting | None, fill: bool) -> Imported:
     usage = Usage(script)
     for problem in sorted(usage.problems, key=lambda problem: problem.line)[:1]:
         raise VluresError(
-            f"{path}:{problem.line}: the script {problem.why}; write the change into the dictionaries, or take the line "
+            f"{path}:{problem.line}: the script {problem.why}; write the change into the dictionaries, or take the "
+            "line "
             "out of the copy if no prompt needs it. Nothing was written."
         )
     dictionaries.choose_examples(usage.shows(example_name))

@@ -1,4 +1,4 @@
-"""What a script says of a language → the content of a pack that gives the same prompts, letter by letter."""
+"""Turns a script's prompts for a language into the content of a pack that gives the same prompts, letter by letter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "rationale": ("rationale", "rationales", "reasoning", "example_rationale"),
     "answer": ("example_response", "response", "answer", "example_answer"),
 }
-"""What an example may call its parts, in any case and with any blanks or dashes."""
+"""Names of the parts of an example, in any case and with any blanks or dashes."""
 RIGHT_TO_LEFT = frozenset({"Ur"})
 KINDS = {n: SECTIONS[task.needs_text] for n, task in TASKS.items()}
 
@@ -32,10 +32,14 @@ class PackDraft:
 
     prompts: LanguagePrompts
     setting: Setting
-    example: tuple[str, ...] = ()  # the parts of an example that the templates show
-    texts: dict[str, str] = field(default_factory=dict)  # by key: system, tasks.1 …
-    templates: dict[str, Template] = field(default_factory=dict)  # by key: image_only, image_text, templates.1 …
-    examples: dict[int, dict[str, str]] = field(default_factory=dict)  # by task
+    example: tuple[str, ...] = ()
+    """The parts of an example that the templates show."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """By key: system, tasks.1 …"""
+    templates: dict[str, Template] = field(default_factory=dict)
+    """By key: image_only, image_text, templates.1 …"""
+    examples: dict[int, dict[str, str]] = field(default_factory=dict)
+    """By task."""
     findings: list[Finding] = field(default_factory=list)
 
     def say(self, line: int, text: str, harmless: bool = False) -> None:
@@ -59,9 +63,9 @@ class PackDraft:
 
 
 def choose_setting(script: str, templates: Iterable[Template | str], asked: Setting | None) -> Setting:
-    """The setting that a script's prompts are for: as asked, else 1-shot with rationales if they show an example.
+    """The setting of a script's prompts: as asked, else 1-shot with rationales if they show an example.
 
-    Raises UsageError if that does not fit, or cannot be known.
+    Raises UsageError if that contradicts the templates or cannot be determined.
     """
     parts = [
         {name for _, name in template} & {*EXAMPLE_KEYS} for template in templates if not isinstance(template, str)
@@ -81,7 +85,7 @@ def choose_setting(script: str, templates: Iterable[Template | str], asked: Sett
 
 
 def read_templates(prompts: LanguagePrompts, twice: bool) -> dict[str, Template | str]:
-    """The templates by their keys; for one that cannot be a pack's, the rest of a sentence on why.
+    """The templates by key; for one that a pack cannot have, the rest of a sentence saying why.
 
     twice: those with an article are filled a second time.
     """
@@ -92,7 +96,7 @@ def read_templates(prompts: LanguagePrompts, twice: bool) -> dict[str, Template 
 def draft_pack(
     prompts: LanguagePrompts, templates: Mapping[str, Template | str], usage: Usage, setting: Setting
 ) -> PackDraft:
-    """Everything of a pack that the script spells out; the findings say what of it could not be taken."""
+    """Everything of a pack that the script spells out; the findings name what could not be imported."""
     draft = PackDraft(prompts, setting)
     names = [{name for _, name in template} for template in templates.values() if not isinstance(template, str)]
     shown = [tuple(key for key in EXAMPLE_KEYS if key in found) for found in names] or [("answer",)]
@@ -119,9 +123,9 @@ def draft_pack(
 
 
 def _pick(n: int, example: Mapping[str, Leaf], role: str, usage: Usage) -> Leaf:
-    """The text of an example that goes in for a placeholder, or why there is none that is certain.
+    """The text of an example that fills a placeholder, or why none is certain.
 
-    What the script itself puts in is taken; where it does not tell, the part that is known by its name.
+    That is the part that the script itself inserts or, if that is unknown, the part with a known name.
     """
     keys = sorted(usage.fields[role]) or [key for key in example if key in FIELDS[role]] or list(FIELDS[role][:1])
     if [*example] == [""] and role == "answer":
@@ -133,7 +137,7 @@ def _pick(n: int, example: Mapping[str, Leaf], role: str, usage: Usage) -> Leaf:
 
 
 def _put_in(draft: PackDraft, texts: dict[str, str], key: str, text: Leaf, twice: bool) -> None:
-    """Take a text as it comes out of the prompt. twice: the script fills that prompt again, and reads its braces."""
+    """Add a text as it appears in the prompt. twice: the script fills that prompt again, and parses its braces."""
     template = _split(text.text) if twice and isinstance(text, Text) else ()
     if isinstance(text, Computed):
         draft.say(text.line, f"{text.why}; left out")
@@ -147,14 +151,14 @@ def _split(text: str) -> Template | str:
     try:
         return packs.split_template(text, doubled=True)
     except ValueError as error:
-        return f"has braces that str.format does not take ({error})"
+        return f"has braces that str.format rejects ({error})"
 
 
 def _read_template(text: str, twice: bool) -> Template | str:
     template = _split(text)
     names = [] if isinstance(template, str) else [name for _, name in template if name is not None]
     if unknown := [name for name in names if name not in ROLES]:
-        return f"has the placeholder {{{unknown[0]}}}, which is none of those that are known ({', '.join(ROLES)})"
+        return f"has the unknown placeholder {{{unknown[0]}}} (known: {', '.join(ROLES)})"
     if not isinstance(template, str) and twice and "article" in map(ROLES.get, names):
         template = _split(packs.join_template(template, doubled=False))
         if not isinstance(template, str) and Counter(name for _, name in template if name) != Counter(names):
@@ -163,7 +167,7 @@ def _read_template(text: str, twice: bool) -> Template | str:
 
 
 def fill_gaps(draft: PackDraft, own: Mapping[str, Any]) -> None:
-    """Take what is missing from the package's own pack, as far as it goes with the rest, and say so."""
+    """Fill gaps from the package's own pack, as far as it fits the rest, and note it as a finding."""
     shown = EXAMPLE_KEYS if draft.setting.shots else ()
     fits = draft.example == shown or not draft.templates
     if fits and draft.example != shown:

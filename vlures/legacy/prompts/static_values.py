@@ -18,8 +18,10 @@ from vlures.errors import VluresError
 from vlures.files.reading import UnusableFile, read_file
 
 LARGEST_SCRIPT_BYTES = 5_000_000
-MOST_LETTERS = 1_000_000  # of one text: one that is added to itself again and again would soon fill the memory
-MOST_VALUES = 10_000  # of one dictionary: those that hold one another by name may come to billions
+MOST_LETTERS = 1_000_000
+"""Of one text: one that is added to itself repeatedly would soon fill the memory."""
+MOST_VALUES = 10_000
+"""Of one dictionary: dictionaries that contain one another by name may expand to billions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,13 @@ class Computed:
     """A value, or a use of one, that is not understood."""
 
     line: int
-    why: str  # the rest of a sentence: "is nested too deeply"
+    why: str
+    """The rest of a sentence: "is nested too deeply"."""
 
 
 Leaf = Text | Computed
-Steps = tuple[tuple[str | int, int], ...]  # the keys that lead to a leaf, each with its line
+Steps = tuple[tuple[str | int, int], ...]
+"""The keys that lead to a leaf, each with its line."""
 
 
 class Script:
@@ -79,7 +83,8 @@ class Script:
             yield (node := self.parents[node])
 
     def sources(self, name: str) -> list[ast.AST]:
-        """All that a name is set to, anywhere: values, what a function returns or is given, what a loop goes through."""
+        """All that a name is set to, anywhere: values, what a function returns or is given, what a loop goes
+        through."""
         found = list[ast.AST]()
         for node in self.bindings.get(name, ()):
             match node, self.parents[node]:
@@ -175,14 +180,14 @@ class Script:
 
 
 def read_script(path: Path) -> Script:
-    """Parse a Python file. Nothing of it is run.
+    """Parse a Python file without running it.
 
     Raises VluresError naming the line that Python itself would refuse.
     """
     try:
         data = read_file(path, LARGEST_SCRIPT_BYTES)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an unknown escape such as "\d" is the script's affair
+            warnings.simplefilter("ignore")  # unknown escapes such as "\d" do not matter here
             return Script(path, data)
     except UnusableFile as error:
         raise VluresError(f"The script {path} {error}; name another one.") from error

@@ -1,8 +1,8 @@
 """How a script uses its prompts: what fills each placeholder, and which lines may change a text or a dictionary.
 
-The dictionaries alone do not tell. One of the public scripts fills its templates for tasks 6-8 twice, first with the
-task and the example, then with the article, so doubled braces in them are halved twice. A name has one meaning in all
-of the script here, and a use that is not one of the few that are known is a problem: it is not analysed.
+The dictionaries alone do not show it. One of the public scripts fills its templates for tasks 6-8 twice, first with the
+task and the example, then with the article, so doubled braces in them are halved twice. A name is assumed to have one
+meaning throughout the script, and any use that is not among the few known ones is reported as a problem, not analysed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PLACEHOLDER_NAMES: dict[str, tuple[str, ...]] = {
     "rationale": ("example_rationale", "rationale", "example_reasoning", "reasoning"),
     "answer": ("example_response", "example_answer", "one_shot_example", "example", "response", "answer"),
 }
-"""What scripts may call a pack's placeholders."""
+"""Names of a pack's placeholders in scripts."""
 ROLES = {name: role for role, names in PLACEHOLDER_NAMES.items() for name in names}
 TEXT_KEYS = {word for part, words in KEYS.items() if part not in ("code", "examples") for word in words}
 LOOKING = {"copy", "get", "items", "keys", "values"}
@@ -34,7 +34,7 @@ PASSING: tuple[type[ast.AST], ...] = (
     *(ast.AnnAssign, ast.Assign, ast.Await, ast.Call, ast.Compare, ast.Expr, ast.For, ast.If),
     *(ast.NamedExpr, ast.Return, ast.Starred, ast.UnaryOp, ast.While, ast.comprehension),
 )
-"""What a text or a dictionary may stand in without another becoming of it."""
+"""Nodes that may contain a text or a dictionary without changing it."""
 
 
 class Usage:

@@ -1,4 +1,4 @@
-"""Folder → samples; names what is missing, doubled or unreadable.
+"""Reads a folder into samples, and names what is missing, duplicate or unreadable.
 
 Three layouts, found by looking: images and texts as files, paired by the number in their names (pairs.py); images and a
 table of their texts (tables.py); a sub-folder per language, each laid out in one of those ways. A sample's ID never
@@ -42,15 +42,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is to be read, and how. Equal ones give equal datasets: what makes no difference in a layout is not in it.
-
-    language: whose rows of a table, where it has a column that says so.
-    """
+    """What to read, and how. Equal readings give equal datasets: options that a layout ignores are left out."""
 
     layout: Layout
     text_encoding: str
     table: Table | None = None
     language: Language | None = None
+    """Whose rows of a table to read, where it has a column of languages."""
     selection: Selection = EVERYTHING
 
     @property
@@ -78,13 +76,13 @@ def find_reading(
     *,
     follow_links: bool = False,
 ) -> Reading:
-    """Find out how a dataset is laid out. Reads the names in it, and the beginning of its table.
+    """Find out how a dataset is laid out. Reads file names and the beginning of its table.
 
     folder: the dataset's, or the table itself. text_encoding: `utf-8` (with or without byte order mark) or `latin-1`.
-    language: the samples of which language, where the dataset says which have which; None: all of them. columns: for
-    those of a table whose name does not tell. selection: of a table, read only these; of files, all are read.
-    follow_links: also links that lead out of the folder; otherwise each is one of the dataset's problems. Raises
-    VluresError if there is no dataset, or it cannot be told how it is laid out (UsageError for columns).
+    language: read only its samples, where the dataset assigns them to languages; None: all of them. columns: those of a
+    table whose names are unclear. selection: which samples of a table to read; separate files are all read.
+    follow_links: also follow links out of the folder; otherwise each is one of the dataset's problems.
+    Raises VluresError if there is no dataset or its layout is ambiguous (UsageError for columns).
     """
     layout = find_layout(folder, language, follow_links=follow_links)
     if layout.table is None:
@@ -94,7 +92,7 @@ def find_reading(
 
 
 def load_reading(reading: Reading) -> Dataset:
-    """Read pictures (headers and digests) and articles.
+    """Read images (headers and digests) and articles.
 
     Raises VluresError if there is nothing to read, or nothing in the language, or texts lie beside a table; what is
     wrong inside the dataset is in its problems.
@@ -109,7 +107,8 @@ def load_reading(reading: Reading) -> Dataset:
     fetched = find_fetched(layout.folder)
     if fetched is not None and not fetched.complete:
         raise VluresError(
-            f"{layout.folder} was not fetched to its end; go on with `vlures fetch {fetched.repository}`, which keeps "
+            f"{layout.folder} was not fetched completely; continue with `vlures fetch {fetched.repository}`, which "
+            "keeps "
             "what is there."
         )
     if reading.table is not None:
@@ -118,11 +117,11 @@ def load_reading(reading: Reading) -> Dataset:
         dataset = load_table(
             reading.table, layout.folder, reading.language, reading.selection, bounds, is_chosen=layout.is_chosen
         )
-        way = table_name(reading.table.path, layout.folder)
+        description = table_name(reading.table.path, layout.folder)
     else:
         dataset = load_pairs(layout.folder, list_folder(layout.folder), reading.text_encoding, bounds)
-        way = "image and text files"
+        description = "image and text files"
     if layout.language is not None:
-        way = f"folder {layout.folder.name}: {way}"
+        description = f"folder {layout.folder.name}: {description}"
         dataset = replace(dataset, language=layout.language.code)
-    return replace(dataset, layout=way, fetched=fetched.described if fetched else None)
+    return replace(dataset, layout=description, fetched=fetched.described if fetched else None)

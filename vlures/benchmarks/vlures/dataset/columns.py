@@ -1,4 +1,4 @@
-"""Which of a table's columns is which: by name, and where the name does not tell, by --columns."""
+"""Which of a table's columns is which: by name or, where names are unclear, by --columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vlures.benchmarks.vlures.samples import COLUMN_ROLES
 from vlures.errors import UsageError
 
 ChosenColumns = tuple[tuple[str, str], ...]
-"""Role and column, as the user gave them; an empty column is one that is not there."""
+"""Role and column, as the user gave them; an empty column name means that there is none."""
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "file": (
@@ -35,22 +35,23 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "language": ("language", "lang", "language_code", "lang_code", "language_name", "locale"),
     "id": ("id", "sample_id", "image_id"),
 }
-"""What each column may be called; case, blanks and hyphens make no difference."""
+"""Names of each column; case, blanks and hyphens make no difference."""
 
 HUB_FILE_COLUMN = "file_name"
 """The Hub fixes this name for the file in a folder of images
-(https://huggingface.co/docs/datasets/image_dataset#imagefolder), so it goes before all others."""
+(https://huggingface.co/docs/datasets/image_dataset#imagefolder), so it takes precedence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A table's columns by role; None where it has none. id_first: the user named it, so it goes before file names."""
+    """A table's columns by role; None where it has none."""
 
     file: str
     text: str | None
     language: str | None
     id: str | None
     id_first: bool = False
+    """The user named the ID column, so it takes precedence over the numbers in file names."""
 
     def __str__(self) -> str:
         roles = [f"{role} from `{name}`" for role in COLUMN_ROLES if (name := getattr(self, role))]
@@ -61,7 +62,7 @@ class Columns:
 def find_columns(table: Path, names: Sequence[str], choices: ChosenColumns) -> Columns:
     """Settle which column is which.
 
-    Raises UsageError with the columns there are, where a file name or text has none or several that it could be.
+    Raises UsageError, listing the columns, where none or several could be the file name or the text.
     """
     chosen = dict(choices)
     doubled = {name for name, times in Counter(names).items() if times > 1}
@@ -72,17 +73,18 @@ def find_columns(table: Path, names: Sequence[str], choices: ChosenColumns) -> C
         else:
             found[role] = _find_by_name(table, names, role)
         if found[role] in doubled:
-            raise UsageError(f"{table} has the column {found[role]!r} more than once; give each a name of its own.")
+            raise UsageError(f"{table} has the column {found[role]!r} more than once; give each its own name.")
     file = found["file"]
     if not file:
-        raise UsageError(f"{table}: no column is named like one of file names. {_ask('file', names)}")
+        raise UsageError(f"{table}: no column is named like a column of file names. {_ask('file', names)}")
     if not found["text"] and "text" not in chosen:
         raise UsageError(
-            f"{table}: no column is named like one of texts. {_ask('text', names)} If there is none: --columns text="
+            f"{table}: no column is named like a column of texts. {_ask('text', names)} If there is none: --columns "
+            "text="
         )
     named = [name for name in found.values() if name]
     if len(set(named)) < len(named):
-        raise UsageError(f"--columns: one column of {table} cannot be two things; it has {_list(names)}.")
+        raise UsageError(f"--columns: one column of {table} cannot have two roles; it has {_list(names)}.")
     return Columns(file, found["text"], found["language"], found["id"], id_first=bool(chosen.get("id")))
 
 

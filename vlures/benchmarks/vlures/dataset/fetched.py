@@ -1,4 +1,4 @@
-"""What `vlures fetch` leaves beside the data: where it is from, and which revision."""
+"""The record that `vlures fetch` leaves beside the data: source, revision and licence."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ LARGEST_BYTES = 100_000
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset from a hub. revision: its commit. licence: as its card says it, confirmed at a time (ISO 8601, UTC).
-
-    complete: every file was there with its checksum when this was written.
-    """
+    """A dataset from a hub."""
 
     repository: str
     revision: str
+    """Its commit."""
     licence: str | None
+    """As its card states it."""
     confirmed: str
+    """When the user agreed to the licence (ISO 8601, UTC)."""
     endpoint: str
     files: int
     size_bytes: int
     complete: bool
+    """Every file had its checksum when this was written."""
 
     @property
     def described(self) -> dict[str, str | None]:
-        """What run.json says of it."""
+        """Its entry in run.json."""
         return {"repository": self.repository, "revision": self.revision, "licence": self.licence}
 
 
 def read_fetched(folder: Path) -> Fetched | None:
-    """What is written in exactly this folder; None if it was not fetched.
+    """The record in exactly this folder; None if it was not fetched.
 
     Raises VluresError if it cannot be read.
     """
@@ -56,8 +57,7 @@ def read_fetched(folder: Path) -> Fetched | None:
 
 
 def find_fetched(folder: Path) -> Fetched | None:
-    """What the folder, or one of the two above it, says of where it is from: datasets have their images in
-    sub-folders."""
+    """The record in the folder or in one of the two above it: datasets have their images in sub-folders."""
     for place in (folder, *folder.absolute().parents[:2]):
         if fetched := read_fetched(place):
             return fetched

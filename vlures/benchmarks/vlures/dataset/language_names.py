@@ -1,4 +1,4 @@
-"""The language that a dataset's own words name: in a table's column, in a folder's name."""
+"""Recognises languages in a dataset's own words: in a table's column or a folder's name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OTHER_NAMES = {
     "Sw": ("swa", "swh", "sw", "Kiswahili"),
     "Ur": ("urd", "ur", "اردو"),
 }
-"""What datasets call our languages besides our codes and names: ISO 639-1 and 639-3, and what they call themselves."""
+"""Other names of our languages in datasets: ISO 639-1, ISO 639-3 and the languages' own names."""
 
 _BY_OTHER_NAME = {name.casefold(): LANGUAGES[code] for code, names in OTHER_NAMES.items() for name in names}
 

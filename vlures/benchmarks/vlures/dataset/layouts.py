@@ -18,19 +18,19 @@ TABLE_SUFFIXES = frozenset({".parquet", ".jsonl", ".csv"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """folder: where the files are. table: what tells of them, if there is one. language: whose sub-folder that is, if
-    it is one.
-
-    is_chosen: the user named the table itself; otherwise it was found. bounds: what the files must lie in. outside: why
-    nothing of it may be read, with what is named; None if it may.
-    """
+    """Where a dataset's files are."""
 
     folder: Path
     table: Path | None = None
+    """The table that lists the files, if there is one."""
     language: Language | None = None
+    """Whose sub-folder this is, if it is one."""
     is_chosen: bool = False
+    """The user named the table itself; otherwise it was found."""
     bounds: Bounds | None = None
+    """Where the files must lie."""
     outside: tuple[str, str] | None = None
+    """The name of a link out of the dataset and why it is not followed; None if the dataset may be read."""
 
 
 def find_layout(folder: Path, language: Language | None, *, follow_links: bool = False) -> Layout:

@@ -1,7 +1,7 @@
 """Images and texts as files, paired by numeric ID.
 
-A file's ID is the one number in its name. What is ambiguous is never guessed: a text with exactly the image's
-own stem wins, anything else is an error that names the files.
+A file's ID is the one number in its name. Ambiguities are never guessed: a text with exactly the image's stem wins,
+anything else is an error that names the files.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from vlures.images import IMAGE_SUFFIXES, UnusableImage, read_image
 TEXT_SUFFIXES = frozenset({".txt", ".text"})
 LONGEST_ID = 15
 LARGEST_TEXT = 16_000_000
-"""Characters of an article in a table, bytes of one that is a file; the longest of the published data have 30,000."""
+"""Characters of an article in a table, or bytes of a text file; the longest of the published data have 30,000."""
 
 
 def load_pairs(folder: Path, paths: Sequence[Path], text_encoding: str, bounds: Bounds) -> Dataset:
-    """The samples of a folder with these files and folders in it. bounds: what they must lie in.
+    """The samples of a folder with these files and folders in it. bounds: where they must lie.
 
-    Raises VluresError if none of them could be part of a sample; what is wrong is in the Dataset's problems.
+    Raises VluresError if none of them could be part of a sample; everything wrong is in the Dataset's problems.
     """
     problems: list[Problem] = []
     images, texts = _settle(*_collect(paths, bounds, problems), problems)
@@ -82,7 +82,7 @@ def _describe_absence(folder: Path, paths: Sequence[Path]) -> str:
         sentence += f"; it has the folders {', '.join(folders[:4])}{' …' if len(folders) > 4 else ''}"
     if any(path.suffix == ".parquet" for path in paths):
         sentence += (
-            "; its Parquet files are not read, since pictures are sent as files: a table named "
+            "; its Parquet files are not read, since images are sent as files: a table named "
             "metadata.parquet names them"
         )
     return f"{sentence}; name another one with --dataset."
@@ -101,7 +101,7 @@ def _collect(paths: Iterable[Path], bounds: Bounds, problems: list[Problem]) -> 
             continue
         try:
             if not path.is_file():
-                raise VluresError("not a file, or a link that leads nowhere")
+                raise VluresError("not a file, or a broken link")
             bounds.check(path)
             kind[numeric_id(path.stem)].append(path)
         except VluresError as error:
@@ -110,7 +110,7 @@ def _collect(paths: Iterable[Path], bounds: Bounds, problems: list[Problem]) -> 
 
 
 def _settle(images: Candidates, texts: Candidates, problems: list[Problem]) -> tuple[dict[int, Path], dict[int, Path]]:
-    """At most one image and one text per ID; an image whose stem is exactly a text's stem goes before others."""
+    """At most one image and one text per ID; a pair with the same stem takes precedence."""
     one_image: dict[int, Path] = {}
     one_text: dict[int, Path] = {}
     for number in sorted(images.keys() | texts.keys()):
@@ -129,8 +129,7 @@ def _settle(images: Candidates, texts: Candidates, problems: list[Problem]) -> t
             aside = tuple(path.name for path in image_paths + text_paths if path.name not in chosen_names)
             if aside:
                 reason = (
-                    f"left aside: {image.name} and {text.name} share their stem, so they are the pair with the "
-                    f"ID {number}"
+                    f"ignored: {image.name} and {text.name} share their stem, so they are the pair with the ID {number}"
                 )
                 problems.append(Problem("note", aside, reason))
         if image:
@@ -141,7 +140,7 @@ def _settle(images: Candidates, texts: Candidates, problems: list[Problem]) -> t
 
 
 def _choose(paths: Iterable[Path], shared_stems: set[str]) -> Path | None:
-    """The only path, or the only one whose stem an image and a text share; None if that does not settle it."""
+    """The only path, or the only one whose stem an image and a text share; None if that is ambiguous."""
     paths = list(paths)
     if len(paths) > 1:
         paths = [path for path in paths if path.stem in shared_stems]
@@ -167,5 +166,5 @@ def _read_text(path: Path, encoding: str) -> str:
 
 
 def tidy_text(text: str) -> str:
-    """An article as it is asked about: line breaks of one kind, no blanks around it."""
+    """An article as it is sent: line breaks of one kind, no surrounding blanks."""
     return text.replace("\r\n", "\n").strip()

@@ -1,4 +1,4 @@
-"""What lies beside a table and is not in it. Names only: no picture is opened and no text read."""
+"""Files beside a table that it does not list. Works on names only: no image is opened and no text read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vlures.errors import VluresError
 from vlures.images import IMAGE_SUFFIXES
 
 IMAGE_FOLDERS = ("images", "train", "train/images")
-"""Where an image may be that is not where the table says, as seen from the table."""
+"""Folders, relative to the table, in which an image may be if it is not where the table says."""
 
 
 def refuse_texts_beside(table: Path) -> None:
-    """Raises VluresError if texts with an ID lie beside a table: either could be what the dataset is.
+    """Raises VluresError if texts with an ID lie beside a table: either could be the dataset.
 
-    A LICENSE.txt has no ID, so it is left alone.
+    A LICENSE.txt has no ID, so it is ignored.
     """
     found = sorted(name for name in _names_in(table.parent, TEXT_SUFFIXES) if _has_id(name))
     if found:

@@ -1,7 +1,7 @@
 """Prompts per language, task and setting, from one TOML pack per language.
 
-A pack's texts are templates with placeholders in braces. Values are put in once and never read again, so braces in
-an article are harmless. A pack that has not everything says at `[has]` what it has, and a run that asks for more is refused.
+A pack's texts are templates with placeholders in braces. Values are inserted once and never parsed again, so braces in
+an article are harmless. An incomplete pack lists at `[has]` what it has, and a run that asks for more is refused.
 """
 
 from __future__ import annotations
@@ -46,14 +46,12 @@ def load_pack(language: Language, directory: Path | None = None) -> Pack:
 
 @dataclass(frozen=True, slots=True)
 class CellPrompt:
-    """A cell's prompt before an article is put in: the user's turn before it and after it.
-
-    after is None where the task takes no article.
-    """
+    """A cell's prompt without an article: the user's turn before and after it."""
 
     system: str
     before: str
     after: str | None
+    """None where the task takes no article."""
 
     def fill(self, article: str | None) -> Prompt:
         """The prompt for one sample. Samples share the strings of their cell."""
@@ -65,9 +63,9 @@ class CellPrompt:
 
 
 def build_cell_prompt(pack: Pack, example_pack: Pack, task: Task, setting: Setting) -> CellPrompt:
-    """What every sample of a cell is asked. The worked example comes from `example_pack`.
+    """The prompt of every sample in a cell. The worked example comes from `example_pack`.
 
-    Raises VluresError for a setting or a task that a pack does not have, and for an example that the templates cannot show.
+    Raises VluresError for a setting or a task that a pack lacks, and for an example that the templates cannot show.
     """
     _check_has(pack, task, setting)
     values: dict[str, str] = {"task": pack.tasks[task.number]}
@@ -90,7 +88,8 @@ def build_cell_prompt(pack: Pack, example_pack: Pack, task: Task, setting: Setti
 def _check_has(pack: Pack, task: Task, setting: Setting) -> None:
     if setting.label not in pack.has.settings:
         raise VluresError(
-            f"{pack.source} has no prompts for {setting.label}, only for {', '.join(pack.has.settings)}; choose with --shots and "
+            f"{pack.source} has no prompts for {setting.label}, only for {', '.join(pack.has.settings)}; choose with "
+            "--shots and "
             "--rationales, or add the templates."
         )
     if task.number not in pack.has.tasks:
@@ -101,10 +100,11 @@ def _check_has(pack: Pack, task: Task, setting: Setting) -> None:
 
 
 def _example_parts(pack: Pack, example_pack: Pack, task: Task) -> dict[str, str]:
-    """The example's texts by their placeholders. An example is shown whole or not at all."""
+    """The example's texts by placeholder. An example is shown completely or not at all."""
     if example_pack.has.example != pack.has.example:
         raise VluresError(
-            f"The templates of {pack.source} show {_listed(pack.has.example)} of an example, but those of {example_pack.source} "
+            f"The templates of {pack.source} show {_listed(pack.has.example)} of an example, but those of "
+            f"{example_pack.source} "
             f"have {_listed(example_pack.has.example)}; take packs of one kind, or another --example-language."
         )
     if task.number not in example_pack.examples:

@@ -20,7 +20,7 @@ from vlures.files.reading import UnusableFile, parse_toml
 EXAMPLE_KEYS = ("question", "rationale", "answer")
 PLACEHOLDERS = frozenset({"task", "article", *EXAMPLE_KEYS})
 SECTIONS = {False: "image_only", True: "image_text"}
-"""Where a pack keeps the templates of the tasks that need no text, and of those that do."""
+"""A pack's sections for the templates of tasks without a text, and of those with one."""
 
 _PLACEHOLDER = re.compile(r"\{(\s*\w+\s*)\}")
 
@@ -31,7 +31,7 @@ Template = tuple[tuple[str, str | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A worked example. A pack's examples all have the same parts; a part that they lack is None."""
+    """A worked example. All examples of a pack have the same parts; a missing part is None."""
 
     question: str | None
     rationale: str | None
@@ -40,16 +40,19 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """What a pack has: settings by their labels, tasks by number, and the parts of its examples."""
+    """What a pack has."""
 
     settings: tuple[str, ...]
+    """Labels."""
     tasks: tuple[int, ...]
+    """Numbers."""
     example: tuple[str, ...]
+    """The parts of its examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """One language's prompts. templates: by (task number, setting's label)."""
+    """One language's prompts."""
 
     source: str
     language: Language
@@ -57,12 +60,13 @@ class Pack:
     system: str
     has: Has
     templates: Mapping[tuple[int, str], Template]
+    """By task number and setting label."""
     tasks: Mapping[int, str]
     examples: Mapping[int, Example]
 
 
 def read_pack(data: bytes, source: str, language: Language) -> Pack:
-    """Check and take apart the bytes of a pack; source is how messages call it."""
+    """Parse and check the bytes of a pack. source: its name in messages."""
     try:
         content = parse_toml(data)
     except UnusableFile as error:
@@ -107,7 +111,7 @@ def read_pack(data: bytes, source: str, language: Language) -> Pack:
 
 
 def _read_has(reader: _PackReader, source: str) -> Has:
-    """What the pack says it has; without `[has]` that is everything."""
+    """What the pack declares to have; without `[has]`, everything."""
     labels = tuple(setting.label for setting in SETTINGS)
     settings = reader.choices("has", "settings", among=labels, default=labels)
     tasks = reader.choices("has", "tasks", among=tuple(TASKS), default=tuple(TASKS))
@@ -120,7 +124,8 @@ def _read_has(reader: _PackReader, source: str) -> Has:
 
 
 def _read_templates(reader: _PackReader, has: Has, doubled: bool) -> dict[tuple[int, str], Template]:
-    """The template of each task in each setting: the task's own (`[templates.3]`), or that of its kind."""
+    """The template of each task in each setting: the task's own (`[templates.3]`), else the shared one of its
+    section."""
     templates = {}
     shared = {
         number
@@ -145,9 +150,9 @@ def _read_templates(reader: _PackReader, has: Has, doubled: bool) -> dict[tuple[
 
 
 def split_template(text: str, doubled: bool) -> Template:
-    """Take a template apart. doubled: a brace that is meant is written twice, as str.format has it.
+    """Split a template into literal texts and placeholders. doubled: literal braces are doubled, as in str.format.
 
-    Raises ValueError, with the reason, for braces that str.format would not take.
+    Raises ValueError, with the reason, for braces that str.format would reject.
     """
     if doubled:
         return _joined(list(string.Formatter().parse(text)))
@@ -156,7 +161,7 @@ def split_template(text: str, doubled: bool) -> Template:
 
 
 def join_template(template: Template, doubled: bool) -> str:
-    """The text that split_template takes apart into this."""
+    """The inverse of split_template."""
 
     def written(literal: str) -> str:
         return literal.replace("{", "{{").replace("}", "}}") if doubled else literal
@@ -165,12 +170,13 @@ def join_template(template: Template, doubled: bool) -> str:
 
 
 def holds_placeholder(text: str) -> bool:
-    """Whether a text that is no template holds one of their placeholders."""
+    """Whether a text contains a template's placeholder."""
     return not PLACEHOLDERS.isdisjoint(_PLACEHOLDER.findall(text))
 
 
 def _joined(parsed: list[tuple[str, str | None, str | None, str | None]]) -> Template:
-    """What string.Formatter has parsed; it gives a literal brace as the end of a piece without a placeholder."""
+    """The result of string.Formatter.parse, which ends a piece without a placeholder at each literal brace,
+    rejoined."""
     pieces: list[tuple[str, str | None]] = []
     literal = ""
     for text, name, spec, conversion in parsed:
@@ -182,7 +188,7 @@ def _joined(parsed: list[tuple[str, str | None, str | None, str | None]]) -> Tem
 
 
 def wanted_placeholders(needs_text: bool, setting: Setting, example: tuple[str, ...]) -> set[str]:
-    """What a template must hold, each once. example: the parts that the pack's examples have."""
+    """The placeholders that a template must contain once each. example: the parts of the pack's examples."""
     wanted = {"task"}
     if needs_text:
         wanted.add("article")
@@ -192,7 +198,7 @@ def wanted_placeholders(needs_text: bool, setting: Setting, example: tuple[str, 
 
 
 def misfit(template: Template, wanted: set[str]) -> str:
-    """Why a template does not hold the wanted placeholders, each once, and no other; empty if it does."""
+    """Why a template does not contain exactly the wanted placeholders, once each; empty if it does."""
     found = [name for _, name in template if name is not None]
     for name in found:
         if name not in wanted:
@@ -200,13 +206,13 @@ def misfit(template: Template, wanted: set[str]) -> str:
             return f" has the unknown placeholder {{{name}}}; it may hold {allowed}"
     for name in sorted(wanted):
         if found.count(name) != 1:
-            times = "is missing" if name not in found else f"stands there {found.count(name)} times"
-            return f": the placeholder {{{name}}} {times}; it must be there once"
+            times = "is missing" if name not in found else f"occurs {found.count(name)} times"
+            return f": the placeholder {{{name}}} {times}; it must occur once"
     return ""
 
 
 class _PackReader:
-    """Takes texts out of a pack's tables by key, and knows which keys nobody asked for."""
+    """Reads texts from a pack's tables by key, and knows which keys were never read."""
 
     def __init__(self, source: str, content: dict[str, Any]) -> None:
         self._source = source
@@ -238,13 +244,13 @@ class _PackReader:
         try:
             template = split_template(self.text(*keys), doubled)
         except ValueError as error:
-            raise VluresError(f"{where} has braces that do not fit together ({error}).") from error
+            raise VluresError(f"{where} has unbalanced braces ({error}).") from error
         if why := misfit(template, wanted):
             raise VluresError(f"{where}{why}.")
         return template
 
     def choices(self, *keys: str, among: tuple[Choice, ...], default: tuple[Choice, ...]) -> tuple[Choice, ...]:
-        """Some of what there is, in the order of `among`."""
+        """The listed choices, in the order of `among`."""
         if not self.is_there(*keys):
             return default
         value: Any = self._content
@@ -258,7 +264,8 @@ class _PackReader:
         return tuple(choice for choice in among if choice in value)
 
     def refuse_leftovers(self, has: Has) -> None:
-        """What a task has that `[has]` does not name may wait there for what it lacks."""
+        """Raises VluresError for an unknown key. Parts of a task that `[has]` does not name are allowed: it may be
+        unfinished."""
         for keys in _leaves(self._content):
             if keys in self._taken or _waits(keys, has):
                 continue

@@ -1,6 +1,6 @@
-"""A pack's content → its TOML file. Every text is read back before anything is written, and must be what it was.
+"""Writes a pack's content as a TOML file. Every text is read back before anything is written, and must be unchanged.
 
-tomli-w is not used here: it turns CR LF within texts into LF, and it knows no remarks.
+tomli-w is not used here: it turns CR LF within texts into LF, and cannot write comments.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from vlures.errors import VluresError
 
 _NAMED = {"\b": "\\b", "\f": "\\f", "\r": "\\r", "\\": "\\\\", '"': '\\"'}
 _ESCAPED = re.compile(r'[\x00-\x08\x0b-\x1f\x7f\\]|[ \t](?=\n|\Z)|"(?="")|"\Z')
-"""What cannot stand in a multi-line text as it is; blanks at a line's end can, but many an editor takes them away."""
+"""What a multi-line text cannot contain unescaped; trailing blanks are allowed, but many editors strip them."""
 
 
-def write_toml(content: Mapping[str, Any], remarks: Iterable[str] = ()) -> str:
-    """The file's text. remarks: lines of comment at its top. Raises VluresError if a text cannot be kept."""
-    lines = [f"# {''.join(letter if letter.isprintable() else '?' for letter in remark)}" for remark in remarks]
+def write_toml(content: Mapping[str, Any], comments: Iterable[str] = ()) -> str:
+    """The file's text. comments: lines at its top. Raises VluresError if a text cannot be preserved."""
+    lines = [f"# {''.join(letter if letter.isprintable() else '?' for letter in comment)}" for comment in comments]
     lines += _table(content, ())
     text = "\n".join(lines).strip("\n") + "\n"
     if tomllib.loads(text) != content:
-        raise VluresError("A text of the pack cannot be kept in TOML letter by letter; nothing was written.")
+        raise VluresError("TOML cannot preserve a text of the pack letter by letter; nothing was written.")
     return text
 
 
@@ -48,9 +48,9 @@ def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
 
 
 def write_packs(folder: Path, texts: Mapping[str, str], force: bool) -> list[str]:
-    """Write the packs by their file names, each whole or not at all. Returns the names of those that were replaced.
+    """Write the packs by file name, each completely or not at all. Returns the names of the replaced ones.
 
-    Raises VluresError if one is there already, unless `force`, and if the folder cannot be written.
+    Raises VluresError if one exists already, unless `force`, and if the folder cannot be written.
     """
     names = [f"{language.name}.toml" for language in LANGUAGES.values()]
     there = [name for name in names if (folder / name).exists()]
