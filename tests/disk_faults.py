@@ -51,13 +51,13 @@ class DiskFault:
 
 @dataclass
 class FailingDisk:
-    """roots: folders that lie on the disk. journal: a file elsewhere that is told each fault that struck, and at the
-    end how many calls of each kind there were. once_exists: calls count from the moment on when there is such a
-    file."""
+    """A disk on which calls fail as `fault` says."""
 
     roots: tuple[Path, ...]
+    """Folders on the disk."""
     fault: DiskFault
     journal: Path
+    """A file elsewhere that records each fault that struck and, at the end, the number of calls of each kind."""
     _counts: Counter[Call] = field(default_factory=Counter)
     _lock: Any = None
     _ours: set[tuple[int, int]] = field(default_factory=set)

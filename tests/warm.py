@@ -93,14 +93,16 @@ class Process:
 
 @dataclass
 class WarmCommand(Command):
-    """The command. largest_file: bytes; the system ends a process that would write past them, as kill -9 would. limits:
-    by their number in `resource`, soft ones, which the process may raise, as may a test (`Process.limit`). hard_limits:
-    it may not. disk: what it finds under its folders."""
+    """The command in a forked process."""
 
     largest_file: int | None = None
+    """Bytes; the system ends a process that would write more, as kill -9 would."""
     limits: Mapping[int, int] = field(default_factory=dict)
+    """Soft limits by their number in `resource`, which the process may raise, as may a test (`Process.limit`)."""
     hard_limits: Mapping[int, int] = field(default_factory=dict)
+    """Limits that it may not raise."""
     disk: FailingDisk | None = None
+    """The disk under its folders."""
     _numbers: count[int] = field(default_factory=count)
 
     def start(self, *arguments: str) -> Process:  # type: ignore[override]

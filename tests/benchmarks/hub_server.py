@@ -26,12 +26,14 @@ LFS_SUFFIXES = (".parquet", ".png", ".jpg")
 
 @dataclass(frozen=True)
 class Seen:
-    """A request: its method, path, Range and Authorization headers."""
+    """A request that the server has seen."""
 
     method: str
     path: str
     range: str | None
+    """Its Range header."""
     token: str | None
+    """Its Authorization header."""
 
 
 @dataclass

@@ -232,31 +232,19 @@ def test_what_is_wrong_in_a_table_is_named_and_keeps_out_what_it_is_about(tmp_pa
     place = (lambda number: f"row {number}") if kind == "parquet" else (lambda number: f"line {number}")
     first = 2 if kind == "csv" else 1
     name = f"metadata.{kind}"
+    outside = "this name could lead out of the dataset's folder, so it is not followed"
+    without_id = "a column `id` with a number for each row would give it one"
     told = complaints(dataset)
     assert sorted(told) == sorted(
         [
-            (
-                f"{name} {place(first + 4)}, ../image5.png: this name could lead out of the dataset's folder, so it is "
-                "not followed"
-            ),
-            (
-                f"{name} {place(first + 5)}, /etc/image6.png: this name could lead out of the dataset's folder, so it "
-                "is not followed"
-            ),
-            (
-                f"{name} {place(first + 6)}, https://host.example/image7.png: an address, not a file; download it and "
-                "name the file"
-            ),
-            (
-                f"{name} {place(first + 7)}, c:\\image8.png: this name could lead out of the dataset's folder, so it "
-                "is not followed"
-            ),
-            f"{name} {place(first + 8)}, photo.png: no number in its name, so it has no ID; a column `id` with a "
-            "number for each "
-            "row would give it one",
+            f"{name} {place(first + 4)}, ../image5.png: {outside}",
+            f"{name} {place(first + 5)}, /etc/image6.png: {outside}",
+            f"{name} {place(first + 6)}, https://host.example/image7.png: an address, not a file; download it and name "
+            "the file",
+            f"{name} {place(first + 7)}, c:\\image8.png: {outside}",
+            f"{name} {place(first + 8)}, photo.png: no number in its name, so it has no ID; {without_id}",
             f"{name} {place(first + 9)}, 2024_10.png: 2 separate numbers in its name (2024, 10), so its ID is "
-            "ambiguous; a column "
-            "`id` with a number for each row would give it one",
+            f"ambiguous; {without_id}",
             f"{name} {place(first + 10)}: no file name",
             f"{name}, image4.png: 2 rows with one file ({place(first + 3)} and {place(first + 14)}); keep one of them",
             f"{name}: 2 rows in 'Hausa', which is not one of English, Japanese, Swahili, Urdu",
@@ -486,8 +474,7 @@ def test_check_says_the_layout_and_a_run_goes_on_without_other_languages_only_by
     ]
     assert (
         "note: published: train/metadata.parquet: file from `file_name`, text from `text`, language from `language`; "
-        "rows: "
-        "En 2, Ur 1, others 1" in lines
+        "rows: En 2, Ur 1, others 1" in lines
     )
     assert check.out.count("1 row in 'Hausa', which is not one of") == 1
 

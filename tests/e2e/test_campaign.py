@@ -443,6 +443,5 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(
     record_property(
         "summary",
         f"campaign, part {part}: {kills} kills, {blows - kills} other blows in {cases} cases "
-        f"(VLURES_CAMPAIGN_SEED={SEED}): "
-        "nothing lost, nothing paid twice but what was in flight live",
+        f"(VLURES_CAMPAIGN_SEED={SEED}): nothing lost, nothing paid twice but what was in flight live",
     )

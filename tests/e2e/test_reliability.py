@@ -51,25 +51,23 @@ MODELS = {"OpenAI": ("openai", "gpt-6-luna"), "Gemini": ("gemini", "gemini-3.8-f
 
 @dataclass(frozen=True)
 class Wrong:
-    """Faults, as the sandbox reads them, that are in force until the first command has ended. says: what that tells on
-    stderr. paid_again: payments that nobody could avoid."""
+    """Faults of the sandbox, in force until the first command has ended."""
 
     words: str
     faults: tuple[str, ...]
+    """As the sandbox parses them."""
     commands: int = 1
     lots_of: int = 6
     options: tuple[str, ...] = ()
     says: str = ""
+    """What the first command prints on stderr."""
     paid_again: int = 0
+    """Payments that cannot be avoided."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A connection at which the first command is killed: the one after `after` others of this kind.
-
-    stored: lines that the checkpoint holds at that moment. canary: whether one request goes live before the batches,
-    and so is paid again after its answer was charged.
-    """
+    """A connection at which the first command is killed: the one after `after` others of this kind."""
 
     words: str
     place: str
@@ -77,7 +75,9 @@ class Kill:
     faults: tuple[str, ...] = ()
     lots_of: int = 50
     stored: int = 0
+    """Lines that the checkpoint holds at that moment."""
     canary: bool = False
+    """Whether one request goes live before the batches, and so is paid again after its answer was charged."""
 
 
 GONE = "status=403,message=You do not have permission to access the File abc or it may not exist."

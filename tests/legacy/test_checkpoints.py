@@ -54,14 +54,8 @@ def test_a_run_goes_on_where_the_original_scripts_stopped(vlures: Command, share
     output = vlures.folder / "outputs/old"
     folder = output / "checkpoints_1shot_rationales"
     urdu = {str(number): f"تصویر {number} میں ایک رنگ ہے۔" for number in range(1, 7)}
-    mixed = {
-        "1": "One colour.",
-        "image2.png": " Two\ncolours. ",
-        "3": "Error: timed out",
-        "4": None,
-        "5": "",
-        "900": "No.",
-    }
+    texts = {"1": "One colour.", "image2.png": " Two\ncolours. ", "900": "No."}
+    mixed = texts | {"3": "Error: timed out", "4": None, "5": ""}
     originals = [write(folder, "checkpoint_task1_Ur.json", urdu), write(folder, "checkpoint_task1_En.json", mixed)]
     before = [path.read_bytes() for path in originals]
     how = ("--backend", "openai", "--model", "gpt-6-luna", "--name", "old", "--dataset", "data", "--tasks", "1")

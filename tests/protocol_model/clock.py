@@ -19,11 +19,12 @@ START_S = 1_800_000_000.25
 
 @dataclass(slots=True)
 class Clock:
-    """wall_s: since 1970, everybody's. awake_s: of the machine that runs the command; it stands still while that
-    sleeps."""
+    """The time of the world and of the machine that runs the command."""
 
     wall_s: float = START_S
+    """Since 1970, the same for all."""
     awake_s: float = 0.0
+    """Of the machine that runs the command; it stands still while that sleeps."""
 
     def go_to(self, awake_s: float) -> None:
         if awake_s > self.awake_s:

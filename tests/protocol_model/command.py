@@ -56,23 +56,26 @@ CommandName = Literal["run", "run --no-wait", "run --forget-lost", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a user asks for. version: of the question; a later one has other digests. command: what they call. account:
-    with whose key. finish: how much of what batches leave is asked live. redo: whether truncated and refused answers
-    are asked again. cap: of cost, in USD.
-    """
+    """What a user asks for."""
 
     samples: int
     lot: int
     version: int = 0
+    """Of the question; a later one has other digests."""
     stale: str = "keep"
     trial: bool = False
     delete: bool = False
     command: CommandName = "run"
+    """The command that they call."""
     account: str = "a"
+    """With whose key."""
     canary: bool = False
     finish: str | None = None
+    """How much of what batches leave is asked live."""
     redo: bool = False
+    """Whether truncated and refused answers are asked again."""
     cap: float | None = None
+    """Limit of cost in USD."""
 
 
 @cache

@@ -17,40 +17,39 @@ class Killed(BaseException):
 @dataclass(frozen=True, slots=True)
 class Doom:
     """A process dies at the n-th boundary from now, a boundary being the moment before or after a write, a sync or a
-    cut.
-
-    part: how much of a line is written if it dies before that is whole.
-    """
+    cut."""
 
     boundary: int
     part: float
+    """How much of a line is written if the process dies in the middle of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PowerCut:
-    """How much of what no sync has brought to the disk is there after all, of answers and of the journal. zeros: what
-    is lost reads as zeros, as after a crash in which a file's length was saved before its content. names: whether files
-    are there whose folder was not synced since they were made."""
+    """What a power cut leaves of data that was not synced."""
 
     answers: float
+    """The share of unsynced answers that survives."""
     journal: float
+    """The share of the unsynced journal that survives."""
     zeros: bool
+    """Lost data reads as zeros, as after a crash in which the length of a file was saved before its content."""
     names: bool
+    """Whether files survive whose folder was not synced since they were made."""
 
 
 @dataclass(slots=True)
 class Disk:
-    """Stands where the store's `os` stands. Files are real; a sync only notes what it has made sure of.
-
-    alive: whether the process lives. room: bytes until it is full; None: enough. room_later: from the moment on when it
-    was full for the first time.
-    """
+    """Replaces the `os` of the store. Files are real; a sync only records what it has secured."""
 
     folder: Path
     alive: bool = True
+    """Whether the process lives."""
     doom: Doom | None = None
     room: int | None = None
+    """Bytes until it is full; None: enough."""
     room_later: int | None = None
+    """The room from the moment when it was first full."""
     failing_syncs: int = 0
     faults_shown: int = 0
     changes: int = 0

@@ -11,11 +11,13 @@ from tests.protocol_model.provider import CLEAN, Fate, Trouble
 
 @dataclass(frozen=True)
 class Focus:
-    """options: of what the user asks (`Question`), from the first process on, or from the second one on (later). usual:
-    what becomes of a batch that no rule decides about. live: what the first live calls meet, one after the other.
-    """
+    """Where a fault is looked for."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
+    """What the user asks (`Question`), from the first process on."""
     later: Mapping[str, Any] = field(default_factory=dict)
+    """The same, from the second process on."""
     usual: Fate = CLEAN
+    """The fate of a batch that no rule decides about."""
     live: tuple[Trouble, ...] = ()
+    """What the first live calls meet, one after the other."""

@@ -18,13 +18,16 @@ Asked = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """answers: the texts that are stored for each request, with how the last of them stands. open_tags: of jobs whose
-    answers may still come. created: every batch id that the journal has."""
+    """What a checkpoint folder holds."""
 
     answers: dict[Asked, list[str]]
+    """The texts stored for each request."""
     statuses: dict[Asked, str]
+    """The status of the last one."""
     open_tags: frozenset[str]
+    """Of jobs whose answers may still come."""
     created: frozenset[str]
+    """Every batch id in the journal."""
 
 
 @dataclass(slots=True)

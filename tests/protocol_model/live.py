@@ -30,13 +30,15 @@ LIVE_TROUBLES: tuple[tuple[CallName, Trouble], ...] = (
 
 @dataclass(eq=False, slots=True)
 class LiveCall:
-    """A call that was charged. process: a number. charged_s: by the machine's own clock. excused: its reply was lost on
-    the way, or its process was killed meanwhile."""
+    """A live call that was charged."""
 
     asked: Asked
     process: int
+    """The number of its process."""
     charged_s: float
+    """By the machine's own clock."""
     excused: bool = False
+    """Its reply was lost on the way, or its process was killed meanwhile."""
 
 
 class LiveClient:

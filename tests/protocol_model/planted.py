@@ -19,17 +19,20 @@ from tests.protocol_model.provider import Fate
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """words: what goes wrong. place: `module:function` or `module:Class.method`. there: what its source says now, once.
-    put: what stands there instead. finds: a pattern of what the model says of it. focus: where it is looked for, if
-    that is a place which chance seldom takes a sequence to.
-    """
+    """A fault in the real code."""
 
     words: str
+    """What goes wrong."""
     place: str
+    """`module:function` or `module:Class.method`."""
     there: str
+    """Source text that occurs in it exactly once."""
     put: str
+    """The text that replaces it."""
     finds: str
+    """A pattern of what the model reports."""
     focus: Focus = Focus()
+    """Where it is looked for, if chance seldom leads a sequence there."""
 
     def plant(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Compile the function anew with the fault in it. Fails if the source has changed, for then so must this."""

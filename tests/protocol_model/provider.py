@@ -107,24 +107,28 @@ PROBLEMS: dict[End, JobProblem] = {
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What a batch comes to. reached: how many of its lines are worked on before it ends (all, if it completes); the
-    n-th is treated as the n-th of lines says, round and round. files: which result files there are. lasts_s: until it
-    ends. list_lag_s, status_lag_s: how long after its creation the list, and the call for its state, know nothing of
-    it. results_lag_s: how long after its end it names no results. counts: whether the provider counts what it has done.
-    tells: what its answers say of their usage.
-    """
+    """How a batch ends, and what happens to its lines."""
 
     end: End = "completed"
     reached: int = 99
+    """How many of its lines are worked on before it ends (all, if it completes)."""
     lines: tuple[Treatment, ...] = ("ok",)
+    """The treatment of its lines, in turn."""
     oddities: tuple[str, ...] = ()
     files: Literal["two", "one", "inline", "none"] = "two"
+    """Which result files there are."""
     lasts_s: float = 3.0
+    """Until it ends."""
     list_lag_s: float = 0.0
+    """How long after its creation the list does not show it."""
     status_lag_s: float = 0.0
+    """How long after its creation the call for its state does not know it."""
     results_lag_s: float = 0.0
+    """How long after its end it names no results."""
     counts: bool = True
+    """Whether the provider counts what it has done."""
     tells: Told = "true"
+    """What its answers say about their usage."""
 
 
 CLEAN = Fate()
@@ -132,23 +136,26 @@ CLEAN = Fate()
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """A batch at the provider. account: whose it is. heard_s: when somebody last waited for the reply to its creation,
-    or got it. deleted: of its result files. given_up: it, or a result of it, was not shown to a user who wanted it
-    asked again then. told: which clients were told its id when it was made, or looked for by its tag. unwanted: what it
-    asks although it has an answer that the user wants to keep."""
+    """A batch at the provider."""
 
     number: int
     account: str
+    """Whose it is."""
     tag: str
     lines: list[tuple[str, str]]
     fate: Fate
     made_s: float
     heard_s: float
+    """When a client last waited for the reply to its creation, or received it."""
     cursed: frozenset[str]
     deleted: set[str] = field(default_factory=set)
+    """Its deleted result files."""
     given_up: bool = False
+    """It, or a result of it, was hidden from a user who then wanted it asked again."""
     told: set[Client] = field(default_factory=set)
+    """Clients that learned its id when it was made, or by looking for its tag."""
     unwanted: list[str] = field(default_factory=list)
+    """What it asks although it has an answer that the user wants to keep."""
 
     @property
     def id(self) -> str:
@@ -248,28 +255,33 @@ def _as_file(lines: list[str]) -> bytes:
 
 @dataclass(eq=False, slots=True)
 class _Create:
-    """A creation on its way to the provider. acts_s: when it arrives; orphan: nobody waits for it any more."""
+    """A creation on its way to the provider."""
 
     account: str
     file_id: str
     tag: str
     acts_s: float
+    """When it arrives."""
     heard_s: float
     orphan: bool = False
+    """No client waits for it any more."""
 
 
 @dataclass(slots=True)
 class Provider:
-    """troubles: what the next calls of a name meet, one after the other (None: nothing). fates: of the next batches.
-    usual: of all after those. given_up_tags: looked for in vain by a user who wanted such asked again. queue: most
-    batches under way at once. refuses_files: lines of the form `file` fail."""
+    """The provider: its batches, its files and its faults."""
 
     clock: Clock
     troubles: dict[str, deque[Trouble | None]] = field(default_factory=lambda: defaultdict(deque))
+    """What the next calls of a name meet, one after the other (None: nothing)."""
     fates: deque[Fate] = field(default_factory=deque)
+    """Of the next batches."""
     usual: Fate = CLEAN
+    """Of all batches after those."""
     queue: int | None = None
+    """Maximum of batches under way at once."""
     refuses_files: bool = False
+    """Lines of the form `file` fail."""
     cursed: set[str] = field(default_factory=set)
     batches: list[Batch] = field(default_factory=list)
     live: list[LiveCall] = field(default_factory=list)
@@ -277,6 +289,7 @@ class Provider:
     calls: Counter[str] = field(default_factory=Counter)
     shown: Counter[str] = field(default_factory=Counter)
     given_up_tags: set[str] = field(default_factory=set)
+    """Looked for in vain by a user who wanted such batches asked again."""
     _coming: list[_Create] = field(default_factory=list)
 
     def calm_down(self) -> None:

@@ -1,4 +1,4 @@
-"""What anybody would write: `python bare_loop.py CLIENT URL QUESTIONS CONCURRENCY LIMIT`. LIMIT 0: all questions.
+"""The obvious loop: `python bare_loop.py CLIENT URL QUESTIONS CONCURRENCY LIMIT`. LIMIT 0: all questions.
 
 CLIENT is openai or gemini, their SDKs in a loop over a semaphore; or aiohttp, the same without an SDK; all with a body
 built for each call from the file. After a 429 all try again, at most MOST_TRIES times. Prints what was lost, as JSON.
@@ -49,8 +49,8 @@ async def ask_gemini(url: str, concurrency: int) -> AsyncIterator[Ask]:
     client = genai.Client(api_key="dummy", http_options=types.HttpOptions(base_url=url, retry_options=retry))
 
     async def ask(question: Question) -> str | None:
-        picture = types.Part.from_bytes(data=Path(question["image"]).read_bytes(), mime_type=question["mime_type"])
-        parts: list[types.PartUnionDict] = [question["text"], picture]
+        image = types.Part.from_bytes(data=Path(question["image"]).read_bytes(), mime_type=question["mime_type"])
+        parts: list[types.PartUnionDict] = [question["text"], image]
         config = types.GenerateContentConfig(system_instruction=question["system"])
         reply = await client.aio.models.generate_content(model=question["model"], contents=parts, config=config)
         return reply.text
@@ -81,8 +81,8 @@ async def ask_aiohttp(url: str, concurrency: int) -> AsyncIterator[Ask]:
 
 
 def chat_messages(question: Question) -> list[dict[str, Any]]:
-    picture = base64.b64encode(Path(question["image"]).read_bytes()).decode()
-    image_url = {"url": f"data:{question['mime_type']};base64,{picture}"}
+    image = base64.b64encode(Path(question["image"]).read_bytes()).decode()
+    image_url = {"url": f"data:{question['mime_type']};base64,{image}"}
     content = [{"type": "text", "text": question["text"]}, {"type": "image_url", "image_url": image_url}]
     return [{"role": "system", "content": question["system"]}, {"role": "user", "content": content}]
 

@@ -38,21 +38,25 @@ know the limit."""
 
 @dataclass(frozen=True)
 class Behaviour:
-    """latencies_s: from a request's last byte to its answer, in order of arrival, from the start again at the end.
-    per_minute: requests let pass in any 60 s. most: in any `window_s`, or (fixed) in each of them. per_second: a bucket
-    that fills so fast and holds `burst`. 0: no limit. tells: whether headers say what is left and when to come back.
-    refused_count: whether refusals use up the limit. settled_s: what comes later is counted apart, too."""
+    """How the server answers, and its limits. A limit of 0 is none."""
 
     latencies_s: tuple[float, ...] = (0.0,)
+    """From a request's last byte to its answer, in order of arrival, repeated."""
     per_minute: int = 0
+    """Requests that pass in any 60 s."""
     most: int = 0
+    """Requests that pass in any `window_s` or, if `fixed`, in each window."""
     window_s: float = 60.0
     fixed: bool = False
     per_second: int = 0
+    """A bucket fills at this rate and holds `burst`."""
     burst: int = 10
     tells: bool = False
+    """Whether headers say what is left and when to come back."""
     refused_count: bool = False
+    """Whether refusals use up the limit."""
     settled_s: float = SETTLED_AFTER_S
+    """Requests later than this are also counted separately."""
 
 
 def draw_latencies(count: int, lowest_s: float, highest_s: float, seed: int = 3) -> tuple[float, ...]:
@@ -174,7 +178,7 @@ class Seen:
     in_flight: int = 0
     most_in_flight: int = 0
     bytes_received: int = 0
-    pictures: int = 0
+    images: int = 0
     unknown: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -476,8 +480,8 @@ class Connection(asyncio.BufferedProtocol):
         site = self._site
         purpose = "vision" if self._upload.is_picture else "batch"
         if purpose == "vision":
-            site.seen.pictures += 1
-            file_id = f"file-picture{site.seen.pictures}"
+            site.seen.images += 1
+            file_id = f"file-image{site.seen.images}"
         else:
             file_id = f"file-{len(site.files)}"
             site.files[file_id] = self._upload.ids

@@ -44,8 +44,7 @@ def _measure_appending(folder: Path, quick: bool) -> list[Table]:
         ratios.append([number + 1, *grown, f"{found['open_s']:.2f}", f"{child.peak_bytes / 1e6:.0f}"])
     notes = [
         "One answer: CheckpointStore.append of a text of 1.5 KB, into 32 cells in turn, with a sync every second in a "
-        "thread as "
-        "a run does it. With sync: the thousand and one sync at its end, by thousand.",
+        "thread as a run does it. With sync: the thousand and one sync at its end, by thousand.",
     ]
     headers = ["run", "answers", "median µs", "mean µs", "slowest µs", "with sync, mean µs"]
     last_words = f"{starts[-1]:,}"
@@ -87,9 +86,8 @@ def _measure_opening(folder: Path, quick: bool) -> Table:
             ]
         )
     title = (
-        f"{len(CELLS) * answers:,} stored answers and their batches, {sum(sizes) / 1e6:,.0f} MB in {len(CELLS)} "
-        f"cells, {runs} runs each "
-        f"(goal: {OPEN_GOAL_S:g} s, {OPEN_GOAL_MB} MB)"
+        f"{len(CELLS) * answers:,} stored answers and their batches, {sum(sizes) / 1e6:,.0f} MB in {len(CELLS)} cells, "
+        f"{runs} runs each (goal: {OPEN_GOAL_S:g} s, {OPEN_GOAL_MB} MB)"
     )
     headers = ["opened by", "median s", "slowest s", "CPU s", "in time", "peak MB", "in room"]
     return Table(title, headers, rows)

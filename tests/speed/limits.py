@@ -39,10 +39,11 @@ BUCKET = Behaviour(LATENCIES_S, per_second=PER_SECOND, burst=10)
 
 @dataclass(frozen=True)
 class Outcome:
-    """lost: requests that have no answer in the end."""
+    """A run against a limit."""
 
     run: Run
     lost: int
+    """Requests without an answer at the end."""
 
     @property
     def seen(self) -> dict[str, Any]:
@@ -99,11 +100,9 @@ def measure_minute(folder: Path, quick: bool) -> list[Table]:
             ]
     notes = [
         f"{requests:,} requests of {IMAGE_BYTES / 1e3:.0f} KB, {MINUTE_CONCURRENCY} at a time, "
-        f"{LATENCIES_S[0] * 1e3:.0f} ms each; not more than "
-        f"{PER_MINUTE} in any 60 s. Who uses up each minute at once is done after {soonest_s:.1f} s (more than 100 % "
-        "of the limit), who "
-        f"spreads them after {requests / PER_MINUTE * 60:.0f} s. All run at the same time, each against a server of "
-        "its own.",
+        f"{LATENCIES_S[0] * 1e3:.0f} ms each; not more than {PER_MINUTE} in any 60 s. Who uses up each minute at once "
+        f"is done after {soonest_s:.1f} s (more than 100 % of the limit), who spreads them after "
+        f"{requests / PER_MINUTE * 60:.0f} s. All run at the same time, each against a server of its own.",
         (
             "Told: x-ratelimit headers and Retry-After, and refused requests use up the limit, as OpenAI documents it. "
             "Silent: a bare 429."
@@ -154,13 +153,12 @@ def measure_second(folder: Path, quick: bool) -> list[Table]:
             ]
     notes = [
         f"{requests:,} requests of {IMAGE_BYTES / 1e3:.0f} KB, {LATENCIES_S[0] * 1e3:.0f} ms each, up to "
-        f"{SECOND_CONCURRENCY} at a time. A bucket of "
-        f"{BUCKET.burst} that fills with {PER_SECOND} a second; what finds it empty gets a bare 429. Ideal: "
-        f"{ideal_s:.0f} s.",
+        f"{SECOND_CONCURRENCY} at a time. A bucket of {BUCKET.burst} that fills with {PER_SECOND} a second; what finds "
+        f"it empty gets a bare 429. Ideal: {ideal_s:.0f} s.",
     ]
     headers = ["what", "span s", "× ideal", "all spans", "429 in each", "lost"]
     return [
-        Table(f"Limits, {PER_SECOND} a second, which nobody tells", headers, rows, notes),
+        Table(f"Limits, {PER_SECOND} a second, which is not announced", headers, rows, notes),
         Table(f"Limits, {PER_SECOND} a second, goals", ["what", "measured", "goal", "reached"], goals),
     ]
 
@@ -170,14 +168,14 @@ def measure_second(folder: Path, quick: bool) -> list[Table]:
 
 @dataclass(frozen=True)
 class Untold:
-    """A limit that is not told, and who asks. It is asked for `windows` windows, of which the first two are to learn
-    in."""
+    """A limit that the server does not announce, and the load on it."""
 
     name: str
     a_second: int
     behaviour: Behaviour
     concurrency: int
     windows: int
+    """How many windows the load lasts; the first two are for learning."""
 
     @property
     def requests(self) -> int:
@@ -214,8 +212,7 @@ UNTOLD_REFUSED_GOAL = 0.05
 
 
 def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple(UNTOLD)) -> list[Table]:
-    """Limits of ten requests a second all at the same time, as they are no work; each for as long as its windows
-    last."""
+    """Each limit for as long as its windows last; those of ten requests a second all at once, as they are little work."""
     rows: list[list[object]] = []
     goals: list[list[object]] = []
     for window_s in windows_s:
@@ -261,9 +258,8 @@ def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple
             break
     notes = [
         f"{IMAGE_BYTES / 1e3:.0f} KB each, answers after 0.1 to 1 s (log-normal), a bare 429 beyond the limit. Used "
-        "and refused: of what came after "
-        "the first two windows. Each has a server of its own; windows of 10 s and more are tried at the same time. "
-        f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.",
+        "and refused: of requests after the first two windows. Each limit has a server of its own; windows of 10 s "
+        f"and more are tried at the same time. Load of the machine at the end: {os.getloadavg()[0]:.1f}.",
         (
             f"The loop tries again up to {MOST_TRIES - 1} times, after twice as long each time; requests unanswered by "
             "then are lost."
@@ -271,8 +267,8 @@ def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple
     ]
     headers = ["limit", "who", "used", "429", "requests", "lost"]
     return [
-        Table("Limits that are not told", headers, rows, notes),
-        Table("Limits that are not told, goals", ["what", "measured", "goal", "reached"], goals),
+        Table("Limits that are not announced", headers, rows, notes),
+        Table("Limits that are not announced, goals", ["what", "measured", "goal", "reached"], goals),
     ]
 
 

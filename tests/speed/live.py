@@ -25,8 +25,7 @@ CONTENDERS = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """goal: the most that the span may be of the ideal one. cpu_goal_ms: the most a request may take, if that is
-    asked."""
+    """A run of live requests, and its goals."""
 
     words: str
     images: int
@@ -35,7 +34,9 @@ class Scenario:
     latencies_s: tuple[float, ...]
     concurrency: int
     goal: float
+    """The most that its time may be, as a multiple of the ideal one."""
     cpu_goal_ms: float | None = CPU_GOAL_MS
+    """The most that a request may take, if that is a goal."""
 
     @property
     def ideal_s(self) -> float:
@@ -160,8 +161,8 @@ def _tell(scenario: Scenario, measured: dict[str, Measured]) -> Table:
     server_ms = min(found.server_cpu_each_ms() for found in measured.values())
     notes = [
         f"{scenario.images * scenario.tasks:,} requests, {scenario.image_bytes / 1e3:.0f} KB an image; ideal "
-        f"{scenario.ideal_s:.2f} s. "
-        f"The server, on the same cores, takes {server_ms:.2f} ms of CPU for a request, its own start included.",
+        f"{scenario.ideal_s:.2f} s. The server, on the same cores, takes {server_ms:.2f} ms of CPU for a request, its "
+        "own start included.",
     ]
     return Table(f"Live, {scenario.words}", [*headers, "peak MB"], rows, notes)
 
@@ -182,12 +183,11 @@ def _goals(scenario: Scenario, measured: dict[str, Measured]) -> list[list[objec
 def _notes() -> list[str]:
     return [
         "Span: first request received to last answer sent, by the server's clock; a latency counts from a request's "
-        "last byte. The "
-        "fastest of all runs, which go in turns.",
+        "last byte. The fastest of all runs, which go in turns.",
         "The ideal: the same latencies, one after the other, each in the place that is free first.",
         "CPU per request: (run of all - run of one request over the same dataset, the least of each) / (requests - "
-        "1); so without the start, the "
-        "imports and the loading of the dataset. The loops build each body from the image's file.",
+        "1); so without the start, the imports and the loading of the dataset. The loops build each body from the "
+        "image's file.",
     ]
 
 

@@ -31,12 +31,13 @@ KEYS_AND_PROXIES = ("OPENAI_", "GOOGLE_", "GEMINI_", "HTTP_PROXY", "HTTPS_PROXY"
 
 @dataclass(frozen=True)
 class Child:
-    """What a process took. peak_bytes: the most memory it ever held, as the kernel counted it."""
+    """What a process took."""
 
     wall_s: float
     user_s: float
     system_s: float
     peak_bytes: int
+    """The most memory that it held, as counted by the kernel."""
     output: str
 
     @property
@@ -75,7 +76,7 @@ def run_script(name: str, *arguments: object, folder: Path) -> Child:
 
 
 def child_environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without anybody's keys, base URLs and proxies. Bytecode is kept, as it is for a user, but in the
+    """The environment without keys, base URLs and proxies. Bytecode is kept, as it is for a user, but in the
     benchmark's own folder."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(KEYS_AND_PROXIES)}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -89,14 +89,12 @@ def measure(folder: Path, quick: bool) -> list[Table]:
         row(f"one batch after another (from {len(each_s)} of {shards})", loop_s, ideal_s),
     ]
     notes = [
-        f"{images * CELLS:,} requests about {images:,} small pictures in {shards} batches of {LOT}; the provider "
-        f"works on {PLACES} at "
-        f"a time, {BATCH_S:g} s each; load now {os.getloadavg()[0]:.1f}.",
+        f"{images * CELLS:,} requests about {images:,} small images in {shards} batches of {LOT}; the provider works "
+        f"on {PLACES} at a time, {BATCH_S:g} s each; load now {os.getloadavg()[0]:.1f}.",
         f"A batch kept its place for {worked_s / shards:.2f} s on average.",
         f"One after another: the SDK in a loop that uploads, creates, looks every {LOOP_POLL_S:g} s, downloads and "
-        "stores nothing. Measured on "
-        f"{len(each_s)} batches ({', '.join(f'{took_s:.1f} s' for took_s in each_s)}), the rest is that times "
-        f"{shards}, not measured.",
+        f"stores nothing. Measured on {len(each_s)} batches ({', '.join(f'{took_s:.1f} s' for took_s in each_s)}), the "
+        f"rest is that times {shards}, not measured.",
     ]
     goals = [["vlures run / the provider's own time", f"{ratio:.3f}", f"{GOAL:.2f}", against(ratio, GOAL)]]
     return [
@@ -113,7 +111,7 @@ def row(what: str, wall_s: float, ideal_s: float, child: Child | None = None) ->
 
 
 def make_pictures(folder: Path, images: int) -> Path:
-    """Small pictures, no two the same, each with an article."""
+    """Small images, no two the same, each with an article."""
     folder.mkdir(parents=True)
     for number in range(1, images + 1):
         colour = (number * 37 % 256, number * 91 % 256, number // 256 * 53 % 256)

@@ -29,7 +29,7 @@ def measure(folder: Path, quick: bool) -> list[Table]:
             name,
             f"{seen['lines']:,}",
             seen["batches"],
-            seen["pictures"],
+            seen["images"],
             f"{sent[name] / 1e6:,.1f}",
             f"{sent[name] / most:.4f}",
             f"{child.wall_s:.1f}",
@@ -40,7 +40,7 @@ def measure(folder: Path, quick: bool) -> list[Table]:
     ]
     ratio = sent["file, responses"] / most
     goals = [["bytes by file / bytes inline", f"{ratio:.4f}", f"{GOAL:.4f}", against(ratio, GOAL)]]
-    headers = ["what", "lines", "batches", "pictures", "MB up", "of inline", "wall s", "CPU s", "peak MB"]
+    headers = ["what", "lines", "batches", "images", "MB up", "of inline", "wall s", "CPU s", "peak MB"]
     notes = [
         (
             f"4 languages × 8 tasks × {images:,} images of {IMAGE_BYTES / 1e3:.0f} KB. Bytes as the server counts "

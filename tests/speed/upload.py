@@ -55,8 +55,7 @@ def measure(folder: Path, quick: bool) -> list[Table]:
         f"{IMAGE_BYTES / 1e3:.0f} KB, tasks 1-8 in English. The fastest of {repeats} each.",
         f"All of vlures: {_seconds([child for child, _ in runs])}; all plain ones: {_seconds(plain)}.",
         "Plain: one process, files to a file through the page cache, no sync; its times are those of the loop alone, "
-        "with the "
-        "texts built before. Those of vlures are of the whole process.",
+        "with the texts built before. Those of vlures are of the whole process.",
         "The server is another process on the same cores and receives everything over loopback.",
     ]
     headers = ["what", "wall s", "× plain", "MB/s", "user s", "system s", "peak MB"]

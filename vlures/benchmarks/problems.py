@@ -1,5 +1,4 @@
-"""What is wrong with the data of a benchmark; in a table it is told for the first rows of each kind and counted for the
-others."""
+"""Problems of a benchmark's data. The first of each kind are listed, the others counted."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The commands: parse → call → print → exit code. Nothing else prints or exits. One file per command.
 
-Exit codes: 0 complete · 1 cannot go on · 2 usage · 3 incomplete, run again · 130 interrupted.
+Exit codes: 0 complete · 1 cannot continue · 2 usage · 3 incomplete, run again · 130 interrupted.
 """
 
 from __future__ import annotations

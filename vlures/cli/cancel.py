@@ -92,8 +92,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
             left = sum(job.tag in tags for job in store.open_jobs())
             tell(
                 f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} of their "
-                "answer(s) stored; "
-                "requests they left unanswered are due. Nothing was sent."
+                "answer(s) stored; requests they left unanswered are due. Nothing was sent."
             )
     if interruption.interrupted:
         return EXIT_INTERRUPTED

@@ -60,8 +60,7 @@ def import_(
     if not holds_checkpoints(folder):
         raise VluresError(
             f"{folder} holds no checkpoint of the original scripts, such as checkpoint_task1_En.json; name the folder "
-            "that "
-            "does with --from."
+            "that does with --from."
         )
     with hold_folder(output), closing(CheckpointStore(output, variant, say=say)) as store:
         counts = import_checkpoints(store, folder, say)

@@ -52,8 +52,7 @@ def decode_torn(path: Path, data: bytes) -> tuple[bytes, str]:
         at = len(mark) + error.start
         raise VluresError(
             f"{path} is not UTF-8 (byte {at:,}, line {_line(data, at)}), and nothing of it was imported; save it as "
-            "UTF-8, or "
-            "move it elsewhere to have its questions asked again."
+            "UTF-8, or move it elsewhere to have its questions asked again."
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""What a run leaves for people and programs: results files, the export, the table, pictures beside their answers."""
+"""What a run leaves for people and programs: results files, the export, the table, images beside their answers."""

@@ -89,8 +89,7 @@ def read_standing_responses(
         if subjects.withheld:
             say(
                 f"{subjects.withheld:,} answer(s) in {variant.label} stay without image and article: what they are "
-                "about was "
-                "removed or has changed since, or its prompt has."
+                "about was removed or has changed since, or its prompt has."
             )
 
 

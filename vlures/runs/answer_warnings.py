@@ -39,10 +39,8 @@ def describe_canary(response: Response) -> str:
     """Why the other requests were not sent after the answer to the first one, which was sent alone."""
     return (
         f"The first request, {response.key}, was sent alone and live, and its answer is {response.status} (finish "
-        "reason "
-        f"{response.finish_reason!r}). Nothing else was sent. {ADVICE[response.status]} Run again to try the next "
-        "request, or "
-        "with --no-canary to send everything."
+        f"reason {response.finish_reason!r}). Nothing else was sent. {ADVICE[response.status]} Run again to try the "
+        "next request, or with --no-canary to send everything."
     )
 
 

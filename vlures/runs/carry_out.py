@@ -29,7 +29,7 @@ def carry_out(
     watch: runs the work to its end in a loop of its own, as the interruption does. tell: called with where the run
     stands, also when the work ended in an exception. The outcome is complete if nothing is left to do or to decide:
     exit code 0. Raises what open_session and Session.connected raise, and Incomplete or VluresError where the work
-    cannot go on.
+    cannot continue.
     """
     with open_session(config, say) as session:
         if session.has_work:

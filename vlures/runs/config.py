@@ -261,9 +261,8 @@ def _refuse_others(given: Given, benchmark: str) -> None:
             continue
         owner = next(other for other in BENCHMARKS if name in options_of(find_options(other)))
         raise UsageError(
-            f"{given.place(name)} is an option of --benchmark {owner}, not of --benchmark {benchmark}; add "
-            f"--benchmark {owner}, "
-            "or leave it out."
+            f"{given.place(name)} is an option of --benchmark {owner}, not of --benchmark {benchmark}; add --benchmark "
+            f"{owner}, or leave it out."
         )
 
 

@@ -39,8 +39,7 @@ def fit_connections(config: RunConfig, plan: Plan, store: CheckpointStore, say: 
     if room < wanted:
         say(
             f"At most {room} connection(s) are open at a time, not {wanted}: this process may open {limit} files "
-            "(`ulimit -n`), "
-            f"and {len(cells)} are checkpoints."
+            f"(`ulimit -n`), and {len(cells)} are checkpoints."
         )
     return Connections(
         live=min(config.live.concurrency, room), batch=fit(2 * MOST_CONNECTIONS, limit, count_open()) // 2 or 1

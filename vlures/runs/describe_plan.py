@@ -72,8 +72,7 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str
         costs = cost_range(plan.tokens, price)
         yield (
             f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.target.mode} mode, at "
-            f"{price.input:g} and "
-            f"{price.output:g} USD per million tokens of input and output ({price.source})."
+            f"{price.input:g} and {price.output:g} USD per million tokens of input and output ({price.source})."
         )
         if not prices.own and elsewhere:
             yield (

@@ -213,8 +213,7 @@ def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Ma
     elif due:
         yield (
             f"{sum(due.values()):,} due request(s) will fail, at no charge, because {config.target.model} refuses "
-            "their images "
-            f"({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
+            f"their images ({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
         )
 
 

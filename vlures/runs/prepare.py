@@ -196,6 +196,5 @@ def check_addresses(
         if other.digest != request.image.digest:
             raise UsageError(
                 f"image_url_template gives {address} for {other.path} and for {request.image.path}, which are "
-                "different images; "
-                "add {folder}, {sha256} or another placeholder that tells them apart."
+                "different images; add {folder}, {sha256} or another placeholder that tells them apart."
             )

@@ -195,8 +195,7 @@ class ResponseKeeper:
         if before is None or str(before) != str(fault):
             self._say(
                 f"{fault.path} cannot be written ({fault.reason}), so nothing more is sent. Answers in flight are "
-                "still received "
-                f"and kept {self._where()} until it can. {fault.remedy}; then the run continues."
+                f"still received and kept {self._where()} until it can. {fault.remedy}; then the run continues."
             )
 
     def _rescue_unsynced(self) -> None:
@@ -220,6 +219,5 @@ class ResponseKeeper:
             return str(fault)
         return (
             f"{fault.path} cannot be written ({fault.reason}). {self._rescue.count} answer(s) are kept "
-            f"{self._where()}; the next "
-            f"run over this folder stores them by itself. {fault.remedy}, then run again."
+            f"{self._where()}; the next run over this folder stores them by itself. {fault.remedy}, then run again."
         )

@@ -82,7 +82,7 @@ class Session:
         """Connect to the provider. Gives the work: ask for all that is due, collect what is in flight, store every
         answer.
 
-        interruption: learns when a batch run asks live, and decides whether to go on sending.
+        interruption: learns when a batch run sends live requests, and decides whether to keep sending.
         Raises UsageError for a key or an address that is missing or malformed.
         """
         config, store = self.config, self.store
@@ -151,7 +151,7 @@ class Session:
     def settle(self, *, interrupted: bool) -> bool:
         """Once everything is answered: end a redo. Returns whether no question about the answers is left to the user.
 
-        A redo ends before the user is told so; an interrupted one does not, because the same command continues it.
+        A redo ends before the user sees the outcome; an interrupted one stays open, because the same command continues it.
         """
         if not interrupted:
             end_redo(self.store)
@@ -221,8 +221,7 @@ def _import_checkpoints(
     if (imported.answers or is_first_run) and (unknown := find_unknown_samples(benchmark, store)):
         say(
             f"{len(unknown):,} imported answer(s) are about samples that the dataset does not have, such as "
-            f"{unknown[0]}; the "
-            "results contain them anyway. Is it the right dataset?"
+            f"{unknown[0]}; the results contain them anyway. Is it the right dataset?"
         )
 
 

@@ -93,8 +93,7 @@ def _imported(store: CheckpointStore) -> Iterator[str]:
     if imported := sum(count_imported(store, cell) for cell in store.cells):
         yield (
             f"{imported:,} of the answers are imported from the original scripts. Their exact questions are unknown, "
-            "so they never "
-            "count as stale."
+            "so they never count as stale."
         )
     if pending := find_pending_checkpoints(store):
         more = " …" if len(pending) > 1 else ""

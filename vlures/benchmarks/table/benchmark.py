@@ -113,9 +113,8 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
         first = table.errors[0]
         raise VluresError(
             f"{table.path} has {sum(error.times for error in table.errors):,} problem(s), the first: "
-            f"{', '.join(first.files)}: "
-            f"{first.reason}. See them all with `vlures check`; correct them, or leave those rows out with "
-            "--skip-problems."
+            f"{', '.join(first.files)}: {first.reason}. See them all with `vlures check`; correct them, or leave those "
+            "rows out with --skip-problems."
         )
     if not table.rows:
         raise VluresError(f"{table.path} has no row that can be asked; see why with `vlures check`.")

@@ -56,8 +56,8 @@ class TableSubjects:
         if wanted and not unknown:
             raise VluresError(
                 f"{self.benchmark.table.path} has no row any more that {response.key} is about: it, its image or its "
-                "question has "
-                "changed. Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
+                "question has changed. Put the old one back, ask again (`vlures run --stale redo`), or export without "
+                "--with-images."
             )
         self.withheld += not unknown
         return None

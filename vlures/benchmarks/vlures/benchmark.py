@@ -146,8 +146,8 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = No
             first = dataset.errors[0]
             raise VluresError(
                 f"{dataset.folder} has {sum(error.times for error in dataset.errors):,} problem(s), the first: "
-                f"{', '.join(first.files)}: {first.reason}. "
-                "See them all with `vlures check`; correct them, or leave those files out with --skip-problems."
+                f"{', '.join(first.files)}: {first.reason}. See them all with `vlures check`; correct them, or leave "
+                "those files out with --skip-problems."
             )
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
     if unknown := [number for number in options.samples if number not in known]:

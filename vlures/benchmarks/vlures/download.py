@@ -43,8 +43,7 @@ def check_folder(offer: Offer, folder: Path) -> None:
     if before.revision != offer.revision:
         raise VluresError(
             f"{folder} holds revision {before.revision[:12]}; fetch {offer.revision[:12]} into another one with --to, "
-            "so that "
-            "runs over the present one stay reproducible."
+            "so that runs over the present one stay reproducible."
         )
 
 
@@ -172,6 +171,5 @@ def _download(offer: Offer, folder: Path, say: Callable[[str], None], show_progr
         say(f"{len(missing)} file(s) arrived with a wrong checksum, the first {missing[0].path}; fetching again.")
     raise VluresError(
         f"{missing[0].path} arrived {MOST_TRIES} times with a wrong checksum and was not kept; try again later, or "
-        "tell "
-        f"the publishers of {offer.repository}."
+        f"tell the publishers of {offer.repository}."
     )

@@ -59,8 +59,7 @@ def _describe_failure(error: BaseException, repository: str, revision: str | Non
         case errors.RepositoryNotFoundError():
             return (
                 f"There is no dataset {repository} at {endpoint}, or it is private: check its name; for a private one "
-                "put "
-                "HF_TOKEN=… into .env.",
+                "put HF_TOKEN=… into .env.",
                 False,
             )
         case errors.FileMetadataError():

@@ -15,30 +15,31 @@ COLUMN_ROLES = ("file", "text", "language", "id")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image with its numeric ID, and its article text where there is one. text_path: the article's file, where it
-    is a file of its own."""
+    """One image with its article, where there is one."""
 
     id: int
     image: Image
     text: str | None
+    """The article."""
     text_path: Path | None = None
+    """The article's file, where it has a file of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A folder's samples by ascending ID, and all that is wrong with it.
-
-    layout: how it was found to be laid out, in words. language: the code, where the samples are one language's own.
-    selection: which part of it was read, in words; empty for all. fetched: where `vlures fetch` has it from.
-    """
+    """A folder's samples by ascending ID, and everything wrong with it."""
 
     folder: Path
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...] = field(default=())
     layout: str = ""
+    """The detected layout, in words."""
     language: str | None = None
+    """The code, where all samples are in one language."""
     selection: str = ""
+    """Which part of it was read, in words; empty for all."""
     fetched: Mapping[str, str | None] | None = None
+    """Where `vlures fetch` downloaded it from."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:

@@ -105,14 +105,12 @@ class VluresSubjects:
         if wanted and sample is None:
             raise VluresError(
                 f"{language.folder} has no usable image with the ID {question.sample_id} any more, which "
-                f"{response.key} is about; put "
-                "it back (`vlures check` may say more), or export without --with-images."
+                f"{response.key} is about; put it back (`vlures check` may say more), or export without --with-images."
             )
         if wanted and sample is not None:
             raise VluresError(
                 f"{sample.image.path} is not what {response.key} is about: it, its article or the prompt has changed "
-                "since. "
-                "Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
+                "since. Put the old one back, ask again (`vlures run --stale redo`), or export without --with-images."
             )
         self.withheld += 1
         return None

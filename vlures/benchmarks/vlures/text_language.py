@@ -47,8 +47,7 @@ def check_text_languages(store: CheckpointStore, texts: Mapping[str, str], folde
                 f"{output} holds answers in {LANGUAGES[code].name} about texts in {LANGUAGES[before[code]].name}, and "
                 f"{folders[code]} has texts in {LANGUAGES[language].name}: give this run another --name, such as "
                 f"{output.name.removeprefix('sandbox-')}-texts-{language}, or say with --text-language "
-                f"{code}={before[code]} that they are "
-                f"in {LANGUAGES[before[code]].name} all the same."
+                f"{code}={before[code]} that they are in {LANGUAGES[before[code]].name}."
             )
 
 

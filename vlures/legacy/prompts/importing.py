@@ -88,8 +88,7 @@ def _import(script: Script, setting: Setting | None, fill: bool) -> Imported:
     for problem in sorted(usage.problems, key=lambda problem: problem.line)[:1]:
         raise VluresError(
             f"{path}:{problem.line}: the script {problem.why}; write the change into the dictionaries, or take the "
-            "line "
-            "out of the copy if no prompt needs it. Nothing was written."
+            "line out of the copy if no prompt needs it. Nothing was written."
         )
     dictionaries.choose_examples(usage.shows(example_name))
     languages = dictionaries.languages.values()

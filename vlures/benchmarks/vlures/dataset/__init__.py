@@ -108,8 +108,7 @@ def load_reading(reading: Reading) -> Dataset:
     if fetched is not None and not fetched.complete:
         raise VluresError(
             f"{layout.folder} was not fetched completely; continue with `vlures fetch {fetched.repository}`, which "
-            "keeps "
-            "what is there."
+            "keeps what is there."
         )
     if reading.table is not None:
         if not layout.is_chosen:

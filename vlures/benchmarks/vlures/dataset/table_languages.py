@@ -42,8 +42,7 @@ def refuse_unnamed_language_column(path: Path, encoding: str, columns: Sequence[
         if spoken and len(spoken) * 2 >= len(words):
             raise UsageError(
                 f"{path}: the column {name!r} seems to hold the language; confirm it with --columns language={name}, "
-                "or "
-                "deny it with --columns language="
+                "or deny it with --columns language="
             )
 
 

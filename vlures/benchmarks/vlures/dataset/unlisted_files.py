@@ -26,8 +26,8 @@ def refuse_texts_beside(table: Path) -> None:
     if found:
         raise VluresError(
             f"{table.parent} has both {table.name} and texts as files "
-            f"({', '.join(found[:4])}{' …' if len(found) > 4 else ''}); "
-            f"name the table itself with --dataset {table}, or move one of the two away."
+            f"({', '.join(found[:4])}{' …' if len(found) > 4 else ''}); name the table itself with --dataset {table}, "
+            "or move one of the two away."
         )
 
 

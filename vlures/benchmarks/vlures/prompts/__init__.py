@@ -89,8 +89,7 @@ def _check_has(pack: Pack, task: Task, setting: Setting) -> None:
     if setting.label not in pack.has.settings:
         raise VluresError(
             f"{pack.source} has no prompts for {setting.label}, only for {', '.join(pack.has.settings)}; choose with "
-            "--shots and "
-            "--rationales, or add the templates."
+            "--shots and --rationales, or add the templates."
         )
     if task.number not in pack.has.tasks:
         there = ", ".join(map(str, pack.has.tasks))
@@ -104,8 +103,8 @@ def _example_parts(pack: Pack, example_pack: Pack, task: Task) -> dict[str, str]
     if example_pack.has.example != pack.has.example:
         raise VluresError(
             f"The templates of {pack.source} show {_listed(pack.has.example)} of an example, but those of "
-            f"{example_pack.source} "
-            f"have {_listed(example_pack.has.example)}; take packs of one kind, or another --example-language."
+            f"{example_pack.source} have {_listed(example_pack.has.example)}; take packs of one kind, or another "
+            "--example-language."
         )
     if task.number not in example_pack.examples:
         raise VluresError(
