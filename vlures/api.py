@@ -47,21 +47,21 @@ def run(config: Config | None = None, /, **options: Any) -> Outcome:
     Raises UsageError for a wrong option, Incomplete where the run stopped early but can continue, VluresError where it
     cannot.
     """
-    work = _Work(_read_config(config, options))
+    running = _BackgroundRun(_read_config(config, options))
     wait_for_end = _wait_in(_running_loop())
     try:
-        work.start()
-        wait_for_end(work.ended)
+        running.start()
+        wait_for_end(running.ended)
     except KeyboardInterrupt:
-        work.stop()
+        running.stop()
         try:
-            wait_for_end(work.ended)
+            wait_for_end(running.ended)
         except KeyboardInterrupt:
-            work.stop()
-            wait_for_end(work.ended)
-        work.tell_error()
+            running.stop()
+            wait_for_end(running.ended)
+        running.report_error()
         raise
-    return work.outcome()
+    return running.outcome()
 
 
 async def run_async(config: Config | None = None, /, **options: Any) -> Outcome:
@@ -69,23 +69,23 @@ async def run_async(config: Config | None = None, /, **options: Any) -> Outcome:
 
     When its task is cancelled, it does what run does when interrupted, and then raises asyncio.CancelledError.
     """
-    work = _Work(_read_config(config, options))
+    running = _BackgroundRun(_read_config(config, options))
     cancelled: asyncio.CancelledError | None = None
-    work.start()
-    ended = asyncio.wrap_future(work.ended)
+    running.start()
+    ended = asyncio.wrap_future(running.ended)
     while not ended.done():
         try:
             await asyncio.wait([ended], timeout=CHECK_EVERY_S)
         except asyncio.CancelledError as error:
             cancelled = error
-            work.stop()
+            running.stop()
     if cancelled is not None:
-        work.tell_error()
+        running.report_error()
         raise cancelled
-    return work.outcome()
+    return running.outcome()
 
 
-class _Work:
+class _BackgroundRun:
     """A run in a thread and a loop of its own."""
 
     def __init__(self, config: RunConfig) -> None:
@@ -104,7 +104,7 @@ class _Work:
         """Interrupt the run; see Interruption."""
         self._interruption.stop_threadsafe()
 
-    def tell_error(self) -> None:
+    def report_error(self) -> None:
         """Print what went wrong after an interruption, which is raised in any case."""
         if isinstance(self._error, VluresError):
             _say(str(self._error))

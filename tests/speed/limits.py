@@ -212,7 +212,7 @@ UNTOLD_REFUSED_GOAL = 0.05
 
 
 def measure_untold(folder: Path, quick: bool, windows_s: Sequence[float] = tuple(UNTOLD)) -> list[Table]:
-    """Each limit for as long as its windows last; those of ten requests a second all at once, as they are little work."""
+    """Each limit for as long as its windows last; those of ten requests a second all at once: they are little work."""
     rows: list[list[object]] = []
     goals: list[list[object]] = []
     for window_s in windows_s:

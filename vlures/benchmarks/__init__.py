@@ -103,7 +103,7 @@ class Subjects(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Heading:
     """The heading of an answer that is shown."""
 
     title: str
@@ -139,7 +139,7 @@ class BenchmarkPackage(Protocol):
     def read_selection(self, selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
         """A test of whether a cell is among those that the selection names, as options do. Raises UsageError."""
 
-    def head(self, variant: Variant, cell: Cell) -> Head:
+    def heading(self, variant: Variant, cell: Cell) -> Heading:
         """The heading of an answer of this cell."""
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from vlures.benchmarks import BenchmarkPackage, Head, Question, Subject, Subjects, require_stored_variants
+from vlures.benchmarks import BenchmarkPackage, Heading, Question, Subject, Subjects, require_stored_variants
 from vlures.benchmarks.columns import WHAT, WHO
 from vlures.errors import VluresError
 from vlures.files.names import path_as_text
@@ -43,7 +43,7 @@ class StandingResponse:
     package: BenchmarkPackage
     cell: Cell
     variant: Variant
-    head: Head
+    heading: Heading
 
 
 def find_columns(output_folder: Path) -> tuple[dict[str, type], dict[str, type]]:
@@ -125,7 +125,7 @@ def _read_variant(
         elif images_as == "base64":
             row["image_base64"] = base64.b64encode(read(subject.image)).decode("ascii") if subject else None
         yield StandingResponse(
-            row, response, subject, run, package, cell, store.variant, package.head(store.variant, cell)
+            row, response, subject, run, package, cell, store.variant, package.heading(store.variant, cell)
         )
 
 

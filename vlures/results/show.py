@@ -179,10 +179,10 @@ def _article(text: str | None) -> str:
 
 
 def _card(answer: Answer, heads: _Heads) -> str:
-    row, head = answer.row, answer.standing.head
-    parts = [head.title, *[answer.standing.variant.label] * heads.variant, *[row["run"]] * heads.run]
-    direction = "auto" if head.language is None else "rtl" if head.language in RIGHT_TO_LEFT else "ltr"
-    said = _text(row["answer"], head.language, direction) if row["answer"] is not None else ""
+    row, heading = answer.row, answer.standing.heading
+    parts = [heading.title, *[answer.standing.variant.label] * heads.variant, *[row["run"]] * heads.run]
+    direction = "auto" if heading.language is None else "rtl" if heading.language in RIGHT_TO_LEFT else "ltr"
+    said = _text(row["answer"], heading.language, direction) if row["answer"] is not None else ""
     thought = ""
     if row["reasoning"]:
         thought = f"<details><summary>reasoning</summary>{_text(row['reasoning'], None, 'auto')}</details>"

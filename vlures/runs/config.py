@@ -72,7 +72,7 @@ class RunConfig:
     benchmark_options: Any
     """The own options of the benchmark."""
     provider_options: Mapping[str, Any]
-    """The own options of each provider, by its name."""
+    """The options that each provider adds, by its name."""
 
     def __init__(self, **values: Any) -> None:
         kinds = SECTIONS | {"benchmark_options": find_options(values.get("benchmark", _DEFAULT_BENCHMARK))}
@@ -124,7 +124,7 @@ class RunConfig:
 
     @property
     def run_mode(self) -> Mode:
-        """The one that was chosen, or what suits the backend."""
+        """The chosen mode, or the backend's default."""
         provider = find_provider(self.who.backend)
         return self.who.mode or (provider.default_mode if provider else "live")
 
@@ -164,13 +164,13 @@ _DEFAULT_BENCHMARK = "vlures"
 
 
 def _make(kind: type, before: Any, values: dict[str, Any]) -> Any:
-    """A section with its options out of `values`, which lose them, over those of the section before, if it is one of its kind."""
+    """A section of options taken out of `values`; missing ones come from `before`, if it is of the same kind."""
     own = {key: values.pop(key) for key in options_of(kind) if key in values}
     return kind(**{**(_values(before) if isinstance(before, kind) else {}), **own})
 
 
 def provider_sections() -> dict[str, type]:
-    """The own options of each provider, by its name."""
+    """The options that each provider adds, by its name."""
     return {name: find_provider_options(name) for name in PROVIDERS}
 
 

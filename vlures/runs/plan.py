@@ -24,7 +24,7 @@ from vlures.runs.allowances import is_only_raised, same_question
 from vlures.runs.config import RunConfig
 from vlures.runs.redo import sizes_when_redo_began
 from vlures.runs.run_record import what_changed
-from vlures.runs.standing_answers import Rules, Verdict
+from vlures.runs.standing_answers import RequestState, Rules
 from vlures.runs.upload_estimate import UploadEstimate
 from vlures.store.cell_state import Entry
 from vlures.store.checkpoints import CheckpointStore
@@ -113,13 +113,13 @@ def make_plan(
     for question in benchmark.questions():
         request = benchmark.request(question)
         entry = store.entry(request.cell, request.sample_id)
-        verdict = rules.judge(request, entry, benchmark.variant.checkpoint_file(request.cell))
-        counter.add(request, entry, verdict)
+        decided = rules.decide(request, entry, benchmark.variant.checkpoint_file(request.cell))
+        counter.add(request, entry, decided)
     return counter.plan()
 
 
 class _PlanCounter:
-    """Adds up the verdicts on all requests."""
+    """Adds up what was decided about each request."""
 
     def __init__(
         self, config: RunConfig, benchmark: Benchmark, store: CheckpointStore, estimator: RequestEstimator | None
@@ -142,15 +142,15 @@ class _PlanCounter:
         self._refused: Counter[Image] = Counter()
         self._compared: list[tuple[Estimate, Usage | None]] = []
 
-    def add(self, request: Request, entry: Entry | None, verdict: Verdict) -> None:
-        self._stale += verdict.is_stale
-        if verdict.asked_again:
-            self._asked_again.append((request.cell, request.sample_id, verdict.asked_again))
+    def add(self, request: Request, entry: Entry | None, decided: RequestState) -> None:
+        self._stale += decided.is_stale
+        if decided.asked_again:
+            self._asked_again.append((request.cell, request.sample_id, decided.asked_again))
         counts = self._cells[request.cell]
-        if verdict.state == "in flight":
+        if decided.state == "in flight":
             counts.in_flight += 1
-            self._changed_in_flight += verdict.changed
-        elif verdict.state == "answered":
+            self._changed_in_flight += decided.changed
+        elif decided.state == "answered":
             self._add_answered(counts, request, entry)
         else:
             self._add_due(counts, request)

@@ -22,7 +22,7 @@ from vlures.runs.plan import why_refused
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
 
-TODAYS = (
+REACHING_PROVIDER = (
     "base_url",
     "poll_s",
     "retry_budget_s",
@@ -33,7 +33,7 @@ TODAYS = (
     "forget_lost",
     "delete_remote_files",
 )
-"""What may be another than when the batches were sent: how the provider is reached, and how patiently."""
+"""Options that may differ from those the batches were sent with: how the provider is reached, and how patiently."""
 
 Say = Callable[[str], None]
 
@@ -75,7 +75,7 @@ class PreparedCancel:
 
 
 def prepare_cancel(store: CheckpointStore, today: RunConfig, say: Say) -> PreparedCancel:
-    """Take up a run's batches again, with what the user says today about reaching the provider.
+    """Prepare to cancel a run's batches; today's options say how the provider is reached.
 
     Raises VluresError if the run's own configuration cannot be read.
     """
@@ -87,9 +87,10 @@ def prepare_cancel(store: CheckpointStore, today: RunConfig, say: Say) -> Prepar
 
 
 def _config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
-    """The configuration that a run's batches were sent with, with what was said today about reaching the provider.
+    """The configuration that a run's batches were sent with, except that today's options say how the provider is
+    reached.
 
-    Raises VluresError if the run's own cannot be read.
+    Raises VluresError if the run's configuration cannot be read.
     """
     own = store.read_json("run.json").get("config")
     if own is None:
@@ -101,8 +102,8 @@ def _config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
             f"{store.folder / 'run.json'} cannot be used ({error}); cancel with the version of vlures that wrote it."
         ) from error
     plain = RunConfig()
-    said = {name: getattr(today, name) for name in TODAYS if getattr(today, name) != getattr(plain, name)}
-    return config.replace(mode="batch", **said)
+    given = {name: getattr(today, name) for name in REACHING_PROVIDER if getattr(today, name) != getattr(plain, name)}
+    return config.replace(mode="batch", **given)
 
 
 def check_options(config: RunConfig, say: Say) -> None:

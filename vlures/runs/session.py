@@ -151,7 +151,8 @@ class Session:
     def settle(self, *, interrupted: bool) -> bool:
         """Once everything is answered: end a redo. Returns whether no question about the answers is left to the user.
 
-        A redo ends before the user sees the outcome; an interrupted one stays open, because the same command continues it.
+        A redo ends before the user sees the outcome; an interrupted one stays open, because the same command continues
+        it.
         """
         if not interrupted:
             end_redo(self.store)

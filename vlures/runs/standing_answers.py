@@ -13,7 +13,7 @@ from vlures.store.due import is_due
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RequestState:
     """What happens to one request."""
 
     state: Literal["due", "answered", "in flight"]
@@ -39,7 +39,7 @@ class Rules:
     in_flight: Mapping[str, str]
     """Key → digest of the requests in batches that were, or may have been, created."""
 
-    def judge(self, request: Request, entry: Entry | None, checkpoint_file: str) -> Verdict:
+    def decide(self, request: Request, entry: Entry | None, checkpoint_file: str) -> RequestState:
         """entry: of the stored response, which is in checkpoint_file."""
         changed = is_stale(entry, request.digest)
         again = self._find_redo(entry, checkpoint_file, changed=changed)
@@ -49,8 +49,8 @@ class Rules:
             again = "stale" if self.stale == "redo" else None
         if request.key in self.in_flight:
             other = self.in_flight[request.key] != request.digest
-            return Verdict("in flight", again, stale, changed=other)
-        return Verdict("answered" if not is_due(entry) and not again else "due", again, stale)
+            return RequestState("in flight", again, stale, changed=other)
+        return RequestState("answered" if not is_due(entry) and not again else "due", again, stale)
 
     def _find_redo(self, entry: Entry | None, checkpoint_file: str, *, changed: bool) -> str | None:
         """Why --redo asks this again, unless it has done so already: an interrupted redo continues."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Head, Question, Skips
+    from vlures.benchmarks import Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.table.benchmark import TableBenchmark
     from vlures.benchmarks.table.options import Options
@@ -62,7 +62,7 @@ def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
     return read_selection(selection)
 
 
-def head(variant: Variant, cell: Cell) -> Head:  # noqa: ARG001 (the same in all)
-    from vlures.benchmarks import Head
+def heading(variant: Variant, cell: Cell) -> Heading:  # noqa: ARG001 (the same in all)
+    from vlures.benchmarks import Heading
 
-    return Head(cell, None)
+    return Heading(cell, None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Head, Question, Skips
+    from vlures.benchmarks import Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.vlures.benchmark import VluresBenchmark
     from vlures.benchmarks.vlures.options import Options
@@ -65,8 +65,8 @@ def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
     return read_selection(selection)
 
 
-def head(variant: Variant, cell: Cell) -> Head:  # noqa: ARG001 (the same in all settings)
-    from vlures.benchmarks import Head
+def heading(variant: Variant, cell: Cell) -> Heading:  # noqa: ARG001 (the same in all settings)
+    from vlures.benchmarks import Heading
     from vlures.benchmarks.vlures.languages import LANGUAGES
     from vlures.benchmarks.vlures.settings import parse_cell
     from vlures.benchmarks.vlures.tasks import TASKS
@@ -74,4 +74,4 @@ def head(variant: Variant, cell: Cell) -> Head:  # noqa: ARG001 (the same in all
     code, number = parse_cell(cell)
     language = LANGUAGES.get(code)
     task = f"{number} {TASKS[number].name}" if number in TASKS else f"task {number}"
-    return Head(f"{language.name if language else code} · {task}", language.tag if language else None)
+    return Heading(f"{language.name if language else code} · {task}", language.tag if language else None)
