@@ -193,7 +193,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
             "without a question",
             "'a-1' as line 1",
             "is 5, which is not a text",
-            "no ID",
+            "not an ID",
             "leads out of",
         ),
         *(
@@ -202,7 +202,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
             "not an image",
             "more than 200 characters",
             "too long",
-            "no ID",
+            "not an ID",
             "not a JSON",
         ),
         "torn at the end",

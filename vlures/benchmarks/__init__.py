@@ -115,8 +115,8 @@ class BenchmarkPackage(Protocol):
     """The functions of a benchmark's package. options: an object of its `Options`."""
 
     def load_benchmark(self, options: Any, asked: AskedModel, skips: Skips | None) -> Benchmark:
-        """Read the data and prompts. skips: what is left out; None where anything wrong with the data stops a run.
-        Raises VluresError or UsageError for what is wrong with them."""
+        """Read the data and prompts. skips: images to leave out; None where any problem with the data stops a run.
+        Raises VluresError or UsageError for problems with them."""
 
     def check_data(self, options: Any, tell: Callable[[str], None]) -> bool:
         """Report everything that is wrong with the data. Returns whether a run can start."""

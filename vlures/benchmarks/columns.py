@@ -33,8 +33,8 @@ WHAT: dict[str, type] = {
     "digest": str,
     "image": str,
 }
-"""Columns of every table, in this order: who was asked, the benchmark's columns about the question, what came of it,
-the benchmark's columns about the subject. All are there, whether or not anything stands in them."""
+"""Columns of every table, in this order: who was asked (WHO), the benchmark's columns about the question, the response
+(WHAT), the benchmark's columns about the subject. All columns exist, even where they are empty."""
 
 TAKEN = frozenset({*WHO, *WHAT, "run", "cost_usd", "image_base64"})
 """Names that no column of a benchmark may have."""

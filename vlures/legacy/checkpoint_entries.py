@@ -25,7 +25,7 @@ class CheckpointEntries:
         """IDs without a real text."""
         self.unusable: list[str] = []
         """Entries that cannot be answers, each with the reason."""
-        self._texts: dict[str, dict[str, str]] = {}  # by ID, then by the key that it stands under
+        self._texts: dict[str, dict[str, str]] = {}  # by ID, then by the entry's own key
         self._twice: dict[str, None] = {}
         self._count = 0
 

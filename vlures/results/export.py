@@ -24,7 +24,7 @@ class Exported:
 
     statuses: Counter[str] = field(default_factory=Counter)
     due: int = 0
-    """Requests that have no answer yet or are to be asked again, failures included."""
+    """Requests without an answer or to be asked again, failures included."""
 
     def count_due(self, store: CheckpointStore) -> None:
         self.due += sum(left.due + left.in_flight for left in count_left(store).values())

@@ -1,4 +1,4 @@
-"""The formats of an exported table: which one is meant, what it can hold, and how rows are written in it."""
+"""The formats of an exported table: choosing one, checking what it can hold, writing rows in it."""
 
 from __future__ import annotations
 

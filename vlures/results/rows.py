@@ -27,7 +27,7 @@ from vlures.store.small_files import read_small_file
 
 Row = dict[str, Any]
 ImagesAs = Literal["bytes", "base64"]
-"""How the images themselves stand in the rows: the columns of Parquet and of JSON."""
+"""The form of embedded images: raw bytes for Parquet, base64 for JSON."""
 
 
 @dataclass(frozen=True, slots=True)

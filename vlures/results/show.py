@@ -191,7 +191,7 @@ def _card(answer: Answer, heads: _Heads) -> str:
 
 
 def _status(row: Row) -> str:
-    """Empty for an `ok` answer; otherwise a note that it is none."""
+    """Empty for an `ok` answer; otherwise its status and the reason."""
     if row["status"] == "ok":
         return ""
     why = [row["finish_reason"], row["error_code"], row["error_message"]]

@@ -67,7 +67,7 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
 
 @dataclass(frozen=True, slots=True)
 class PreparedCancel:
-    """A run whose batches can be cancelled: nothing is read but its folder, and nothing is sent."""
+    """A run whose batches can be cancelled. Only its folder was read, and nothing was sent."""
 
     config: RunConfig
     prices: Prices

@@ -78,7 +78,7 @@ class Script:
         return next(iter(found or [name for name in names if name in self.bindings]), None)
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
-        """What a node stands in, from the inside out."""
+        """The nodes around a node, from the inside out."""
         while node in self.parents:
             yield (node := self.parents[node])
 
@@ -112,7 +112,7 @@ class Script:
         return found
 
     def value(self, name: str, use: ast.Name | None = None) -> Leaf | ast.Dict:
-        """What a name stands for wherever the script uses it; Computed unless one plain line above sets it."""
+        """The value of a name wherever the script uses it; Computed unless one plain line above sets it."""
         lines = [node.lineno for node in self.bindings.get(name, ())]  # type: ignore[attr-defined]
         here = use.lineno if use else 1
         if not lines:
@@ -201,7 +201,7 @@ def read_script(path: Path) -> Script:
 
 
 def callee(call: ast.AST) -> str:
-    """The last part of the name of what is called."""
+    """The last part of the called function's name."""
     function = getattr(call, "func", None)
     return str(getattr(function, "id", getattr(function, "attr", "")))
 

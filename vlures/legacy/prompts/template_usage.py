@@ -193,7 +193,7 @@ def _rewrites(node: ast.AST | None) -> bool:
 
 
 def _is_blind(fill: ast.Call) -> bool:
-    """Whether a template is filled with what does not stand there: `template.format(**values)`."""
+    """Whether a template is filled with values that the call does not name: `template.format(**values)`."""
     is_constant = isinstance(getattr(fill.func, "value", None), ast.Constant)
     return not is_constant and (callee(fill) == "format_map" or None in [word.arg for word in fill.keywords])
 
