@@ -401,7 +401,7 @@ def test_a_stalled_batch_is_told_of_without_waiting_and_cancelled_once_no_run_ho
     wait_until(waiting, lambda: polls() > before)  # type: ignore[arg-type]
     held = vlures("cancel", FOLDER)
     assert held.code == 1, held
-    assert re.search(r"is in use by process \d+ on .*; end that first \(Ctrl-C leaves its batches alive\)", held.err), (
+    assert re.search(r"is in use by process \d+ on .*; stop it first \(Ctrl-C leaves its batches alive\)", held.err), (
         held
     )
     waiting.send_signal(signal.SIGINT)

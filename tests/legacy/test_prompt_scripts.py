@@ -251,16 +251,16 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a template that str.format refuses": (
         {"image_only": "'{one_shot_example} } {task_description}'"},
-        r"script\.py:7: English: the template image_only has braces that str\.format does not take",
+        r"script\.py:7: English: the template image_only has braces that str\.format rejects",
     ),
     "a placeholder that nobody knows": (
         {"image_only": "'{one_shot_example} {mood} {task_description}'"},
         r"has the unknown placeholder \{mood\} \(known",
     ),
-    "a placeholder without a name": ({"image_only": "'{} {task_description}'"}, r"has the placeholder \{\}, which"),
+    "a placeholder without a name": ({"image_only": "'{} {task_description}'"}, r"has the unknown placeholder \{\} "),
     "a placeholder with a format": (
         {"image_only": "'{one_shot_example} {task_description:>9}'"},
-        r"has the placeholder \{task_description:>9\}",
+        r"has the unknown placeholder \{task_description:>9\}",
     ),
     "a placeholder twice": (
         {"image_only": "'{one_shot_example} {task_description} {task_description}'"},
@@ -758,7 +758,7 @@ def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_u
         ('example = ["answer"]', 'example = ["question"]', "`has.example` lacks answer"),
         ('example = ["answer"]', 'example = ["question", "answer"]', "the placeholder {question} is missing"),
         ('braces = "doubled"', 'braces = "single"', '`braces` is \'single\'; it can only be "doubled"'),
-        ('braces = "doubled"', "", "the placeholder {task} stands there 2 times"),
+        ('braces = "doubled"', "", "the placeholder {task} occurs 2 times"),
         ("{answer}", "{answer} }", "`image_only.1shot_rationales` has unbalanced braces"),
         ("[tasks]", "[tasks]\n9 = 'x'", "`tasks.9` is not one that a pack has"),
         ('settings = ["1shot_rationales"]', 'settings = ["1shot_rationales"]\ntasks = [1, 6]', ""),
