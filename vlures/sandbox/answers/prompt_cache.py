@@ -11,7 +11,7 @@ class PromptCache:
     """The images of the last requests, in the order in which they were answered.
 
     The rule is simpler than the providers', so that a rehearsal is reproducible and small images count too: all tokens
-    of an image are cached if one of the last `RECENT_REQUESTS` requests to the same model had it, those of a text never.
+    of an image are cached if one of the last `RECENT_REQUESTS` requests to the same model had it; of a text, none.
     (OpenAI caches prefixes of prompts from 1,024 tokens on, in steps of 128.)
     """
 

@@ -34,7 +34,8 @@ THINKING_FORMS: Mapping[str, str] = MappingProxyType(
         "reasoning": "<reasoning>{thoughts}</reasoning>\n{text}",
         "square": "[THINK]{thoughts}[/THINK]{text}",
         "kimi": "◁think▷{thoughts}◁/think▷{text}",
-        "channels": "<|channel|>analysis<|message|>{thoughts}<|end|><|start|>assistant<|channel|>final<|message|>{text}",
+        "channels": "<|channel|>analysis<|message|>{thoughts}<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>{text}",
         "lone": "{thoughts}\n</think>\n\n{text}",
         "loop": "<think></think>" * 20_000 + "<think>{thoughts}" + "=" * 200_000 + "</think>{text}",
         "only": "<think>\n{thoughts}\n</think>\n",
