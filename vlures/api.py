@@ -214,6 +214,7 @@ def load(output: Outputs) -> pandas.DataFrame:
             "vlures.load needs the package pandas; get it with `pip install 'vlures[pandas]'`, or write a table with "
             "`vlures export`."
         ) from error
+    from vlures.benchmarks.columns import fit
     from vlures.results.load import find_runs, find_table_columns, read_answers
 
     runs = find_runs(output)
@@ -221,7 +222,7 @@ def load(output: Outputs) -> pandas.DataFrame:
     columns: dict[str, list[Any]] = {name: [] for name in kinds}
     for answer in read_answers(runs, _say):
         for name, values in columns.items():
-            values.append(answer.row.get(name))
+            values.append(fit(answer.row.get(name), kinds[name]))
     # Nullable types, so that token counts stay whole numbers.
     types: dict[type, Any] = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
     table = pandas.DataFrame({name: pandas.Series(columns[name], dtype=types[kind]) for name, kind in kinds.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
         {"image": "image1.png", "question": "?", "id": "i" * 201},
         {"image": "image1.png", "question": "?", "id": "11", "group": "g" * 121},
         {"image": "image1.png", "question": "?", "id": True},
+        {"image": "image1.png", "question": "?", "id": "13", "group": "ALL"},
     ]
     (work.folder.parent / "secret.png").write_bytes((work.folder / "image1.png").read_bytes())
     table = write_jsonl(work.folder / "my.jsonl", [*ROWS, *bad])
@@ -214,10 +216,10 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
         assert word in line
     stopped = run(work)
     assert stopped.code == 1, stopped
-    assert "has 14 problem(s), the first: my.jsonl line 5" in stopped.err
+    assert "has 15 problem(s), the first: my.jsonl line 5" in stopped.err
     left = run(work, "--skip-problems")
     assert left.code == 0, left
-    assert "14 row(s) of my.jsonl are left out" in left.err
+    assert "15 row(s) of my.jsonl are left out" in left.err
     assert set(export(work)) == {row["id"] for row in ROWS}
 
 
@@ -253,12 +255,15 @@ def test_names_of_columns_and_the_folder_of_images_can_be_chosen(work: Command) 
         ("my.jsonl", ("--samples", "zzz"), "has no row with the ID 'zzz'"),
         ("my.jsonl", ("--tasks", "3"), "--tasks is an option of --benchmark vlures, not of --benchmark table"),
         ("my.jsonl", ("--dataset", "a", "--dataset", "b"), "lie in one folder; name one"),
+        ("my.jsonl", ("--dataset", "none"), "--dataset none: there is no such folder"),
+        ("twice.csv", (), "2 columns are called 'x'"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_in_plan_run_and_check(
     work: Command, table: str | None, options: tuple[str, ...], words: str
 ) -> None:
     write_jsonl(work.folder / "bare.jsonl", [{"image": "image1.png", "text": "?"}])
+    (work.folder / "twice.csv").write_text("image,question,x,x\nimage1.png,What?,1,2\n")
     named = TABLE[:2] if table is None else (*TABLE, table)
     for command in ("plan", "run", "check"):
         result = work(command, *named, *options)
@@ -318,6 +323,76 @@ def test_plan_status_load_and_show_know_a_table(work: Command, monkeypatch: pyte
         package.show("a-1", "outputs/mine", groups="all")
 
 
+def test_a_column_that_comes_late_is_a_column_all_the_same(work: Command) -> None:
+    many = [{"image": "image1.png", "question": f"What is number {number}?"} for number in range(1_200)]
+    write_jsonl(work.folder / "my.jsonl", [*many, {**ROWS[0], "id": "late"}])
+    shown = work("check", *TABLE, "my.jsonl")
+    assert "id = 'id'" in shown.out
+    assert "others: 'level'" in shown.out
+    assert "line 1: its `id` is None, which is no ID" in shown.out
+
+
+def test_what_is_not_asked_changes_no_derived_id(work: Command) -> None:
+    (work.folder / "a.csv").write_text("image,question\nimage1.png,What?\nimage2.png,What?\n")
+    assert run(work, table="a.csv").code == 0
+    (work.folder / "a.csv").write_text("image,question,group\n./image1.png,What?,\nimage2.png,What?,\n")
+    again = run(work, table="a.csv")
+    assert again.code == 0, again
+    assert "0 due of 2" in again.err
+
+
+def test_a_row_that_changed_its_group_is_not_paid_for_again_unsaid(work: Command, shared_sandbox: Sandbox) -> None:
+    assert run(work).code == 0
+    write_jsonl(work.folder / "my.jsonl", [{**ROWS[0], "group": "hard"}, *ROWS[1:]])
+    for command in ("plan", "run"):
+        result = work(
+            command, *TABLE, "my.jsonl", "--backend", "gemini", "--model", "gemini-3.8-flash", "--name", "mine"
+        )
+        assert result.code == 1, result
+        assert "1 answer(s) to rows that are in another group now: 'a-1' was in 'easy' and is in 'hard'" in result.err
+    assert len(shared_sandbox.ledger) == len(ROWS)
+
+
+def test_other_columns_keep_their_types_where_they_have_one(work: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [
+        {"level": 1, "mixed": 1, "part": 1, "big": 1, "status": "S", "table_status": "T", "list": ["x"], "yes": True},
+        {"level": 2, "mixed": "high", "part": 2.5, "big": 10**22, "status": "s", "table_status": "t", "yes": False},
+    ]
+    rows = [{**row, **more} for row, more in zip(ROWS, values, strict=False)]
+    write_jsonl(work.folder / "my.jsonl", rows)
+    for sample_id in ("a-1", "b"):  # run.json knows but the last selection
+        assert run(work, "--samples", sample_id).code == 0
+    for form in ("parquet", "csv", "jsonl"):
+        result = work("export", "outputs/mine", "--out", f"rows.{form}")
+        assert result.code == 0, result
+    table = pq.read_table(work.folder / "rows.parquet").to_pylist()
+    kept = {row["sample_id"]: row for row in table}
+    assert [kept[key]["level"] for key in ("a-1", "b")] == [1, 2]
+    assert [kept[key]["mixed"] for key in ("a-1", "b")] == ["1", "high"]
+    assert [kept[key]["part"] for key in ("a-1", "b")] == [1.0, 2.5]
+    assert [kept[key]["big"] for key in ("a-1", "b")] == ["1", str(10**22)]
+    assert [kept[key]["table_table_status"] for key in ("a-1", "b")] == ["S", "s"]
+    assert [kept[key]["table_status"] for key in ("a-1", "b")] == ["T", "t"]
+    assert [kept[key]["yes"] for key in ("a-1", "b")] == [True, False]
+    assert kept["a-1"]["list"] == '["x"]'
+    monkeypatch.chdir(work.folder)
+    loaded = package.load("outputs/mine").set_index("sample_id")
+    assert loaded.loc["b", "mixed"] == "high"
+
+
+def test_parquet_brings_dates_bytes_and_numbers_with_gaps(work: Command) -> None:
+    rows = [
+        {"image": "image1.png", "question": "What?", "id": 7.0, "day": date(2026, 1, 2), "raw": b"x"},
+        {"image": "image2.png", "question": "What?", "id": 8.0, "day": None, "raw": b"y"},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), work.folder / "my.parquet")
+    checked = work("check", *TABLE, "my.parquet")
+    assert checked.code == 0, checked
+    assert "note: my.parquet: its column 'raw' holds bytes, so it is not exported" in checked.out
+    assert run(work, table="my.parquet").code == 0
+    assert {key: row["day"] for key, row in export(work).items()} == {"7": "2026-01-02", "8": None}
+
+
 def test_one_folder_does_not_mix_a_table_with_the_paper_s_questions(work: Command) -> None:
     make_dataset(work.folder / "data", samples=1)
     assert run(work).code == 0
@@ -340,6 +415,9 @@ def test_one_folder_does_not_mix_a_table_with_the_paper_s_questions(work: Comman
     with (work.folder / "rows.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["setting"] for row in rows} == {"1shot_rationales", ""}
+    parquet = work("export", "outputs/mine", "--out", "rows.parquet")
+    assert parquet.code == 0, parquet
+    assert {row["sample_id"] for row in pq.read_table(work.folder / "rows.parquet").to_pylist()} >= {"1", "a-1"}
     assert [row["group"] for row in rows].count("easy") == 2
 
 

@@ -1,5 +1,6 @@
 """TOML, flags and environment become one RunConfig; what is wrong is named with its place."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,13 @@ def test_every_option_of_a_table_can_stand_in_the_file(toml: Path) -> None:
     plain = RunConfig(benchmark="table")
     assert {name for name in vars(config.benchmark_options) if getattr(config, name) == getattr(plain, name)} == set()
     assert config.samples == ("7", "a-1")
+
+
+def test_a_configuration_can_be_replaced_by_its_options_names() -> None:
+    config = RunConfig(benchmark="table", questions="t.jsonl", backend="gemini", thinking_level="low")
+    for changed in (replace(config, limit=4), config.replace(limit=4)):
+        assert (changed.questions, changed.limit, changed.thinking_level, config.limit) == ("t.jsonl", 4, "low", None)
+    assert config.replace(benchmark="vlures").languages == RunConfig().languages
 
 
 def test_a_whole_number_and_its_decimal_are_the_same_temperature(toml: Path) -> None:

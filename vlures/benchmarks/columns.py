@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 WHO: dict[str, type] = {
     "name": str,
@@ -50,3 +51,19 @@ class Columns:
     """Known only from the data."""
     local: Mapping[str, type]
     """Known only on this machine: not exported, but in the table that vlures.load returns."""
+
+
+def merge(*several: Mapping[str, type]) -> dict[str, type]:
+    """Columns of several tables as those of one: text where a name has several types."""
+    merged: dict[str, type] = {}
+    for columns in several:
+        for name, kind in columns.items():
+            merged[name] = kind if merged.get(name, kind) is kind else str
+    return merged
+
+
+def fit(value: Any, kind: type) -> Any:
+    """A value as one of a merged column's type."""
+    if kind is not str or value is None or isinstance(value, str | dict):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)

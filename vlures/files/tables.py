@@ -50,20 +50,37 @@ def row_place(table: Path, number: int) -> str:
     return f"{'row' if table.suffix.lower() == '.parquet' else 'line'} {number:,}"
 
 
-def read_columns(table: Path, encoding: str) -> list[str]:
-    """The names of a table's columns. Raises VluresError if it has none, or is not a table."""
+def read_columns(table: Path, encoding: str, lines: int | None = LINES_FOR_COLUMNS) -> list[str]:
+    """The names of a table's columns. lines: how many lines of JSON are looked at; None: all.
+
+    Raises VluresError if it has none, or is not a table.
+    """
     match table.suffix.lower():
         case ".parquet":
             return _parquet_columns(table)
         case ".csv":
             return _csv_columns(table, encoding)
     columns: dict[str, None] = {}
-    for _, record in islice(_read_jsonl(table, encoding, None, _ignore), LINES_FOR_COLUMNS):
+    for _, record in islice(_read_jsonl(table, encoding, None, _ignore), lines):
         columns.update(dict.fromkeys(record))
         _check_columns(table, len(columns))
     if not columns:
         raise VluresError(f"{table} holds no JSON objects, one per line; correct or remove it.")
     return list(columns)
+
+
+def find_byte_columns(table: Path) -> list[str]:
+    """Columns of a Parquet file that hold bytes or structures of them; none in other tables."""
+    if table.suffix.lower() != ".parquet":
+        return []
+    with _open_parquet(table) as file:
+        return [field.name for field in file.schema_arrow if _holds_bytes(field.type)]
+
+
+def _holds_bytes(kind: Any) -> bool:
+    from pyarrow import types  # type: ignore[import-untyped]
+
+    return bool(types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind))
 
 
 def read_rows(
@@ -108,7 +125,7 @@ def _open_parquet(table: Path) -> Any:
         raise VluresError(
             f"Reading {table} needs the package pyarrow; get it with `pip install 'vlures[parquet]'`."
         ) from error
-    from pyarrow import ArrowException  # type: ignore[import-untyped]
+    from pyarrow import ArrowException
 
     try:
         open_file(table).close()
@@ -160,13 +177,13 @@ def _parquet_columns(table: Path) -> list[str]:
 
 
 def _parquet_rows(table: Path, columns: Sequence[str | None], wanted: bytearray | None) -> Iterator[Row]:
-    from pyarrow import ArrowException, types
+    from pyarrow import ArrowException
 
     names = list(dict.fromkeys(name for name in columns if name is not None))
     with _open_parquet(table) as file:
         for name in names:
             kind = file.schema_arrow.field(name).type
-            if types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+            if _holds_bytes(kind):
                 raise VluresError(
                     f"The column {name!r} of {table} holds bytes, not names or texts. If these are the images: they "
                     "are sent as files, so write each into a file beside the table, and its name into a column "

@@ -4,13 +4,14 @@ response."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from vlures.benchmarks import require_stored_variants
+from vlures.benchmarks.columns import fit
 from vlures.results.formats import Format, write_csv, write_jsonl, write_parquet
 from vlures.results.new_file import open_new_file
 from vlures.results.rows import ImagesAs, Row, StandingResponse, find_columns, read_standing_responses
@@ -59,9 +60,7 @@ def export_run(
         standing = read_standing_responses(output_folder, say, images_as=images_as, opened=exported.count_due)
         rows = (exported.count(answer) for answer in standing)
         if len(packages) > 1:
-            rows = (
-                {**dict.fromkeys(columns), **row} for row in rows
-            )  # columns of the folder's other benchmarks stay empty
+            rows = (_fill_up(row, columns) for row in rows)
         if form == "jsonl":
             write_jsonl(rows, file)
         elif form == "csv":
@@ -70,3 +69,9 @@ def export_run(
             write_parquet(rows, columns, file, with_images=with_images)
         file.flush()
     return exported
+
+
+def _fill_up(row: Row, columns: Mapping[str, type]) -> Row:
+    """A row with the columns of the folder's other benchmarks, empty, and its own as all of them have them."""
+    others = {name: value for name, value in row.items() if name not in columns}
+    return {name: fit(row.get(name), kind) for name, kind in columns.items()} | others

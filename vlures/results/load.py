@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from vlures.backends import find_provider
 from vlures.benchmarks import Subject
+from vlures.benchmarks.columns import merge
 from vlures.errors import UsageError, VluresError
 from vlures.pricing.costs import Prices, cost_of_answer, prices_of
 from vlures.results.rows import Row, StandingResponse, find_columns, read_standing_responses
@@ -35,8 +36,8 @@ def find_table_columns(folders: Iterable[Path]) -> dict[str, type]:
     local: dict[str, type] = {}
     for folder in folders:
         columns, here = find_columns(folder)
-        exported |= columns
-        local |= here
+        exported = merge(exported, columns)
+        local = merge(local, here)
     return {"run": str, **exported, **local, "cost_usd": float}
 
 

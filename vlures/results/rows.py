@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from vlures.benchmarks import BenchmarkPackage, Heading, Question, Subject, Subjects, require_stored_variants
-from vlures.benchmarks.columns import WHAT, WHO
+from vlures.benchmarks.columns import WHAT, WHO, merge
 from vlures.errors import VluresError
 from vlures.files.names import path_as_text
 from vlures.images import IMAGES_HELD, read_bytes
@@ -53,10 +53,10 @@ def find_columns(output_folder: Path) -> tuple[dict[str, type], dict[str, type]]
     local: dict[str, type] = {}
     for package, variant in require_stored_variants(output_folder):
         columns = package.columns(read_small_file(output_folder / f"checkpoints_{variant.label}" / "run.json"))
-        question |= columns.question
-        subject |= columns.subject
-        local |= columns.local
-    return WHO | question | WHAT | subject, local
+        question = merge(question, columns.question)
+        subject = merge(subject, columns.subject)
+        local = merge(local, columns.local)
+    return merge(WHO, question, WHAT, subject), local
 
 
 def read_standing_responses(

@@ -7,7 +7,7 @@ the sections they need.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,8 @@ class RunConfig:
     """The options that each provider adds, by its name."""
 
     def __init__(self, **values: Any) -> None:
-        kinds = SECTIONS | {"benchmark_options": find_options(values.get("benchmark", _DEFAULT_BENCHMARK))}
+        selection = values.get("selection", SelectionOptions())
+        kinds = SECTIONS | {"benchmark_options": find_options(values.get("benchmark", selection.benchmark))}
         before = values.pop("provider_options", {})  # as dataclasses.replace gives it, like the sections
         for name, kind in kinds.items():
             object.__setattr__(self, name, _make(kind, values.pop(name, None), values))
@@ -107,8 +108,7 @@ class RunConfig:
 
     def replace(self, **values: Any) -> RunConfig:
         """A copy with these options changed."""
-        mine = {name: value for section in self.sections() for name, value in _values(section).items()}
-        return RunConfig(**{**mine, **values})
+        return replace(self, **values)
 
     @cached_property
     def target(self) -> Target:

@@ -13,15 +13,12 @@ from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.benchmarks.table.variant import TableVariant
 from vlures.errors import VluresError
-from vlures.records import AskedModel, Cell, Image, Prompt, Request
+from vlures.records import FINAL_STATUSES, AskedModel, Cell, Image, Prompt, Request
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 
 EXPECTED_TOKENS = 150
 """Of an answer in English. A guess: a table can ask anything. Real usage replaces it after the first answers."""
-
-KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
-"""Types of additional columns, as run.json names them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class TableBenchmark:
         groups: dict[str, list[TableRow]] = {cell: [] for cell in self.cells()}
         for row in self.table.rows:
             groups[row.group].append(row)
+        kinds = {name: kind.__name__ for name, kind in self.table.find_kinds().items()}
         return {
             "prompt_digests": {
                 group: _digest([(row.id, row.system, row.question) for row in rows]) for group, rows in groups.items()
@@ -71,11 +69,27 @@ class TableBenchmark:
             "data_digests": {
                 group: _digest([(row.id, row.image.digest) for row in rows]) for group, rows in groups.items()
             },
-            "table_columns": {"roles": dict(self.table.columns), "others": self._kinds_of_others()},
+            "table_columns": {"roles": dict(self.table.columns), "others": kinds},
         }
 
     def check_folder(self, store: CheckpointStore) -> None:
-        """Two tables in one folder show as changed questions, so there is nothing else to compare."""
+        """Raises VluresError for answers to rows that have another group now: they would be paid for again."""
+        moved = [
+            (cell, sample_id)
+            for cell in store.cells
+            for sample_id, entry in store.entries(cell).items()
+            if entry.status in FINAL_STATUSES
+            and (row := self.rows_by_id.get(sample_id)) is not None
+            and row.group != cell
+            and store.entry(Cell(row.group), sample_id) is None
+        ]
+        if moved:
+            cell, sample_id = moved[0]
+            raise VluresError(
+                f"{store.folder} has {len(moved):,} answer(s) to rows that are in another group now: {sample_id!r} was in "
+                f"{cell!r} and is in {self.rows_by_id[sample_id].group!r}. Give them back their groups, or new IDs, or give "
+                "this run another --name."
+            )
 
     def mark_folder(self, store: CheckpointStore) -> None: ...
 
@@ -90,17 +104,6 @@ class TableBenchmark:
 
     def _is_skipped(self, row: TableRow) -> bool:
         return self.skips is not None and self.skips(row.image)
-
-    def _kinds_of_others(self) -> dict[str, str]:
-        """Column → type; text where the column's values have several."""
-        kinds: dict[str, set[type]] = {name: set() for name in self.table.other_columns}
-        for row in self.table.rows:
-            for name, value in zip(self.table.other_columns, row.others, strict=True):
-                if value is not None:
-                    kinds[name].add(type(value))
-        return {
-            name: KINDS.get(next(iter(found)), "str") if len(found) == 1 else "str" for name, found in kinds.items()
-        }
 
 
 def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> TableBenchmark:
@@ -143,7 +146,7 @@ def check_data(options: Options, tell: Callable[[str], None]) -> bool:
     others = f"; others: {', '.join(map(repr, table.other_columns))}" if table.other_columns else ""
     tell(as_line(f"columns: {roles}{others}"))
     for problem in table.problems:
-        tell(as_line(f"{problem.severity}: {table.path.parent}: {', '.join(problem.files)}: {problem.reason}"))
+        tell(as_line(f"{problem.severity}: {', '.join(problem.files)}: {problem.reason}"))
     return not table.errors
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from vlures.benchmarks.table.options import ROLES, Options
 from vlures.benchmarks.table.variant import LONGEST_GROUP_BYTES, WHOLE, file_part
 from vlures.errors import UsageError, VluresError
 from vlures.files.bounds import Bounds
-from vlures.files.tables import read_columns, read_rows, row_place
+from vlures.files.tables import find_byte_columns, read_columns, read_rows, row_place
 from vlures.images import UnusableImage, read_image
 from vlures.records import Image
 from vlures.store.keys import LONGEST_ID
@@ -33,6 +36,8 @@ KINDS = {
 
 LARGEST_TEXT = 1_000_000
 """Characters of a question or a system text."""
+LARGEST_WHOLE = 2**63 - 1
+"""What a column of whole numbers holds in Parquet and pandas."""
 DERIVED_ID_DIGITS = 12
 """Length of the digest that serves as the ID of a row without one. Among a million rows two collide with a chance of
 0.2 %, which is then reported."""
@@ -64,6 +69,18 @@ class QuestionTable:
     rows: tuple[TableRow, ...]
     problems: tuple[Problem, ...]
 
+    def find_kinds(self) -> dict[str, type]:
+        """Other column → type of its values: text where there are several."""
+        kinds: dict[str, set[type]] = {name: set() for name in self.other_columns}
+        for row in self.rows:
+            for name, value in zip(self.other_columns, row.others, strict=True):
+                if value is not None:
+                    kinds[name].add(type(value))
+        return {
+            name: float if found == {int, float} else found.pop() if len(found) == 1 else str
+            for name, found in kinds.items()
+        }
+
     @property
     def errors(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == "error")
@@ -79,29 +96,37 @@ def read_table(options: Options) -> QuestionTable:
     path = Path(options.questions)
     if path.suffix.lower() not in (".jsonl", ".csv", ".parquet"):
         raise UsageError(f"--questions {path}: a table of questions ends in .jsonl, .csv or .parquet.")
-    names = read_columns(path, options.text_encoding)
+    if options.dataset is not None and not Path(options.dataset).is_dir():
+        raise UsageError(f"--dataset {options.dataset}: there is no such folder; name the one that holds the images.")
+    names = read_columns(path, options.text_encoding, lines=None)
     columns = _find_columns(path, names, options.columns)
-    others = tuple(name for name in dict.fromkeys(names) if name not in columns.values())
+    bytes_in = find_byte_columns(path)
+    others = tuple(name for name in names if name not in columns.values() and name not in bytes_in)
     reader = _Reader(path, options, columns, others)
     rows = tuple(reader.rows())
-    return QuestionTable(path, columns, others, rows, reader.found.problems(path.name))
+    notes = [
+        Problem("note", (path.name,), f"its column {name!r} holds bytes, so it is not exported")
+        for name in bytes_in
+        if name not in columns.values()
+    ]
+    return QuestionTable(path, columns, others, rows, (*notes, *reader.found.problems(path.name)))
 
 
 def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
     """Role → column, as the user said or else by name. Raises UsageError."""
-    doubled = [name for name, count in Counter(names).items() if count > 1]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError(f"{path}: {count} columns are called {name!r}; rename one of them.")
     found = {role: chosen.get(role, role) for role in ROLES}
     for role, name in found.items():
-        if name in doubled:
-            raise UsageError(f"{path}: {doubled.count(name) + 1} columns are called {name!r}; rename one of them.")
         if role in chosen and name and name not in names:
-            raise UsageError(f"{path} has no column {name!r} for {role}; it has {', '.join(dict.fromkeys(names))}.")
+            raise UsageError(f"{path} has no column {name!r} for {role}; it has {', '.join(names)}.")
     columns = {role: name for role, name in found.items() if name in names}
     for role in ("image", "question"):
         if role not in columns:
             raise UsageError(
                 f"{path} has no column `{role}`; say which one it is with --columns {role}=NAME (it has "
-                f"{', '.join(dict.fromkeys(names))})."
+                f"{', '.join(names)})."
             )
     return columns
 
@@ -120,7 +145,7 @@ class _Reader:
         self._images: dict[str, Image | None] = {}
         self._seen: dict[str, int] = {}
         """ID → number of the row that has it."""
-        self._groups: dict[str, str] = {}
+        self._groups: dict[str, str] = {WHOLE: WHOLE}
         """Group in small letters → group."""
 
     def rows(self) -> Iterator[TableRow]:
@@ -140,9 +165,7 @@ class _Reader:
                 left = left - 1 if left is not None else None
                 yield row
         if missing := wanted - self._seen.keys():
-            raise VluresError(
-                f"{self._path} has no row with the ID {min(missing)!r}; `vlures check` names what it has."
-            )
+            raise VluresError(f"{self._path} has no row with the ID {min(missing)!r}.")
 
     def _read(self, number: int, values: tuple[Any, ...], wanted: set[str]) -> TableRow | None:
         given = dict(zip(ROLES, values, strict=False))
@@ -153,12 +176,15 @@ class _Reader:
         if not question.strip():
             self._add("question", number, "without a question")
             return None
-        sample_id = self._find_id(number, given, question, system)
+        group = self._find_group(number, given["group"])
+        image_name = self._read_image_name(number, given["image"])
+        if group is None or image_name is None:
+            return None
+        sample_id = self._find_id(number, given["id"], [group, os.path.normpath(image_name), system, question])
         if sample_id is None or (wanted and sample_id not in wanted):
             return None
-        group = self._find_group(number, given["group"])
-        image = self._find_image(number, given["image"])
-        if group is None or image is None:
+        image = self._find_image(number, image_name)
+        if image is None:
             return None
         answer = given["answer"]
         return TableRow(
@@ -167,8 +193,8 @@ class _Reader:
             image,
             question,
             system,
-            None if answer is None else _as_text(answer),
-            values[len(ROLES) :],
+            _as_text(answer),
+            tuple(map(_as_plain, values[len(ROLES) :])),
         )
 
     def _text(self, number: int, role: str, value: Any) -> str | None:
@@ -182,28 +208,35 @@ class _Reader:
             return None
         return value
 
-    def _find_id(self, number: int, given: Mapping[str, Any], question: str, system: str) -> str | None:
-        """The row's own ID, or one derived from its question: never from its position, which changes when rows are
-        removed."""
-        value = given["id"]
+    def _find_id(self, number: int, value: Any, asked: list[str]) -> str | None:
+        """The row's own ID, or one made of what it asks: never of its place, which changes when rows are removed."""
         if "id" in self._columns:
-            if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-                self._add("id", number, f"its `{self._columns['id']}` is {_shorten(value)}, which is not an ID")
-                return None
-            sample_id = str(value).strip()
-            if len(sample_id) > LONGEST_ID:
-                self._add("id", number, f"its ID has more than {LONGEST_ID} characters")
+            sample_id = self._read_id(number, value)
+            if sample_id is None:
                 return None
             what = f"the ID {sample_id!r}"
         else:
-            asked = json.dumps([given["group"], given["image"], system, question], default=str)
-            sample_id = hashlib.sha256(asked.encode(errors="replace")).hexdigest()[:DERIVED_ID_DIGITS]
+            sample_id = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:DERIVED_ID_DIGITS]
             what = "the same question about the same image"
         if sample_id in self._seen:
             first = row_place(self._path, self._seen[sample_id])
             self._add("double", number, f"has {what} as {first}; keep one, or give each an ID of its own")
             return None
         self._seen[sample_id] = number
+        return sample_id
+
+    def _read_id(self, number: int, value: Any) -> str | None:
+        if (
+            isinstance(value, float) and value.is_integer()
+        ):  # a column of whole numbers with a gap becomes one of floats
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+            self._add("id", number, f"its `{self._columns['id']}` is {_shorten(value)}, which is no ID")
+            return None
+        sample_id = str(value).strip()
+        if len(sample_id) > LONGEST_ID:
+            self._add("id", number, f"its ID has more than {LONGEST_ID} characters")
+            return None
         return sample_id
 
     def _find_group(self, number: int, value: Any) -> str | None:
@@ -219,15 +252,18 @@ class _Reader:
             return None
         return group
 
-    def _find_image(self, number: int, value: Any) -> Image | None:
-        if not isinstance(value, str) or not value.strip():
-            self._add("image", number, f"its `{self._columns['image']}` is {_shorten(value)}, which names no file")
-            return None
-        if value not in self._images:
-            self._images[value] = self._read_image(number, value)
-        elif self._images[value] is None:
-            self._add("image", number, f"{value}: as in an earlier row")
-        return self._images[value]
+    def _read_image_name(self, number: int, value: Any) -> str | None:
+        if isinstance(value, str) and value.strip():
+            return value
+        self._add("image", number, f"its `{self._columns['image']}` is {_shorten(value)}, which names no file")
+        return None
+
+    def _find_image(self, number: int, name: str) -> Image | None:
+        if name not in self._images:
+            self._images[name] = self._read_image(number, name)
+        elif self._images[name] is None:
+            self._add("image", number, f"{name}: as in an earlier row")
+        return self._images[name]
 
     def _read_image(self, number: int, name: str) -> Image | None:
         path = self._folder / name
@@ -252,8 +288,22 @@ class _Reader:
         self.found.add(kind, (f"{self._path.name} {row_place(self._path, number)}",), reason)
 
 
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _as_text(value: Any) -> str | None:
+    plain = _as_plain(value)
+    return plain if plain is None or isinstance(plain, str) else str(plain)
+
+
+def _as_plain(value: Any) -> str | int | float | bool | None:
+    """A cell's value as an export can hold it: what is no text, number or truth value becomes a text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= LARGEST_WHOLE else str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else str(value)
 
 
 def _shorten(value: Any) -> str:

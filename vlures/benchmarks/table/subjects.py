@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from vlures.benchmarks import Question, Subject
 from vlures.benchmarks.columns import TAKEN, Columns
-from vlures.benchmarks.table.benchmark import KINDS, TableBenchmark
+from vlures.benchmarks.table.benchmark import TableBenchmark
 from vlures.benchmarks.table.options import Options
-from vlures.benchmarks.table.rows import TableRow, read_table
+from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.config.resolve import stored_section, stored_target
 from vlures.errors import VluresError
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 
 OWN: dict[str, type] = {"question": str, "system": str, "reference_answer": str}
-TYPES = {name: kind for kind, name in KINDS.items()}
+TYPES: dict[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
 QUESTION: dict[str, type] = {"group": str, "sample_id": str}
 
 
-def export_name(column: str) -> str:
-    """The exported name of an additional column: `table_…` where the export has a column of that name itself."""
-    return f"table_{column}" if column in TAKEN or column in OWN or column in QUESTION else column
+def export_names(columns: Iterable[str]) -> dict[str, str]:
+    """Other column → its name in the export: `table_…` where that name is taken."""
+    names: dict[str, str] = {}
+    taken = {*TAKEN, *OWN, *QUESTION}
+    for column in sorted(columns, key=lambda column: column in taken):  # those that keep their names first
+        name = column
+        while name in taken:
+            name = f"table_{name}"
+        names[column] = name
+        taken.add(name)
+    return names
 
 
 def find_columns(run: Mapping[str, Any]) -> Columns:
-    """run: a run.json."""
-    others = (run.get("table_columns") or {}).get("others") or {}
-    extra = {export_name(name): TYPES.get(kind, str) for name, kind in others.items()}
-    return Columns(question=QUESTION, subject=OWN | extra, local={})
+    """run: a run.json. By today's table; by what the run says of it where it is gone."""
+    stored = _read_stored(run)
+    if stored is not None:
+        kinds = stored.table.find_kinds()
+    else:
+        others = (run.get("table_columns") or {}).get("others") or {}
+        kinds = {name: TYPES.get(kind, str) for name, kind in others.items()}
+    names = export_names(kinds)
+    return Columns(question=QUESTION, subject=OWN | {names[name]: kinds[name] for name in kinds}, local={})
 
 
 @dataclass(slots=True)
@@ -42,7 +56,9 @@ class TableSubjects:
 
     benchmark: TableBenchmark | None = None
     kinds: Mapping[str, type] = field(default_factory=dict)
-    """Of the other columns."""
+    """Of the other columns, by their names in the export."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Other column → its name in the export, in the table's order."""
     missing: list[str] = field(default_factory=list)
     withheld: int = 0
 
@@ -73,32 +89,53 @@ class TableSubjects:
     def _describe(self, row: TableRow) -> dict[str, Any]:
         assert self.benchmark is not None
         own = {"question": row.question, "system": row.system or None, "reference_answer": row.answer}
-        others = zip(self.benchmark.table.other_columns, row.others, strict=True)
-        return own | {export_name(name): self._convert(export_name(name), value) for name, value in others}
+        others = zip(self.names.values(), row.others, strict=True)
+        return own | {name: _fit(value, self.kinds.get(name, str)) for name, value in others}
 
-    def _convert(self, name: str, value: Any) -> Any:
-        kind = self.kinds.get(name, str)
-        if value is None or isinstance(value, kind):
-            return value
-        return (
-            str(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False, default=str)
-        )
+
+def _fit(value: Any, kind: type) -> Any:
+    """A value as one of its column's type."""
+    if value is None or type(value) is kind:
+        return value
+    return float(value) if kind is float else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> TableSubjects:
     """run: the run.json of the store."""
-    stored = run.get("config") or {}
-    subjects = TableSubjects(kinds=find_columns(run).subject)
+    options = (run.get("config") or {}).get("questions")
+    benchmark = _read_stored(run)
+    if benchmark is not None:
+        names = export_names(benchmark.table.other_columns)
+        in_order = {column: names[column] for column in benchmark.table.other_columns}
+        return TableSubjects(benchmark, find_columns(run).subject, in_order)
+    if not options:
+        return TableSubjects(missing=[f"{store.folder / 'run.json'} does not say which table was asked"])
+    return TableSubjects(missing=[f"Seen from here, the table {options} is not there or cannot be read"])
+
+
+def _read_stored(run: Mapping[str, Any]) -> TableBenchmark | None:
+    """The whole table that a run has asked, as it is today; None if it cannot be read."""
     try:
-        options, target = stored_section(Options, stored), stored_target(run)
+        options, target = stored_section(Options, run.get("config") or {}), stored_target(run)
     except msgspec.ValidationError:
-        options, target = Options(), None
+        return None
     if options.questions is None or target is None:
-        subjects.missing.append(f"{store.folder / 'run.json'} does not say which table was asked")
-        return subjects
+        return None
     try:
-        whole = Options(**{**vars(options), "limit": None, "samples": ()})
-        subjects.benchmark = TableBenchmark(read_table(whole), target.asked)
-    except VluresError:
-        subjects.missing.append(f"Seen from here, the table {options.questions} is not there or cannot be read")
-    return subjects
+        state = Path(options.questions).stat()
+        mark = (options.questions, state.st_mtime_ns, state.st_size, options.dataset, options.text_encoding)
+        table = _read_once(mark, tuple(options.columns.items()), options.follow_links)
+    except (VluresError, OSError):
+        return None
+    return TableBenchmark(table, target.asked)
+
+
+@lru_cache(maxsize=4)
+def _read_once(mark: tuple[Any, ...], columns: tuple[tuple[str, str], ...], follow_links: bool) -> QuestionTable:
+    """mark: the table's path, time and size, the images' folder, the encoding."""
+    path, _, _, dataset, encoding = mark
+    return read_table(
+        Options(
+            questions=path, dataset=dataset, columns=dict(columns), text_encoding=encoding, follow_links=follow_links
+        )
+    )
