@@ -47,7 +47,7 @@ OWN_SANDBOX = "127.0.0.1:8080"
 OLD_CHECKPOINT = {"1": "A harbour with three boats.", "2": "Error: rate limit", "3": ""}
 TEXT_OF_SHELLS = re.compile(r"[();<>|&*?$~`]")
 """What makes a line one for a shell."""
-INEXACT = (("(?m)^.* 127.0.0.1 may have others.*\n", ""), (r"\d+(?:[.,]\d+)+", "0.0"), ("-{3,}", "---"))
+INEXACT = (("(?m)^.* 127.0.0.1 may charge others.*\n", ""), (r"\d+(?:[.,]\d+)+", "0.0"), ("-{3,}", "---"))
 """What is said only because a sandbox answers; numbers, and the rules of a table, which may differ."""
 
 

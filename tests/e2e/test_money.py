@@ -33,12 +33,12 @@ def test_a_plan_says_tokens_and_price_in_both_modes(vlures: Command) -> None:
     batch, live = float(row[-3].lstrip("$")), float(row[-2].lstrip("$"))
     assert batch == pytest.approx(live / 2, rel=0.1)
     assert "Estimates: $" in result.out
-    assert "0.375 and 2.25 USD for a million tokens" in result.out
+    assert "0.375 and 2.25 USD per million tokens" in result.out
     unknown = vlures("plan", *BATCH[1:], "--model", "nobody-knows-it")
     assert unknown.code == 0, unknown
     assert "No price of nobody-knows-it is known" in unknown.out
     own = vlures("plan", *BATCH[1:], "--model", "nobody-knows-it", "--price-input", "1", "--price-output", "2")
-    assert "1 and 2 USD for a million tokens" in own.out
+    assert "1 and 2 USD per million tokens" in own.out
 
 
 @pytest.mark.parametrize("run", [LIVE, (*BATCH, "--no-canary", "--batch-size", "4")], ids=["live", "batch"])

@@ -44,7 +44,7 @@ SETTING = Setting()
 DOUBT_PATIENCE_S = 10.0
 CONCURRENCY = 2
 PRICE = 100.0
-"""USD for a million tokens of a batch."""
+"""USD per million tokens of a batch."""
 LIVE_TIMES = 2
 """So many times the price of a batch is that of a live call."""
 MOST_STEPS = 60_000
