@@ -36,7 +36,7 @@ def test_a_plan_says_tokens_and_price_in_both_modes(vlures: Command) -> None:
     assert "0.375 and 2.25 USD per million tokens" in result.out
     unknown = vlures("plan", *BATCH[1:], "--model", "nobody-knows-it")
     assert unknown.code == 0, unknown
-    assert "No price of nobody-knows-it is known" in unknown.out
+    assert "The price of nobody-knows-it is unknown" in unknown.out
     own = vlures("plan", *BATCH[1:], "--model", "nobody-knows-it", "--price-input", "1", "--price-output", "2")
     assert "1 and 2 USD per million tokens" in own.out
 
