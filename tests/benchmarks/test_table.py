@@ -205,6 +205,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
             "more than 200 characters",
             "too long",
             "not an ID",
+            "capitals only",
             "not a JSON",
         ),
         "torn at the end",

@@ -86,9 +86,9 @@ class TableBenchmark:
         if moved:
             cell, sample_id = moved[0]
             raise VluresError(
-                f"{store.folder} has {len(moved):,} answer(s) to rows that are in another group now: {sample_id!r} was in "
-                f"{cell!r} and is in {self.rows_by_id[sample_id].group!r}. Give them back their groups, or new IDs, or give "
-                "this run another --name."
+                f"{store.folder} has {len(moved):,} answer(s) to rows that are in another group now: {sample_id!r} was "
+                f"in {cell!r} and is in {self.rows_by_id[sample_id].group!r}. Give them back their groups, or new IDs, "
+                "or give this run another --name."
             )
 
     def mark_folder(self, store: CheckpointStore) -> None: ...
