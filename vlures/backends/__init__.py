@@ -13,7 +13,7 @@ from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedO
 from vlures.config.environment import find_address
 from vlures.config.sections import BackendOptions, Mode, WhoOptions
 from vlures.errors import UsageError
-from vlures.records import BatchSnapshot, Deferred, Job, JobState, Request, Response
+from vlures.records import BatchSnapshot, Deferred, Image, Job, JobState, Request, Response
 from vlures.safety.redaction import find_secrets, make_blot
 
 if TYPE_CHECKING:
@@ -163,12 +163,26 @@ def connect_batch(setup: Setup) -> BatchBackend:
     target = setup.options.target
     provider = find_provider(target.provider)
     assert provider is not None  # prepare has found its backend
-    module, _, function = provider.connectors[target.mode].partition(":")
     blot = make_blot(find_secrets(setup.environment, secret_variables()))
     redacted = replace(
         setup, journal=RedactedJournal(setup.journal, blot), observer=RedactedObserver(setup.observer, blot)
     )
-    return RedactedBackend(getattr(import_module(module), function)(redacted), blot)
+    return RedactedBackend(_load(provider.connectors[target.mode])(redacted), blot)
+
+
+def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+    """Says of an image whether the account that a run would use has it as a file already."""
+    provider = find_provider(options.target.provider)
+    if provider is None or provider.find_uploaded is None:
+        return lambda _: False
+    is_uploaded: Callable[[Image], bool] = _load(provider.find_uploaded)(options, environment, journal)
+    return is_uploaded
+
+
+def _load(place: str) -> Any:
+    """place: `module:function`."""
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
 
 
 def find_backend(name: str, mode: Mode) -> str:

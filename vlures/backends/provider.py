@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from vlures.records import Image, Parameters
 
 if TYPE_CHECKING:
-    from vlures.backends import Journal
     from vlures.config.sections import BackendOptions, Mode
 
 ImageTransport = Literal["inline", "file", "url"]
@@ -105,9 +104,9 @@ class Provider:
     """Of images' addresses, where they are named by them."""
     image_address: Callable[[str, Image, str], str] | None = None
     """(template, image, sample ID) → the image's address. Raises UsageError. None: it takes no image by address."""
-    find_uploaded: Callable[[BackendOptions, Mapping[str, str], Journal], Callable[[Image], bool]] | None = None
-    """(configuration, environment, journal) → a test whether the account already has an image as a file. None: it keeps
-    no images as files."""
+    find_uploaded: str | None = None
+    """`module:function` of (options, environment, journal) → a test whether the account already has an image as a file.
+    None: it keeps no images as files."""
 
     # Tokens
 

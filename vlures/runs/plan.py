@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from vlures.backends import find_provider
+from vlures.backends import find_provider, find_uploaded
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.errors import VluresError
@@ -220,10 +220,9 @@ def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Ma
 def _bytes_to_upload(config: RunConfig, store: CheckpointStore, images: Iterable[Image]) -> int:
     """Bytes of the images that the provider does not have as files yet. The run's own sandbox keeps none between
     runs."""
-    provider = find_provider(config.who.backend)
-    if config.rehearsal.sandbox or not store.jobs_path.is_file() or provider is None or provider.find_uploaded is None:
+    if config.rehearsal.sandbox or not store.jobs_path.is_file():
         return sum(image.size_bytes for image in images)
-    is_uploaded = provider.find_uploaded(config.backend_options, read_environment(), store)
+    is_uploaded = find_uploaded(config.backend_options, read_environment(), store)
     return sum(image.size_bytes for image in images if not is_uploaded(image))
 
 

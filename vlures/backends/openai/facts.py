@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_tokens import describe_refusal, image_tokens, largest_image_tokens
 from vlures.backends.openai.keys import KEY_VARIABLES
@@ -19,18 +16,6 @@ from vlures.backends.openai.models import (
 from vlures.backends.openai.prices import CACHED_FROM_TOKENS, LISTED_PRICES
 from vlures.backends.openai.tokens import CHARACTERS_PER_TOKEN, LANGUAGE_FACTORS, load_vocabulary, thinking_tokens
 from vlures.backends.provider import Provider
-from vlures.records import Image
-
-if TYPE_CHECKING:
-    from vlures.backends import Journal
-    from vlures.config.sections import BackendOptions
-
-
-def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
-    from vlures.backends.openai import connect  # loads the SDK, which takes a while
-
-    return connect.find_uploaded(options, environment, journal)
-
 
 FACTS = Provider(
     name="openai",
@@ -56,7 +41,7 @@ FACTS = Provider(
     image_transport=lambda options: options.provider.image_transport,
     image_template=lambda options: options.provider.image_url_template,
     image_address=fill_template,
-    find_uploaded=find_uploaded,
+    find_uploaded="vlures.backends.openai.connect:find_uploaded",
     image_tokens=image_tokens,
     largest_image_tokens=largest_image_tokens,
     describe_refusal=describe_refusal,
