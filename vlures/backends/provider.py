@@ -34,7 +34,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class ListedPrice:
-    """The price of a family of models that genai-prices lacks: USD for a million tokens in standard live mode."""
+    """The price of a family of models that genai-prices lacks: USD per million tokens in standard live mode."""
 
     pattern: str
     """Matches its names, whole, without a snapshot's date."""

@@ -180,10 +180,10 @@ class MoneyOptions:
         group="Money",
     )
     price_input: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = option(
-        "USD for a million tokens of input, as charged in the run's mode.", group="Money"
+        "USD per million tokens of input, as charged in the run's mode.", group="Money"
     )
     price_output: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = option(
-        "USD for a million tokens of output, as charged in the run's mode.", group="Money"
+        "USD per million tokens of output, as charged in the run's mode.", group="Money"
     )
 
 

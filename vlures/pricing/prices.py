@@ -32,7 +32,7 @@ NOTICE = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for a million tokens, for requests below the providers' limits of long context (200,000 tokens and more)."""
+    """USD per million tokens, for requests below the providers' limits of long context (200,000 tokens and more)."""
 
     input: float
     output: float
@@ -81,7 +81,7 @@ def find_price(
     if listed is None and (price_input is None or price_output is None):
         given, missing = ("price_input", "price_output") if price_output is None else ("price_output", "price_input")
         raise UsageError(
-            f"No price of {model} is known here, so {given} is not enough; add {missing} (USD for a million tokens)."
+            f"No price of {model} is known here, so {given} is not enough; add {missing} (USD per million tokens)."
         )
     if listed is None or price_input is not None:
         own = 0.0 if price_input is None else price_input
@@ -98,7 +98,7 @@ def require_price(price: Price | None, model: str) -> Price:
     if price is None:
         raise UsageError(
             f"No price of {model} is known here, so --max-cost cannot be kept; add price_input and price_output "
-            "(USD for a million tokens, as they are charged in this mode), or leave --max-cost out."
+            "(USD per million tokens, as they are charged in this mode), or leave --max-cost out."
         )
     return price
 
