@@ -195,7 +195,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
             "without a question",
             "'a-1' as line 1",
             "is 5, which is not a text",
-            "not an ID",
+            "which is no ID",
             "leads out of",
         ),
         *(
@@ -204,7 +204,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
             "not an image",
             "more than 200 characters",
             "too long",
-            "not an ID",
+            "which is no ID",
             "capitals only",
             "not a JSON",
         ),
