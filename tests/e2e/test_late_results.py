@@ -77,7 +77,25 @@ def test_results_that_come_late_are_waited_for(
     assert_complete(vlures, sandbox)
 
 
-@pytest.mark.parametrize("wait", [(), ("--no-wait",), ("--result-patience-s", "0.1")])
+WAITS = [(), ("--no-wait",), ("--result-patience-s", "0.1")]
+
+
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_behind_a_failed_line_is_not_missed(
+    vlures: Command, start_sandbox: Start, provider: str, wait: tuple[str, ...]
+) -> None:
+    """Of a download that is cut between the two lines, each request has a line, but the provider counts answers."""
+    sandbox = start_with(start_sandbox, provider, "failed_first", "half_lines@content:times=2")
+    vlures.use(sandbox)
+    vlures(*run_of(provider), *wait)
+    wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("completed", 0) >= 1)
+    result = vlures(*run_of(provider), *wait)
+    assert result.code == 0, result
+    assert_complete(vlures, sandbox)
+
+
+@pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_counts_that_come_late_are_not_believed(
     vlures: Command, start_sandbox: Start, provider: str, wait: tuple[str, ...]

@@ -548,6 +548,15 @@ def test_missing_and_doubled_lines(sandbox: Sandbox) -> None:
     assert charged(sandbox, batch) == ["k0", "k1", "k3", "k4"]
 
 
+def test_failed_lines_before_the_answers(sandbox: Sandbox) -> None:
+    sandbox.faults("failed_first")
+    batch = run_batch(sandbox, 2)
+    lines = read_lines(sandbox, batch)
+    assert keys(lines) == ["k0", "k1", "k0", "k1"]
+    assert ["error" in line for line in lines] == [True, True, False, False]
+    assert operation(sandbox, batch)["metadata"]["batchStats"].get("failedRequestCount", "0") == "0"
+
+
 def test_strange_lines_and_another_order(sandbox: Sandbox) -> None:
     sandbox.faults("unknown_id:times=1", "null_id:times=1")
     found = keys(read_lines(sandbox, run_batch(sandbox, 3)))

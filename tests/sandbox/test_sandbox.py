@@ -1021,6 +1021,15 @@ def test_missing_and_doubled_lines(sandbox: Sandbox) -> None:
     assert len([entry for entry in sandbox.ledger() if entry["batch"] == batch.id]) == 4
 
 
+def test_failed_lines_before_the_answers(sandbox: Sandbox) -> None:
+    sandbox.faults("failed_first")
+    batch = run_batch(sandbox, 2)
+    assert output_ids(sandbox, batch) == ["k0", "k1", "k0", "k1"]
+    counts = batch.request_counts
+    assert counts is not None
+    assert (counts.completed, counts.failed) == (2, 0)
+
+
 def test_strange_lines_and_another_order(sandbox: Sandbox) -> None:
     sandbox.faults("unknown_id:times=1", "null_id:times=1")
     ids = output_ids(sandbox, run_batch(sandbox, 3))

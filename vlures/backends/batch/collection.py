@@ -22,8 +22,8 @@ from vlures.records import Response
 
 SAY_AFTER_LOOKS = 3
 SURE_AFTER_LOOKS = 3
-"""At an ended batch that counts fewer results than it has requests, so many looks in a row with the same findings show
-that its counts do not lag. Only then are the other requests sent again."""
+"""Where an ended batch counts fewer results than it has requests, or more answers than were found, so many looks in a
+row with the same findings show that neither its counts lag nor its files. Only then are requests sent again."""
 
 HandOver = Callable[[Response, BatchJob], Awaitable[None]]
 
@@ -66,9 +66,9 @@ class Collector:
         deadline = loop.time() + self._policy.result_patience_s
         while True:
             collection.looks += 1
-            described_before = collection.reconciler.described
+            before = collection.reconciler.progress
             await self._look(job, collection)
-            grew = collection.reconciler.described > described_before
+            grew = collection.reconciler.progress != before
             collection.alike = 0 if collection.lacking else 1 if grew else collection.alike + 1
             left_s = deadline - loop.time()
             patient = self._policy.wait or not collection.lacking  # --no-wait, too, makes sure that counts do not lag
@@ -162,5 +162,9 @@ def _is_settled(collection: Collection) -> bool:
     """Whether another look can show nothing new."""
     if collection.lacking:
         return False
-    is_whole = not collection.reconciler.missing and not collection.reconciler.blank
+    reconciler = collection.reconciler
+    # A failed line may stand before the answer to the same request, and a download may be cut between the two. Servers
+    # that count failures as answered exist, too, so that the counts alone leave nothing open.
+    are_answers_there = len(reconciler.answered) >= min(collection.state.answered, len(reconciler.expected))
+    is_whole = not reconciler.missing and not reconciler.blank and are_answers_there
     return is_whole or collection.alike >= SURE_AFTER_LOOKS

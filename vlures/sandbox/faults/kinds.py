@@ -178,6 +178,7 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "line_status0": _line("a line in the output file with status_code 0 and no body (Gemini: with its key alone)"),
         "missing": _line("a batch line is in neither result file"),
         "doubled": _line("a batch line is twice in the output file"),
+        "failed_first": _batch("the output file begins with failed lines of the requests that it answers further on"),
         "unknown_id": _batch("the output file has one more line, with an id that was never sent"),
         "null_id": _batch("the output file has one more line, with custom_id null"),
         "garbage_line": _batch("the output file has one more line, which is not JSON"),

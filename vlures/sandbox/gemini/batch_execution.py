@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
@@ -55,6 +56,8 @@ def execute_gemini(state: State, batch: Batch, file: StoredFile, keep: float) ->
     unserved = _unserved_error(batch)
     with part.open("wb") as output:
         outcome = _Outcome(output)
+        if batch.fault("failed_first"):
+            _write_failures_first(state, file, kept, outcome)
         for number, line in enumerate(state.gemini_files.lines(file)):
             if state.stopping.is_set():
                 raise Stopped
@@ -76,6 +79,13 @@ def execute_gemini(state: State, batch: Batch, file: StoredFile, keep: float) ->
     file_id = f"batch-{batch.id}"
     state.gemini_files.adopt_result(part, file_id, f"{file_id}.jsonl", RESULT_LIFE_S)
     return Results(outcome.completed, outcome.failed, Usage(), file_id, None)
+
+
+def _write_failures_first(state: State, file: StoredFile, kept: int, outcome: _Outcome) -> None:
+    """Write a failed line for each request that is answered further on. It is not counted as a failure."""
+    error = {"code": INTERNAL_CODE, "message": "An answer follows."}
+    for line in islice(state.gemini_files.lines(file), kept):
+        outcome.write_bytes(msgspec.json.encode({**_key(read_line(line) or {}), "error": error}) + b"\n")
 
 
 def _unserved_error(batch: Batch) -> Line | None:

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,6 +61,8 @@ def execute_batch(state: State, batch: Batch, file: StoredFile, keep: float) -> 
     expired = batch.fault("expire") is not None and batch.cancelling_at is None
     with output_part.open("wb") as output, error_part.open("wb") as errors:
         outcome = _Outcome(output, errors)
+        if batch.fault("failed_first"):
+            _write_failures_first(state, file, kept, outcome)
         for number, line in enumerate(state.files.lines(file)):
             if state.stopping.is_set():
                 raise Stopped
@@ -81,6 +84,13 @@ def execute_batch(state: State, batch: Batch, file: StoredFile, keep: float) -> 
         _store_result(state, batch, output_part, "output"),
         _store_result(state, batch, error_part, "error"),
     )
+
+
+def _write_failures_first(state: State, file: StoredFile, kept: int, outcome: _Outcome) -> None:
+    """Write a failed line for each request that is answered further on. It is not counted as a failure."""
+    error = OpenAIError(500, "An answer follows.", kind="server_error")
+    for line in islice(state.files.lines(file), kept):
+        _write_output(outcome, _result_line((read_line(line) or {}).get("custom_id"), 500, error.document))
 
 
 def _store_result(state: State, batch: Batch, part: Path, name: str) -> str | None:
