@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from google.genai.errors import APIError, ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.backends.changed_lines import changed
 from vlures.backends.batch.client import BatchState
 from vlures.backends.batch.results import Findings, why_incomplete
 from vlures.backends.gemini.batch import GeminiBatch
@@ -51,18 +51,6 @@ HEARD = Response(
     usage=Usage(1300, 100, 1024, 40),
     response_id="r-1",
 )
-
-
-def changed(content: Any, *changes: tuple[str, Any]) -> Any:
-    """A copy of the content with values put in at paths such as `response.candidates.0.content`."""
-    content = copy.deepcopy(content)
-    for path, value in changes:
-        *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-        place = content
-        for part in above:
-            place = place[part]
-        place[last] = value
-    return content
 
 
 def read(content: Any) -> Response:

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai.types import Batch
 
+from tests.backends.changed_lines import changed
 from vlures.backends.openai.batch import write_line
 from vlures.backends.openai.batch_results import read_batch, read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS, make_bodies
@@ -54,18 +55,6 @@ HEARD = Response(
     usage=Usage(1300, 60, 1024, 40),
     response_id="chatcmpl-1",
 )
-
-
-def changed(content: Any, *changes: tuple[str, Any]) -> Any:
-    """A copy of the content with values put in at paths such as `response.body.choices.0.message`."""
-    content = copy.deepcopy(content)
-    for path, value in changes:
-        *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-        place = content
-        for part in above:
-            place = place[part]
-        place[last] = value
-    return content
 
 
 def read(content: Any) -> Response:

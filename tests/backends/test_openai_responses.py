@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import copy
 import json
 import re
 import time
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.backends.changed_lines import changed
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.batch import write_line
 from vlures.backends.openai.batch_results import read_result_line
@@ -218,16 +218,6 @@ def paths(content: Any, above: str = "") -> Iterator[str]:
         yield from paths(value, f"{above}{key}.")
 
 
-def changed(content: Any, path: str, value: Any) -> Any:
-    content = copy.deepcopy(content)
-    *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    place = content
-    for part in above:
-        place = place[part]
-    place[last] = value
-    return content
-
-
 SHAPES = [ANSWER, incomplete("max_output_tokens", MESSAGE), failed("server_error")]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -245,7 +235,7 @@ ANYTHING = st.recursive(
 @settings(deadline=None)
 def test_no_value_anywhere_in_a_line_can_stop_the_reading_of_the_others(place: tuple[Any, str], value: Any) -> None:
     shape, path = place
-    reply = {"status_code": 200, "body": changed(shape, path, value)}
+    reply = {"status_code": 200, "body": changed(shape, (path, value))}
     line = json.dumps({"custom_id": KEY, "response": reply}).encode()
     response = read_result_line(line, ENDPOINTS["responses"])
     assert response is not None

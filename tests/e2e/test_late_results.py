@@ -77,30 +77,20 @@ def test_results_that_come_late_are_waited_for(
     assert_complete(vlures, sandbox)
 
 
-WAITS = [(), ("--no-wait",), ("--result-patience-s", "0.1")]
+HIDING = {
+    "of the answers half are counted": "counts_late:looks=3",
+    "each request has a failed line first": "failed_first",
+}
+"""With half of a download, the batch looks as if it had answered no more."""
 
 
-@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("wait", [(), ("--no-wait",), ("--result-patience-s", "0.1")])
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_answer_behind_a_failed_line_is_not_missed(
-    vlures: Command, start_sandbox: Start, provider: str, wait: tuple[str, ...]
+@pytest.mark.parametrize("hiding", HIDING)
+def test_half_of_the_lines_is_not_taken_for_all(
+    vlures: Command, start_sandbox: Start, hiding: str, provider: str, wait: tuple[str, ...]
 ) -> None:
-    """Of a download that is cut between the two lines, each request has a line, but the provider counts answers."""
-    sandbox = start_with(start_sandbox, provider, "failed_first", "half_lines@content:times=2")
-    vlures.use(sandbox)
-    vlures(*run_of(provider), *wait)
-    wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("completed", 0) >= 1)
-    result = vlures(*run_of(provider), *wait)
-    assert result.code == 0, result
-    assert_complete(vlures, sandbox)
-
-
-@pytest.mark.parametrize("wait", WAITS)
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_counts_that_come_late_are_not_believed(
-    vlures: Command, start_sandbox: Start, provider: str, wait: tuple[str, ...]
-) -> None:
-    sandbox = start_with(start_sandbox, provider, "counts_late:looks=3", "half_lines@content:times=2")
+    sandbox = start_with(start_sandbox, provider, HIDING[hiding], "half_lines@content:times=2")
     vlures.use(sandbox)
     vlures(*run_of(provider), *wait)
     wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("completed", 0) >= 1)

@@ -12,7 +12,7 @@ from typing import Any
 from vlures.backends import all_providers, find_provider
 from vlures.benchmarks import find_package
 from vlures.config.environment import find_address
-from vlures.config.options import GROUPS
+from vlures.config.options import GROUPS, show_numbers
 from vlures.runs.config import RunConfig, all_options
 from vlures.safety.control_characters import as_line
 
@@ -163,7 +163,7 @@ def _show(value: Any) -> str:
     if value is None or value in ((), {}):
         return "–"
     if _are_numbers(value):
-        return _show_numbers(value)
+        return show_numbers(value)
     match value:
         case bool():
             return "true" if value else "false"
@@ -180,14 +180,3 @@ def _show(value: Any) -> str:
 
 def _are_numbers(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, int) for item in value)
-
-
-def _show_numbers(numbers: tuple[int, ...]) -> str:
-    """In the notation of the option: `1-5, 7`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

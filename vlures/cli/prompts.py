@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vlures.cli.options import EXIT_CANNOT, debug_option, say, tell
+from vlures.config.options import show_numbers
 from vlures.safety.control_characters import as_line, as_text
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _describe_import(imported: Imported, script: Path, out: Path, replaced: list
         of = f"{', '.join(languages)}: " if languages else ""
         say(f"{'note' if finding.harmless else 'error'}: {script}:{finding.line}: {of}{finding.text}.")
     for pack in imported.packs:
-        tasks = _ranges(pack.tasks) or "none complete"
+        tasks = show_numbers(pack.tasks) or "none complete"
         example = f"; example parts: {', '.join(pack.example)}" if pack.example else ""
         was = " (replaced)" if pack.file_name in replaced else ""
         tell(f"{out / pack.file_name}{was}: tasks {tasks}; {imported.setting.label}{example}")
@@ -79,17 +80,6 @@ def _describe_import(imported: Imported, script: Path, out: Path, replaced: list
         tell(f"The prompts are the script's, letter by letter, as far as can be told without running it: {run}")
     else:
         say(f"Not everything matches the script; the lines above say what differs. Once that is right: {run}")
-
-
-def _ranges(numbers: tuple[int, ...]) -> str:
-    """(1, 2, 3, 5) → 1-3, 5"""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 @prompts.command()
@@ -117,7 +107,13 @@ def check(folder: str) -> int:
             continue
         has = one.pack.has
         rows.append(
-            [one.language.name, _ranges(has.tasks), ", ".join(has.settings), ", ".join(has.example), one.pack.direction]
+            [
+                one.language.name,
+                show_numbers(has.tasks),
+                ", ".join(has.settings),
+                ", ".join(has.example),
+                one.pack.direction,
+            ]
         )
     tell(tabulate(rows, ["language", "tasks", "settings", "example parts", "direction"], tablefmt="simple"))
     for one in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
@@ -173,6 +173,17 @@ def read_numbers(value: Any, place: str) -> list[int]:
             raise UsageError(f"{place}: the range {part} is too long.")
         numbers += range(first, last + 1)
     return list(dict.fromkeys(numbers))
+
+
+def show_numbers(numbers: Iterable[int]) -> str:
+    """The reverse: (1, 2, 3, 5) → 1-3, 5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def read_columns(roles: tuple[str, ...]) -> Read:
