@@ -78,8 +78,9 @@ def test_results_that_come_late_are_waited_for(
 
 
 HIDING = {
-    "of the answers half are counted": "counts_late:looks=3",
-    "each request has a failed line first": "failed_first",
+    "of the answers half are counted": ("counts_late:looks=3",),
+    "each request has a failed line first": ("failed_first",),
+    "and nothing is counted": ("failed_first", "uncounted"),
 }
 """With half of a download, the batch looks as if it had answered no more."""
 
@@ -90,7 +91,7 @@ HIDING = {
 def test_half_of_the_lines_is_not_taken_for_all(
     vlures: Command, start_sandbox: Start, hiding: str, provider: str, wait: tuple[str, ...]
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, HIDING[hiding], "half_lines@content:times=2")
+    sandbox = start_with(start_sandbox, provider, *HIDING[hiding], "half_lines@content:times=2")
     vlures.use(sandbox)
     vlures(*run_of(provider), *wait)
     wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("completed", 0) >= 1)

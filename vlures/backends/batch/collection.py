@@ -22,8 +22,8 @@ from vlures.records import Response
 
 SAY_AFTER_LOOKS = 3
 SURE_AFTER_LOOKS = 3
-"""Where an ended batch counts fewer results than it has requests, or more answers than were found, so many looks in a
-row with the same findings show that neither its counts lag nor its files. Only then are requests sent again."""
+"""Where an ended batch counts fewer results than it has requests, or has failures that its counts do not confirm, so
+many looks in a row with the same findings show that neither counts nor files lag. Only then are requests sent again."""
 
 HandOver = Callable[[Response, BatchJob], Awaitable[None]]
 
@@ -162,9 +162,9 @@ def _is_settled(collection: Collection) -> bool:
     """Whether another look can show nothing new."""
     if collection.lacking:
         return False
-    reconciler = collection.reconciler
+    state, reconciler = collection.state, collection.reconciler
     # A failed line may stand before the answer to the same request, and a download may be cut between the two. Servers
     # that count failures as answered exist, too, so that the counts alone leave nothing open.
-    are_answers_there = len(reconciler.answered) >= min(collection.state.answered, len(reconciler.expected))
-    is_whole = not reconciler.missing and not reconciler.blank and are_answers_there
+    are_confirmed = state.done > 0 and state.answered <= len(reconciler.answered)
+    is_whole = not reconciler.missing and not reconciler.blank and (not reconciler.failed or are_confirmed)
     return is_whole or collection.alike >= SURE_AFTER_LOOKS

@@ -115,9 +115,9 @@ def why_incomplete(state: BatchState, asked: int, found: Findings) -> str | None
 
     asked: how many requests the batch holds. A result that was made is paid for, so an empty reply alone never causes a
     request to be sent again. Results are complete in these cases:
-    - Each request has a line that says something about it, whatever the counts say; if they say that more are answered,
-      the collector looks again for a while. A file that names the requests and says nothing about them may be another
-      one, such as the one that was sent.
+    - Each request has a line that says something about it, whatever the counts say; where they do not confirm its
+      failures, the collector looks again for a while. A file that names the requests and says nothing about them may
+      be another one, such as the one that was sent.
     - The provider counts results: at least as many requests have a line, and as many as it calls answered have a
       telling line where answers belong. Requests that it does not count were not done.
     - It counts none (some servers do not count), but the status says that all were worked on: each has a telling line.
