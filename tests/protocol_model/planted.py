@@ -76,6 +76,7 @@ CANARY_LATER = Focus({"canary": False}, {"canary": True}, Fate(lasts_s=90.0))
 REDONE = Focus(later={"redo": True}, usual=Fate(lines=("truncated", "ok")))
 LIVE_TAIL = Focus({"finish": "100%"}, usual=Fate(lines=("transient", "missing")))
 CAPPED_LIVE = Focus({"finish": "100%", "cap": 0.03}, {"cap": 0.03}, Fate(lines=("transient", "missing")))
+KILLED_LIVE = replace(CAPPED_LIVE, options={"finish": "100%", "cap": 0.025}, later={"cap": 0.025})
 LOST_LIVE = replace(CAPPED_LIVE, live=("lost after",) * 4)
 TWICE = "is paid in|asks what has an answer|has the answers"
 CAP = "are the limit"
@@ -149,7 +150,7 @@ PLANTED: tuple[PlantedFault, ...] = (
         "vlures.store.jobs:JobJournal.update",
         "self._folder.sync_all()",
         "pass",
-        "is lost if the power is cut",
+        "is lost",
     ),
     PlantedFault(
         "an answer to a question that has changed is asked anew unasked",
@@ -243,7 +244,7 @@ PLANTED: tuple[PlantedFault, ...] = (
         "nano=0 if stored else nano",
         "nano=0",
         CAP,
-        CAPPED_LIVE,
+        KILLED_LIVE,
     ),
     PlantedFault(
         "a live reply that was lost costs nothing",
