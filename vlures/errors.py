@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -22,31 +20,8 @@ class Incomplete(VluresError):
     """The run stops early but can be continued by the same command: exit code 3."""
 
 
-class NotWritable(VluresError):
-    """A file cannot be written."""
-
-    def __init__(self, path: Path, cause: OSError, comfort: str = "") -> None:
-        """comfort: a sentence that precedes the remedy."""
-        self.path = path
-        self.cause = cause
-        self.reason = cause.strerror or str(cause)
-        """What the system said."""
-        self.remedy = _REMEDIES.get(cause.errno or 0, "Check the disk")
-        super().__init__(f"{path} cannot be written ({self.reason}). {comfort}{self.remedy}, then run again.")
-
-
 class LockLost(VluresError):
     """Another process holds the output folder now."""
-
-
-_REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give yourself the right to write there"),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files (`ulimit -n`)"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Move aside what is in its place"),
-    errno.ENOENT: "Put its folder back",
-    errno.EFBIG: "Raise the limit of file sizes (`ulimit -f`)",
-}
 
 
 class Retry(Exception):

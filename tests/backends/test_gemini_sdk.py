@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 
 from tests.conftest import Command
+from vlures.backends import find_backend
 from vlures.backends.models import check_model
 from vlures.errors import UsageError
-from vlures.runs.config import load_config
+from vlures.runs.config import RunConfig, load_config
 
 TODAY = date(2026, 11, 22)
 RETIRED: dict[str, Any] = {"backend": "gemini", "sdk": "google-generativeai"}
+
+
+def _check_model(config: RunConfig, today: date) -> str | None:
+    provider = find_backend(config.who.backend, config.run_mode)
+    return check_model(config.backend_options, provider, today)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +42,13 @@ RETIRED: dict[str, Any] = {"backend": "gemini", "sdk": "google-generativeai"}
 @pytest.mark.parametrize("address", [None, "http://127.0.0.1:1"])
 def test_what_the_retired_sdk_cannot_carry_is_refused(option: dict[str, Any], words: str, address: str | None) -> None:
     with pytest.raises(UsageError, match=words):
-        check_model(load_config(None, RETIRED | {"base_url": address} | option).backend_options, TODAY)
+        _check_model(load_config(None, RETIRED | {"base_url": address} | option), TODAY)
 
 
 def test_what_both_can_carry_is_the_same_to_both() -> None:
     set_here = {"temperature": 0.5, "top_p": 0.9, "max_output_tokens": 300, "model": "models/gemini-3.8-flash"}
     retired = load_config(None, RETIRED | set_here)
-    assert check_model(retired.backend_options, TODAY) is None
+    assert _check_model(retired, TODAY) is None
     default = load_config(None, {"backend": "gemini"} | set_here)
     assert default.sdk == "google-genai"
     assert (retired.target.parameters, retired.target.model) == (default.target.parameters, default.target.model)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vlures.backends import PROVIDERS, all_providers
+from vlures.backends import PROVIDERS, all_providers, find_backend
 from vlures.backends.models import check_model
 from vlures.errors import UsageError
 from vlures.runs.config import RunConfig, load_config
@@ -17,6 +17,11 @@ TODAY = date(2026, 11, 22)
 
 def config(backend: str, model: str | None = None, **values: Any) -> RunConfig:
     return load_config(None, {"backend": backend, "model": model, **values})
+
+
+def _check_model(config: RunConfig, today: date) -> str | None:
+    provider = find_backend(config.who.backend, config.run_mode)
+    return check_model(config.backend_options, provider, today)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +38,8 @@ def config(backend: str, model: str | None = None, **values: Any) -> RunConfig:
 )
 def test_a_model_that_is_gone_is_refused_with_the_nearest_living_one(backend: str, model: str, instead: str) -> None:
     with pytest.raises(UsageError, match=rf"{re.escape(model)} .*--model {re.escape(instead)} "):
-        check_model(config(backend, model).backend_options, TODAY)
-    assert check_model(config(backend, model, base_url="http://127.0.0.1:1/v1").backend_options, TODAY) is None
+        _check_model(config(backend, model), TODAY)
+    assert _check_model(config(backend, model, base_url="http://127.0.0.1:1/v1"), TODAY) is None
 
 
 @pytest.mark.parametrize(
@@ -42,16 +47,16 @@ def test_a_model_that_is_gone_is_refused_with_the_nearest_living_one(backend: st
     ["gpt-6-luna", "gpt-6.2-astra", "gpt-5.6-terra", "gpt-5.4-mini", "gpt-99", "ft:gpt-4-turbo:mine", *PROVIDERS],
 )
 def test_a_model_that_is_not_listed_is_taken_to_be_alive(model: str) -> None:
-    assert check_model(config("openai", model).backend_options, TODAY) is None
+    assert _check_model(config("openai", model), TODAY) is None
 
 
 def test_a_model_near_its_end_is_announced_and_one_far_from_it_is_not() -> None:
     asked = config("openai", "gpt-4o")
-    assert check_model(asked.backend_options, date(2026, 11, 1)) is None
-    assert "2027-01-14" in (check_model(asked.backend_options, date(2026, 12, 1)) or "")
+    assert _check_model(asked, date(2026, 11, 1)) is None
+    assert "2027-01-14" in (_check_model(asked, date(2026, 12, 1)) or "")
     with pytest.raises(UsageError, match="gpt-6-sol"):
-        check_model(asked.backend_options, date(2027, 1, 14))
-    rerouted = check_model(config("gemini", "gemini-2.5-flash").backend_options, TODAY)
+        _check_model(asked, date(2027, 1, 14))
+    rerouted = _check_model(config("gemini", "gemini-2.5-flash"), TODAY)
     assert rerouted is not None
     assert "answered by gemini-3.5-flash-lite" in rerouted
 
@@ -59,7 +64,7 @@ def test_a_model_near_its_end_is_announced_and_one_far_from_it_is_not() -> None:
 def test_no_run_is_sent_to_a_model_that_is_gone_itself() -> None:
     for provider in all_providers():
         for ending in provider.endings:
-            assert check_model(config(provider.name, ending.instead).backend_options, provider.listed_on) is None
+            assert _check_model(config(provider.name, ending.instead), provider.listed_on) is None
 
 
 OPENAI, GEMINI = config("openai"), config("gemini")
@@ -87,7 +92,7 @@ def test_what_the_provider_or_the_model_does_not_take_is_refused(
     base: RunConfig, values: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        check_model(replace(base, **values).backend_options, TODAY)
+        _check_model(replace(base, **values), TODAY)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +109,4 @@ def test_what_the_provider_or_the_model_does_not_take_is_refused(
     ],
 )
 def test_what_they_take_is_not(base: RunConfig, values: dict[str, Any]) -> None:
-    assert check_model(replace(base, **values).backend_options, TODAY) is None
+    assert _check_model(replace(base, **values), TODAY) is None

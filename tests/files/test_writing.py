@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import vlures.files.writing
-from vlures.errors import NotWritable
-from vlures.files.writing import CANCELLED, AppendOnlyFile, write_whole
+from vlures.files.writing import CANCELLED, AppendOnlyFile, NotWritable, write_whole
 
 
 @dataclass

@@ -25,6 +25,7 @@ from vlures.benchmarks.vlures.prompts import CellPrompt
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import Incomplete, VluresError
+from vlures.pricing import RequestEstimator
 from vlures.pricing.costs import find_prices
 from vlures.pricing.spending import Spending
 from vlures.records import Image, Response
@@ -32,7 +33,7 @@ from vlures.runs.cancel import cancel
 from vlures.runs.config import RunConfig, load_config
 from vlures.runs.execute import Execution, RunCounts, execute, send_canary
 from vlures.runs.plan import check_plan, count_due, make_plan, needs_canary
-from vlures.runs.prepare import Prepared, find_estimator, prepare_spending
+from vlures.runs.prepare import Prepared, prepare_spending
 from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
@@ -191,11 +192,14 @@ class Process:
             )
             patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
             policy = BatchPolicy.of(config.backend_options, 100, 1_000_000, 10)
+            provider = find_provider(config.who.backend)
+            assert provider is not None
             prepared = Prepared(
                 config,
                 self.benchmark,
-                find_prices(config.target, config.money, find_provider(config.who.backend)),
-                find_estimator(config, self.benchmark),
+                provider,
+                find_prices(config.target, config.money, provider),
+                RequestEstimator(provider, config.target.model, self.benchmark.expected_output_tokens),
             )
             if self.question.command == "cancel":
                 spending = prepare_spending(prepared, store)
@@ -203,7 +207,7 @@ class Process:
                 driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
                 await cancel(store, driver, self.listener, self.tally.statuses, spending)
                 return
-            plan = make_plan(config, self.benchmark, store, prepared.estimator)
+            plan = make_plan(prepared, store)
             check_plan(config, self.benchmark, store, plan)
             self.spending = spending = prepare_spending(prepared, store)
             stack.callback(spending.close)

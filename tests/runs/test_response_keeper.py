@@ -15,7 +15,8 @@ import pytest
 import vlures.runs.response_keeper
 from tests.files.test_writing import FailingOs, put
 from vlures.benchmarks.vlures.settings import Setting, make_cell
-from vlures.errors import Incomplete, NotWritable
+from vlures.errors import Incomplete
+from vlures.files.writing import NotWritable
 from vlures.pricing.costs import UNKNOWN
 from vlures.pricing.spending import Spending
 from vlures.records import Response

@@ -170,10 +170,11 @@ def connect_batch(setup: Setup) -> BatchBackend:
     return RedactedBackend(_load(provider.connectors[target.mode])(redacted), blot)
 
 
-def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
+def find_uploaded(
+    provider: Provider, options: BackendOptions, environment: Mapping[str, str], journal: Journal
+) -> Callable[[Image], bool]:
     """Says of an image whether the account that a run would use has it as a file already."""
-    provider = find_provider(options.target.provider)
-    if provider is None or provider.find_uploaded is None:
+    if provider.find_uploaded is None:
         return lambda _: False
     is_uploaded: Callable[[Image], bool] = _load(provider.find_uploaded)(options, environment, journal)
     return is_uploaded
@@ -185,11 +186,10 @@ def _load(place: str) -> Any:
     return getattr(import_module(module), function)
 
 
-def find_backend(name: str, mode: Mode) -> str:
-    """The function that connects a backend, as `module:function`. Raises UsageError if there is none for the mode."""
+def find_backend(name: str, mode: Mode) -> Provider:
+    """The provider behind a backend. Raises UsageError if there is none for the mode."""
     provider = find_provider(name)
-    place = provider.connectors.get(mode) if provider is not None else None
-    if provider is None or place is None:
+    if provider is None or mode not in provider.connectors:
         known = ", ".join(
             f"--backend {known.name} --mode {mode}" for known in all_providers() for mode in known.connectors
         )
@@ -197,7 +197,7 @@ def find_backend(name: str, mode: Mode) -> str:
             f"There is no --backend {name} --mode {mode} yet; choose from {known}."
             + ("" if provider else _describe_own_servers())
         )
-    return place
+    return provider
 
 
 def _describe_own_servers() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
-from vlures.backends import all_providers, find_provider
+from vlures.backends import all_providers
 from vlures.backends.provider import Provider
 from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
@@ -13,20 +13,15 @@ from vlures.errors import UsageError
 NOTICE = timedelta(days=60)
 
 
-def check_model(options: BackendOptions, today: date) -> str | None:
+def check_model(options: BackendOptions, provider: Provider, today: date) -> str | None:
     """A warning about the configuration's model, or None. A model behind the user's own base URL is not checked.
 
     Raises UsageError for a model that is gone, and for a parameter that the provider or the model does not take.
     """
-    provider = find_provider(options.target.provider)
-    if provider is not None:
-        _check_parameters(options, provider)
-    title = options.target.provider if provider is None else provider.title
+    _check_parameters(options, provider)
     for other in all_providers():
         if other is not provider:
-            other.check_foreign_options(options.providers[other.name], title, options.target.provider)
-    if provider is None:
-        return None
+            other.check_foreign_options(options.providers[other.name], provider.title, options.target.provider)
     if options.target.service_tier and options.target.mode == "batch":
         raise UsageError("--service-tier is for live calls; batches have a tier and a price of their own.")
     provider.check_options(options)

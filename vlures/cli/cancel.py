@@ -13,7 +13,8 @@ from vlures.cli.signals import run_until_signal
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
 from vlures.config.environment import read_environment
-from vlures.errors import LockLost, NotWritable
+from vlures.errors import LockLost
+from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def plan(config: RunConfig) -> int:
     for note in benchmark.notes():
         say(note)
     assume_checkpoints_imported(store, say)
-    made = make_plan(config, benchmark, store, prepared.estimator)
+    made = make_plan(prepared, store)
     tell(tabulate_plan(made, prices))
     if made.stale and config.again.stale == "stop":
         tell(f"{made.stale} stored answers are to a question that has changed since; see --stale.")

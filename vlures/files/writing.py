@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from vlures.errors import NotWritable
+from vlures.errors import VluresError
 
 CANCELLED = b"\x18\n"
 """Ends half a line that could be neither finished nor cut off (ASCII's CAN). JSON never contains this character, so a
@@ -19,6 +19,29 @@ reader that finds it knows that the line never counted as written."""
 
 MOST_UNSYNCED_BYTES = 16_000_000
 """Lines stay in memory until a sync succeeds; above this amount, a file syncs by itself."""
+
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Make room"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give yourself the right to write there"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files (`ulimit -n`)"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR), "Move aside what is in its place"),
+    errno.ENOENT: "Put its folder back",
+    errno.EFBIG: "Raise the limit of file sizes (`ulimit -f`)",
+}
+
+
+class NotWritable(VluresError):
+    """A file cannot be written."""
+
+    def __init__(self, path: Path, cause: OSError, comfort: str = "") -> None:
+        """comfort: a sentence that precedes the remedy."""
+        self.path = path
+        self.cause = cause
+        self.reason = cause.strerror or str(cause)
+        """What the system said."""
+        self.remedy = _REMEDIES.get(cause.errno or 0, "Check the disk")
+        super().__init__(f"{path} cannot be written ({self.reason}). {comfort}{self.remedy}, then run again.")
 
 
 class AppendOnlyFile:

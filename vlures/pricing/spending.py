@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from vlures.config.sections import Mode, Target
-from vlures.errors import NotWritable, Retry, UsageError, VluresError
+from vlures.errors import Retry, UsageError, VluresError
+from vlures.files.writing import NotWritable
 from vlures.pricing import LIVE, Event, RequestEstimator, charge_of, may_be_charged, may_cost, require_price
 from vlures.pricing.calibration import Calibrator
 from vlures.pricing.cost_limit import CostLimit, check_reach

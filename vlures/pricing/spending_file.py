@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from vlures.errors import NotWritable, VluresError
-from vlures.files.writing import CANCELLED, AppendOnlyFile, move_tail
+from vlures.errors import VluresError
+from vlures.files.writing import CANCELLED, AppendOnlyFile, NotWritable, move_tail
 from vlures.pricing.ledger import Event, Ledger
 
 FILE = "spending.jsonl"

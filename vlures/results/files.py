@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vlures.errors import NotWritable
-from vlures.files.writing import write_whole
+from vlures.files.writing import NotWritable, write_whole
 from vlures.pricing.costs import UNKNOWN, Account, Prices, add_up, rerun_costs
 from vlures.records import STATUSES, Cell, Variant
 from vlures.store.checkpoints import CheckpointStore

@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from vlures.errors import LockLost, NotWritable
+from vlures.errors import LockLost
+from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
 from vlures.runs.interrupt import Interruption
 from vlures.runs.progress import Progress

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vlures.backends import find_provider, find_uploaded
+from vlures.backends import find_uploaded
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.errors import VluresError
@@ -14,7 +14,6 @@ from vlures.pricing import (
     CALIBRATE_AFTER,
     Calibration,
     Estimate,
-    RequestEstimator,
     Totals,
     calibrate,
     recalibrate,
@@ -22,7 +21,9 @@ from vlures.pricing import (
 from vlures.records import Cell, Image, Request, Usage
 from vlures.runs.allowances import is_only_raised, same_question
 from vlures.runs.config import RunConfig
+from vlures.runs.prepare import Prepared
 from vlures.runs.redo import sizes_when_redo_began
+from vlures.runs.refusals import describe_refusals, find_refusals
 from vlures.runs.run_record import what_changed
 from vlures.runs.standing_answers import RequestState, Rules
 from vlures.runs.upload_estimate import UploadEstimate
@@ -94,13 +95,9 @@ class Plan:
         return self.total("due") + self.total("answered") + self.total("in_flight")
 
 
-def make_plan(
-    config: RunConfig, benchmark: Benchmark, store: CheckpointStore, estimator: RequestEstimator | None
-) -> Plan:
-    """Count what is due, answered, in flight and stale. Does not read images again and writes nothing.
-
-    estimator: None where the provider has no prices.
-    """
+def make_plan(prepared: Prepared, store: CheckpointStore) -> Plan:
+    """Count what is due, answered, in flight and stale. Does not read images again and writes nothing."""
+    config, benchmark = prepared.config, prepared.benchmark
     rules = Rules(
         config.target.asked,
         config.again.redo,
@@ -109,7 +106,7 @@ def make_plan(
         sizes_when_redo_began(store),
         _in_flight(store),
     )
-    counter = _PlanCounter(config, benchmark, store, estimator)
+    counter = _PlanCounter(prepared, store)
     for question in benchmark.questions():
         request = benchmark.request(question)
         entry = store.entry(request.cell, request.sample_id)
@@ -121,24 +118,22 @@ def make_plan(
 class _PlanCounter:
     """Adds up what was decided about each request."""
 
-    def __init__(
-        self, config: RunConfig, benchmark: Benchmark, store: CheckpointStore, estimator: RequestEstimator | None
-    ) -> None:
-        self._config = config
+    def __init__(self, prepared: Prepared, store: CheckpointStore) -> None:
+        config, benchmark = prepared.config, prepared.benchmark
+        self._prepared = prepared
         self._store = store
-        self._estimator = estimator
+        self._estimator = prepared.estimator
         title = benchmark.variant.title
         self._cells = {
             cell: CellPlan(cell, title(cell), left_out=benchmark.left_out(cell)) for cell in benchmark.cells()
         }
         self._asked_again: list[tuple[Cell, str, str]] = []
         self._stale = self._changed_in_flight = 0
-        provider = find_provider(config.who.backend)
-        self._transport = provider.image_transport(config.backend_options) if provider else "inline"
+        self._transport = prepared.provider.image_transport(config.backend_options)
         self._upload = UploadEstimate(
             config.batches.batch_size, config.batches.batch_bytes, self._transport == "inline"
         )
-        self._refusals = find_refusals(config, benchmark)
+        self._refusals = find_refusals(prepared.provider, config.target, benchmark.images())
         self._refused: Counter[Image] = Counter()
         self._compared: list[tuple[Estimate, Usage | None]] = []
 
@@ -173,8 +168,9 @@ class _PlanCounter:
             counts.tokens.add(self._estimator.estimate(request))
 
     def plan(self) -> Plan:
-        transport, upload = self._transport, self._upload
-        files = _bytes_to_upload(self._config, self._store, upload.images.values()) if transport == "file" else 0
+        config, transport, upload = self._prepared.config, self._transport, self._upload
+        files = _bytes_to_upload(self._prepared, self._store, upload.images.values()) if transport == "file" else 0
+        left_out = config.selection.skip_problems
         return Plan(
             cells=tuple(self._cells.values()),
             shards=upload.shards,
@@ -184,45 +180,16 @@ class _PlanCounter:
             image_bytes=files,
             saved_bytes=0 if transport == "inline" else upload.inline_bytes - files,
             calibration=calibrate(self._compared) if len(self._compared) == CALIBRATE_AFTER else None,
-            refused=tuple(_describe_refusals(self._config, self._refusals, self._refused)),
+            refused=tuple(describe_refusals(config.target.model, self._refusals, self._refused, left_out=left_out)),
         )
 
 
-def why_refused(config: RunConfig, image: Image) -> str | None:
-    """A sentence if the model is known to refuse the image, at no charge."""
-    provider = find_provider(config.who.backend)
-    if provider is None:
-        return None
-    return provider.describe_refusal(config.target.model, image.width, image.height, config.target.parameters)
-
-
-def find_refusals(config: RunConfig, benchmark: Benchmark) -> dict[Image, str]:
-    """Images that the model is known to refuse, each with a sentence saying why."""
-    reasons = {image: why_refused(config, image) for image in benchmark.images()}
-    return {image: why for image, why in reasons.items() if why is not None}
-
-
-def _describe_refusals(config: RunConfig, refusals: Mapping[Image, str], due: Mapping[Image, int]) -> Iterator[str]:
-    """What the run does with the images that the model refuses."""
-    if not refusals:
-        return
-    first = next(iter(refusals))
-    more = f" and {len(refusals) - 1:,} more" if len(refusals) > 1 else ""
-    if config.selection.skip_problems:
-        yield f"Left out: {first.path}{more}. {refusals[first]}"
-    elif due:
-        yield (
-            f"{sum(due.values()):,} due request(s) will fail, at no charge, because {config.target.model} refuses "
-            f"their images ({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
-        )
-
-
-def _bytes_to_upload(config: RunConfig, store: CheckpointStore, images: Iterable[Image]) -> int:
+def _bytes_to_upload(prepared: Prepared, store: CheckpointStore, images: Iterable[Image]) -> int:
     """Bytes of the images that the provider does not have as files yet. The run's own sandbox keeps none between
     runs."""
-    if config.rehearsal.sandbox or not store.jobs_path.is_file():
+    if prepared.config.rehearsal.sandbox or not store.jobs_path.is_file():
         return sum(image.size_bytes for image in images)
-    is_uploaded = find_uploaded(config.backend_options, read_environment(), store)
+    is_uploaded = find_uploaded(prepared.provider, prepared.config.backend_options, read_environment(), store)
     return sum(image.size_bytes for image in images if not is_uploaded(image))
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from vlures.backends import find_backend, find_provider
 from vlures.backends.models import check_model
+from vlures.backends.provider import Provider
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
 from vlures.errors import UsageError, VluresError
 from vlures.pricing import RequestEstimator, require_price
@@ -18,7 +19,7 @@ from vlures.pricing.costs import Prices, find_prices, read_accounts
 from vlures.pricing.spending import Spending
 from vlures.records import Image, Request
 from vlures.runs.config import RunConfig, stored_config
-from vlures.runs.plan import why_refused
+from vlures.runs.refusals import why_refused
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
 
@@ -44,9 +45,9 @@ class Prepared:
 
     config: RunConfig
     benchmark: Benchmark
+    provider: Provider
     prices: Prices
-    estimator: RequestEstimator | None
-    """None where the provider has no prices."""
+    estimator: RequestEstimator
 
 
 def prepare(config: RunConfig, say: Say) -> Prepared:
@@ -54,15 +55,17 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
 
     Raises UsageError and VluresError for everything that can be found wrong without the run's folder.
     """
-    check_options(config, say)
+    provider = check_options(config, say)
+    target = config.target
     package = find_package(config.selection.benchmark)
-    skips = (lambda image: why_refused(config, image) is not None) if config.selection.skip_problems else None
-    benchmark = package.load_benchmark(config.benchmark_options, config.target.asked, skips)
-    _check_addresses(config, benchmark)
-    prices = find_prices(config.target, config.money, find_provider(config.who.backend))
+    skips = (lambda image: why_refused(provider, target, image) is not None) if config.selection.skip_problems else None
+    benchmark = package.load_benchmark(config.benchmark_options, target.asked, skips)
+    _check_addresses(config, provider, benchmark)
+    prices = find_prices(target, config.money, provider)
     if config.money.max_cost is not None:
-        require_price(prices.of(config.target.mode), config.target.model)
-    return Prepared(config, benchmark, prices, find_estimator(config, benchmark))
+        require_price(prices.of(target.mode), target.model)
+    estimator = RequestEstimator(provider, target.model, benchmark.expected_output_tokens)
+    return Prepared(config, benchmark, provider, prices, estimator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,15 @@ def _config_of_run(store: CheckpointStore, today: RunConfig) -> RunConfig:
     return config.replace(mode="batch", **given)
 
 
-def check_options(config: RunConfig, say: Say) -> None:
-    """Raises UsageError for options that contradict each other, and for a model that its provider is known to lack."""
+def check_options(config: RunConfig, say: Say) -> Provider:
+    """The run's provider.
+
+    Raises UsageError for options that contradict each other, and for a model that its provider is known to lack.
+    """
     from vlures.sandbox import parse_fault
 
-    find_backend(config.who.backend, config.run_mode)
+    provider = find_backend(config.who.backend, config.run_mode)
     options = config.backend_options
-    provider = find_provider(config.who.backend)
-    assert provider is not None
     provider.check_installed(options)
     if config.target.mode == "live":
         if not config.batches.wait:
@@ -122,18 +126,11 @@ def check_options(config: RunConfig, say: Say) -> None:
             )
         if config.batches.finish_live is not None:
             raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
-    if note := check_model(options, datetime.now(UTC).date()):
+    if note := check_model(options, provider, datetime.now(UTC).date()):
         say(note)
     for fault in config.rehearsal.fault:
         parse_fault(fault)
-
-
-def find_estimator(config: RunConfig, benchmark: Benchmark) -> RequestEstimator | None:
-    """None where the provider has no prices."""
-    provider = find_provider(config.who.backend)
-    if provider is None:
-        return None
-    return RequestEstimator(provider, config.target.model, benchmark.expected_output_tokens)
+    return provider
 
 
 def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lambda _: None) -> Spending:
@@ -153,7 +150,7 @@ def prepare_spending(prepared: Prepared, store: CheckpointStore, say: Say = lamb
 def check_limit(prepared: Prepared, store: CheckpointStore) -> None:
     """Raises UsageError, as prepare_spending does, if --max-cost does not cover even one request. Writes nothing."""
     max_cost, config = prepared.config.money.max_cost, prepared.config
-    if max_cost is None or prepared.estimator is None:
+    if max_cost is None:
         return
     accounts = read_accounts([store, *open_other_stores(store)], prepared.prices)
     if not any(account.in_all() or account.reserved() for account in accounts):
@@ -175,14 +172,13 @@ def due_requests(benchmark: Benchmark, store: CheckpointStore) -> Iterator[Reque
     )
 
 
-def _check_addresses(config: RunConfig, benchmark: Benchmark) -> None:
+def _check_addresses(config: RunConfig, provider: Provider, benchmark: Benchmark) -> None:
     """Where images are sent by address, check that each has an address of its own.
 
     Raises UsageError for a template that cannot be filled, or gives two images one address.
     """
-    provider = find_provider(config.who.backend)
-    template = provider.image_template(config.backend_options) if provider is not None else None
-    if template is not None and provider is not None and provider.image_address is not None:
+    template = provider.image_template(config.backend_options)
+    if template is not None and provider.image_address is not None:
         check_addresses(template, provider.image_address, requests_of(benchmark))
 
 

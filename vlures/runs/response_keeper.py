@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from vlures.errors import Incomplete, LockLost, NotWritable
+from vlures.errors import Incomplete, LockLost
+from vlures.files.writing import NotWritable
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.clock import now

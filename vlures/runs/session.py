@@ -17,7 +17,6 @@ from vlures.backends import Backend, Setup, connect
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.legacy.checkpoints import find_unknown_samples, import_checkpoints
-from vlures.pricing.costs import Prices
 from vlures.pricing.spending import Spending
 from vlures.results.files import results_folder, write_results
 from vlures.runs.answer_warnings import UNUSABLE, describe_unusable
@@ -27,7 +26,7 @@ from vlures.runs.describe_plan import describe_plan
 from vlures.runs.execute import Execution, RunCounts, RunObserver, execute, send_canary
 from vlures.runs.interrupt import Interruption
 from vlures.runs.plan import Plan, check_plan, count_due, make_plan, needs_canary
-from vlures.runs.prepare import prepare, prepare_spending
+from vlures.runs.prepare import Prepared, prepare, prepare_spending
 from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.runs.run_record import describe_run
@@ -62,14 +61,20 @@ class Outcome:
 class Session:
     """A run that this process holds."""
 
-    config: RunConfig
-    benchmark: Benchmark
+    prepared: Prepared
     store: CheckpointStore
     plan: Plan
-    prices: Prices
     spending: Spending
     say: Callable[[str], None]
     counts: RunCounts = field(default_factory=RunCounts)
+
+    @property
+    def config(self) -> RunConfig:
+        return self.prepared.config
+
+    @property
+    def benchmark(self) -> Benchmark:
+        return self.prepared.benchmark
 
     @property
     def has_work(self) -> bool:
@@ -129,7 +134,7 @@ class Session:
     def end(self) -> Outcome:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
-        summary = write_results(config.output_folder, config.run_name, store, self.prices)
+        summary = write_results(config.output_folder, config.run_name, store, self.prepared.prices)
         jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
         complete = not count_due(self.benchmark, store) and not jobs
         folder = results_folder(config.output_folder, store.variant)
@@ -158,7 +163,7 @@ class Session:
             end_redo(self.store)
         if not self.plan.changed_in_flight or self.config.again.stale != "stop":
             return True
-        if not make_plan(self.config, self.benchmark, self.store, None).stale:
+        if not make_plan(self.prepared, self.store).stale:
             return True
         self.say(
             "Answers that were in flight are to a question that has changed since; the next run asks what to do with "
@@ -198,7 +203,7 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         for note in benchmark.notes():
             say(note)
         _import_checkpoints(config, benchmark, store, say)
-        plan = make_plan(config, benchmark, store, prepared.estimator)
+        plan = make_plan(prepared, store)
         check_plan(config, benchmark, store, plan)
         drop_unbegun(config, store)
         say(describe_plan(config, plan, prepared.prices))
@@ -208,7 +213,7 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         stack.callback(spending.close)
         if money := spending.describe():
             say(money)
-        yield Session(config, benchmark, store, plan, prepared.prices, spending, say)
+        yield Session(prepared, store, plan, spending, say)
 
 
 def _import_checkpoints(

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vlures.errors import NotWritable, VluresError
-from vlures.files.writing import AppendOnlyFile, sync_folders, write_whole
+from vlures.errors import VluresError
+from vlures.files.writing import AppendOnlyFile, NotWritable, sync_folders, write_whole
 
 LEAST_FREE_BYTES = 32_000_000
 """A run stops sending below this free space, so that the answers in flight still fit."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from vlures.errors import LockLost, NotWritable, VluresError
-from vlures.files.writing import write_whole
+from vlures.errors import LockLost, VluresError
+from vlures.files.writing import NotWritable, write_whole
 from vlures.store.clock import now
 
 try:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from vlures.errors import NotWritable
-from vlures.files.writing import CANCELLED, AppendOnlyFile
+from vlures.files.writing import CANCELLED, AppendOnlyFile, NotWritable
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lines import read_line
 

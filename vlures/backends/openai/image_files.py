@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vlures.backends import Journal
-from vlures.errors import NotWritable
+from vlures.files.writing import NotWritable
 from vlures.records import Image, Request, Response
 from vlures.store.clock import now
 
