@@ -30,6 +30,13 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Names of the parts of a language's entry, in any case and with any blanks or dashes."""
 
+FIELDS: dict[str, tuple[str, ...]] = {
+    "question": ("question", "example_question"),
+    "rationale": ("rationale", "rationales", "reasoning", "example_rationale"),
+    "answer": ("example_response", "response", "answer", "example_answer"),
+}
+"""Names of the parts of an example, in any case and with any blanks or dashes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

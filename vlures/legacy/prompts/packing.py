@@ -12,16 +12,11 @@ from vlures.benchmarks.vlures.prompts.packs import EXAMPLE_KEYS, SECTIONS, Templ
 from vlures.benchmarks.vlures.settings import Setting
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import UsageError
-from vlures.legacy.prompts.dictionaries import Finding, LanguagePrompts
+from vlures.legacy.prompts.dictionaries import FIELDS, Finding, LanguagePrompts
 from vlures.legacy.prompts.static_values import Computed, Leaf, Text
-from vlures.legacy.prompts.template_usage import ROLES, Usage
+from vlures.legacy.prompts.template_usage import Usage
+from vlures.legacy.prompts.value_flow import ROLES
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "question": ("question", "example_question"),
-    "rationale": ("rationale", "rationales", "reasoning", "example_rationale"),
-    "answer": ("example_response", "response", "answer", "example_answer"),
-}
-"""Names of the parts of an example, in any case and with any blanks or dashes."""
 RIGHT_TO_LEFT = frozenset({"Ur"})
 KINDS = {n: SECTIONS[task.needs_text] for n, task in TASKS.items()}
 

@@ -56,12 +56,9 @@ class Script:
         self.read: dict[str, Leaf | ast.Dict] = {}  # the names that values were made of
         self.uses: set[ast.AST] = set()  # where they were
         self.bindings: dict[str, list[ast.AST]] = defaultdict(list)  # by name: what sets or deletes it, by line
-        self.calls: dict[str, list[ast.Call]] = defaultdict(list)  # by the function's name
         for node in self.nodes:
             for name in _bound_names(node):
                 self.bindings[name].append(node)
-            if isinstance(node, ast.Call):
-                self.calls[callee(node)].append(node)
         for nodes in self.bindings.values():
             nodes.sort(key=lambda node: (node.lineno, node.col_offset))  # type: ignore[attr-defined]
 
@@ -81,35 +78,6 @@ class Script:
         """The nodes around a node, from the inside out."""
         while node in self.parents:
             yield (node := self.parents[node])
-
-    def sources(self, name: str) -> list[ast.AST]:
-        """All that a name is set to, anywhere: values, what a function returns or is given, what a loop goes
-        through."""
-        found = list[ast.AST]()
-        for node in self.bindings.get(name, ()):
-            match node, self.parents[node]:
-                case _, ast.Assign(targets=[_], value=value) | ast.AnnAssign(value=ast.expr() as value):
-                    found.append(value)
-                case ast.Name(), ast.NamedExpr(value=value) | ast.For(iter=ast.Call() as value):
-                    found.append(value)
-                case _, ast.comprehension(iter=ast.Call() as value):
-                    found.append(value)
-                case _, ast.Tuple(elts=[_, last]) as pair if last is node:  # `for key, value in table.items()`
-                    found.append(getattr(self.parents[pair], "iter", node))
-                case ast.arg(), ast.arguments(posonlyargs=first, args=more) as given:
-                    found.append(node)
-                    for call in self.calls.get(getattr(self.parents[given], "name", ""), ()):
-                        taken = [*first, *more][
-                            isinstance(call.func, ast.Attribute) :
-                        ]  # a method's first is its object
-                        found += [value for one, value in zip(taken, call.args, strict=False) if one is node]
-                        found += [word.value for word in call.keywords if word.arg == node.arg]
-                case ast.FunctionDef() | ast.AsyncFunctionDef(), _:
-                    returns = (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return))
-                    found += [value for value in returns if value]
-                case _:
-                    found.append(node)
-        return found
 
     def value(self, name: str, use: ast.Name | None = None) -> Leaf | ast.Dict:
         """The value of a name wherever the script uses it; Computed unless one plain line above sets it."""
@@ -200,19 +168,11 @@ def read_script(path: Path) -> Script:
         raise VluresError(f"{path} is not Python that can be read ({error}). Nothing was written.") from error
 
 
-def callee(call: ast.AST) -> str:
-    """The last part of the called function's name."""
-    function = getattr(call, "func", None)
-    return str(getattr(function, "id", getattr(function, "attr", "")))
-
-
 def _bound_names(node: ast.AST) -> list[str]:
     """The names that a node sets, deletes, or takes from another scope."""
     match node:
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
             return [name]
-        case ast.Attribute(attr=name, ctx=ast.Store()):
-            return [f".{name}"]
         case ast.alias(name=name, asname=other):
             return [(other or name).partition(".")[0]]
         case ast.Global(names=names) | ast.Nonlocal(names=names):
