@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.benchmarks.vlures.prompts.packs import read_pack
@@ -91,20 +88,18 @@ def _import(script: Script, setting: Setting | None, fill: bool) -> Imported:
             "line out of the copy if no prompt needs it. Nothing was written."
         )
     dictionaries.choose_examples(usage.shows(example_name))
-    languages = dictionaries.languages.values()
-    templates = [packing.read_templates(prompts, usage.twice) for prompts in languages]
-    setting = packing.choose_setting(path.name, [one for by_key in templates for one in by_key.values()], setting)
+    drafts = [packing.begin_pack(prompts, usage) for prompts in dictionaries.languages.values()]
+    setting = packing.choose_setting(path.name, drafts, setting)
     found: dict[Finding, list[str]] = {finding: [] for finding in dictionaries.findings}
-    packs = []
-    for prompts, by_key in zip(languages, templates, strict=True):
-        draft = packing.draft_pack(prompts, by_key, usage, setting)
+    for draft in drafts:
+        packing.complete_pack(draft, setting)
         if fill:
-            packing.fill_gaps(draft, _own_content(prompts.language))
+            packing.fill_gaps(draft)
         if draft.gaps:
-            draft.say(prompts.line, f"{', '.join(f'`{gap}`' for gap in draft.gaps)}: missing")
-        packs.append(_as_pack(draft, f"{path.name} (SHA-256 {script.digest})"))
+            draft.say(draft.prompts.line, f"{', '.join(f'`{gap}`' for gap in draft.gaps)}: missing")
         for finding in dict.fromkeys(draft.findings):
-            found.setdefault(finding, []).append(prompts.language.name)
+            found.setdefault(finding, []).append(draft.prompts.language.name)
+    packs = [_as_pack(draft, f"{path.name} (SHA-256 {script.digest})") for draft in drafts]
     findings = tuple((tuple(found[finding]), finding) for finding in sorted(found, key=lambda finding: finding.line))
     absent = tuple(language for code, language in LANGUAGES.items() if code not in dictionaries.languages)
     return Imported(setting, tuple(packs), findings, absent)
@@ -119,9 +114,3 @@ def _as_pack(draft: packing.PackDraft, source: str) -> ImportedPack:
     except VluresError as error:
         refusal = str(error)
     return ImportedPack(language, text, draft.whole_tasks, draft.example, refusal)
-
-
-def _own_content(language: Language) -> dict[str, Any]:
-    return tomllib.loads(
-        (resources.files("vlures.benchmarks.vlures.prompts") / f"{language.name}.toml").read_text(encoding="utf-8")
-    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any
 
 from vlures.benchmarks.vlures.prompts import packs
@@ -13,7 +15,7 @@ from vlures.benchmarks.vlures.settings import Setting
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import UsageError
 from vlures.legacy.prompts.dictionaries import FIELDS, Finding, LanguagePrompts
-from vlures.legacy.prompts.static_values import Computed, Leaf, Text
+from vlures.legacy.prompts.static_values import Computed, Leaf
 from vlures.legacy.prompts.template_usage import Usage
 from vlures.legacy.prompts.value_flow import ROLES
 
@@ -26,7 +28,8 @@ class PackDraft:
     """A pack in the making."""
 
     prompts: LanguagePrompts
-    setting: Setting
+    usage: Usage
+    setting: Setting = field(default_factory=Setting)
     example: tuple[str, ...] = ()
     """The parts of an example that the templates show."""
     texts: dict[str, str] = field(default_factory=dict)
@@ -57,14 +60,24 @@ class PackDraft:
         return tuple(n for n in TASKS if n not in lacking)
 
 
-def choose_setting(script: str, templates: Iterable[Template | str], asked: Setting | None) -> Setting:
+def begin_pack(prompts: LanguagePrompts, usage: Usage) -> PackDraft:
+    """The templates of a pack; the findings name those that str.format would refuse."""
+    draft = PackDraft(prompts, usage)
+    for key, text in prompts.texts.items():
+        if _is_template(key):
+            try:
+                draft.templates[key] = _read_template(text.text, usage.twice)
+            except ValueError as error:
+                draft.say(text.line, f"the template {key} {error}; left out")
+    return draft
+
+
+def choose_setting(script: str, drafts: Iterable[PackDraft], asked: Setting | None) -> Setting:
     """The setting of a script's prompts: as asked, else 1-shot with rationales if they show an example.
 
     Raises UsageError if that contradicts the templates or cannot be determined.
     """
-    parts = [
-        {name for _, name in template} & {*EXAMPLE_KEYS} for template in templates if not isinstance(template, str)
-    ]
+    parts = [_shown_parts(template) for draft in drafts for template in draft.templates.values()]
     if not parts:
         return asked or Setting()
     setting = asked or Setting()
@@ -79,42 +92,39 @@ def choose_setting(script: str, templates: Iterable[Template | str], asked: Sett
     return setting
 
 
-def read_templates(prompts: LanguagePrompts, twice: bool) -> dict[str, Template | str]:
-    """The templates by key; for one that a pack cannot have, the rest of a sentence saying why.
-
-    twice: those with an article are filled a second time.
-    """
-    keys = [key for key in prompts.texts if key in SECTIONS.values() or key.startswith("templates.")]
-    return {key: _read_template(prompts.texts[key].text, twice) for key in keys}
-
-
-def draft_pack(
-    prompts: LanguagePrompts, templates: Mapping[str, Template | str], usage: Usage, setting: Setting
-) -> PackDraft:
-    """Everything of a pack that the script spells out; the findings name what could not be imported."""
-    draft = PackDraft(prompts, setting)
-    names = [{name for _, name in template} for template in templates.values() if not isinstance(template, str)]
-    shown = [tuple(key for key in EXAMPLE_KEYS if key in found) for found in names] or [("answer",)]
+def complete_pack(draft: PackDraft, setting: Setting) -> None:
+    """Add everything else that the script spells out; the findings name what could not be imported."""
+    draft.setting, prompts, twice = setting, draft.prompts, draft.usage.twice
+    shown = [_shown_parts(template) for template in draft.templates.values()] or [("answer",)]
     draft.example = max(shown, key=shown.count) if setting.shots else ()
-    for key, template in templates.items():
-        kind = KINDS[int(key[10:])] if key not in SECTIONS.values() else key
-        wanted = packs.wanted_placeholders(kind == SECTIONS[True], setting, draft.example)
-        why = f" {template}" if isinstance(template, str) else packs.misfit(template, wanted)
-        if isinstance(template, str) or why:
+    for key, template in list(draft.templates.items()):
+        wanted = packs.wanted_placeholders(_kind(key) == SECTIONS[True], setting, draft.example)
+        if why := packs.misfit(template, wanted):
+            del draft.templates[key]
             draft.say(prompts.texts[key].line, f"the template {key}{why}; left out")
-        else:
-            draft.templates[key] = template
     for key, text in prompts.texts.items():
-        if key not in templates:
-            twice = usage.twice and key != "system" and KINDS[int(key[6:])] == SECTIONS[True]
-            _put_in(draft, draft.texts, key, text, twice)
+        if not _is_template(key):
+            _put_in(draft, draft.texts, key, text, twice and key != "system" and _kind(key) == SECTIONS[True])
     for n, example in prompts.examples.items() if draft.example else ():
         parts: dict[str, str] = {}
         for role in draft.example:
-            _put_in(draft, parts, role, _pick(n, example, role, usage), usage.twice and KINDS[n] == SECTIONS[True])
+            _put_in(draft, parts, role, _pick(n, example, role, draft.usage), twice and KINDS[n] == SECTIONS[True])
         if len(parts) == len(draft.example):
             draft.examples[n] = parts
-    return draft
+
+
+def _is_template(key: str) -> bool:
+    return key in SECTIONS.values() or key.startswith("templates.")
+
+
+def _kind(key: str) -> str:
+    """The section that a key's prompts belong to: `tasks.6` and `templates.6` → image_text"""
+    return key if key in SECTIONS.values() else KINDS[int(key.partition(".")[2])]
+
+
+def _shown_parts(template: Template) -> tuple[str, ...]:
+    names = {name for _, name in template}
+    return tuple(key for key in EXAMPLE_KEYS if key in names)
 
 
 def _pick(n: int, example: Mapping[str, Leaf], role: str, usage: Usage) -> Leaf:
@@ -133,36 +143,43 @@ def _pick(n: int, example: Mapping[str, Leaf], role: str, usage: Usage) -> Leaf:
 
 def _put_in(draft: PackDraft, texts: dict[str, str], key: str, text: Leaf, twice: bool) -> None:
     """Add a text as it appears in the prompt. twice: the script fills that prompt again, and parses its braces."""
-    template = _split(text.text) if twice and isinstance(text, Text) else ()
     if isinstance(text, Computed):
         draft.say(text.line, f"{text.why}; left out")
-    elif isinstance(template, str) or len(template) > 1:
+        return
+    try:
+        [(shown, _)] = packs.split_template(text.text, doubled=True) if twice else [(text.text, None)]
+        texts[key] = shown
+    except ValueError:  # braces that str.format refuses, or a placeholder
         draft.say(text.line, "braces in this text are read again by the script's second filling; left out")
-    else:
-        texts[key] = template[0][0] if template else text.text
 
 
-def _split(text: str) -> Template | str:
+def _split(text: str) -> Template:
     try:
         return packs.split_template(text, doubled=True)
     except ValueError as error:
-        return f"has braces that str.format rejects ({error})"
+        raise ValueError(f"has braces that str.format rejects ({error})") from error
 
 
-def _read_template(text: str, twice: bool) -> Template | str:
+def _read_template(text: str, twice: bool) -> Template:
+    """A template as a pack has it. twice: one with an article is filled a second time.
+
+    Raises ValueError with the rest of a sentence for one that a pack cannot have.
+    """
     template = _split(text)
-    names = [] if isinstance(template, str) else [name for _, name in template if name is not None]
+    names = [name for _, name in template if name is not None]
     if unknown := [name for name in names if name not in ROLES]:
-        return f"has the unknown placeholder {{{unknown[0]}}} (known: {', '.join(ROLES)})"
-    if not isinstance(template, str) and twice and "article" in map(ROLES.get, names):
+        raise ValueError(f"has the unknown placeholder {{{unknown[0]}}} (known: {', '.join(ROLES)})")
+    if twice and "article" in map(ROLES.get, names):
         template = _split(packs.join_template(template, doubled=False))
-        if not isinstance(template, str) and Counter(name for _, name in template if name) != Counter(names):
-            return "has braces that the script's second filling reads as a placeholder"
-    return template if isinstance(template, str) else tuple((text, ROLES.get(str(name))) for text, name in template)
+        if Counter(name for _, name in template if name) != Counter(names):
+            raise ValueError("has braces that the script's second filling reads as a placeholder")
+    return tuple((text, ROLES.get(str(name))) for text, name in template)
 
 
-def fill_gaps(draft: PackDraft, own: Mapping[str, Any]) -> None:
+def fill_gaps(draft: PackDraft) -> None:
     """Fill gaps from the package's own pack, as far as it fits the rest, and note it as a finding."""
+    own_pack = resources.files("vlures.benchmarks.vlures.prompts") / f"{draft.prompts.language.name}.toml"
+    own = tomllib.loads(own_pack.read_text(encoding="utf-8"))
     shown = EXAMPLE_KEYS if draft.setting.shots else ()
     fits = draft.example == shown or not draft.templates
     if fits and draft.example != shown:
