@@ -384,6 +384,13 @@ CHANGED = {
         "def f(t, x, y):\n    t.format(text_content='{text_content}')\n    return t.format(task=x, text_content=y)",
         15,
     ),
+    "an entry that a class keeps": ("class A:\n    entry = EXAMPLES[8]\nA.entry.clear()", 14),
+    "a function in a list": ("def f():\n    return EXAMPLES[8]\nfor g in [f]:\n    g().clear()", 15),
+    "a function for another module": ("def f():\n    return EXAMPLES[8]\npatches.apply(f)", 15),
+    "a prompt that is appended": (
+        "def f(t, x):\n    p = []\n    p.append(t.format(task_description=x))\n    p[0] = p[0][:99]",
+        16,
+    ),
     "a list of both": ("for table in [LANGUAGE_CONFIGS, EXAMPLES]:\n    table.clear()", 13),
     "an attribute": ("import __main__ as here\nhere.EXAMPLES = {}", 14),
     "what an attribute names": ("import __main__ as here\nhere.EXAMPLES.clear()", 14),

@@ -83,7 +83,9 @@ class Usage:
             return isinstance(node, ast.Name) and not isinstance(parent, ast.AugAssign)  # a new value
         match parent:
             case ast.Assign(targets=[ast.Name()]) | ast.AnnAssign(target=ast.Name()):
-                return True
+                return not isinstance(outer, ast.ClassDef)
+            case ast.Call(func=function) if function is node:
+                return bool(self._flow.called(parent))
             case ast.Starred():
                 return call is not None and call.args[-1] is parent and bool(self._flow.unpacked(call))
             case ast.Call() | ast.keyword():

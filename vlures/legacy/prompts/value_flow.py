@@ -30,7 +30,7 @@ FIELD_KEYS = {name for names in FIELDS.values() for name in names}
 
 Kind = Literal["table", "text", "bundle"]
 """Of a value: a dictionary or part of one; a text, a prompt, or a list or dictionary made of those; a list, tuple or
-dictionary with a table in it."""
+dictionary with a table in it, or a function that returns one of all these."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -53,7 +53,7 @@ class Flow:
         for name, argument in [pair for call in calls for pair in self.arguments(call)]:
             self._given[name].append(argument)
         flow: list[tuple[str, ast.AST]] = [(name, one) for name, values in self._given.items() for one in values]
-        flow += [pair for call in calls for pair in self.unpacked(call)]
+        flow += [pair for call in calls for pair in (*self.unpacked(call), *_appended(call))]
         self._kinds: dict[str, set[Kind]] = {name: {"table"} for name in self.tables}
         count = -1
         while count < (count := sum(map(len, self._kinds.values()))):
@@ -64,7 +64,8 @@ class Flow:
         """What a value may be; empty for one that has nothing to do with the dictionaries."""
         match node:
             case ast.Name(id=name):
-                return set() if node in self._script.uses else self._kinds.get(name, set())
+                result: set[Kind] = {"bundle"} if self._kinds.get(f"{name}()") else set()
+                return set() if node in self._script.uses else self._kinds.get(name, set()) | result
             case ast.Attribute(attr=name) if name in self.tables:
                 return {"table"}
             case ast.Call() if is_fill(node):
@@ -166,6 +167,13 @@ class Flow:
 def _parameters(function: Function) -> list[str]:
     """Those that a value without a name can set, in their order."""
     return [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
+
+
+def _appended(call: ast.Call) -> list[tuple[str, ast.expr]]:
+    match call:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[value]):
+            return [(name, value)]
+    return []
 
 
 def callee(call: ast.AST | None) -> str:
