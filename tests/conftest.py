@@ -23,6 +23,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from tests.warm import Process
 
+pytest.register_assert_rewrite("tests.e2e.targets")
+
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -86,6 +88,11 @@ class Sandbox:
     def paid(self) -> Counter[str]:
         """How often each request was answered: batch lines by custom id, live ones by their content."""
         return Counter(entry["id"] or entry["digest"] for entry in self.ledger)
+
+    @property
+    def struck(self) -> list[int]:
+        """How often each of the faults in force has struck."""
+        return [fault["struck"] for fault in self.stats["faults"]]
 
     def show(self, *faults: str) -> None:
         """Replace the faults that the sandbox shows from now on."""
@@ -160,6 +167,14 @@ class Result:
     def __str__(self) -> str:
         return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
+    def assert_stopped(self, code: int, *words: str) -> None:
+        """The command ended with the code and one sentence that has the words."""
+        assert self.code == code, self
+        sentences = [line for line in self.err.splitlines() if line.startswith("vlures: ")]
+        assert len(sentences) == 1, self
+        for word in words:
+            assert word in sentences[0], self
+
 
 @dataclass
 class Command:
@@ -222,6 +237,10 @@ class Command:
         """Every line of the checkpoint files of outputs/<output>."""
         paths = sorted((self.folder / "outputs" / output).glob("checkpoints_*/checkpoint_*.jsonl"))
         return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+    def last_lines(self, output: str) -> dict[str, dict[str, Any]]:
+        """The last line of each request in the checkpoint files of outputs/<output>, by its key."""
+        return {line["key"]: line for line in self.checkpoint_lines(output)}
 
 
 def wait_until(process: Process | subprocess.Popen[str], is_reached: Callable[[], bool]) -> None:

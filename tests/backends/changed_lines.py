@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
+
+from hypothesis import strategies as st
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+"""What JSON can hold."""
 
 
 def changed(content: Any, *changes: tuple[str, Any]) -> Any:
@@ -16,3 +26,11 @@ def changed(content: Any, *changes: tuple[str, Any]) -> Any:
             place = place[part]
         place[last] = value
     return content
+
+
+def paths(content: Any, above: str = "") -> Iterator[str]:
+    """Every path that `changed` takes."""
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield f"{above}{key}"
+        yield from paths(value, f"{above}{key}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from google.genai.errors import APIError, ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.backends.changed_lines import changed
+from tests.backends.changed_lines import ANYTHING, changed, paths
 from vlures.backends.batch.client import BatchState
 from vlures.backends.batch.results import Findings, why_incomplete
 from vlures.backends.gemini.batch import GeminiBatch
@@ -84,12 +83,6 @@ def test_an_answer_by_the_names_of_protocol_buffers_is_the_same_answer() -> None
     assert read(snake) == HEARD
     blocked = {"key": KEY, "response": {"prompt_feedback": {"block_reason": "PROHIBITED_CONTENT"}}}
     assert (read(blocked).status, read(blocked).finish_reason) == ("refused", "PROHIBITED_CONTENT")
-
-
-@pytest.mark.parametrize("text", ["a\u2028b\u2029c\u0085d\x0ce", 'کافی "二" \\n', "{}", "Error: a sign that says so"])
-def test_an_answers_text_is_taken_letter_by_letter(text: str) -> None:
-    response = read(changed(LINE, ("response.candidates.0.content.parts.0.text", text)))
-    assert (response.status, response.text) == ("ok", text)
 
 
 # Result lines that are no full answers
@@ -168,45 +161,8 @@ def test_an_error_says_why_and_whether_asking_again_may_help(place: Any, error: 
     assert (response.status, response.text, response.error) == ("failed", None, failure)
 
 
-# Lines that make no sense
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"\n",
-        b"not json\n",
-        b'{"key": "Sw-t3',
-        b"[]",
-        b"5",
-        b"null",
-        b'{"key": null, "response": null}',
-        b'{"key": 5}',
-        b'{"key": ""}',
-        b'{"response": {"candidates": []}}',
-        b"\xff\xfe\x00",
-        b'{"key":"k","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    ],
-)
-def test_a_line_that_makes_no_sense_belongs_to_no_request(line: bytes) -> None:
-    assert read_result_line(line) is None
-
-
-def paths(content: Any, above: str = "") -> Iterator[str]:
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in items:
-        yield f"{above}{key}"
-        yield from paths(value, f"{above}{key}.")
-
-
 SHAPES = [LINE, FAILED, {"key": KEY, "response": in_snake_case(ANSWER)}, {"key": KEY, "response": FAILED}]
 PLACES = [(shape, path) for shape in SHAPES for path in paths(shape)]
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @given(place=st.sampled_from(PLACES), value=ANYTHING)

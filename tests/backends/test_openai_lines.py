@@ -3,7 +3,6 @@
 import base64
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai.types import Batch
 
-from tests.backends.changed_lines import changed
+from tests.backends.changed_lines import ANYTHING, changed, paths
 from vlures.backends.openai.batch import write_line
 from vlures.backends.openai.batch_results import read_batch, read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS, make_bodies
@@ -85,12 +84,6 @@ def test_an_answer_in_another_wrapping_is_an_answer(changes: list[tuple[str, Any
     response = read(changed(LINE, *changes))
     assert (response.status, response.text, response.usage) == ("ok", "Kikombe", HEARD.usage)
     assert response.error is None
-
-
-@pytest.mark.parametrize("text", ["a\u2028b\u2029c\u0085d\x0ce", 'کافی "二" \\n', "{}", "Error: a sign that says so"])
-def test_an_answers_text_is_taken_letter_by_letter(text: str) -> None:
-    response = read(changed(LINE, ("response.body.choices.0.message.content", text)))
-    assert (response.status, response.text) == ("ok", text)
 
 
 @pytest.mark.parametrize(
@@ -260,43 +253,8 @@ def test_an_error_under_status_200_keeps_its_reason() -> None:
     assert error.message == "The engine is overloaded."
 
 
-# Lines that make no sense
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"\n",
-        b"not json\n",
-        b'{"custom_id": "Sw-t3',
-        b"[]",
-        b"5",
-        b"null",
-        b'{"custom_id": null, "response": null}',
-        b'{"custom_id": 5}',
-        b'{"response": {"status_code": 200}}',
-        b"\xff\xfe\x00",
-    ],
-)
-def test_a_line_that_makes_no_sense_belongs_to_no_request(line: bytes) -> None:
-    assert read_result_line(line, ENDPOINTS["chat"]) is None
-
-
-def paths(content: Any, above: str = "") -> Iterator[str]:
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in items:
-        yield f"{above}{key}"
-        yield from paths(value, f"{above}{key}.")
-
-
 SHAPES = [LINE, api_error(400, "c"), never_ran({"code": "c", "message": "m"})]
 PLACES = [(shape, path) for shape in SHAPES for path in paths(shape)]
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @given(place=st.sampled_from(PLACES), value=ANYTHING)
@@ -313,12 +271,6 @@ def test_no_value_anywhere_in_a_line_can_stop_the_reading_of_the_others(place: t
         assert response.status in ("ok", "truncated", "refused", "failed")
         assert response.text is None or isinstance(response.text, str)
         assert response.text or response.status != "ok"
-
-
-def test_a_line_nested_without_end_belongs_to_no_request() -> None:
-    assert (
-        read_result_line(b'{"custom_id":"k","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", ENDPOINTS["chat"]) is None
-    )
 
 
 # Batches

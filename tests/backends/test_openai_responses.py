@@ -5,7 +5,6 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.backends.changed_lines import changed
+from tests.backends.changed_lines import ANYTHING, changed, paths
 from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.batch import write_line
 from vlures.backends.openai.batch_results import read_result_line
@@ -211,19 +210,7 @@ def test_the_thoughts_of_open_models_are_told_in_full() -> None:
     assert read_response(KEY, ANSWER | {"output": [MESSAGE]}).reasoning is None
 
 
-def paths(content: Any, above: str = "") -> Iterator[str]:
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in items:
-        yield f"{above}{key}"
-        yield from paths(value, f"{above}{key}.")
-
-
 SHAPES = [ANSWER, incomplete("max_output_tokens", MESSAGE), failed("server_error")]
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @given(place=st.sampled_from([(shape, path) for shape in SHAPES for path in paths(shape)]), value=ANYTHING)

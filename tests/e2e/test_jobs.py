@@ -14,37 +14,17 @@ from typing import Any
 import pytest
 
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
+from tests.e2e.targets import OUTPUT, PROVIDERS, REQUESTS, assert_complete, run_in_batches, start_with
 from tests.warm import WarmCommand
 
-PROVIDERS = {
-    "openai": ("--backend", "openai", "--model", "gpt-6-luna"),
-    "gemini": ("--backend", "gemini", "--mode", "batch", "--model", "gemini-3.8-flash"),
-}
-PLACES = {"openai": "", "gemini": "gemini_"}
-OUTPUT = "mine"
 FOLDER = f"outputs/{OUTPUT}"
-REQUESTS = 2 * (6 + 5)
 LOTS = 4
-
 
 pytestmark = pytest.mark.warm
 
 
 def run_of(provider: str) -> tuple[str, ...]:
-    return (
-        "run",
-        *PROVIDERS[provider],
-        *("--dataset", "data", "--languages", "En,Ur", "--tasks", "1,7", "--name", OUTPUT, "--no-canary"),
-        *("--batch-size", "6", "--poll-s", "0.2", "--doubt-patience-s", "2"),
-    )
-
-
-def assert_complete(vlures: Command, sandbox: Sandbox, requests: int = REQUESTS) -> None:
-    """Every request has one answer of the model, and none was paid twice."""
-    assert len(vlures.answers(OUTPUT)) == requests
-    paid = sandbox.paid
-    assert len(paid) == requests
-    assert set(paid.values()) == {1}
+    return (*run_in_batches(PROVIDERS[provider]), "--batch-size", "6")
 
 
 def journal(vlures: Command) -> list[dict[str, Any]]:
@@ -111,7 +91,7 @@ def test_a_copy_of_the_folder_collects_elsewhere(
 def test_a_creation_in_doubt_is_settled_without_waiting(
     vlures: Command, start_sandbox: Callable[..., Sandbox], provider: str
 ) -> None:
-    sandbox = start_sandbox("--batch-seconds", "2", "--fault", f"drop_after@{PLACES[provider]}create:times=1")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "drop_after@create:times=1", batch_s=2)
     vlures.use(sandbox)
     sent = vlures(*run_of(provider), "--no-wait")
     assert sent.code == 3, sent
@@ -167,7 +147,7 @@ def test_cancel_keeps_what_was_answered_and_the_rest_is_due(
     vlures: Command, start_sandbox: Callable[..., Sandbox], provider: str
 ) -> None:
     make_dataset(vlures.folder / "data", samples=40)
-    sandbox = start_sandbox("--batch-seconds", "8", "--fault", f"latency@{PLACES[provider]}cancel:seconds=1")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "latency@cancel:seconds=1", batch_s=8)
     vlures.use(sandbox)
     run = (*run_of(provider), "--batch-size", "40")
     assert vlures(*run, "--no-wait").code == 3
@@ -220,10 +200,7 @@ def test_a_batch_that_has_ended_is_just_collected_by_cancel(
 def test_a_batch_in_doubt_is_found_and_cancelled(
     vlures: Command, start_sandbox: Callable[..., Sandbox], provider: str
 ) -> None:
-    place = PLACES[provider]
-    sandbox = start_sandbox(
-        "--batch-seconds", "30", "--fault", f"drop_after@{place}create:times=1", "--fault", f"503@{place}list"
-    )
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "drop_after@create:times=1", "503@list", batch_s=30)
     vlures.use(sandbox)
     run = (*run_of(provider), "--batch-size", "50")
     doubtful = vlures(*run, "--no-wait", "--retry-budget-s", "1")

@@ -4,42 +4,22 @@ paid, twice."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from tests.conftest import Command, Sandbox, wait_until
 from tests.e2e.account import charged_usd
+from tests.e2e.targets import OUTPUT, PROVIDERS, REQUESTS, Start, run_in_batches, start_with
 
 pytestmark = pytest.mark.warm
 
-PROVIDERS = {
-    "openai": ("--backend", "openai", "--model", "gpt-6-luna"),
-    "gemini": ("--backend", "gemini", "--mode", "batch", "--model", "gemini-3.8-flash"),
-}
-PLACES = {"openai": "", "gemini": "gemini_"}
-OUTPUT = "mine"
 FOLDER = f"outputs/{OUTPUT}"
-REQUESTS = 2 * (6 + 5)
 AT_ONCE = ("--result-patience-s", "0.001")
 """Look once."""
 
-Start = Callable[..., Sandbox]
-
 
 def run_of(provider: str) -> tuple[str, ...]:
-    return (
-        "run",
-        *PROVIDERS[provider],
-        *("--dataset", "data", "--languages", "En,Ur", "--tasks", "1,7", "--name", OUTPUT, "--no-canary"),
-        *("--poll-s", "0.2", "--doubt-patience-s", "1"),
-    )
-
-
-def start_with(start_sandbox: Start, provider: str, *faults: str, batch_s: float = 0.2) -> Sandbox:
-    """A sandbox with faults; PLACE in them stands for the provider's prefix."""
-    texts = [fault.replace("@", f"@{PLACES[provider]}") for fault in faults]
-    return start_sandbox("--batch-seconds", str(batch_s), *(word for text in texts for word in ("--fault", text)))
+    return (*run_in_batches(PROVIDERS[provider]), "--doubt-patience-s", "1")
 
 
 def stored(vlures: Command) -> list[str]:
@@ -70,7 +50,7 @@ LATE = (
 def test_results_that_come_late_are_waited_for(
     vlures: Command, start_sandbox: Start, provider: str, fault: str
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, fault)
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], fault)
     vlures.use(sandbox)
     result = vlures(*run_of(provider))
     assert result.code == 0, result
@@ -91,7 +71,7 @@ HIDING = {
 def test_half_of_the_lines_is_not_taken_for_all(
     vlures: Command, start_sandbox: Start, hiding: str, provider: str, wait: tuple[str, ...]
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, *HIDING[hiding], "half_lines@content:times=2")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], *HIDING[hiding], "half_lines@content:times=2")
     vlures.use(sandbox)
     vlures(*run_of(provider), *wait)
     wait_until(sandbox.process, lambda: sandbox.stats["batches_by_status"].get("completed", 0) >= 1)
@@ -112,7 +92,7 @@ def test_half_of_the_lines_is_not_taken_for_all(
 )
 @pytest.mark.parametrize("count", ["uncounted", "latency@status:seconds=0"])
 def test_results_of_an_expired_batch_too(vlures: Command, start_sandbox: Start, fault: str, count: str) -> None:
-    sandbox = start_with(start_sandbox, "openai", "expire:keep=0.5,times=1", fault, count)
+    sandbox = start_with(start_sandbox, PROVIDERS["openai"], "expire:keep=0.5,times=1", fault, count)
     vlures.use(sandbox)
     result = vlures(*run_of("openai"))
     assert result.code == 0, result
@@ -125,7 +105,7 @@ def test_results_of_an_expired_batch_too(vlures: Command, start_sandbox: Start, 
 def test_results_of_a_batch_that_was_cut_short_too(
     vlures: Command, start_sandbox: Start, provider: str, end: str
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, end, "results_late", "half_lines@content:times=1")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], end, "results_late", "half_lines@content:times=1")
     vlures.use(sandbox)
     vlures(*run_of(provider))
     assert set(sandbox.paid.values()) == {1}
@@ -140,7 +120,7 @@ def test_results_of_a_batch_that_was_cut_short_too(
 def test_results_that_do_not_come_leave_the_batch_open(
     vlures: Command, start_sandbox: Start, provider: str, fault: str
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, fault)
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], fault)
     vlures.use(sandbox)
     for options in (AT_ONCE, ("--no-wait",), AT_ONCE):
         result = vlures(*run_of(provider), *options)
@@ -161,10 +141,10 @@ def test_results_that_do_not_come_leave_the_batch_open(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_only_what_could_not_be_read_is_given_up(vlures: Command, start_sandbox: Start, provider: str) -> None:
-    sandbox = start_with(start_sandbox, provider, "half_lines@content")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "half_lines@content")
     vlures.use(sandbox)
     assert vlures(*run_of(provider), *AT_ONCE).code == 3
-    sandbox.show(f"half_lines@{PLACES[provider]}content:times=1")
+    sandbox.show(*PROVIDERS[provider].in_batches("half_lines@content:times=1"))
     result = vlures(*run_of(provider), *AT_ONCE, "--forget-lost")
     assert result.code == 0, result
     assert "is given up" in result.err
@@ -176,7 +156,7 @@ def test_only_what_could_not_be_read_is_given_up(vlures: Command, start_sandbox:
 def test_a_kill_while_results_are_looked_for_loses_nothing(
     vlures: Command, start_sandbox: Start, provider: str
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, "half_lines@content")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "half_lines@content")
     vlures.use(sandbox)
     process = vlures.start(*run_of(provider))
     wait_until(process, lambda: sum(n for name, n in sandbox.stats["requests"].items() if "content" in name) >= 2)
@@ -189,7 +169,7 @@ def test_a_kill_while_results_are_looked_for_loses_nothing(
 
 
 def test_answers_that_stand_in_a_batch_are_read(vlures: Command, start_sandbox: Start) -> None:
-    sandbox = start_with(start_sandbox, "gemini", "inline", "results_late", "line_error:times=1,status=500")
+    sandbox = start_with(start_sandbox, PROVIDERS["gemini"], "inline", "results_late", "line_error:times=1,status=500")
     vlures.use(sandbox)
     result = vlures(*run_of("gemini"))
     assert result.code == 0, result
@@ -198,7 +178,7 @@ def test_answers_that_stand_in_a_batch_are_read(vlures: Command, start_sandbox: 
 
 
 def test_answers_in_a_batch_without_keys_are_nobodys(vlures: Command, start_sandbox: Start) -> None:
-    sandbox = start_with(start_sandbox, "gemini", "inline:nameless=1")
+    sandbox = start_with(start_sandbox, PROVIDERS["gemini"], "inline:nameless=1")
     vlures.use(sandbox)
     for _ in range(2):
         result = vlures(*run_of("gemini"), *AT_ONCE)
@@ -212,7 +192,7 @@ def test_answers_in_a_batch_without_keys_are_nobodys(vlures: Command, start_sand
 def test_a_state_of_a_later_version_is_said_once_and_waited_for(
     vlures: Command, start_sandbox: Start, provider: str
 ) -> None:
-    sandbox = start_with(start_sandbox, provider, "new_state:seconds=4,name=reviewing")
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "new_state:seconds=4,name=reviewing")
     vlures.use(sandbox)
     result = vlures(*run_of(provider))
     assert result.code == 0, result
@@ -228,7 +208,7 @@ def test_both_batches_of_one_creation_are_adopted_and_nothing_is_asked_from_then
     vlures: Command, start_sandbox: Start, provider: str
 ) -> None:
     late = "list_late:seconds=2.5,times=1"
-    sandbox = start_with(start_sandbox, provider, "drop_after@create:times=1", late, batch_s=3)
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "drop_after@create:times=1", late, batch_s=3)
     vlures.use(sandbox)
     result = vlures(*run_of(provider))
     assert result.code == 0, result
@@ -246,7 +226,7 @@ def test_both_batches_of_one_creation_count_as_spent(
 ) -> None:
     late = "list_late:seconds=2.5,times=1"
     faults = ("drop_after@create:times=1", late, *(["names_only@content:after=1"] if is_killed else []))
-    sandbox = start_with(start_sandbox, provider, *faults, batch_s=3)
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], *faults, batch_s=3)
     vlures.use(sandbox)
     run = (*run_of(provider), "--max-output-tokens", "400", "--max-cost", "1")
     if is_killed:
@@ -270,7 +250,7 @@ def test_the_second_batch_of_a_creation_is_found_by_a_later_process(
 ) -> None:
     late = "list_late:seconds=2.5,times=1"
     fault = "line_error:times=22,status=500"  # what one of them leaves, the other may answer
-    sandbox = start_with(start_sandbox, provider, "drop_after@create:times=1", late, fault, batch_s=3)
+    sandbox = start_with(start_sandbox, PROVIDERS[provider], "drop_after@create:times=1", late, fault, batch_s=3)
     vlures.use(sandbox)
     process = vlures.start(*run_of(provider))
     vlures.wait_for_journal(OUTPUT, '"created"', process)
@@ -288,8 +268,8 @@ def test_the_second_batch_of_a_creation_is_found_by_a_later_process(
 def test_the_list_of_another_account_says_nothing_of_a_creation_in_doubt(
     vlures: Command, start_sandbox: Start, provider: str
 ) -> None:
-    ours = start_with(start_sandbox, provider, "drop_after@create:times=1", "503@list")
-    others = start_with(start_sandbox, provider)
+    ours = start_with(start_sandbox, PROVIDERS[provider], "drop_after@create:times=1", "503@list")
+    others = start_with(start_sandbox, PROVIDERS[provider])
     vlures.use(ours)
     assert vlures(*run_of(provider), "--retry-budget-s", "1").code == 3
     ours.show()
@@ -308,7 +288,7 @@ def test_the_list_of_another_account_says_nothing_of_a_creation_in_doubt(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_batch_of_another_account_is_said_to_be_one(vlures: Command, start_sandbox: Start, provider: str) -> None:
-    ours, others = start_with(start_sandbox, provider), start_with(start_sandbox, provider)
+    ours, others = start_with(start_sandbox, PROVIDERS[provider]), start_with(start_sandbox, PROVIDERS[provider])
     vlures.use(ours)
     assert vlures(*run_of(provider), "--no-wait").code == 3
     vlures.use(others)

@@ -1,9 +1,8 @@
-"""`vlures run --backend openai --mode live` against every fault that a live call can show, and other servers than
-OpenAI's."""
+"""What is OpenAI's own in `vlures run --backend openai --mode live`, and other servers than OpenAI's. What every
+provider's live calls share is in test_live.py."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import threading
@@ -11,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
-from tests.conftest import Command, Result, Sandbox, make_dataset, wait_until
+from tests.conftest import Command, Sandbox, make_dataset, wait_until
 
 pytestmark = pytest.mark.warm
 
@@ -27,133 +25,17 @@ OUTPUT = "gpt-6-luna"
 REQUESTS = 6 + 5
 
 
-def assert_stopped(result: Result, code: int, *words: str) -> None:
-    """The run ended with the code and one sentence that has the words."""
-    assert result.code == code, result
-    sentences = [line for line in result.err.splitlines() if line.startswith("vlures: ")]
-    assert len(sentences) == 1, result
-    for word in words:
-        assert word in sentences[0], result
-
-
-def standing(vlures: Command, output: str = OUTPUT) -> dict[str, dict[str, Any]]:
-    """The last line of each request in the checkpoints: key → line."""
-    return {line["key"]: line for line in vlures.checkpoint_lines(output)}
-
-
-def test_a_run_answers_everything_and_a_second_one_sends_nothing(vlures: Command, shared_sandbox: Sandbox) -> None:
+def test_a_stored_line_has_all_that_came_with_the_answer(vlures: Command, shared_sandbox: Sandbox) -> None:
     vlures.use(shared_sandbox)
     result = vlures(*RUN)
     assert result.code == 0, result
-    assert f"{REQUESTS} ok" in result.out.splitlines()[-1]
-    answers = vlures.answers(OUTPUT)
-    assert len(answers) == REQUESTS
-    assert all("sandbox" in text.lower() for text in answers.values())
-    ledger = shared_sandbox.ledger
-    assert {(entry["provider"], entry["mode"]) for entry in ledger} == {("openai", "live")}
-    files = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (vlures.folder / "data").glob("*.png")}
-    assert {image for entry in ledger for image in entry["images"]} == files, "the pictures are sent as they are"
-
-    line = standing(vlures)["Jp-t2-1shot-rationales-1"]
+    line = vlures.last_lines(OUTPUT)["Jp-t2-1shot-rationales-1"]
     assert line["response_id"].startswith("chatcmpl-")
     assert (line["finish_reason"], line["model"], line["attempts"]) == ("stop", "gpt-6-luna", 1)
     assert line["usage"]["input_tokens"] > 0
     assert line["usage"]["output_tokens"] > 0
     assert line["latency_s"] > 0
-    assert sum(line["usage"]["cached_tokens"] > 0 for line in standing(vlures).values()) > 0
-
-    assert vlures(*RUN).code == 0
-    assert len(shared_sandbox.ledger) == REQUESTS
-
-
-def test_one_semaphore_stands_over_all_cells(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = start_sandbox("--latency", "0.3")
-    vlures.use(sandbox)
-    assert vlures(*RUN, "--concurrency", "4").code == 0
-    assert sandbox.stats["live_peak"] == 4
-
-
-def struck(sandbox: Sandbox) -> list[int]:
-    """How often each of the faults in force has struck."""
-    return [fault["struck"] for fault in sandbox.stats["faults"]]
-
-
-# Faults after which the server has not answered: nothing is paid twice. Those of one run strike one after the other.
-@pytest.mark.parametrize(
-    ("faults", "times"),
-    [
-        (("429@chat:times=2,retry_after=1", "429@chat:times=1", "503@chat:times=1,retry_after=1"), 4),
-        (("500@chat:times=2", "503@chat:every=3,times=2", "html@chat:times=1"), 5),
-        (
-            (
-                "drop_before@chat:times=2",
-                "error@chat:times=1,status=408,message=Too slow.",
-                "error@chat:times=1,status=409,message=Locked.",
-                "latency@chat:times=2,seconds=0.3",
-            ),
-            4,
-        ),
-    ],
-    ids=["limits", "errors", "mishaps"],
-)
-def test_a_run_survives_without_paying_twice(
-    vlures: Command, shared_sandbox: Sandbox, faults: tuple[str, ...], times: int
-) -> None:
-    shared_sandbox.show(*faults)
-    vlures.use(shared_sandbox)
-    result = vlures(*RUN)
-    assert result.code == 0, result
-    assert 0 not in struck(shared_sandbox)
-    assert len(vlures.answers(OUTPUT)) == REQUESTS
-    assert len(shared_sandbox.ledger) == len(shared_sandbox.paid) == REQUESTS
-    assert sum(line["attempts"] - 1 for line in standing(vlures).values()) == times
-
-
-def test_a_lost_answer_is_asked_for_again(vlures: Command, shared_sandbox: Sandbox) -> None:
-    """The server has answered, or may have, but no answer arrived: there is nothing but to ask again."""
-    kinds = ("drop_after@chat", "truncate@chat", "bad_json@chat", "hang@chat")
-    shared_sandbox.show(*(f"{kind}:times=1" for kind in kinds), "empty@chat:times=1,after=3")
-    vlures.use(shared_sandbox)
-    result = vlures(*RUN, "--timeout-s", "2")
-    assert result.code == 0, result
-    assert struck(shared_sandbox) == [1] * 5
-    assert len(vlures.answers(OUTPUT)) == REQUESTS
-    assert len(shared_sandbox.ledger) == REQUESTS + 4, "the server that hangs has not answered"
-    assert sum(line["attempts"] - 1 for line in standing(vlures).values()) == 5
-
-
-def test_what_is_no_answer_has_its_own_status_and_is_not_asked_twice(vlures: Command, shared_sandbox: Sandbox) -> None:
-    kinds = ("refusal", "safety", "blocked_prompt", "max_tokens", "max_tokens_empty")
-    shared_sandbox.show(*(f"{kind}@chat:times=1" for kind in kinds))
-    vlures.use(shared_sandbox)
-    result = vlures(*RUN)
-    assert result.code == 0, result
-    assert f"{REQUESTS - 5} ok, 2 truncated, 3 refused" in result.out.splitlines()[-1]
-    assert len(vlures.answers(OUTPUT)) == REQUESTS - 5
-    lines = [line for line in standing(vlures).values() if line["status"] != "ok"]
-    said = sorted((line["status"], "text" in line, line.get("error", {}).get("code", "")) for line in lines)
-    assert said == [
-        ("refused", False, ""),
-        ("refused", False, "400 invalid_prompt"),
-        ("refused", True, ""),
-        ("truncated", False, "no text"),
-        ("truncated", True, ""),
-    ]
-    assert f"0 due of {REQUESTS}" in vlures("plan", *RUN[1:]).out
-    again = vlures(*RUN, "--redo", "truncated,refused")
-    assert again.code == 0, again
-    assert len(vlures.answers(OUTPUT)) == REQUESTS
-    assert len(shared_sandbox.ledger) == REQUESTS - 1 + 5, "a prompt that was blocked is not paid"
-
-
-def test_an_answer_that_stays_empty_becomes_a_failure(vlures: Command, shared_sandbox: Sandbox) -> None:
-    shared_sandbox.show("empty@chat")
-    vlures.use(shared_sandbox)
-    result = vlures(*RUN_SIX, "--limit", "2")
-    assert result.code == 3, result
-    assert "2 failed" in result.out.splitlines()[-1]
-    assert vlures.answers(OUTPUT) == {}
-    assert {line["attempts"] for line in standing(vlures).values()} == {3}
+    assert sum(line["usage"]["cached_tokens"] > 0 for line in vlures.last_lines(OUTPUT).values()) > 0
 
 
 # What ends a run
@@ -162,37 +44,18 @@ def test_an_answer_that_stays_empty_becomes_a_failure(vlures: Command, shared_sa
 def test_an_account_without_credit_ends_the_run_and_keeps_what_came(vlures: Command, shared_sandbox: Sandbox) -> None:
     shared_sandbox.show("error@chat:after=4,status=429,code=insufficient_quota,message=You exceeded your quota.")
     vlures.use(shared_sandbox)
-    assert_stopped(vlures(*RUN, "--concurrency", "2"), 1, "no credit left", "You exceeded your quota.")
+    vlures(*RUN, "--concurrency", "2").assert_stopped(1, "no credit left", "You exceeded your quota.")
     assert len(vlures.answers(OUTPUT)) == len(shared_sandbox.ledger) == 4
     shared_sandbox.show()
     assert vlures(*RUN).code == 0
     assert len(shared_sandbox.ledger) == REQUESTS
 
 
-def test_the_days_quota_ends_the_run_with_the_time_of_its_renewal(vlures: Command, shared_sandbox: Sandbox) -> None:
-    shared_sandbox.show("429@chat:per_day=1,after=4,retry_after=7200")
-    vlures.use(shared_sandbox)
-    result = vlures(*RUN, "--concurrency", "2")
-    assert_stopped(result, 3, "day's quota", "UTC", "run the same command again")
-    assert len(vlures.answers(OUTPUT)) == len(shared_sandbox.ledger) == 4
-
-
-def test_a_wrong_key_and_an_unknown_model(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = start_sandbox("--api-key", "right", "--model", "another-model")
-    vlures.use(sandbox, key="wrong")
-    assert_stopped(vlures(*RUN), 1, "refuses the key", "OPENAI_API_KEY")
-    vlures.use(sandbox, key="right")
-    assert_stopped(vlures(*RUN), 1, "gpt-6-luna is not available", "--model")
-    assert standing(vlures) == {}
-
-
-def test_a_server_that_is_not_there_and_one_that_hangs_up(vlures: Command, shared_sandbox: Sandbox) -> None:
+def test_a_server_that_hangs_up(vlures: Command, shared_sandbox: Sandbox) -> None:
     impatient = (*RUN_SIX, "--limit", "1", "--first-contact-s", "0.3", "--retry-budget-s", "1")
-    nowhere = vlures(*impatient, "--base-url", "http://127.0.0.1:9/v1")
-    assert_stopped(nowhere, 1, "cannot be reached", "base URL")
     shared_sandbox.show("drop_before@chat")
     vlures.use(shared_sandbox)
-    assert_stopped(vlures(*impatient), 3, "has answered no request", "Server disconnected")
+    vlures(*impatient).assert_stopped(3, "has answered no request", "Server disconnected")
 
 
 def test_a_parameter_that_every_request_is_refused_for(vlures: Command, shared_sandbox: Sandbox) -> None:
@@ -200,7 +63,7 @@ def test_a_parameter_that_every_request_is_refused_for(vlures: Command, shared_s
     vlures.use(shared_sandbox)
     address = ("--base-url", f"{shared_sandbox.url}/openai/v1")  # no model behind an address of one's own is judged
     result = vlures(*RUN_SIX, "--temperature", "0.5", *address)
-    assert_stopped(result, 1, "temperature", "no answer is stored", "400 unsupported_value")
+    result.assert_stopped(1, "temperature", "no answer is stored", "400 unsupported_value")
     assert shared_sandbox.ledger == []
     assert vlures.answers(OUTPUT) == {}
 
@@ -214,7 +77,7 @@ def test_flex_waits_for_room(vlures: Command, shared_sandbox: Sandbox) -> None:
     result = vlures(*RUN, "--service-tier", "flex")
     assert result.code == 0, result
     assert len(shared_sandbox.ledger) == REQUESTS
-    assert struck(shared_sandbox) == [3], "it strikes requests for flex only"
+    assert shared_sandbox.struck == [3], "it strikes requests for flex only"
 
 
 def test_rpm_holds(vlures: Command, shared_sandbox: Sandbox) -> None:
@@ -248,7 +111,7 @@ def test_kills_lose_nothing_and_pay_at_most_for_what_was_in_flight(
         process.communicate()
     wait_until(sandbox.process, lambda: sandbox.stats["requests"]["chat"] <= len(sandbox.ledger))
     stored, paid_before = vlures.answers(OUTPUT), len(sandbox.ledger)
-    kept = {key for key, line in standing(vlures).items() if line["status"] == "ok"}
+    kept = {key for key, line in vlures.last_lines(OUTPUT).items() if line["status"] == "ok"}
     assert stored.keys() == {"-".join((*key.split("-")[:2], key.split("-")[-1])) for key in kept} or not stored
 
     result = vlures(*run)
@@ -264,24 +127,13 @@ def test_ctrl_c_waits_for_the_answers_in_flight(vlures: Command, shared_sandbox:
     shared_sandbox.show("latency@chat:seconds=1.5")
     vlures.use(shared_sandbox)
     process = vlures.start(*RUN, "--concurrency", "3")
-    wait_until(process, lambda: struck(shared_sandbox) == [3])
+    wait_until(process, lambda: shared_sandbox.struck == [3])
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "waiting for the answers in flight" in err
     assert len(vlures.answers(OUTPUT)) == len(shared_sandbox.ledger) == 3
     assert "3 ok" in out
-
-
-def test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting(vlures: Command, shared_sandbox: Sandbox) -> None:
-    shared_sandbox.show("429@chat:retry_after=600")
-    vlures.use(shared_sandbox)
-    process = vlures.start(*RUN)
-    wait_until(process, lambda: struck(shared_sandbox) > [0])
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130, err
-    assert shared_sandbox.ledger == []
 
 
 # Who answers
@@ -293,7 +145,7 @@ def test_another_model_that_answers_is_said_once_and_recorded(vlures: Command, s
     result = vlures(*RUN)
     assert result.code == 0, result
     assert result.err.count("Answers come from the model somebody-else") == 1
-    models = [line["model"] for line in standing(vlures).values()]
+    models = [line["model"] for line in vlures.last_lines(OUTPUT).values()]
     assert (models.count("somebody-else"), models.count("gpt-6-luna")) == (5, 6)
 
 
@@ -311,15 +163,15 @@ def test_a_server_of_ones_own_needs_no_key_and_gets_only_what_was_set(
     result = vlures(*PLAIN, *address)
     assert result.code == 0, result
     assert f"{REQUESTS - 1} ok, 1 truncated" in result.out.splitlines()[-1]
-    lines = standing(vlures, "Qwen-any-vlm").values()
+    lines = vlures.last_lines("Qwen-any-vlm").values()
     assert {(line["model"], line["reasoning"][:9]) for line in lines} == {("Qwen/any-vlm", "[sandbox]")}
     assert all("Synthetic thoughts" not in text for text in vlures.answers("Qwen-any-vlm").values())
     assert {entry["provider"] for entry in sandbox.ledger} == {"plain"}
 
     refused = vlures(*PLAIN, *address, "--seed", "5", "--name", "seeded")
-    assert_stopped(refused, 1, "'seed' is not known to this server", "400 BadRequestError")
+    refused.assert_stopped(1, "'seed' is not known to this server", "400 BadRequestError")
     lost = vlures(*PLAIN, "--base-url", f"{sandbox.url}/plain/v2", "--name", "lost")
-    assert_stopped(lost, 1, "Check --base-url")
+    lost.assert_stopped(1, "Check --base-url")
 
 
 Scripted = tuple[int, dict[str, str], str]
@@ -372,5 +224,5 @@ def test_a_gateways_odd_replies(vlures: Command) -> None:
     failing: Scripted = (200, {}, '{"error": {"message": "The picture is too large.", "code": 400}}')
     with scripted_server(failing) as address:
         result = vlures(*run, "--limit", "1", "--base-url", address, "--name", "failing")
-    assert_stopped(result, 1, "The picture is too large.")
+    result.assert_stopped(1, "The picture is too large.")
     assert vlures.answers("failing") == {}

@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Command, Result, Sandbox
+from tests.e2e.targets import EACH_PROVIDER, OUTPUT, PROVIDERS, Start, Target
 
 pytestmark = pytest.mark.warm
 
-OPENAI = (
-    "run",
-    "--no-canary",
-    "--backend",
-    "openai",
-    "--model",
-    "gpt-6-luna",
-    "--dataset",
-    "data",
-    "--tasks",
-    "1",
-    "--doubt-patience-s",
-    "1",
-)
-GEMINI = ("run", "--backend", "gemini", "--model", "gemini-3.8-flash", "--dataset", "data", "--tasks", "1")
+MODES = {
+    "batch": ("--tasks", "1", "--no-canary", "--doubt-patience-s", "1", "--name", OUTPUT),
+    "live": ("--tasks", "1", "--name", OUTPUT),
+}
+OPENAI = PROVIDERS["openai"].run("batch", *MODES["batch"])
+GEMINI = PROVIDERS["gemini"].run("live", *MODES["live"])
 EITHER = pytest.mark.parametrize("arguments", [OPENAI, GEMINI], ids=["openai", "gemini"])
+TITLES = {"openai": "OpenAI", "gemini": "Gemini"}
+EACH_MODE = pytest.mark.parametrize("mode", MODES)
+KEYS = {"openai": "OPENAI_API_KEY", "gemini": "GOOGLE_API_KEY or GEMINI_API_KEY"}
+PATHS = {"openai": "openai/v1", "gemini": "gemini"}
 
 
 def assert_refused(result: Result, vlures: Command, code: int, *words: str) -> None:
-    assert result.code == code, result
-    last = [line for line in result.err.splitlines() if line.startswith("vlures: ")]
-    assert len(last) == 1, result
-    for word in words:
-        assert word in last[0], result
-    for output in ("gpt-6-luna", "gemini-3.8-flash"):
-        assert vlures.answers(output) == {}
+    result.assert_stopped(code, *words)
+    assert vlures.answers(OUTPUT) == {}
 
 
-@EITHER
-def test_a_wrong_key(vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]) -> None:
-    vlures.use(start_sandbox("--api-key", "right"), key="wrong")
-    assert_refused(vlures(*arguments), vlures, 1, "refuses the key")
+@EACH_MODE
+@EACH_PROVIDER
+def test_a_wrong_key(vlures: Command, start_sandbox: Start, target: Target, mode: str) -> None:
+    sandbox = start_sandbox("--api-key", "right")
+    vlures.use(sandbox, key="wrong")
+    result = vlures(*target.run(mode, *MODES[mode]))
+    assert_refused(result, vlures, 1, "refuses the key", KEYS[target.backend])
+    assert sandbox.ledger == []
+    assert vlures.checkpoint_lines(OUTPUT) == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "mode", "words"),
+    [
+        ("openai", "batch", ("model 'gpt-6-luna' is not supported by the Batch API",)),
+        ("openai", "live", ("gpt-6-luna is not available", "--model")),
+        ("gemini", "batch", ("Choose another with --model",)),
+        ("gemini", "live", ("Choose another with --model",)),
+    ],
+)
+def test_an_unknown_model(
+    vlures: Command, start_sandbox: Start, provider: str, mode: str, words: tuple[str, ...]
+) -> None:
+    sandbox = start_sandbox("--batch-seconds", "0.2", "--model", "another-model")
+    vlures.use(sandbox)
+    assert_refused(vlures(*PROVIDERS[provider].run(mode, *MODES[mode])), vlures, 1, *words)
+    assert sandbox.ledger == []
+    lines = vlures.checkpoint_lines(OUTPUT)
+    assert lines == [] or (provider, mode) == ("openai", "batch"), "there, each line fails by itself"
+
+
+@pytest.mark.parametrize(
+    ("provider", "mode", "words"),
+    [
+        ("openai", "batch", "check the base URL"),
+        ("openai", "live", "Check --base-url"),
+        ("gemini", "batch", "check the base URL"),
+        ("gemini", "live", "check the base URL"),
+    ],
+)
+def test_a_wrong_address(vlures: Command, shared_sandbox: Sandbox, provider: str, mode: str, words: str) -> None:
+    vlures.use(shared_sandbox)
+    address = ("--base-url", f"{shared_sandbox.url}/{PATHS[provider]}/nowhere")
+    assert_refused(vlures(*PROVIDERS[provider].run(mode, *MODES[mode]), *address), vlures, 1, words)
+    assert shared_sandbox.ledger == []
+
+
+@EACH_MODE
+@EACH_PROVIDER
+def test_no_network(vlures: Command, target: Target, mode: str) -> None:
+    vlures.environment = {
+        "OPENAI_API_KEY": "key",
+        "GOOGLE_API_KEY": "key",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9",
+    }
+    result = vlures(*target.run(mode, *MODES[mode]), "--first-contact-s", "1")
+    assert_refused(result, vlures, 1, f"{TITLES[target.backend]} cannot be reached", "base URL")
 
 
 @EITHER
@@ -66,26 +110,7 @@ def test_a_base_url_that_is_none(vlures: Command, arguments: tuple[str, ...]) ->
 
 
 @EITHER
-def test_an_unknown_model(vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]) -> None:
-    vlures.use(start_sandbox("--batch-seconds", "0.2", "--model", "another-model"))
-    assert_refused(vlures(*arguments), vlures, 1, "model")
-
-
-@EITHER
-def test_no_network(vlures: Command, arguments: tuple[str, ...]) -> None:
-    vlures.environment = {
-        "OPENAI_API_KEY": "key",
-        "GOOGLE_API_KEY": "key",
-        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
-        "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9",
-    }
-    assert_refused(vlures(*arguments, "--first-contact-s", "1"), vlures, 1, "cannot be reached")
-
-
-@EITHER
-def test_an_error_on_every_line(
-    vlures: Command, start_sandbox: Callable[..., Sandbox], arguments: tuple[str, ...]
-) -> None:
+def test_an_error_on_every_line(vlures: Command, start_sandbox: Start, arguments: tuple[str, ...]) -> None:
     faults = (
         "--fault",
         "line_error:code=odd_thing,message=It is odd.",
@@ -96,18 +121,11 @@ def test_an_error_on_every_line(
     assert_refused(vlures(*arguments), vlures, 1, "It is odd.", "no answer is stored")
 
 
-def test_a_refused_parameter(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_refused_parameter(vlures: Command, start_sandbox: Start) -> None:
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
     address = ("--base-url", f"{sandbox.url}/openai/v1")  # no model behind an address of one's own is judged
     assert_refused(vlures(*OPENAI, "--temperature", "0.5", *address), vlures, 1, "temperature")
-
-
-def test_a_batch_that_fails_validation(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
-    vlures.use(
-        start_sandbox("--batch-seconds", "0.2", "--fault", "fail_batch:code=invalid_thing,message=Not like this.")
-    )
-    assert_refused(vlures(*OPENAI), vlures, 1, "Not like this.")
 
 
 @EITHER

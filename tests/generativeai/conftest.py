@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command, make_dataset
+from tests.e2e.targets import TARGETS, Target
 
 
 class ThroughRetiredSdk(Command):
@@ -23,3 +24,9 @@ def vlures(tmp_path: Path) -> Command:
     folder = tmp_path / "work"
     make_dataset(folder / "data", samples=6, texts=5)
     return ThroughRetiredSdk(folder)
+
+
+@pytest.fixture
+def target() -> Target:
+    """For the tests of every target that hold of this SDK too."""
+    return TARGETS["gemini"]

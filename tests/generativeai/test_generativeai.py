@@ -11,8 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.conftest import Command, Sandbox, wait_until
-from tests.e2e.test_live import OUTPUT, REQUESTS, RUN, RUN_SIX
+from tests.e2e.targets import TARGETS
+from tests.e2e.test_live import OUTPUT, REQUESTS, run_of
 
+RUN = run_of(TARGETS["gemini"])
+RUN_SIX = run_of(TARGETS["gemini"], "Jp", "2")
 CAREFUL = (*RUN, "--concurrency", "1", "--temperature", "0.7", "--max-output-tokens", "500")
 
 

@@ -7,12 +7,13 @@ import resource
 from pathlib import Path
 
 from tests.conftest import Command, Sandbox, make_dataset
+from tests.e2e.targets import TARGETS
 from tests.e2e.test_broken_replies import LIVE, QUESTIONS
 from tests.e2e.test_failing_disk import NO_ROOM_BYTES, SAMPLES, arguments
 from tests.e2e.test_live import (
     OUTPUT,
     REQUESTS,
-    RUN,
+    run_of,
     test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting,
     test_one_semaphore_stands_over_all_cells,
     test_the_days_quota_ends_the_run_with_the_time_of_its_renewal,
@@ -24,6 +25,8 @@ __all__ = [
     "test_one_semaphore_stands_over_all_cells",
     "test_the_days_quota_ends_the_run_with_the_time_of_its_renewal",
 ]
+
+RUN = run_of(TARGETS["gemini"])
 
 # 503 comes last: the SDK would hide it by asking again itself, if it were let.
 NOT_ANSWERED = (
@@ -39,7 +42,7 @@ ANSWERED_IN_VAIN = ("drop_after:times=2", "truncate:times=2", "bad_json:times=2"
 
 def test_a_run_survives_without_paying_twice(vlures: Command, shared_sandbox: Sandbox) -> None:
     vlures.use(shared_sandbox)
-    shared_sandbox.show(*(fault.replace(":", "@gemini:") for fault in NOT_ANSWERED))
+    shared_sandbox.show(*TARGETS["gemini"].live(*NOT_ANSWERED))
     before = shared_sandbox.stats["requests"].get("generateContent", 0)
     result = vlures(*RUN)
     assert result.code == 0, result
@@ -52,7 +55,7 @@ def test_a_run_survives_without_paying_twice(vlures: Command, shared_sandbox: Sa
 
 def test_a_lost_answer_is_asked_for_again(vlures: Command, shared_sandbox: Sandbox) -> None:
     vlures.use(shared_sandbox)
-    shared_sandbox.show(*(fault.replace(":", "@gemini:") for fault in ANSWERED_IN_VAIN), "empty:times=2")
+    shared_sandbox.show(*TARGETS["gemini"].live(*ANSWERED_IN_VAIN), "empty:times=2")
     result = vlures(*RUN, "--timeout-s", "3")
     assert result.code == 0, result
     assert len(vlures.answers(OUTPUT)) == REQUESTS
