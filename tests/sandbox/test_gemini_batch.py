@@ -21,40 +21,20 @@ from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types
 
-from tests.sandbox.specs import SpecChecker, load_checker
-from tests.sandbox.test_sandbox import (
+from tests.sandbox.conftest import Sandbox, gemini_client, launch, running
+from tests.sandbox.questions import (
     JPEG,
     MARKS,
     SYSTEMS,
-    Sandbox,
     ask_gemini,
-    gemini_client,
+    draw_image,
     jsonl,
-    launch,
-    picture,
-    running,
 )
+from tests.sandbox.specs import SpecChecker
 
 MODEL = "gemini-3.8-flash"
 ENDED = ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 Line = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Sandbox]:
-    with running() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared: Sandbox) -> Sandbox:
-    shared.faults()
-    return shared
-
-
-@pytest.fixture(scope="module")
-def checker() -> SpecChecker:
-    return load_checker()
 
 
 # ---------------------------------------------------------------- requests
@@ -846,7 +826,7 @@ def test_a_part_may_have_a_resolution_of_its_own(sandbox: Sandbox) -> None:
 
 def test_a_picture_seen_a_moment_ago_is_cached() -> None:
     with running() as sandbox:
-        other = picture(size=(60, 60))
+        other = draw_image(size=(60, 60))
         found = [usage_of(ask(sandbox, data=data)).cached_content_token_count for data in (JPEG, other, JPEG)]
         assert found == [None, None, 1120]
         assert usage_of(ask(sandbox, "gemini-2.5-flash")).cached_content_token_count is None  # another model's cache

@@ -16,53 +16,39 @@ import openai
 import pytest
 from google.genai import errors as genai_errors
 
-from tests.sandbox.specs import SpecChecker, load_checker
-from tests.sandbox.test_sandbox import (
+from tests.sandbox.conftest import Sandbox, launch, running, stop
+from tests.sandbox.questions import (
     ANIMATED,
     BROKEN,
     JPEG,
     MARKS,
     SYSTEMS,
-    Sandbox,
     ask_gemini,
     batch_line,
     chat_body,
     data_url,
+    draw_image,
     jsonl,
-    launch,
-    picture,
     read_lines,
-    running,
-    stop,
     upload,
     wait_for,
 )
+from tests.sandbox.specs import SpecChecker
 from vlures.sandbox import parse_fault
 from vlures.sandbox.answers.prompt_cache import RECENT_REQUESTS, PromptCache
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.openai.errors import format_duration
 
-PNG = picture("PNG", (90, 60))
+PNG = draw_image("PNG", (90, 60))
 JPEG_DIGEST = hashlib.sha256(JPEG).hexdigest()
 
 
 @pytest.fixture(scope="module")
-def checking() -> Iterator[Sandbox]:
+def shared() -> Iterator[Sandbox]:
     """A sandbox that checks requests against the published specifications; at the end it has found no violation."""
     with running(checked=True) as sandbox:
         yield sandbox
         assert sandbox.get("/sandbox/stats")["spec_violations"] == []
-
-
-@pytest.fixture
-def sandbox(checking: Sandbox) -> Sandbox:
-    checking.faults()
-    return checking
-
-
-@pytest.fixture(scope="module")
-def checker() -> SpecChecker:
-    return load_checker()
 
 
 # ---------------------------------------------------------------- requests
@@ -543,7 +529,7 @@ def test_tiers_and_efforts_of_chat_completions(sandbox: Sandbox, checker: SpecCh
 
 
 def test_a_picture_seen_a_little_while_ago_is_cached(sandbox: Sandbox) -> None:
-    data = picture("PNG", (640, 480))
+    data = draw_image("PNG", (640, 480))
     cached = [ask(sandbox, f"Question {n}", image_part(image_url=data_url(data, "image/png"))).usage for n in range(2)]
     assert [usage.input_tokens_details.cached_tokens for usage in cached] == [0, 360]
     body = chat_body("Question 3", data_url(data, "image/png"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import io
 import json
 import os
 import signal
@@ -14,11 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,209 +22,32 @@ import pytest
 from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types
-from PIL import Image
 
-from tests.conftest import REPOSITORY
+from tests.sandbox.conftest import BATCH_S, Sandbox, gemini_client, launch, openai_client, running, stop
+from tests.sandbox.questions import (
+    ANIMATED,
+    BROKEN,
+    JPEG,
+    MARKS,
+    SYSTEMS,
+    ask_gemini,
+    batch_line,
+    chat_body,
+    create,
+    data_url,
+    draw_image,
+    jsonl,
+    read_lines,
+    run_batch,
+    upload,
+    wait_for,
+)
 from vlures.errors import UsageError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
 from vlures.sandbox.answers.compose import repeated_words
 from vlures.sandbox.answers.questions import language_of, split_article
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.images.tokens import gemini_image_tokens, openai_image_tokens, patches
-
-BATCH_S = 0.25
-SYSTEMS = {
-    "English": "You look at the picture and answer in English.",
-    "Japanese": "あなたは画像を注意深く見て、日本語で答えます。",
-    "Swahili": "Wewe ni mtaalamu wa picha. Tazama picha kwa makini na ujibu kwa Kiswahili katika kila jibu.",
-    "Urdu": "آپ تصویر کو غور سے دیکھتے ہیں اور صرف اردو میں جواب دیتے ہیں۔",
-}
-MARKS = {
-    "English": "[sandbox] Synthetic answer.",
-    "Japanese": "[sandbox] これは合成された回答です。",
-    "Swahili": "[sandbox] Hili ni jibu bandia la majaribio.",
-    "Urdu": "[sandbox] یہ ایک مصنوعی جواب ہے۔",
-}
-
-
-# ---------------------------------------------------------------- a sandbox to talk to
-
-
-@dataclass
-class Sandbox:
-    """A running sandbox and the SDK clients that speak to it."""
-
-    base: str
-    process: subprocess.Popen[str]
-    openai: openai.OpenAI
-    gemini: genai.Client
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.base + path) as reply:
-            return json.loads(reply.read())
-
-    def ledger(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(self.base + "/sandbox/ledger") as reply:
-            return [json.loads(line) for line in reply]
-
-    def faults(self, *texts: str) -> None:
-        self.send("DELETE", "/sandbox/faults")
-        if texts:
-            self.send("POST", "/sandbox/faults", json.dumps(texts).encode())
-
-    def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes, dict[str, str]]:
-        """A bare request, for what an SDK would never send."""
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(self.base + path, body or None, names, method=method)
-        try:
-            with urllib.request.urlopen(request) as reply:
-                return reply.status, reply.read(), {name.lower(): value for name, value in reply.headers.items()}
-        except urllib.error.HTTPError as error:
-            return error.code, error.read(), {name.lower(): value for name, value in error.headers.items()}
-
-
-def gemini_client(base: str, key: str = "any", timeout_ms: int = 5000) -> genai.Client:
-    options = types.HttpOptions(
-        base_url=base + "/gemini", timeout=timeout_ms, retry_options=types.HttpRetryOptions(attempts=1)
-    )
-    return genai.Client(vertexai=False, api_key=key, http_options=options)
-
-
-def openai_client(base: str, key: str = "any", timeout_s: float = 5.0) -> openai.OpenAI:
-    return openai.OpenAI(api_key=key, base_url=base + "/openai/v1", max_retries=0, timeout=timeout_s)
-
-
-def launch(*options: str, checked: bool = False) -> Sandbox:
-    """Start a sandbox. checked: it checks each request against the published specifications."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.sandbox.specs" if checked else "vlures.sandbox",
-        "--until-stdin-closes",
-        "--batch-seconds",
-        str(BATCH_S),
-        *options,
-    ]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
-    assert process.stdout
-    line = process.stdout.readline()
-    assert line.startswith("vlures sandbox listening on http://127.0.0.1:"), line
-    base = line.split()[-1]
-    return Sandbox(base, process, openai_client(base), gemini_client(base))
-
-
-def stop(sandbox: Sandbox) -> int:
-    assert sandbox.process.stdin
-    sandbox.process.stdin.close()
-    return sandbox.process.wait(timeout=10)
-
-
-@contextmanager
-def running(*options: str, checked: bool = False) -> Iterator[Sandbox]:
-    sandbox = launch(*options, checked=checked)
-    try:
-        yield sandbox
-    finally:
-        stop(sandbox)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Sandbox]:
-    with running() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared: Sandbox) -> Sandbox:
-    shared.faults()
-    return shared
-
-
-# ---------------------------------------------------------------- requests
-
-
-def picture(kind: str = "JPEG", size: tuple[int, int] = (120, 80), **options: Any) -> bytes:
-    """Blue, with a white field at the top left and a black one at the bottom right."""
-    image = Image.new("RGB", size, (40, 80, 190))
-    third = (size[0] // 3, size[1] // 3)
-    image.paste((255, 255, 255), (0, 0, *third))
-    image.paste((0, 0, 0), (size[0] - third[0], size[1] - third[1], *size))
-    data = io.BytesIO()
-    image.save(data, kind, **options)
-    return data.getvalue()
-
-
-JPEG = picture()
-
-
-def data_url(data: bytes, mime: str = "image/jpeg") -> str:
-    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
-
-
-def chat_body(text: str = "What is this?", url: str | None = None, system: str = "", **extra: Any) -> dict[str, Any]:
-    image = {"type": "image_url", "image_url": {"url": url or data_url(JPEG), "detail": "auto"}}
-    return {
-        "model": "gpt-6-luna",
-        "messages": [
-            {"role": "system", "content": system or SYSTEMS["English"]},
-            {"role": "user", "content": [{"type": "text", "text": text}, image]},
-        ],
-        **extra,
-    }
-
-
-def batch_line(custom_id: str, **extra: Any) -> dict[str, Any]:
-    line = {
-        "custom_id": custom_id,
-        "method": "POST",
-        "url": "/v1/chat/completions",
-        "body": chat_body(f"Question {custom_id}"),
-    }
-    return {**line, **extra}
-
-
-def jsonl(lines: list[Any]) -> bytes:
-    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-
-
-def upload(sandbox: Sandbox, data: bytes, name: str = "shard.jsonl") -> str:
-    return sandbox.openai.files.create(file=(name, data), purpose="batch").id
-
-
-def create(sandbox: Sandbox, data: bytes, **extra: Any) -> Any:
-    return sandbox.openai.batches.create(
-        input_file_id=upload(sandbox, data), endpoint="/v1/chat/completions", completion_window="24h", **extra
-    )
-
-
-def wait_for(sandbox: Sandbox, batch_id: str, *statuses: str) -> Any:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        batch = sandbox.openai.batches.retrieve(batch_id)
-        if batch.status in (statuses or ("completed", "failed", "expired", "cancelled")):
-            return batch
-        time.sleep(0.02)
-    raise AssertionError(batch)
-
-
-def run_batch(sandbox: Sandbox, count: int = 4) -> Any:
-    return wait_for(sandbox, create(sandbox, jsonl([batch_line(f"k{n}") for n in range(count)])).id)
-
-
-def read_lines(sandbox: Sandbox, file_id: str | None) -> list[dict[str, Any]]:
-    if not file_id:
-        return []
-    return [json.loads(line) for line in sandbox.openai.files.content(file_id).read().split(b"\n") if line]
-
-
-def ask_gemini(client: genai.Client, data: bytes = JPEG, mime: str = "image/jpeg", **config: Any) -> Any:
-    parts = [types.Part(text="What is this?"), types.Part.from_bytes(data=data, mime_type=mime)]
-    return client.models.generate_content(
-        model="gemini-3.8-flash",
-        contents=[types.Content(role="user", parts=parts)],
-        config=types.GenerateContentConfig(system_instruction=SYSTEMS["English"], **config),
-    )
-
 
 # ---------------------------------------------------------------- OpenAI: files
 
@@ -522,10 +339,6 @@ def test_a_chat_request_is_refused_as_openai_does(
     assert message in error["message"]
 
 
-BROKEN = JPEG[: len(JPEG) // 2]
-ANIMATED = picture("GIF", save_all=True, append_images=[Image.new("RGB", (120, 80), (1, 2, 3))])
-
-
 @pytest.mark.parametrize(
     ("url", "code"),
     [
@@ -534,7 +347,7 @@ ANIMATED = picture("GIF", save_all=True, append_images=[Image.new("RGB", (120, 8
         (data_url(JPEG, "image/png"), "invalid_image_format"),
         (data_url(BROKEN), "image_parse_error"),
         (data_url(b"no picture at all"), "invalid_image_format"),
-        (data_url(picture("BMP"), "image/bmp"), "invalid_image_format"),
+        (data_url(draw_image("BMP"), "image/bmp"), "invalid_image_format"),
         (data_url(ANIMATED, "image/gif"), "invalid_image_format"),
         ("https://example.org/a.jpg", "invalid_image_url"),
     ],
@@ -547,7 +360,7 @@ def test_a_bad_picture_is_refused_by_openai(sandbox: Sandbox, url: str, code: st
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "JPEG"])
 def test_every_good_format_is_taken(sandbox: Sandbox, kind: str) -> None:
-    data = picture(kind)
+    data = draw_image(kind)
     assert sandbox.openai.chat.completions.create(**chat_body(url=data_url(data, f"image/{kind.lower()}"))).choices
     if kind != "GIF":
         assert ask_gemini(sandbox.gemini, data, f"image/{kind.lower()}").text
