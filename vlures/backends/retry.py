@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import tenacity
 
+from vlures.config.sections import ContactOptions
 from vlures.errors import Incomplete, Retry, VluresError
 
 T = TypeVar("T")
@@ -43,6 +44,11 @@ class Patience:
         self._first_contact_s = first_contact_s
         self._say = say
         self.reached = False
+
+    @classmethod
+    def of(cls, provider: str, options: ContactOptions, say: Callable[[str], None]) -> Patience:
+        """The configuration's budgets."""
+        return cls(provider, options.retry_budget_s, options.first_contact_s, say)
 
     def lasts(self, failure: Retry, failing_for_s: float, asked_s: float | None) -> bool:
         """Whether a call that has been failing for so long may be retried, after the wait that the provider asked for.

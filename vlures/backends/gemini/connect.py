@@ -19,9 +19,7 @@ def connect_live(setup: Setup) -> Backend:
     """Gemini's generateContent, many requests at a time."""
     options = setup.options
     client = _find_live_client(setup)
-    patience = Patience(
-        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
-    )
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.say)
     return LiveDriver(
         client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )
@@ -43,16 +41,9 @@ def connect_batch(setup: Setup) -> Backend:
         timeout_s=options.live.timeout_s,
         connections=setup.connections,
     )
-    patience = Patience(
-        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
-    )
-    return BatchDriver(
-        client,
-        BatchPolicy.of(options, MOST_LINES, MOST_BYTES, setup.connections),
-        patience,
-        setup.observer,
-        setup.budget,
-    )
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.say)
+    policy = BatchPolicy.of(options, MOST_LINES, MOST_BYTES, setup.connections)
+    return BatchDriver(client, policy, patience, setup.observer, setup.budget)
 
 
 def _find_live_client(setup: Setup) -> LiveClient:

@@ -34,9 +34,7 @@ know no other: https://github.com/ollama/ollama/issues/7125."""
 def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
     options = setup.options
-    patience = Patience(
-        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
-    )
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.say)
     client = OpenAIBatch(
         _client_settings(setup),
         make_bodies(options),
@@ -47,13 +45,8 @@ def connect_batch(setup: Setup) -> Backend:
         connections=setup.connections,
         is_sandbox=setup.sandbox_url is not None,
     )
-    return BatchDriver(
-        client,
-        BatchPolicy.of(options, MOST_LINES, MOST_BATCH_BYTES, setup.connections),
-        patience,
-        setup.observer,
-        setup.budget,
-    )
+    policy = BatchPolicy.of(options, MOST_LINES, MOST_BATCH_BYTES, setup.connections)
+    return BatchDriver(client, policy, patience, setup.observer, setup.budget)
 
 
 def connect_live(setup: Setup) -> Backend:
@@ -65,9 +58,7 @@ def connect_live(setup: Setup) -> Backend:
     if not official and not OPENAI_MODELS.match(options.target.model):
         bodies.output_limit_name = "max_tokens"
     client = OpenAILive(client_settings, bodies, setup.journal, options.live.concurrency, official=official)
-    patience = Patience(
-        FACTS.title, options.contact.retry_budget_s, options.contact.first_contact_s, setup.observer.say
-    )
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.say)
     return LiveDriver(
         client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )

@@ -4,14 +4,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from vlures.sandbox.batch_runner import BatchRunner
 from vlures.sandbox.batches.batch import FINAL, Batch
 from vlures.sandbox.batches.results import read_line
 from vlures.sandbox.exchange import Call, Reply, json_reply
 from vlures.sandbox.file_store import StoredFile
 from vlures.sandbox.gemini.batch_validation import check_lines
+from vlures.sandbox.gemini.body import read_body
 from vlures.sandbox.gemini.errors import (
     GeminiError,
     bad_request,
@@ -22,7 +21,6 @@ from vlures.sandbox.gemini.errors import (
 )
 from vlures.sandbox.gemini.fields import pick, unknown_fields
 from vlures.sandbox.gemini.files import GENERATED, page
-from vlures.sandbox.gemini.generate import unreadable_body
 from vlures.sandbox.gemini.operation import operation
 from vlures.sandbox.gemini.uploads import short_id
 from vlures.sandbox.state import State
@@ -67,13 +65,7 @@ async def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
 
 def _read_creation(state: State, call: Call) -> dict[str, Any]:
     """The `batch` of a creation's body; raises GeminiError as the provider does."""
-    try:
-        body = msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise unreadable_body() from None
-    violation = state.violation("batchGenerateContent", body, "batchGenerateContent")
-    if violation:
-        raise bad_request(violation)
+    body = read_body(state, call, "batchGenerateContent")
     if not isinstance(body, dict) or not isinstance(body.get("batch"), dict):
         raise bad_request("* BatchGenerateContentRequest.batch: the batch is not specified\n")
     unknown = unknown_fields(body, "creation")

@@ -5,7 +5,7 @@ from typing import Any
 
 from vlures.sandbox.answers.questions import Question
 from vlures.sandbox.gemini.config import PART_RESOLUTIONS, Thinking, read_config, read_resolution
-from vlures.sandbox.gemini.errors import GeminiError, bad_request
+from vlures.sandbox.gemini.errors import bad_request
 from vlures.sandbox.gemini.fields import pick, unknown_fields
 from vlures.sandbox.images.inspection import ImageCache, InspectedImage
 from vlures.sandbox.images.tokens import gemini_image_tokens
@@ -118,8 +118,3 @@ def _read_blob(blob: dict[str, Any], place: str, image_cache: ImageCache) -> Ins
     if image.flaw or image.mime != mime:
         raise bad_request("Unable to process input image. Please retry or report in the troubleshooting guide.")
     return image
-
-
-def unreadable_body() -> GeminiError:
-    """The 400 of a body that is not JSON."""
-    return bad_request("Invalid JSON payload received. Unexpected end of string.")

@@ -1,11 +1,10 @@
 """Gemini's live answers: check, answer, record in the ledger, and only then reply."""
 
-import msgspec
-
 from vlures.sandbox.exchange import Call, Reply, json_reply
 from vlures.sandbox.gemini.answer import generate_content
-from vlures.sandbox.gemini.errors import bad_request, unknown_model
-from vlures.sandbox.gemini.generate import read_generate, unreadable_body
+from vlures.sandbox.gemini.body import read_body
+from vlures.sandbox.gemini.errors import unknown_model
+from vlures.sandbox.gemini.generate import read_generate
 from vlures.sandbox.ledger import make_entry
 from vlures.sandbox.state import State
 
@@ -15,13 +14,7 @@ def answer_generate(state: State, call: Call) -> Reply:
     model = call.path_values["model"]
     if state.settings.models and model not in state.settings.models:
         raise unknown_model(model, call.path_values["version"])
-    try:
-        body = msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise unreadable_body() from None
-    violation = state.violation("generateContent", body, "generateContent")
-    if violation:
-        raise bad_request(violation)
+    body = read_body(state, call, "generateContent")
     request = read_generate(body, model, state.image_cache)
     state.counts.add_images(len(request.question.images))
     strikes = state.faults.strikes("answer", "gemini")
