@@ -165,7 +165,7 @@ WRONGS: dict[str, tuple[Wrong, ...]] = {
         Wrong("Every fifth line fails for good (400)", ("line_error:every=5,status=400",), commands=2, lots_of=50),
         Wrong("Two lines are in neither result file", ("missing:times=2",), says="lines that are"),
         Wrong("Every third line stands twice in the result file", ("doubled:every=3",), lots_of=4, says="doubled"),
-        Wrong("Lines that nobody sent, without an id, not JSON", ("unknown_id", "null_id", "garbage_line"), lots_of=4),
+        Wrong("Lines with unknown ids, without ids, not JSON", ("unknown_id", "null_id", "garbage_line"), lots_of=4),
         Wrong("All lines fail; there is no output file", ALL_FAIL, lots_of=50),
         Wrong('The same, with file ids that are "" and not null', ("empty_ids", *ALL_FAIL), lots_of=50),
         Wrong(
@@ -202,7 +202,7 @@ WRONGS: dict[str, tuple[Wrong, ...]] = {
         Wrong("Every fifth line fails for good (400)", ("line_error:every=5,status=400",), commands=2, lots_of=50),
         Wrong("Two lines are not in the result file", ("missing:times=2",), says="lines that are"),
         Wrong("Every third line stands twice in the result file", ("doubled:every=3",), lots_of=4, says="doubled"),
-        Wrong("Lines that nobody sent, without a key, not JSON", ("unknown_id", "null_id", "garbage_line"), lots_of=4),
+        Wrong("Lines with unknown keys, without keys, not JSON", ("unknown_id", "null_id", "garbage_line"), lots_of=4),
         Wrong("All lines fail", ALL_FAIL, lots_of=50),
         Wrong(
             "The queue is full (429 at the creation), twice", ("token_limit:times=2",), lots_of=3, says="costs nothing"
