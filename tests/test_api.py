@@ -394,10 +394,10 @@ def test_what_is_no_answer_says_so(finished: Path) -> None:
 
 def test_a_big_picture_is_scaled_down_and_stands_upright(finished: Path) -> None:
     for path, size in ((finished / "data/image3.png", (3000, 1000)), (finished / "data/image4.png", (20, 10))):
-        picture = Image.new("RGBA", size, (255, 0, 0, 0))
-        exif = picture.getexif()
+        image = Image.new("RGBA", size, (255, 0, 0, 0))
+        exif = image.getexif()
         exif[0x0112] = 6  # as a phone that was held upright has it
-        picture.save(path, exif=exif)
+        image.save(path, exif=exif)
     vlures.run(sandbox=True, name="big", **OPTIONS, languages="Ur", tasks=1, samples=[3, 4])
     for number, size in ((3, (213, 640)), (4, (10, 20))):
         html = vlures.show(number, "outputs/sandbox-big").html

@@ -450,10 +450,10 @@ def test_a_line_holds_any_article_and_the_image_in_its_place(client: GeminiBatch
     asked = request(article, {"thinking_level": "low"})
     line = client.write_line(asked)
     assert line.tail is not None
-    picture = base64.b64encode(b"abc")
-    whole = line.head + picture + line.tail
+    image = base64.b64encode(b"abc")
+    whole = line.head + image + line.tail
     assert whole.index(b"\n") == len(whole) - 1
     content = build_content(asked, summary=True)
-    content["contents"][0]["parts"][1]["inlineData"]["data"] = picture.decode()
+    content["contents"][0]["parts"][1]["inlineData"]["data"] = image.decode()
     assert json.loads(whole) == {"key": KEY, "request": content}
     assert content["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "LOW", "includeThoughts": True}

@@ -374,8 +374,8 @@ def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
     return Request(KEY, make_cell("Sw", 3), "421", "gpt-6-luna", parameters or {}, prompt, image, "d")
 
 
-def build_body(asked: Request, picture: str) -> dict[str, Any]:
-    return build_completion(asked, ImagePart(f"data:image/png;base64,{picture}"), None, summary=False)
+def build_body(asked: Request, image: str) -> dict[str, Any]:
+    return build_completion(asked, ImagePart(f"data:image/png;base64,{image}"), None, summary=False)
 
 
 @given(article=st.text(st.characters(exclude_categories=["Cs"])))
@@ -387,14 +387,14 @@ def test_a_line_holds_any_article_and_the_image_in_its_place(article: str) -> No
     asked = request(article)
     line = write_line(asked, make_bodies(RunConfig().backend_options))
     assert line.tail is not None
-    picture = base64.b64encode(b"abc")
-    whole = line.head + picture + line.tail
+    image = base64.b64encode(b"abc")
+    whole = line.head + image + line.tail
     assert whole.index(b"\n") == len(whole) - 1
     assert json.loads(whole) == {
         "custom_id": KEY,
         "method": "POST",
         "url": "/v1/chat/completions",
-        "body": build_body(asked, picture.decode()),
+        "body": build_body(asked, image.decode()),
     }
 
 

@@ -29,17 +29,17 @@ from vlures.store.checkpoints import CheckpointStore
 KEY = "Sw-t3-1shot-rationales-421"
 
 
-def image(name: str = "421.png", digest: str = "d1") -> Image:
+def make_image(name: str = "421.png", digest: str = "d1") -> Image:
     return Image(Path("photos") / name, "image/png", 3, 1, 1, digest)
 
 
-def request(picture: Image | None = None, article: str = "x", **parameters: Any) -> Request:
+def request(image: Image | None = None, article: str = "x", **parameters: Any) -> Request:
     prompt = Prompt("Be careful.", ("Read this:\n", article, "\nAnd answer."))
-    return Request(KEY, make_cell("Sw", 3), "421", "gpt-6-luna", parameters, prompt, picture or image(), "d")
+    return Request(KEY, make_cell("Sw", 3), "421", "gpt-6-luna", parameters, prompt, image or make_image(), "d")
 
 
-def build(asked: Request, picture: ImagePart, tier: str | None = None, *, summary: bool = False) -> dict[str, Any]:
-    return build_response(asked, picture, tier, summary=summary)
+def build(asked: Request, image: ImagePart, tier: str | None = None, *, summary: bool = False) -> dict[str, Any]:
+    return build_response(asked, image, tier, summary=summary)
 
 
 # What is sent
@@ -291,7 +291,7 @@ def test_a_failure_is_one_whatever_is_asked_today(
     ],
 )
 def test_a_template_is_filled(template: str, address: str) -> None:
-    assert fill_template(template, image("rangi #1 門.png"), "421") == address
+    assert fill_template(template, make_image("rangi #1 門.png"), "421") == address
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_template_is_filled(template: str, address: str) -> None:
 def test_a_template_that_cannot_be_filled_says_what_it_may_hold(template: str) -> None:
     words = re.escape(template) + r".*\{id\}, \{sha256\}, \{name\}, \{stem\}, \{folder\}"
     with pytest.raises(UsageError, match=words):
-        fill_template(template, image(), "421")
+        fill_template(template, make_image(), "421")
 
 
 # Bodies
@@ -326,7 +326,7 @@ def test_an_image_in_its_line(article: str) -> None:
     line = write_line(request(article=article), bodies("inline"))
     assert line.tail is not None
     whole = line.head + base64.b64encode(b"abc") + line.tail
-    assert whole.index(b"\n") == len(whole) - 1 == line.size_bytes(image()) - 1
+    assert whole.index(b"\n") == len(whole) - 1 == line.size_bytes(make_image()) - 1
     assert shown(whole) == {"image_url": "data:image/png;base64,YWJj"}
     assert json.loads(whole)["body"]["input"][0]["content"][0]["text"] == f"Read this:\n{article}\nAnd answer."
 
@@ -336,7 +336,7 @@ def test_an_address_in_its_line() -> None:
     line = write_line(request(), made)
     assert line.tail is None
     assert shown(line.head) == {"image_url": "https://host/421.png"}
-    assert line.head.index(b"\n") == len(line.head) - 1 == line.size_bytes(image()) - 1
+    assert line.head.index(b"\n") == len(line.head) - 1 == line.size_bytes(make_image()) - 1
     assert shown(write_line(request(), made).head) == {"image_url": "https://host/421.png"}
 
 
@@ -344,7 +344,7 @@ def test_two_images_never_have_one_address() -> None:
     made = bodies("url", "https://host/{name}")
     made.write(request())
     with pytest.raises(UsageError, match=r"gives https://host/421\.png for several images"):
-        made.write(request(image(digest="another")))
+        made.write(request(make_image(digest="another")))
 
 
 class Uploads:
@@ -355,12 +355,12 @@ class Uploads:
         self._lifetime_s = lifetime_s
         self._failures = failures
 
-    async def take(self, picture: Image) -> tuple[str, float | None]:
+    async def take(self, image: Image) -> tuple[str, float | None]:
         await asyncio.sleep(0)
         if self._failures:
             self._failures -= 1
             raise Retry("busy", code="503")
-        self.digests.append(picture.digest)
+        self.digests.append(image.digest)
         expires_at = time.time() + self._lifetime_s if self._lifetime_s else None
         return f"file-{len(self.digests)}", expires_at
 
@@ -394,17 +394,17 @@ def test_an_image_is_uploaded_once_however_many_want_it(tmp_path: Path) -> None:
     files = ImageFiles(uploads.take, store, "an account")
 
     async def place_many() -> None:
-        wanted = [image(digest=f"d{number % 3}") for number in range(30)]
-        await asyncio.gather(*(files.place(picture, again_and_again) for picture in wanted))
+        wanted = [make_image(digest=f"d{number % 3}") for number in range(30)]
+        await asyncio.gather(*(files.place(image, again_and_again) for image in wanted))
 
     asyncio.run(place_many())
     assert sorted(uploads.digests) == ["d0", "d1", "d2"]
     store.close()
 
     later = open_store(tmp_path)
-    known = ImageFiles(uploads.take, later, "an account").find(image(digest="d1"))
+    known = ImageFiles(uploads.take, later, "an account").find(make_image(digest="d1"))
     assert known == f"file-{uploads.digests.index('d1') + 1}"
-    assert ImageFiles(uploads.take, later, "another account").find(image(digest="d1")) is None
+    assert ImageFiles(uploads.take, later, "another account").find(make_image(digest="d1")) is None
 
 
 @pytest.mark.parametrize(
@@ -423,11 +423,11 @@ def test_a_file_is_used_while_it_outlives_a_batch_or_is_in_the_first_half_of_its
 ) -> None:
     store, uploads = open_store(tmp_path), Uploads(lifetime_s=lifetime_s)
     files = ImageFiles(uploads.take, store, "an account")
-    asyncio.run(files.place(image(), again_and_again))
+    asyncio.run(files.place(make_image(), again_and_again))
     name = "picture d1 at an account"
     facts = dict(store.recall(name))
     store.remember(name, facts | {"expires_at": facts["expires_at"] - age_s})
-    assert (files.find(image()) is not None) is found
+    assert (files.find(make_image()) is not None) is found
 
 
 @pytest.mark.parametrize(
@@ -446,15 +446,15 @@ def test_a_file_is_used_while_it_outlives_a_batch_or_is_in_the_first_half_of_its
 def test_a_file_that_is_gone_is_not_named_again(tmp_path: Path, failure: Failure | None, gone: bool) -> None:
     """Also where another process named it: `find` was not asked before."""
     store, uploads = open_store(tmp_path), Uploads()
-    asyncio.run(ImageFiles(uploads.take, store, "an account").place(image(), again_and_again))
+    asyncio.run(ImageFiles(uploads.take, store, "an account").place(make_image(), again_and_again))
     files = ImageFiles(uploads.take, store, "an account")
     response = Response(KEY, "failed" if failure else "ok", error=failure)
     checked = files.forget_gone(response)
-    assert (files.find(image()) is None) is gone
+    assert (files.find(make_image()) is None) is gone
     if gone:
         assert checked.error
         assert checked.error.transient
-        asyncio.run(files.place(image(), again_and_again))
-        assert files.find(image()) == "file-2"
+        asyncio.run(files.place(make_image(), again_and_again))
+        assert files.find(make_image()) == "file-2"
     else:
         assert checked == response

@@ -358,7 +358,7 @@ def as_parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-PICTURES = pa.table({"image": pa.array([{"bytes": b"\x89PNG", "path": "image1.png"}]), "text": pa.array(["words"])})
+IMAGES = pa.table({"image": pa.array([{"bytes": b"\x89PNG", "path": "image1.png"}]), "text": pa.array(["words"])})
 
 
 @pytest.mark.parametrize(
@@ -374,8 +374,8 @@ PICTURES = pa.table({"image": pa.array([{"bytes": b"\x89PNG", "path": "image1.pn
         ("metadata.jsonl", b"", "holds no JSON objects"),
         ("metadata.jsonl", b'["image1.png"]\n', "holds no JSON objects"),
         ("metadata.parquet", b"PAR1 and no more", "is not a readable Parquet file"),
-        ("metadata.parquet", as_parquet(PICTURES), "holds bytes, not names or texts.*write each into a file"),
-        ("train/x.parquet", as_parquet(PICTURES), r"has no images .* it has the folders train; name another"),
+        ("metadata.parquet", as_parquet(IMAGES), "holds bytes, not names or texts.*write each into a file"),
+        ("train/x.parquet", as_parquet(IMAGES), r"has no images .* it has the folders train; name another"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, data: bytes, sentence: str) -> None:

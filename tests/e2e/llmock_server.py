@@ -2,7 +2,7 @@
 N]`.
 
 It prints its address, and ends when its standard input is closed. Started by its own `llmock serve` it would neither
-choose a free port and name it nor end with whoever started it; and three things have to be mended from outside:
+choose a free port and name it nor end with whoever started it; and three things have to be fixed from outside:
 
 - It serves Gemini under `/gemini/v1beta` only (its README names google-genai 2.25). Since 3.0 that SDK asks under `/v1`
 (README of google-genai 3.4), as we do, so that path leads to the same place. - A batch of its is done after three

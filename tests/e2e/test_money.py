@@ -123,8 +123,8 @@ def test_a_plan_counts_only_the_pictures_that_are_still_to_upload(
     vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     for number in range(1, 7):
-        picture = Image.effect_noise((500, 400), 100.0 + number)
-        picture.save(vlures.folder / f"data/image{number}.png")
+        image = Image.effect_noise((500, 400), 100.0 + number)
+        image.save(vlures.folder / f"data/image{number}.png")
     sandbox = start_sandbox("--batch-seconds", "0.2")
     vlures.use(sandbox)
     run = (*BATCH, "--languages", "En", "--no-canary", "--endpoint", "responses", "--image-transport", "file")

@@ -25,7 +25,7 @@ RUN = (*RUN_ANY, "--tasks", "1,7")
 RUN_IN_LOTS = (*RUN, "--batch-size", "6")
 FILE = ("--image-transport", "file")
 OUTPUT = "gpt-6-luna"
-PICTURES = 6
+IMAGES = 6
 REQUESTS = 2 * (6 + 5)
 
 
@@ -82,7 +82,7 @@ def album(vlures: Command) -> Iterator[tuple[str, list[str]]]:
     """The dataset's folder on a server of its own: its address, and the paths that were asked for."""
     asked: list[str] = []
 
-    class Pictures(SimpleHTTPRequestHandler):
+    class AlbumHandler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             super().do_GET()
@@ -90,7 +90,7 @@ def album(vlures: Command) -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Pictures, directory=str(vlures.folder / "data"))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(AlbumHandler, directory=str(vlures.folder / "data"))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
@@ -120,19 +120,19 @@ def test_pictures_as_files_are_uploaded_once(vlures: Command, shared_sandbox: Sa
     result = vlures(*RUN_IN_LOTS, *FILE, "--mode", mode)
     assert result.code == 0, result
     assert_complete(vlures, shared_sandbox)
-    assert uploads.count == PICTURES
+    assert uploads.count == IMAGES
     if mode == "batch":
         assert "One request goes first, alone" in result.err
         assert lots(vlures) == [1, 6, 6, 6, 3]
-    pictures = remembered(vlures)
-    assert len({event["fact"] for event in pictures}) == len(pictures) == PICTURES
-    assert all(29 < (event["facts"]["expires_at"] - time.time()) / 86_400 <= 30 for event in pictures)
+    images = remembered(vlures)
+    assert len({event["fact"] for event in images}) == len(images) == IMAGES
+    assert all(29 < (event["facts"]["expires_at"] - time.time()) / 86_400 <= 30 for event in images)
 
     more = vlures(*RUN_IN_LOTS, *FILE, "--mode", mode, "--tasks", "2")
     assert more.code == 0, more
     assert len(shared_sandbox.ledger) == REQUESTS + 2 * 6
     assert "One request goes first" not in more.err, "that files are taken is remembered"
-    assert uploads.count == PICTURES
+    assert uploads.count == IMAGES
 
 
 @pytest.mark.parametrize("mode", ["batch", "live"])
@@ -177,9 +177,9 @@ def test_a_plan_shows_how_much_less_is_sent(vlures: Command) -> None:
         assert result.code == 0, result
         return next(line for line in result.out.splitlines() if " MB to send" in line)
 
-    for picture in (vlures.folder / "data").glob("*.png"):
-        with picture.open("ab") as file:
-            file.write(random.Random(picture.name).randbytes(1_000_000))
+    for image in (vlures.folder / "data").glob("*.png"):
+        with image.open("ab") as file:
+            file.write(random.Random(image.name).randbytes(1_000_000))
     inline, files = planned(), planned(*FILE)
     assert (inline_mb := float(re.findall(r"about ([\d.,]+) MB", inline)[0].replace(",", ""))) > 200
     assert float(re.findall(r"about ([\d.,]+) MB", files)[0].replace(",", "")) < inline_mb / 25
@@ -249,7 +249,7 @@ def test_files_that_are_gone_are_uploaded_again(vlures: Command, shared_sandbox:
     assert result.code == 0, result
     assert_complete(vlures, shared_sandbox)
     assert all(fault["struck"] for fault in shared_sandbox.stats["faults"])
-    assert PICTURES < uploads.count <= PICTURES + 3  # what two requests under way find gone is uploaded once
+    assert IMAGES < uploads.count <= IMAGES + 3  # what two requests under way find gone is uploaded once
 
 
 def test_a_file_that_was_gone_when_nobody_looked_is_not_named_again(vlures: Command, shared_sandbox: Sandbox) -> None:
@@ -266,7 +266,7 @@ def test_a_file_that_was_gone_when_nobody_looked_is_not_named_again(vlures: Comm
     assert result.code == 0, result
     assert_complete(vlures, shared_sandbox, requests=12)
     assert lots(vlures) == [1, 11, 2], "both lines of the picture fail, and both go again, once"
-    assert uploads.count == PICTURES + 1
+    assert uploads.count == IMAGES + 1
 
 
 def test_a_file_near_its_end_is_uploaded_again(vlures: Command, shared_sandbox: Sandbox) -> None:
@@ -274,10 +274,10 @@ def test_a_file_near_its_end_is_uploaded_again(vlures: Command, shared_sandbox: 
     vlures.use(shared_sandbox)
     assert vlures(*run, "--tasks", "1").code == 0
     path = vlures.folder / "outputs" / OUTPUT / "checkpoints_1shot_rationales/jobs.jsonl"
-    for picture, days_left in zip(remembered(vlures), (3, 1), strict=False):
-        picture["facts"]["expires_at"] = time.time() + days_left * 86_400
+    for image, days_left in zip(remembered(vlures), (3, 1), strict=False):
+        image["facts"]["expires_at"] = time.time() + days_left * 86_400
         with path.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(picture) + "\n")
+            journal.write(json.dumps(image) + "\n")
     uploads = Uploads(shared_sandbox)
     assert vlures(*run, "--tasks", "2").code == 0
     assert uploads.count == 1
@@ -345,7 +345,7 @@ def test_live_calls_survive(vlures: Command, shared_sandbox: Sandbox) -> None:
     assert len(vlures.answers(OUTPUT)) == REQUESTS
     assert all(fault["struck"] for fault in shared_sandbox.stats["faults"])
     assert len(shared_sandbox.ledger) <= REQUESTS + len(lost)
-    assert uploads.count == PICTURES
+    assert uploads.count == IMAGES
 
 
 def test_what_is_no_answer_has_its_own_status(vlures: Command, shared_sandbox: Sandbox) -> None:
@@ -377,8 +377,8 @@ def test_kills_pay_nothing_twice_and_upload_no_picture_that_is_known_again(
     vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     """Also among the uploads of the pictures, which take a while here."""
-    pictures = 16
-    make_dataset(vlures.folder / "data", samples=pictures)
+    images = 16
+    make_dataset(vlures.folder / "data", samples=images)
     run = (*RUN_ANY, *FILE, "--tasks", "1", "--batch-size", "6")
     sandbox = start_sandbox("--batch-seconds", "1", "--fault", "latency@upload:seconds=0.15")
     vlures.use(sandbox)
@@ -391,9 +391,9 @@ def test_kills_pay_nothing_twice_and_upload_no_picture_that_is_known_again(
             kill(process)
     result = vlures(*run)
     assert result.code == 0, result
-    assert_complete(vlures, sandbox, requests=2 * pictures)
-    assert len({event["fact"] for event in remembered(vlures)}) == len(remembered(vlures)) == pictures
-    assert sandbox.stats["vision_uploads"] <= pictures + 3 * 8, "what the kills found on its way"
+    assert_complete(vlures, sandbox, requests=2 * images)
+    assert len({event["fact"] for event in remembered(vlures)}) == len(remembered(vlures)) == images
+    assert sandbox.stats["vision_uploads"] <= images + 3 * 8, "what the kills found on its way"
 
 
 def test_a_batch_of_an_earlier_process_is_collected_with_its_files(
@@ -404,12 +404,12 @@ def test_a_batch_of_an_earlier_process_is_collected_with_its_files(
     process = vlures.start(*RUN_IN_LOTS, *FILE)
     vlures.wait_for_journal(OUTPUT, '"created"', process, times=5)
     kill(process)
-    assert sandbox.stats["vision_uploads"] == PICTURES
+    assert sandbox.stats["vision_uploads"] == IMAGES
     result = vlures(*RUN_IN_LOTS, *FILE)
     assert result.code == 0, result
     assert_complete(vlures, sandbox)
     assert sandbox.stats["batches_created"] == 5
-    assert sandbox.stats["vision_uploads"] == PICTURES
+    assert sandbox.stats["vision_uploads"] == IMAGES
 
 
 @pytest.mark.parametrize(("first", "second"), [("chat", "responses"), ("responses", "chat")])

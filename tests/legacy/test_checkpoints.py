@@ -130,11 +130,11 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
     ), second
 
     path.write_bytes(whole.replace(b"Jibu 2", b"Jibu la pili"))
-    mended = vlures("import", "--from", "old", "--name", "x")
-    assert mended.code == 0, mended
-    assert "another file of this name was imported before; new answers in this one are added" in mended.err
-    assert "3 answer(s) imported" in mended.err
-    assert "5 not, because the run has an answer already (1 with another text)" in mended.err
+    fixed = vlures("import", "--from", "old", "--name", "x")
+    assert fixed.code == 0, fixed
+    assert "another file of this name was imported before; new answers in this one are added" in fixed.err
+    assert "3 answer(s) imported" in fixed.err
+    assert "5 not, because the run has an answer already (1 with another text)" in fixed.err
     assert vlures.answers("x") == {f"Sw-t3-{number}": f"Jibu {number}" for number in range(1, 9)}
     assert "outputs/x: 1shot_rationales" in vlures("status").out
 

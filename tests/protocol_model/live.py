@@ -56,7 +56,7 @@ class LiveClient:
         trouble = provider.next_trouble("live")
         await asyncio.sleep(SLOW_S if trouble == "slow" else ON_THE_WAY_S)
         if trouble == "refused":
-            raise VluresError("The key is refused. Mend it, then run again.")
+            raise VluresError("The key is refused. Fix it, then run again.")
         if trouble in NOT_ACTED:
             raise Retry("busy", code="503", after_s=20.0 if trouble == "retry later" else None, signal="overload")
         if trouble == "lasting" or request.key in provider.cursed:

@@ -639,4 +639,4 @@ def _error(trouble: Trouble | None, *, creating: bool) -> Exception:
         case "not found":
             return NotFound("404 Nothing here.")
         case _:
-            return VluresError("The key is refused. Mend it, then run again.")
+            return VluresError("The key is refused. Fix it, then run again.")

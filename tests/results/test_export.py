@@ -286,9 +286,9 @@ def test_an_image_stands_once_however_many_cells_share_it(work: Command) -> None
     export(work, "--with-images", form="parquet")
     group = pq.ParquetFile(work.folder / f"{FOLDER}/sandbox-x.parquet").metadata.row_group(0)
     columns = [group.column(number) for number in range(group.num_columns)]
-    pictures = next(column for column in columns if column.path_in_schema == "image.bytes")
+    images = next(column for column in columns if column.path_in_schema == "image.bytes")
     once = sum(path.stat().st_size for path in (work.folder / "data").glob("*.png"))
-    assert once <= pictures.total_uncompressed_size < 1.5 * once
+    assert once <= images.total_uncompressed_size < 1.5 * once
 
 
 def test_json_lines_hold_images_in_base64(work: Command) -> None:
@@ -495,9 +495,9 @@ def test_a_last_line_that_lacks_but_its_break_is_a_row(work: Command) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_file_name_that_is_not_utf_8_keeps_nobody_from_his_answers(work: Command, form: str) -> None:
-    [picture] = (work.folder / "data").glob("*1.png")
-    picture.rename(picture.with_name(os.fsdecode(b"image1-\x83C.png")))
+def test_a_file_name_that_is_not_utf_8_does_not_stop_an_export(work: Command, form: str) -> None:
+    [image] = (work.folder / "data").glob("*1.png")
+    image.rename(image.with_name(os.fsdecode(b"image1-\x83C.png")))
     rows = export(work, form=form)
     assert len(rows) == ROWS
     assert "data/image1-\ufffdC.png" in {row["image"] for row in rows}

@@ -454,7 +454,7 @@ class Pictures(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def picture_server() -> Iterator[str]:
+def image_server() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -462,7 +462,7 @@ def picture_server() -> Iterator[str]:
 
 
 def test_a_picture_by_url_is_fetched_from_this_machine(sandbox: Sandbox) -> None:
-    with picture_server() as base:
+    with image_server() as base:
         reply = ask(sandbox, "What?", image_part(image_url=f"{base}/a%20b.jpg"))
         assert "120" in reply.output_text
         body = chat_body(url=f"{base}/x.jpg?size=1".replace("127.0.0.1", "localhost"))
