@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.files.test_writing import FailingOs, put
 from vlures.backends import find_provider
 from vlures.backends.lenient_json import as_count
 from vlures.benchmarks import open_other_stores
@@ -237,6 +239,24 @@ def test_a_canary_and_a_live_tail_reserve_at_the_live_price(tmp_path: Path, mode
         with opened(tmp_path / str(len(options)), config) as (spending, _):
             live, batch = (spending._highest_costs.of(request_of(1, config), which) for which in ("live", "batch"))  # type: ignore[arg-type]
             assert live == (batch if options and mode == "live" else pytest.approx(2 * batch, abs=2))
+
+
+def test_a_disk_that_fails_at_the_start_leaves_no_call_that_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a request that waits for the money of a killed process's call waits for ever."""
+    config = config_of(max_cost=1)
+    with opened(tmp_path, config) as (killed, _):
+        assert killed.reserve(request_of(1, config), "live")
+    put(monkeypatch, FailingOs({"write": {0: errno.ENOSPC}}, only=tmp_path / "spending.jsonl"))
+    with opened(tmp_path, config) as (spending, _):
+        assert not spending.awaits_money
+        assert (spending.spent, spending.reserved) == (killed.reserved, 0)
+        spending.try_again()
+        assert spending.failure is None
+        spending.close()
+    with opened(tmp_path, config) as (later, _):
+        assert (later.spent, later.reserved) == (killed.reserved, 0)
 
 
 def test_what_a_kill_left_in_flight_counts_as_spent_once_and_is_said(tmp_path: Path) -> None:

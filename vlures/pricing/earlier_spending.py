@@ -20,7 +20,7 @@ def write_off_live_calls(file: SpendingFile, stores: Sequence[CheckpointStore], 
     for key, nano in file.ledger.standing.get(LIVE, {}).items():
         stored = any(_is_answered(store, key) for store in stores)
         settled.append(Event(settle=key, by="stored" if stored else "killed", nano=0 if stored else nano, time=now()))
-    file.write(*settled)
+    file.note(*settled)
     lost = [event.nano for event in settled if event.nano]
     if lost:
         say(
@@ -35,7 +35,7 @@ def end_jobs(file: SpendingFile, tags: set[str], stores: Sequence[CheckpointStor
     tags: of jobs with reservations. Returns those that are still open.
     """
     is_open = {job.tag for store in stores for job in store.open_jobs()}
-    file.write(*(Event(end=tag, time=now()) for tag in tags - is_open))
+    file.note(*(Event(end=tag, time=now()) for tag in tags - is_open))
     return tags & is_open
 
 
@@ -59,10 +59,10 @@ def record_unrecorded(
     most = max(highest.values(), default=0)
     dearest = max((highest_costs.of(request, "live") for request in requests()), default=0) if new else 0
     for job in jobs:
-        file.write(Event(reserve={key: highest.get(key, most) for key in job.requests}, job=job.tag, time=now()))
+        file.note(Event(reserve={key: highest.get(key, most) for key in job.requests}, job=job.tag, time=now()))
     charged = {group: (count - file.ledger.untold.get(group, 0)) * dearest for group, count in new.items()}
     if dearest:
-        file.write(Event(untold=untold, charged=charged, time=now()))
+        file.note(Event(untold=untold, charged=charged, time=now()))
 
 
 def sum_stored(accounts: Iterable[Account], run_model: str) -> tuple[int, str | None]:
