@@ -280,7 +280,7 @@ def test_the_answer_is_about_the_picture_in_the_language_asked(sandbox: Sandbox,
     colour, lightest, darkest = {
         "English": ("blue", "top left", "bottom right"),
         "Japanese": ("青", "左上", "右下"),
-        "Swahili": ("buluu", "juu kushoto", "chini kulia"),
+        "Swahili": ("rangi ya buluu", "juu kushoto", "chini kulia"),
         "Urdu": ("نیلا", "اوپر بائیں", "نیچے دائیں"),
     }[language]
     assert colour in text

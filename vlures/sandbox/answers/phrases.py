@@ -51,10 +51,10 @@ ikiwa ilikuwa kama katika kila kisha kuhusu kutoka kuwa kwamba kwani kwenye laki
 ndani nyingi pamoja pekee pia sana sasa tangu wakati wake walikuwa watu wengi yake yenye yote zaidi zake zote
 """
 _COMMON_URDU = """
-اس اسی ان انہوں انہیں اور اپنا اپنی اپنے ایک بعد بھی بہت تو تک تھا تھی تھیں تھے تین جا جاتا جاتی جاتے جب جس جن
-جو جہاں جیسے دو دی دیا دیتے رہا رہی رہے زیادہ ساتھ سے صرف طرح طور لیکن لیے مگر میں نہ نہیں نے والا والی والے وقت
-وہ وہاں پر پھر پہلا پہلی پہلے کا کر کرتا کرتی کرتے کرنے کسی کو کوئی کی کیا کے گئی گئے گیا ہو ہوئی ہوئے ہوا ہوتا
-ہوتی ہوتے ہوں ہی ہیں ہے یا یعنی یہ یہاں
+اس اسی ان انھوں انھیں انہوں انہیں اور اپنا اپنی اپنے ایک بعد بھی بہت تو تک تھا تھی تھیں تھے تین جا جاتا جاتی
+جاتے جب جس جن جو جہاں جیسے دو دی دیا دیتے رہا رہی رہے زیادہ ساتھ سے صرف طرح طور لیکن لیے مگر میں نہ نہیں نے والا
+والی والے وقت وہ وہاں پر پھر پہلا پہلی پہلے کا کر کرتا کرتی کرتے کرنے کسی کو کوئی کی کیا کے گئی گئے گیا ہو ہوئی
+ہوئے ہوا ہوتا ہوتی ہوتے ہوں ہی ہیں ہے یا یعنی یہ یہاں
 """
 
 ENGLISH = Phrases(
@@ -138,7 +138,7 @@ JAPANESE = Phrases(
     ),
     one_repeated=("記事の中で最も多く使われている言葉は{words}です。", "記事では{words}という言葉が繰り返されます。"),
     repeated=("記事の中で特に多く使われている言葉は{words}です。", "記事では{words}といった言葉が繰り返されます。"),
-    ending=("依頼文の最後の行は{ending}と始まっています。", "依頼文は{ending}で始まる行で終わっています。"),
+    ending=("依頼文の最後の行は{ending}と始まっています。", "依頼文は、{ending}という書き出しの行で終わっています。"),
     refusal="申し訳ありませんが、そのご依頼にはお応えできません。",
     joint="、",
     last_joint="、",
@@ -169,23 +169,23 @@ SWAHILI = Phrases(
         "Picha ina upana wa pikseli {width} na urefu wa pikseli {height}, na {orientation}.",
         "Hii ni picha ya pikseli {width} kwa {height}, na {orientation}.",
     ),
-    landscape="imelala kwa mlalo",
-    portrait="imesimama kwa wima",
+    landscape="ina umbo la mlalo",
+    portrait="ina umbo la wima",
     square="ina umbo la mraba",
-    one_colour=("Rangi moja tu inatawala picha: {colours}.", "Karibu picha yote ni ya rangi ya {colours}."),
-    colours=("Rangi zinazotawala ni {colours}.", "Rangi zinazoonekana zaidi ni {colours}."),
+    one_colour=("Rangi moja tu inatawala picha: {colours}.", "Karibu picha yote ni ya {colours}."),
+    colours=("Zinazotawala ni {colours}.", "Zinazoonekana zaidi ni {colours}."),
     brightness=(
         "Sehemu yenye mwanga zaidi ni {lightest}, na yenye giza zaidi ni {darkest}.",
         "Mwanga ni mwingi zaidi {lightest}, huku giza likiwa zaidi {darkest}.",
     ),
-    even=("Mwanga umeenea sawasawa katika picha yote.", "Hakuna sehemu yenye mwanga kuliko nyingine."),
+    even=("Mwanga umeenea sawasawa katika picha yote.", "Hakuna sehemu yenye mwanga zaidi kuliko nyingine."),
     no_image="Ombi hili halikuja na picha yoyote.",
     article=(
-        "Makala ina maneno {count} na inaanza kwa {first}.",
-        "Picha inaambatana na makala ya maneno {count}, inayoanza kwa {first}.",
+        "Makala yana maneno {count} na yanaanza kwa {first}.",
+        "Picha inaambatana na makala ya maneno {count}, yanayoanza kwa {first}.",
     ),
-    one_repeated=("Neno linalojirudia zaidi katika makala ni {words}.", "Makala inarudia mara nyingi neno {words}."),
-    repeated=("Maneno yanayojirudia zaidi katika makala ni {words}.", "Makala inarudia mara nyingi maneno {words}."),
+    one_repeated=("Neno linalojirudia zaidi katika makala ni {words}.", "Makala yanarudia mara nyingi neno {words}."),
+    repeated=("Maneno yanayojirudia zaidi katika makala ni {words}.", "Makala yanarudia mara nyingi maneno {words}."),
     ending=("Mstari wa mwisho wa ombi unaanza kwa {ending}.", "Ombi linamalizika kwa mstari unaoanza na {ending}."),
     refusal="Samahani, siwezi kusaidia katika ombi hili.",
     joint=", ",
@@ -204,19 +204,19 @@ SWAHILI = Phrases(
         "chini kulia",
     ),
     colour_names={
-        "black": "nyeusi",
-        "white": "nyeupe",
-        "grey": "kijivu",
-        "red": "nyekundu",
-        "orange": "machungwa",
-        "yellow": "njano",
-        "green": "kijani",
-        "blue": "buluu",
-        "turquoise": "feruzi",
-        "purple": "zambarau",
-        "pink": "waridi",
-        "brown": "kahawia",
-        "beige": "mchanga",
+        "black": "rangi nyeusi",
+        "white": "rangi nyeupe",
+        "grey": "rangi ya kijivu",
+        "red": "rangi nyekundu",
+        "orange": "rangi ya machungwa",
+        "yellow": "rangi ya njano",
+        "green": "rangi ya kijani",
+        "blue": "rangi ya buluu",
+        "turquoise": "rangi ya feruzi",
+        "purple": "rangi ya zambarau",
+        "pink": "rangi ya waridi",
+        "brown": "rangi ya kahawia",
+        "beige": "rangi ya mchanga",
     },
     common_words=frozenset(_COMMON_SWAHILI.split()),
 )
