@@ -17,13 +17,14 @@ from pathlib import Path
 from vlures.records import Parameters
 
 CHARACTERS_PER_TOKEN = {"en": 4.4, "ja": 1.2, "sw": 3.3, "ur": 2.8}
-"""By language (BCP 47). Measured by o200k_base (4.48, 1.24, 3.40, 2.84) on 2026-11-22 on this package's own prompt
-packs and sample articles, 12,000 to 29,000 characters for each language. All rounded down, so that estimates are rather
+"""By language (BCP 47). Measured by o200k_base (4.47, 1.24, 3.42, 2.87) on 2026-11-30 on this package's own prompt
+packs and sample articles, 13,000 to 33,000 characters for each language. All rounded down, so that estimates are rather
 too high."""
 
-LANGUAGE_FACTORS = {"en": 1.0, "ja": 1.55, "sw": 1.15, "ur": 1.3}
-"""Tokens of a text in a language (BCP 47) per token of the same text in English. Measured by o200k_base on 2026-11-22
-on the worked examples of VLURes."""
+LANGUAGE_FACTORS = {"en": 1.0, "ja": 1.6, "sw": 1.45, "ur": 1.45}
+"""Tokens of a text in a language (BCP 47) per token of the same text in English. Measured by o200k_base (1.58, 1.41,
+1.41) on 2026-11-30 on the worked examples of VLURes, which say the same in all four. Rounded up, so that estimates are
+rather too high."""
 
 THINKING_TOKENS = {"none": 0, "minimal": 20, "low": 50, "medium": 150, "high": 600, "xhigh": 1_500, "max": 3_000}
 """By `reasoning_effort`. A public comparison of 34 questions about images of 2026-11 has medians of 0 to 52 thinking
