@@ -10,6 +10,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,7 @@ def image_bytes(kind: str, *, size: tuple[int, int] = (7, 5), frames: int = 1) -
 
 
 SOUND = {kind: image_bytes(kind) for kind in ("JPEG", "PNG", "WEBP")}
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12345\n"
 
 
 @pytest.mark.parametrize("kind", SOUND)
@@ -70,8 +72,12 @@ def test_a_photograph_with_a_preview_inside_is_a_jpeg(tmp_path: Path) -> None:
         pytest.param(image_bytes("GIF"), "is really a GIF file", id="gif"),
         pytest.param(image_bytes("BMP"), "is really a BMP file", id="bmp"),
         pytest.param(image_bytes("TIFF"), "is really a TIFF file", id="tiff"),
-        pytest.param(image_bytes("WEBP", frames=2), "animation", id="moving webp"),
-        pytest.param(image_bytes("PNG", frames=2), "animation", id="moving png"),
+        pytest.param(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is really a HEIC file", id="heic"),
+        pytest.param(b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "is really an AVIF file", id="avif"),
+        pytest.param(b"\xff\x0a" + bytes(20), "is really a JPEG XL file", id="jpeg xl"),
+        pytest.param(b"<!DOCTYPE html><p>404", "is really a web page, not an image", id="page of an error"),
+        pytest.param(b"%PDF-1.7", "is really a PDF document, not an image", id="pdf"),
+        pytest.param(LFS_POINTER, "is a Git LFS pointer.*git lfs pull", id="git lfs"),
     ],
 )
 def test_what_the_providers_do_not_take_is_refused_with_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -79,6 +85,94 @@ def test_what_the_providers_do_not_take_is_refused_with_its_reason(tmp_path: Pat
     path.write_bytes(data)
     with pytest.raises(UnusableImage, match=reason):
         read_image(path)
+
+
+def photograph(kind: str, **options: Any) -> bytes:
+    """An image with some thousand bytes of pixels."""
+    file = io.BytesIO()
+    Pillow.effect_noise((64, 64), 60).convert("RGB").save(file, kind, **options)
+    return file.getvalue()
+
+
+WHOLE = {
+    "jpeg": photograph("JPEG"),
+    "progressive jpeg": photograph("JPEG", progressive=True),
+    "jpeg with restarts": photograph("JPEG", restart_marker_blocks=1),
+    "jpeg with a preview": photograph("JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0" + SOUND["JPEG"]),
+    "png": photograph("PNG"),
+    "webp": photograph("WEBP"),
+    "lossless webp": photograph("WEBP", lossless=True),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("tail", [b"", b"\0" * 1000, SOUND["JPEG"]], ids=["", "zeros", "another image"])
+def test_a_whole_image_is_taken_whatever_follows_it(tmp_path: Path, kind: str, tail: bytes) -> None:
+    path = tmp_path / "1.jpg"
+    path.write_bytes(WHOLE[kind] + tail)
+    assert read_image(path).traits == ()
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
+def test_half_an_image_is_refused_without_decoding_it(tmp_path: Path, kind: str, share: float) -> None:
+    path = tmp_path / "1.jpg"
+    path.write_bytes(WHOLE[kind][: int(len(WHOLE[kind]) * share)])
+    with pytest.raises(UnusableImage, match="is cut off"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WHOLE if "webp" not in kind])
+def test_half_an_image_that_is_filled_with_zeros_is_refused(tmp_path: Path, kind: str) -> None:
+    """As a download leaves it that reserves its space. A WebP has neither checksums nor an end to look for."""
+    half = WHOLE[kind][: len(WHOLE[kind]) // 2]
+    path = tmp_path / "1.jpg"
+    path.write_bytes(half + bytes(len(WHOLE[kind]) - len(half)))
+    with pytest.raises(UnusableImage, match=r"is cut off|is damaged"):
+        read_image(path)
+
+
+def test_a_png_with_a_changed_byte_is_damaged(tmp_path: Path) -> None:
+    changed = bytearray(WHOLE["png"])
+    changed[len(changed) // 2] ^= 1
+    path = tmp_path / "1.png"
+    path.write_bytes(changed)
+    with pytest.raises(UnusableImage, match=r"is damaged: the checksum of its chunk IDAT at byte \d+ does not match"):
+        read_image(path)
+
+
+TURNED = Pillow.Exif()
+TURNED[0x0112] = 6
+UPRIGHT = Pillow.Exif()
+UPRIGHT[0x0112] = 1
+
+
+@pytest.mark.parametrize(
+    ("data", "traits"),
+    [
+        pytest.param(photograph("JPEG", exif=TURNED), ("turned",), id="turned jpeg"),
+        pytest.param(photograph("PNG", exif=TURNED), ("turned",), id="turned png"),
+        pytest.param(photograph("WEBP", exif=TURNED), ("turned",), id="turned webp"),
+        pytest.param(photograph("JPEG", exif=UPRIGHT), (), id="upright"),
+        pytest.param(photograph("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), (), id="broken exif"),
+        pytest.param(image_bytes("WEBP", frames=2), ("animated",), id="moving webp"),
+        pytest.param(image_bytes("PNG", frames=2), ("animated",), id="moving png"),
+        pytest.param(image_bytes("PNG", size=(1, 1)), ("tiny",), id="one pixel"),
+        pytest.param(image_bytes("JPEG", size=(1, 9)), ("tiny",), id="a line"),
+    ],
+)
+def test_what_a_model_may_see_otherwise_is_told(tmp_path: Path, data: bytes, traits: tuple[str, ...]) -> None:
+    path = tmp_path / "1.jpg"
+    path.write_bytes(data)
+    image = read_image(path)
+    assert image.traits == traits
+    assert read_bytes(image) == data
+
+
+@pytest.mark.parametrize(("mode", "kind", "trait"), [("CMYK", "JPEG", "cmyk"), ("I;16", "PNG", "16 bit")])
+def test_colours_of_print_and_deep_colours_are_told(tmp_path: Path, mode: str, kind: str, trait: str) -> None:
+    Pillow.new(mode, (9, 9)).save(tmp_path / "1.jpg", kind)
+    assert read_image(tmp_path / "1.jpg").traits == (trait,)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

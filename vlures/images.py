@@ -1,4 +1,4 @@
-"""Image file → bytes, MIME type from the bytes, size, digest. Nothing here touches a pixel."""
+"""Image file → bytes, MIME type from the bytes, size, digest. Pixels are decoded by decode_image only."""
 
 from __future__ import annotations
 
@@ -9,23 +9,33 @@ import struct
 import warnings
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlures.errors import VluresError
 from vlures.files.image_header import UnusableImage, plain_header
+from vlures.files.image_walk import check_whole
 from vlures.files.reading import UnusableFile, read_file
-from vlures.records import Image
+from vlures.files.signatures import IS_LFS_POINTER, describe_foreign, find_kind, is_lfs_pointer
+from vlures.records import Image, ImageTrait
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "EncodedImages",
     "UnusableImage",
+    "decode_image",
     "encoded_length",
     "read_bytes",
     "read_image",
 ]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 MIME_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """What both providers accept (facts of 2026-11: OpenAI's vision guide, Gemini's image understanding page). An MPO is a
 JPEG with a preview or a gain map behind its image, as many cameras and phones write it."""
@@ -46,41 +56,122 @@ IMAGES_HELD = 4
 """Requests are sent sample by sample, so those of one image are together; a body in flight has its own copy."""
 
 
+EXIF_ORIENTATION = 0x0112
+TURNED = range(2, 9)
+"""1 is upright: https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf, 4.6.4."""
+PNG_BIT_DEPTH_AT = 24
+DEEP_BITS = 16
+
+
 def read_image(path: Path) -> Image:
-    """Read a file once: decode its header, compute its digest.
+    """Read a file once: decode its header, walk it to its end, compute its digest. No pixel is decoded.
 
     Raises UnusableImage with the reason.
     """
-    try:
-        data = read_file(path, LARGEST_IMAGE_BYTES)
-    except UnusableFile as error:
-        raise UnusableImage(str(error)) from error
+    data = _read_data(path)
     if not data:
         raise UnusableImage("is empty (0 bytes)")
-    kind, (width, height), animated = _read_header(data)
-    if kind not in MIME_TYPES:
-        raise UnusableImage(f"is really a {kind} file, which the providers do not accept; convert it to PNG or JPEG")
-    if animated:
-        raise UnusableImage("is an animation; the providers accept still images only")
-    return Image(path, MIME_TYPES[kind], len(data), width, height, hashlib.sha256(data).hexdigest())
+    if is_lfs_pointer(data):
+        raise UnusableImage(IS_LFS_POINTER)
+    kind = find_kind(data)
+    if kind is not None and not kind.is_sent:
+        raise UnusableImage(describe_foreign(kind, path))
+    header = _read_header(data)
+    if header.format not in MIME_TYPES:
+        raise UnusableImage(
+            f"is really a {header.format} file, which the providers do not accept; convert it to PNG or JPEG"
+        )
+    check_whole(data)
+    digest = hashlib.sha256(data).hexdigest()
+    return Image(path, MIME_TYPES[header.format], len(data), header.width, header.height, digest, header.traits)
 
 
-def _read_header(data: bytes) -> tuple[str, tuple[int, int], bool]:
-    """Kind, width and height, and whether it is animated. Raises UnusableImage."""
+def decode_image(path: Path) -> None:
+    """Decode every pixel of an image. Raises UnusableImage if that fails."""
+    from PIL import Image as pillow  # noqa: N813
+
+    data = _read_data(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as opened:
+                opened.load()
+    except pillow.DecompressionBombError as error:
+        raise UnusableImage("declares more pixels than any provider accepts; scale it down") from error
+    except _DAMAGES as error:
+        raise UnusableImage(f"is damaged: its pixels cannot be decoded ({error}); get it again") from error
+
+
+def _read_data(path: Path) -> bytes:
+    try:
+        return read_file(path, LARGEST_IMAGE_BYTES)
+    except UnusableFile as error:
+        raise UnusableImage(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What an image says of itself."""
+
+    format: str
+    """As Pillow names it."""
+    width: int
+    height: int
+    traits: tuple[ImageTrait, ...]
+
+
+def _read_header(data: bytes) -> _Header:
+    """Raises UnusableImage."""
     # Loaded on use: Pillow takes a while, and `vlures --help` needs no images.
     from PIL import Image as pillow  # noqa: N813
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as opened:
-                kind = opened.format or "unknown"
-                is_still = kind == "MPO" or kind not in MIME_TYPES  # for others only the kind matters
-                return kind, opened.size, not is_still and bool(getattr(opened, "is_animated", False))
+                width, height = opened.size
+                return _Header(opened.format or "unknown", width, height, tuple(_find_traits(opened, data)))
     except pillow.DecompressionBombError as error:
         raise UnusableImage("declares more pixels than any provider accepts; scale it down") from error
     except _DAMAGES as error:
-        raise UnusableImage("is not an image that can be opened") from error
+        raise UnusableImage(f"is not an image that can be opened{_describe_cut(data)}") from error
+
+
+def _describe_cut(data: bytes) -> str:
+    """Where a file that cannot be opened is cut off, if that is why."""
+    try:
+        check_whole(data)
+    except UnusableImage as reason:
+        return f": it {reason}"
+    return ""
+
+
+def _find_traits(opened: ImageFile, data: bytes) -> Iterator[ImageTrait]:
+    """What may make a model see an image otherwise than its owner does."""
+    if opened.format not in MIME_TYPES:
+        return  # a GIF of a million frames takes long to count
+    if _read_orientation(opened) in TURNED:
+        yield "turned"
+    if opened.mode == "CMYK":
+        yield "cmyk"
+    if opened.format == "PNG" and data[PNG_BIT_DEPTH_AT] == DEEP_BITS:
+        yield "16 bit"
+    if opened.format != "MPO" and getattr(opened, "is_animated", False):
+        yield "animated"
+    if min(opened.size) == 1:
+        yield "tiny"
+
+
+def _read_orientation(opened: ImageFile) -> object:
+    """The orientation that the EXIF data before the pixels declare; None if there are none, or none that are sound."""
+    from PIL.Image import Exif
+
+    with suppress(*_DAMAGES):
+        if packed := opened.info.get("exif"):
+            exif = Exif()
+            exif.load(packed)
+            return exif.get(EXIF_ORIENTATION)
+    return None
 
 
 def read_bytes(image: Image) -> bytes:

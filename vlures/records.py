@@ -45,6 +45,10 @@ class Variant(Protocol):
         """The cell's name in tables and messages."""
 
 
+ImageTrait = Literal["turned", "cmyk", "16 bit", "animated", "tiny"]
+"""turned: its EXIF data say that it is to be turned or mirrored. tiny: a side has one pixel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image file that was read once."""
@@ -58,6 +62,8 @@ class Image:
     """In pixels."""
     digest: str
     """SHA-256 of its bytes."""
+    traits: tuple[ImageTrait, ...] = ()
+    """What may make a model see it otherwise than its owner does."""
 
 
 @dataclass(frozen=True, slots=True)

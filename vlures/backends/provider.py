@@ -117,6 +117,10 @@ class Provider:
     """(width, height) → a likely upper bound for models without a formula."""
     describe_refusal: Callable[[str, int, int, Parameters], str | None] = lambda *_: None
     """(model, width, height, parameters) → a sentence if an image of this size is known to be refused."""
+    describe_doubt: Callable[[str, int, int, Parameters], str | None] = lambda *_: None
+    """(model, width, height, parameters) → a sentence if an image of this size may be refused, which is not known."""
+    largest_request_bytes: int | None = None
+    """Of a live request with its images."""
     thinking_tokens: Callable[[str, Parameters], int]
     """(model, parameters) → expected thinking tokens before one answer; 0 for a model not known to think."""
     language_factors: Mapping[str, float]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from vlures.benchmarks.columns import Columns
+from vlures.benchmarks.image_check import ImageCheck
 from vlures.errors import VluresError
 from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Variant, digest_request
 from vlures.store.checkpoints import CheckpointStore
@@ -118,8 +119,9 @@ class BenchmarkPackage(Protocol):
         """Read the data and prompts. skips: images to leave out; None where any problem with the data stops a run.
         Raises VluresError or UsageError for problems with them."""
 
-    def check_data(self, options: Any, tell: Callable[[str], None]) -> bool:
-        """Report everything that is wrong with the data. Returns whether a run can start."""
+    def check_data(self, options: Any, image_check: ImageCheck, tell: Callable[[str], None]) -> bool:
+        """Report everything that is wrong with the data. image_check: how the images that can be read are checked
+        besides. Returns whether a run can start."""
 
     def choose_variant(self, options: Any) -> Variant:
         """The variant that the options select."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeVar
 
 Thing = TypeVar("Thing")
@@ -24,6 +25,8 @@ class Problem:
     reason: str
     times: int = 1
     """How many problems it stands for."""
+    folder: Path | None = None
+    """Where its files are, if not in the data's own folder."""
 
 
 @dataclass(slots=True)

@@ -6,12 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from vlures.backends.provider import Provider
 from vlures.config.sections import Target
+from vlures.images import encoded_length
 from vlures.records import Image
 
 
 def why_refused(provider: Provider, target: Target, image: Image) -> str | None:
     """A sentence if the model is known to refuse the image."""
     return provider.describe_refusal(target.model, image.width, image.height, target.parameters)
+
+
+def describe_limit(provider: Provider, target: Target, image: Image) -> str | None:
+    """A sentence if the image is above a limit of the model or its provider, or may be."""
+    if (refusal := why_refused(provider, target, image)) is not None:
+        return refusal
+    most = provider.largest_request_bytes
+    if most is not None and encoded_length(image) > most:
+        return (
+            f"An image of {image.size_bytes:,} bytes has {encoded_length(image):,} in a request, and {provider.title} "
+            f"takes no request of more than {most:,}; scale it down."
+        )
+    return provider.describe_doubt(target.model, image.width, image.height, target.parameters)
 
 
 def find_refusals(provider: Provider, target: Target, images: Iterable[Image]) -> dict[Image, str]:

@@ -40,6 +40,8 @@ FACTS = Provider(
     listed_on=LISTED_ON,
     image_tokens=image_tokens,
     largest_image_tokens=largest_image_tokens,
+    # Its changelog of 2026-01-08.
+    largest_request_bytes=100_000_000,
     thinking_tokens=thinking_tokens,
     language_factors=LANGUAGE_FACTORS,
     characters_per_token=CHARACTERS_PER_TOKEN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlures.backends.openai.addresses import fill_template
-from vlures.backends.openai.image_tokens import describe_refusal, image_tokens, largest_image_tokens
+from vlures.backends.openai.image_tokens import describe_doubt, describe_refusal, image_tokens, largest_image_tokens
 from vlures.backends.openai.keys import KEY_VARIABLES
 from vlures.backends.openai.models import (
     ENDINGS,
@@ -45,6 +45,7 @@ FACTS = Provider(
     image_tokens=image_tokens,
     largest_image_tokens=largest_image_tokens,
     describe_refusal=describe_refusal,
+    describe_doubt=describe_doubt,
     thinking_tokens=thinking_tokens,
     language_factors=LANGUAGE_FACTORS,
     characters_per_token=CHARACTERS_PER_TOKEN,

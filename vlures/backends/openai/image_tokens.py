@@ -105,6 +105,18 @@ def describe_refusal(model: str, width: int, height: int, parameters: Parameters
     )
 
 
+def describe_doubt(model: str, width: int, height: int, parameters: Parameters) -> str | None:
+    """A sentence if OpenAI may refuse an image of this size: it has too many patches, unless the model scales it
+    down, which is not published."""
+    patches = _count_patches(width, height)
+    if patches <= MOST_PATCHES or image_tokens(model, width, height, parameters) is not None:
+        return None
+    return (
+        f"An image of {width} × {height} pixels has {patches:,} patches, and OpenAI refuses more than "
+        f"{MOST_PATCHES:,}, unless {model} scales it down; scale it down to be sure."
+    )
+
+
 @lru_cache(maxsize=65_536)
 def _image_tokens(model: str, width: int, height: int, detail: str) -> int | None:
     for patch_model in PATCH_MODELS:

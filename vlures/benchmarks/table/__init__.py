@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vlures.benchmarks import Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
+    from vlures.benchmarks.image_check import ImageCheck
     from vlures.benchmarks.table.benchmark import TableBenchmark
     from vlures.benchmarks.table.options import Options
     from vlures.benchmarks.table.subjects import TableSubjects
@@ -22,10 +23,10 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
     return benchmark.load_benchmark(options, asked, skips)
 
 
-def check_data(options: Options, tell: Callable[[str], None]) -> bool:
+def check_data(options: Options, image_check: ImageCheck, tell: Callable[[str], None]) -> bool:
     from vlures.benchmarks.table import benchmark
 
-    return benchmark.check_data(options, tell)
+    return benchmark.check_data(options, image_check, tell)
 
 
 def choose_variant(options: Options) -> TableVariant:  # noqa: ARG001 (there is one)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from vlures.benchmarks import Question, Skips, make_request
+from vlures.benchmarks.image_check import ImageCheck
 from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.benchmarks.table.variant import TableVariant
@@ -124,11 +125,13 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
     return TableBenchmark(table, asked, skips)
 
 
-def check_data(options: Options, tell: Callable[[str], None]) -> bool:
+def check_data(options: Options, image_check: ImageCheck, tell: Callable[[str], None]) -> bool:
     """Report what a table holds and everything wrong with it. Returns whether it has no errors."""
     from tabulate import tabulate
 
     table = read_table(options)
+    checked = image_check.find_problems((row.image for row in table.rows), table.folder)
+    table = replace(table, problems=(*table.problems, *checked))
     groups: dict[str, list[TableRow]] = {}
     for row in table.rows:
         groups.setdefault(row.group, []).append(row)

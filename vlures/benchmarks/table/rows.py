@@ -63,6 +63,8 @@ class QuestionTable:
     """A table that was read."""
 
     path: Path
+    folder: Path
+    """Of the images."""
     columns: Mapping[str, str]
     """Role → column."""
     other_columns: tuple[str, ...]
@@ -109,7 +111,7 @@ def read_table(options: Options) -> QuestionTable:
         for name in bytes_in
         if name not in columns.values()
     ]
-    return QuestionTable(path, columns, others, rows, (*notes, *reader.found.problems(path.name)))
+    return QuestionTable(path, reader.folder, columns, others, rows, (*notes, *reader.found.problems(path.name)))
 
 
 def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
@@ -140,8 +142,8 @@ class _Reader:
         self._options = options
         self._columns = columns
         self._others = others
-        self._folder = Path(options.dataset) if options.dataset else path.parent
-        self._bounds = Bounds(self._folder, options.follow_links)
+        self.folder = Path(options.dataset) if options.dataset else path.parent
+        self._bounds = Bounds(self.folder, options.follow_links)
         self._images: dict[str, Image | None] = {}
         self._seen: dict[str, int] = {}
         """ID → number of the row that has it."""
@@ -266,7 +268,7 @@ class _Reader:
         return self._images[name]
 
     def _read_image(self, number: int, name: str) -> Image | None:
-        path = self._folder / name
+        path = self.folder / name
         try:
             if not path.is_file():
                 self._add("image", number, f"there is no image {path}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vlures.benchmarks import Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
+    from vlures.benchmarks.image_check import ImageCheck
     from vlures.benchmarks.vlures.benchmark import VluresBenchmark
     from vlures.benchmarks.vlures.options import Options
     from vlures.benchmarks.vlures.settings import Setting
@@ -25,10 +26,10 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
     return benchmark.load_benchmark(options, asked, skips)
 
 
-def check_data(options: Options, tell: Callable[[str], None]) -> bool:
+def check_data(options: Options, image_check: ImageCheck, tell: Callable[[str], None]) -> bool:
     from vlures.benchmarks.vlures import data_report
 
-    return data_report.check_data(options, tell)
+    return data_report.check_data(options, image_check, tell)
 
 
 def choose_variant(options: Options) -> Setting:
