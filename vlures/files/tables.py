@@ -20,6 +20,8 @@ import msgspec
 from vlures.errors import VluresError
 from vlures.files.memory_limit import within_memory
 from vlures.files.reading import UnusableFile, open_file
+from vlures.files.signatures import IS_LFS_POINTER, is_lfs_pointer
+from vlures.files.text import HEAD_BYTES, IS_UTF_8, check_head, is_utf_8, is_utf_8_as_latin_1
 
 Line = TypeVar("Line", bytes, str)
 Row = tuple[int, tuple[Any, ...]]
@@ -55,18 +57,37 @@ def read_columns(table: Path, encoding: str, lines: int | None = LINES_FOR_COLUM
 
     Raises VluresError if it has none, or is not a table.
     """
+    _check_beginning(table, encoding)
     match table.suffix.lower():
         case ".parquet":
             return _parquet_columns(table)
         case ".csv":
             return _csv_columns(table, encoding)
     columns: dict[str, None] = {}
-    for _, record in islice(_read_jsonl(table, encoding, None, _ignore), lines):
+    reasons: set[str] = set()
+    for _, record in islice(_read_jsonl(table, encoding, None, lambda _, reason: reasons.add(reason)), lines):
         columns.update(dict.fromkeys(record))
         _check_columns(table, len(columns))
+    if not columns and IS_UTF_8 in reasons:
+        raise VluresError(f"{table} {IS_UTF_8}.")
     if not columns:
         raise VluresError(f"{table} holds no JSON objects, one per line; correct or remove it.")
     return list(columns)
+
+
+def _check_beginning(table: Path, encoding: str) -> None:
+    """Raises VluresError if the first bytes tell that it is no table in this encoding."""
+    try:
+        with open_file(table) as file:
+            head = file.read(HEAD_BYTES)
+        if table.suffix.lower() != ".parquet":
+            check_head(head, encoding)
+        elif is_lfs_pointer(head):
+            raise UnusableFile(IS_LFS_POINTER)
+    except UnusableFile as error:
+        raise VluresError(f"{table} {error}.") from error
+    except OSError as error:
+        raise VluresError(f"{table} cannot be read ({error.strerror}); correct or remove it.") from error
 
 
 def find_byte_columns(table: Path) -> list[str]:
@@ -80,7 +101,10 @@ def find_byte_columns(table: Path) -> list[str]:
 def _holds_bytes(kind: Any) -> bool:
     from pyarrow import types  # type: ignore[import-untyped]
 
-    return bool(types.is_struct(kind) or types.is_binary(kind) or types.is_large_binary(kind))
+    if types.is_dictionary(kind):
+        return _holds_bytes(kind.value_type)
+    kinds = (types.is_struct, types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def read_rows(
@@ -222,17 +246,15 @@ def _are_any_wanted(wanted: bytearray | None, start: int, end: int) -> bool:
 
 
 def _batch_rows(batch: Any, start: int, columns: Sequence[str | None], wanted: bytearray | None) -> Iterator[Row]:
-    if wanted is not None:
-        places = [place for place in range(batch.num_rows) if _is_wanted(start + place, wanted)]
-        if not places:
-            return
-        batch = batch.take(places)
-        numbers: Sequence[int] = [start + place for place in places]
+    if wanted is None:
+        places: Sequence[int] = range(batch.num_rows)
+        values = [batch.column(name).to_pylist() if name is not None else [None] * len(places) for name in columns]
     else:
-        numbers = range(start, start + batch.num_rows)
-    nothing = [None] * batch.num_rows
-    values = [batch.column(name).to_pylist() if name is not None else nothing for name in columns]
-    yield from zip(numbers, zip(*values, strict=True), strict=True)
+        # One by one: Arrow's own `take` does not know every kind of text (string_view).
+        places = [place for place in range(batch.num_rows) if _is_wanted(start + place, wanted)]
+        chosen = [batch.column(name) if name is not None else None for name in columns]
+        values = [[column[place].as_py() if column is not None else None for place in places] for column in chosen]
+    yield from zip((start + place for place in places), zip(*values, strict=True), strict=True)
 
 
 def _first_line(error: BaseException) -> str:
@@ -253,6 +275,9 @@ def _read_jsonl(
                     continue
                 data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if not data.strip():
+                    continue
+                if encoding != "utf-8" and is_utf_8(data):
+                    complain(number, IS_UTF_8)
                     continue
                 try:
                     record = msgspec.json.decode(data if encoding == "utf-8" else data.decode(encoding))
@@ -291,6 +316,8 @@ def _csv_columns(table: Path, encoding: str) -> list[str]:
         _check_columns(table, len(header))
         if _has_undecoded(header):
             raise VluresError(f"{table} {NOT_UTF_8}")
+        if encoding != "utf-8" and any(map(is_utf_8_as_latin_1, header)):
+            raise VluresError(f"{table} {IS_UTF_8}.")
         if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
             raise VluresError(
                 f"{table} does not separate its columns by commas (its first line is {header[0][:200]!r}); write it "
@@ -313,6 +340,8 @@ def _csv_rows(
             complain(number, f"{len(fields)} fields where the first line names {len(header)} columns")
         elif _has_undecoded(fields):
             complain(number, NOT_UTF_8)
+        elif encoding != "utf-8" and any(map(is_utf_8_as_latin_1, fields)):
+            complain(number, IS_UTF_8)
         elif _is_wanted(number, wanted):
             yield number, tuple(fields[place] if place is not None else None for place in places)
 
