@@ -413,3 +413,25 @@ def test_an_import_that_ended_anywhere_is_completed_without_loss_or_double(data:
         assert take(root, root / "old")[0] == texts
         keys = [json.loads(line)["key"] for line in path.read_bytes().splitlines()]
         assert len(keys) == len(set(keys)) == len(texts)
+
+
+def test_one_reply_under_many_ids_is_told_of(vlures: Command) -> None:
+    """The scripts for zero shots sent eight images at once and stored the one reply under all of their IDs."""
+    reply = "1. A market with fruit. 2. A bus in the rain. 3. Two children at a well, and so on to the eighth."
+    answers = {str(number): reply for number in range(1, 9)} | {"9": "Another one.", "10": "Yes.", "11": "Yes."}
+    write(vlures.folder / "old", "checkpoint_task1_En.json", answers)
+    imported = vlures("import", "--from", "old", "--model", "gpt-4o", "--name", "mine")
+    assert imported.code == 0, imported
+    assert (
+        "10 answers are letter by letter the same as another's: 2 texts are, the most frequent under the IDs 1, 2, 3, "
+        "4, 5 and 3 more; if one reply was stored under several IDs, it is about none of them alone." in imported.err
+    )
+    summary = json.loads((vlures.folder / "outputs/mine/results_1shot_rationales/summary.json").read_text())
+    assert summary["same_answers"] == {"En-t1": [[str(number) for number in range(1, 9)]]}
+    assert "8 answers are letter by letter the same" in vlures("status", "outputs/mine").out
+
+
+def test_different_replies_are_not_told_of(vlures: Command) -> None:
+    write(vlures.folder / "old", "checkpoint_task1_En.json", {"1": "A market.", "2": "A bus.", "3": "A market"})
+    imported = vlures("import", "--from", "old", "--model", "gpt-4o", "--name", "mine")
+    assert "letter by letter" not in imported.err + vlures("status", "outputs/mine").out

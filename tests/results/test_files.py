@@ -8,7 +8,7 @@ import pytest
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import VluresError
 from vlures.records import Cell, Failure, Response, Usage
-from vlures.results.files import results_folder, summarise, write_results
+from vlures.results.files import describe_summary, results_folder, summarise, write_results
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 
@@ -85,6 +85,17 @@ def test_an_answer_that_is_asked_again_stays_until_the_new_one_is_there(tmp_path
     write_results(tmp_path, "gpt", store)
     assert json.loads(path.read_text("utf-8")) == {"1": "new"}
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_answers_that_are_the_same_under_several_ids_are_in_the_summary(tmp_path: Path) -> None:
+    long, other = "The same sentence about every one of the pictures.", "And another sentence that two pictures share."
+    texts = [long, "own words", long, "Yes.", "Yes.", other, other, long]
+    store = stored(tmp_path, *(answer(number, text) for number, text in enumerate(texts, 1)))
+    summary = write_results(tmp_path, "gpt", store)
+    assert summary["same_answers"] == {CELL: [["1", "3", "8"], ["6", "7"]]}
+    (sentence,) = describe_summary(summary, store.variant)
+    assert "5 answers are letter by letter the same as another's: 2 texts are, the most frequent under" in sentence
+    assert "the IDs 1, 3, 8;" in sentence
 
 
 def test_the_summary_counts_by_cell_and_in_all_and_adds_up_the_tokens(tmp_path: Path) -> None:

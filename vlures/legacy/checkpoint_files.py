@@ -16,6 +16,7 @@ from vlures.files.reading import UnusableFile, read_file
 from vlures.legacy.checkpoint_entries import CheckpointEntries
 from vlures.legacy.torn_json import TornError, decode_torn, parse_torn
 from vlures.records import Cell
+from vlures.store.same_answers import describe_same_answers, find_same_answers
 
 _NAME = re.compile(r"checkpoint_task([0-9]+)_([A-Za-z]+)\.json", re.IGNORECASE)
 LARGEST_BYTES = 500_000_000
@@ -88,6 +89,8 @@ def parse_checkpoint(path: Path, cell: Cell, data: bytes) -> OriginalCheckpoint:
     if mark:
         problems.append("it begins with a byte order mark, which was skipped")
     problems += entries.problems()
+    if same := find_same_answers(answers, least=1):
+        problems.append(describe_same_answers(same))
     empty = frozenset(entries.empty - answers.keys())
     is_whole = not torn and not entries.unusable
     return OriginalCheckpoint(path, cell, digest_bytes(data), answers, empty, tuple(problems), is_whole)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vlures.files.writing import NotWritable, write_whole
 from vlures.pricing.costs import UNKNOWN, Account, Prices, add_up, rerun_costs
 from vlures.records import STATUSES, Cell, Variant
+from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
+from vlures.store.same_answers import describe_same_answers, find_same_answers
 
 
 def results_folder(output_folder: Path, variant: Variant) -> Path:
@@ -34,15 +37,24 @@ def write_results(output_folder: Path, name: str, store: CheckpointStore, prices
 
 def _write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices) -> dict[str, Any]:
     folder = results_folder(output_folder, store.variant)
+    same_answers = {}
     for cell in store.cells:
         answers = {
             sample_id: response["text"] for sample_id, response in store.responses(cell) if response["status"] == "ok"
         }
+        if same := find_same_answers(answers):
+            same_answers[cell] = same
         path = folder / store.variant.results_file(cell, name)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
-    summary = summarise(name, store, prices)
+    summary = summarise(name, store, prices) | ({"same_answers": same_answers} if same_answers else {})
     write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     return summary
+
+
+def describe_summary(summary: Mapping[str, Any], variant: Variant) -> Iterator[str]:
+    """Sentences for the user about a summary.json: answers that are the same under several IDs, by cell."""
+    for cell, groups in (summary.get("same_answers") or {}).items():
+        yield as_line(f"{variant.title(cell)}: {describe_same_answers(groups)}.")
 
 
 def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.legacy.checkpoints import find_unknown_samples, import_checkpoints
 from vlures.pricing.spending import Spending
-from vlures.results.files import results_folder, write_results
+from vlures.results.files import describe_summary, results_folder, write_results
 from vlures.runs.answer_warnings import UNUSABLE, describe_unusable
 from vlures.runs.config import RunConfig
 from vlures.runs.connections import fit_connections
@@ -135,6 +135,8 @@ class Session:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
         summary = write_results(config.output_folder, config.run_name, store, self.prepared.prices)
+        for sentence in describe_summary(summary, store.variant):
+            self.say(sentence)
         jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
         complete = not count_due(self.benchmark, store) and not jobs
         folder = results_folder(config.output_folder, store.variant)

@@ -16,12 +16,13 @@ from vlures.legacy.checkpoints import find_pending_checkpoints
 from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
-from vlures.results.files import count_imported, count_statuses
+from vlures.results.files import count_imported, count_statuses, describe_summary, results_folder
 from vlures.runs.config import RunConfig
 from vlures.runs.sandbox_guard import holds_sandbox_answers
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import Left, count_left
+from vlures.store.small_files import read_small_file
 
 
 def find_runs(config: RunConfig) -> list[Path]:
@@ -47,7 +48,15 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
     for _, variant in require_stored_variants(output_folder):
         store = CheckpointStore(output_folder, variant, writable=False, say=say)
         account = Account.read(store, prices_of(store.read_json("run.json"), find_provider))
-        yield "\n".join([_headline(output_folder, account), _cells(account), *_imported(store), *_jobs(store)])
+        yield "\n".join(
+            [
+                _headline(output_folder, account),
+                _cells(account),
+                *_imported(store),
+                *_same_answers(store),
+                *_jobs(store),
+            ]
+        )
 
 
 def _headline(output_folder: Path, account: Account) -> str:
@@ -98,6 +107,12 @@ def _imported(store: CheckpointStore) -> Iterator[str]:
     if pending := find_pending_checkpoints(store):
         more = " …" if len(pending) > 1 else ""
         yield f"The next run imports {len(pending)} checkpoint(s) of the original scripts: {pending[0].name}{more}"
+
+
+def _same_answers(store: CheckpointStore) -> Iterator[str]:
+    """As the last run found them."""
+    summary = read_small_file(results_folder(store.folder.parent, store.variant) / "summary.json")
+    return describe_summary(summary, store.variant)
 
 
 def _money(amount: float | None) -> str:

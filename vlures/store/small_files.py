@@ -1,10 +1,10 @@
-"""The small JSON files of a checkpoint folder: run.json, redo.json."""
+"""The small JSON files of a run: run.json, redo.json, summary.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -35,7 +35,13 @@ class _Redo(msgspec.Struct):
     sizes: dict[str, Count] | None = None
 
 
-_KINDS: Mapping[str, type[Any]] = {"run.json": _Run, "redo.json": _Redo}
+class _Summary(msgspec.Struct):
+    """What commands read from summary.json."""
+
+    same_answers: dict[str, list[Annotated[list[str], msgspec.Meta(min_length=2)]]] | None = None
+
+
+_KINDS: Mapping[str, type[Any]] = {"run.json": _Run, "redo.json": _Redo, "summary.json": _Summary}
 
 
 def read_small_file(path: Path) -> dict[str, Any]:
