@@ -257,6 +257,9 @@ def test_names_of_columns_and_the_folder_of_images_can_be_chosen(work: Command) 
         ("my.jsonl", ("--tasks", "3"), "--tasks is an option of --benchmark vlures, not of --benchmark table"),
         ("my.jsonl", ("--dataset", "a", "--dataset", "b"), "lie in one folder; name one"),
         ("my.jsonl", ("--dataset", "none"), "--dataset none: there is no such folder"),
+        ("my.jsonl", ("--dataset", ""), "--dataset is empty; name a folder, or leave it out"),
+        ("", (), "--questions is empty; name a table (.jsonl, .csv or .parquet)"),
+        (None, ("-c", "empty.toml"), "empty.toml: `questions` is empty; name a table (.jsonl, .csv or .parquet)"),
         ("twice.csv", (), "2 columns are called 'x'"),
     ],
 )
@@ -265,6 +268,7 @@ def test_what_cannot_be_is_one_sentence_in_plan_run_and_check(
 ) -> None:
     write_jsonl(work.folder / "bare.jsonl", [{"image": "image1.png", "text": "?"}])
     (work.folder / "twice.csv").write_text("image,question,x,x\nimage1.png,What?,1,2\n")
+    (work.folder / "empty.toml").write_text('questions = ""\n')
     named = TABLE[:2] if table is None else (*TABLE, table)
     for command in ("plan", "run", "check"):
         result = work(command, *named, *options)

@@ -19,6 +19,8 @@ def _read_folder(value: Any, place: str) -> str:
     folders = read_texts(value, place)
     if len(folders) != 1:
         raise UsageError(f"{place}: the images of a table lie in one folder; name one.")
+    if not folders[0].strip():
+        raise UsageError(f"{place} is empty; name a folder, or leave it out.")
     return folders[0]
 
 
@@ -49,10 +51,12 @@ class Options:
     text_encoding: Literal["utf-8", "latin-1"] = option("How the table is encoded.", "utf-8")
     follow_links: bool = option("Follow links to images that lead out of their folder.", False)
 
-    def check(self, place: Callable[[str], str]) -> None:  # noqa: ARG002 (nothing was given that could be named)
-        """Raises UsageError if no table is named."""
+    def check(self, place: Callable[[str], str]) -> None:
+        """Raises UsageError if no table is named. place: where an option was given."""
         if self.questions is None:
             raise UsageError("--benchmark table needs a table: add --questions FILE (.jsonl, .csv or .parquet).")
+        if not self.questions.strip():
+            raise UsageError(f"{place('questions')} is empty; name a table (.jsonl, .csv or .parquet).")
 
 
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:

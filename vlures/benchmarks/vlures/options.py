@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,9 +52,10 @@ def _read_dataset(value: Any, place: str) -> str | dict[str, str]:
     """One folder, or {language code: folder} from a table or from `En=DIR` words."""
     if isinstance(value, dict):
         folders = {_read_languages([word], place)[0]: folder for word, folder in value.items()}
-        read_texts(list(folders.values()), place)
+        _require_names(read_texts(list(folders.values()), place), place)
         return folders
     words = read_texts(value, place)
+    _require_names(words, place)
     if len(words) == 1 and not (words[0].partition("=")[1] and find_language(words[0].partition("=")[0])):
         return words[0]
     folders = {}
@@ -63,7 +64,14 @@ def _read_dataset(value: Any, place: str) -> str | dict[str, str]:
         if not equals:
             raise UsageError(f"{place}: with several folders each needs its language, as in En={word}.")
         folders[_read_languages([language], place)[0]] = folder
+    _require_names(list(folders.values()), place)
     return folders
+
+
+def _require_names(folders: Sequence[str], place: str) -> None:
+    """An empty name would be the folder that the command runs in."""
+    if not all(folder.strip() for folder in folders):
+        raise UsageError(f"{place}: a folder's name is empty; name the folder, or leave the option out.")
 
 
 def _read_text_language(value: Any, place: str) -> dict[str, str]:
