@@ -175,7 +175,7 @@ def test_a_text_is_read_as_utf_8(tmp_path: Path, data: bytes, text: str) -> None
     ("data", "reason"),
     [
         ("café".encode("latin-1"), "not UTF-8 (byte 3)"),
-        ("two words".encode("utf-16"), "not UTF-8"),
+        ("two words".encode("utf-16"), "is UTF-16"),
         (b"", "is empty"),
         (b" \r\n\t\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
@@ -198,10 +198,16 @@ def test_latin_1_is_read_where_the_configuration_says_so(tmp_path: Path) -> None
     assert load_dataset(tmp_path, "latin-1").samples[0].text == "Café à côté"
 
 
-def test_other_files_are_no_problem(tmp_path: Path) -> None:
+def test_other_files_are_no_error_and_are_named(tmp_path: Path) -> None:
     fill(tmp_path, "image1.jpg SOURCES.md notes.csv .hidden2.jpg ._image1.jpg")
+    (tmp_path / "more").mkdir()
     dataset = load_dataset(tmp_path)
-    assert (set(pairs(dataset)), dataset.problems) == ({1}, ())
+    assert set(pairs(dataset)) == {1}
+    assert complaints(dataset) == [
+        ("note", {"SOURCES.md", "notes.csv"}),
+        ("note", {"more"}),
+        ("note", {".hidden2.jpg", "._image1.jpg"}),
+    ]
 
 
 @pytest.mark.parametrize(("make", "reason"), [(False, "does not exist"), (True, "has no images")])

@@ -501,7 +501,11 @@ def test_texts_as_files_beside_a_table_are_asked_about(tmp_path: Path) -> None:
     chosen = load_dataset(table)
     assert (texts(chosen), chosen.errors) == ({1: "text 1"}, ())
     assert [(one.files, one.reason) for one in chosen.problems[1:]] == [
-        (("image2.png",), "1 image that no row of metadata.csv names")
+        (("image2.png",), "1 image that no row of metadata.csv names"),
+        (
+            ("LICENSE.txt", "text2.txt"),
+            "not taken: no row of metadata.csv names it, nor is it an image (.jfif .jpe .jpeg .jpg .png .webp)",
+        ),
     ]
 
 

@@ -19,11 +19,16 @@ class Bounds:
     """Links in it may lead out of it."""
 
     def check(self, path: Path) -> None:
-        """Raises VluresError, with only the reason, if links lead from this path out of the folder."""
+        """Raises VluresError, with only the reason, if this path or its links lead out of the folder."""
         if self.follow_links:
             return
         end = os.path.realpath(path)
         if not Path(end).is_relative_to(os.path.realpath(self.folder)):
+            if not Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(self.folder.absolute())):
+                raise VluresError(
+                    f"a path outside of the folder {self.folder}, and what leads out of it is not read; copy the "
+                    "file into it, or allow this with --follow-links"
+                )
             raise VluresError(
                 f"a link that leads out of the dataset's folder, to {end}, so it is not followed; --follow-links "
                 "follows it"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 LONGEST_NAME = 100
@@ -43,3 +45,18 @@ def refuse_name(name: str) -> str | None:
 def path_as_text(path: Path) -> str:
     """A file's path; bytes of its name that are not UTF-8, as in old archives, become replacement characters."""
     return path.as_posix().encode(errors="surrogateescape").decode(errors="replace")
+
+
+def as_read(name: str) -> str:
+    """A name as a person reads it: in the normal form NFC. A Mac takes names apart (NFD): `ガ` becomes `カ` and a
+    mark."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def find_as_read(name: str, names: Iterable[str]) -> str | None:
+    """The one of these names that is this one, or else the only one that reads like it; None if none or several do."""
+    names = list(names)
+    if name in names:
+        return name
+    alike = [other for other in names if as_read(other) == as_read(name)]
+    return alike[0] if len(alike) == 1 else None

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from vlures.benchmarks import Question, Skips, make_request
 from vlures.benchmarks.image_check import ImageCheck
+from vlures.benchmarks.left_files import find_left_files, note_files
+from vlures.benchmarks.problems import Problem
 from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.benchmarks.table.variant import TableVariant
 from vlures.errors import VluresError
+from vlures.files.bounds import Bounds
+from vlures.files.signatures import find_kind_by_name
+from vlures.files.text import describe_double_encoded, looks_double_encoded
+from vlures.images import IMAGE_SUFFIXES
 from vlures.records import FINAL_STATUSES, AskedModel, Cell, Image, Prompt, Request
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
@@ -98,6 +106,8 @@ class TableBenchmark:
         if self.table.errors:
             count = sum(error.times for error in self.table.errors)
             yield f"{count:,} row(s) of {self.table.path} are left out; `vlures check` names them."
+        if doubtful := sum(looks_double_encoded(row.question) for row in self.table.rows):
+            yield describe_double_encoded(doubtful)
 
     @cached_property
     def rows_by_id(self) -> Mapping[str, TableRow]:
@@ -131,7 +141,7 @@ def check_data(options: Options, image_check: ImageCheck, tell: Callable[[str], 
 
     table = read_table(options)
     checked = image_check.find_problems((row.image for row in table.rows), table.folder)
-    table = replace(table, problems=(*table.problems, *checked))
+    table = replace(table, problems=(*table.problems, *checked, *_find_unnamed(table, options)))
     groups: dict[str, list[TableRow]] = {}
     for row in table.rows:
         groups.setdefault(row.group, []).append(row)
@@ -151,6 +161,23 @@ def check_data(options: Options, image_check: ImageCheck, tell: Callable[[str], 
     for problem in table.problems:
         tell(as_line(f"{problem.severity}: {', '.join(problem.files)}: {problem.reason}"))
     return not table.errors
+
+
+def _find_unnamed(table: QuestionTable, options: Options) -> tuple[Problem, ...]:
+    """Notes about the files in the folder of images that no row names; images only, where that is the table's own
+    folder. None where only some rows were read."""
+    if options.limit is not None or options.samples:
+        return ()
+    taken = {os.path.realpath(path) for path in (*table.paths, table.path)}
+    folders = {str(parent) for path in taken for parent in Path(path).parents}
+    paths = [path for path in table.folder.iterdir() if os.path.realpath(path) not in taken | folders]
+    if options.dataset is None:
+        paths = [path for path in paths if find_kind_by_name(path) is not None and not path.name.startswith(".")]
+    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    expected = f"no row of {table.path.name} names it"
+    left = set(paths).difference(images)
+    found = find_left_files(left, Bounds(table.folder), table.folder, expected, lambda _: "note")
+    return (*note_files(sorted(path.name for path in images), expected), *found)
 
 
 def _digest(content: object) -> str:

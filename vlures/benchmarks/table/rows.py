@@ -18,7 +18,10 @@ from vlures.benchmarks.table.options import ROLES, Options
 from vlures.benchmarks.table.variant import LONGEST_GROUP_BYTES, WHOLE, file_part
 from vlures.errors import UsageError, VluresError
 from vlures.files.bounds import Bounds
+from vlures.files.named_files import NamedFiles, as_on_disk
+from vlures.files.names import as_read, find_as_read
 from vlures.files.tables import find_byte_columns, read_columns, read_rows, row_place
+from vlures.files.text import HOLDS_NUL, LOOKS_DOUBLE_ENCODED, looks_double_encoded
 from vlures.images import UnusableImage, read_image
 from vlures.records import Image
 from vlures.store.keys import LONGEST_ID
@@ -28,6 +31,7 @@ KINDS = {
     "image": "images that are missing or cannot be used",
     "question": "rows without a question",
     "text": "values that are not texts",
+    "encoding": "texts that look like UTF-8 read as Latin-1",
     "id": "rows whose ID cannot be one",
     "double": "IDs or questions that occur in several rows",
     "group": "unusable groups",
@@ -70,6 +74,8 @@ class QuestionTable:
     other_columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
     problems: tuple[Problem, ...]
+    paths: frozenset[Path]
+    """Of the images that its rows name, usable or not."""
 
     def find_kinds(self) -> dict[str, type]:
         """Other column → type of its values: text where there are several."""
@@ -95,10 +101,10 @@ def read_table(options: Options) -> QuestionTable:
     rows are in its problems, and those rows are left out.
     """
     assert options.questions is not None
-    path = Path(options.questions)
+    path = as_on_disk(Path(options.questions))
     if path.suffix.lower() not in (".jsonl", ".csv", ".parquet"):
         raise UsageError(f"--questions {path}: a table of questions ends in .jsonl, .csv or .parquet.")
-    if options.dataset is not None and not Path(options.dataset).is_dir():
+    if options.dataset is not None and not as_on_disk(Path(options.dataset)).is_dir():
         raise UsageError(f"--dataset {options.dataset}: there is no such folder; name the one that holds the images.")
     names = read_columns(path, options.text_encoding, lines=None)
     columns = _find_columns(path, names, options.columns)
@@ -111,7 +117,8 @@ def read_table(options: Options) -> QuestionTable:
         for name in bytes_in
         if name not in columns.values()
     ]
-    return QuestionTable(path, reader.folder, columns, others, rows, (*notes, *reader.found.problems(path.name)))
+    problems = (*notes, *reader.found.problems(path.name))
+    return QuestionTable(path, reader.folder, columns, others, rows, problems, frozenset(reader.paths))
 
 
 def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
@@ -120,10 +127,11 @@ def _find_columns(path: Path, names: Sequence[str], chosen: Mapping[str, str]) -
         if count > 1:
             raise UsageError(f"{path}: {count} columns are called {name!r}; rename one of them.")
     found = {role: chosen.get(role, role) for role in ROLES}
-    for role, name in found.items():
-        if role in chosen and name and name not in names:
-            raise UsageError(f"{path} has no column {name!r} for {role}; it has {', '.join(names)}.")
-    columns = {role: name for role, name in found.items() if name in names}
+    alike = {role: find_as_read(name, names) for role, name in found.items() if name}
+    for role in alike.keys() & chosen.keys():
+        if alike[role] is None:
+            raise UsageError(f"{path} has no column {found[role]!r} for {role}; it has {', '.join(names)}.")
+    columns = {role: name for role, name in alike.items() if name is not None}
     for role in ("image", "question"):
         if role not in columns:
             raise UsageError(
@@ -142,16 +150,19 @@ class _Reader:
         self._options = options
         self._columns = columns
         self._others = others
-        self.folder = Path(options.dataset) if options.dataset else path.parent
+        self.folder = as_on_disk(Path(options.dataset)) if options.dataset else path.parent
         self._bounds = Bounds(self.folder, options.follow_links)
+        self.paths: set[Path] = set()
+        """Of the images that rows name."""
         self._images: dict[str, Image | None] = {}
         self._seen: dict[str, int] = {}
         """ID → number of the row that has it."""
-        self._groups: dict[str, str] = {WHOLE: WHOLE}
-        """Group in small letters → group."""
+        self._groups: dict[str, tuple[str, int]] = {}
+        """Group as it is read, in small letters → group and the number of its first row."""
+        self._files = NamedFiles()
 
     def rows(self) -> Iterator[TableRow]:
-        wanted, left = set(self._options.samples), self._options.limit
+        wanted, left = set(map(as_read, self._options.samples)), self._options.limit
         read = read_rows(
             self._path,
             self._options.text_encoding,
@@ -183,7 +194,7 @@ class _Reader:
         if group is None or image_name is None:
             return None
         sample_id = self._find_id(number, given["id"], [group, os.path.normpath(image_name), system, question])
-        if sample_id is None or (wanted and sample_id not in wanted):
+        if sample_id is None or (wanted and as_read(sample_id) not in wanted):
             return None
         image = self._find_image(number, image_name)
         if image is None:
@@ -208,6 +219,12 @@ class _Reader:
         if len(value) > LARGEST_TEXT:
             self._add("text", number, f"its `{self._columns[role]}` has more than {LARGEST_TEXT:,} characters")
             return None
+        if "\0" in value:
+            self._add("text", number, f"its `{self._columns[role]}` {HOLDS_NUL}")
+            return None
+        if looks_double_encoded(value):
+            reason = f"its `{self._columns[role]}` {LOOKS_DOUBLE_ENCODED}"
+            self.found.add("encoding", (self._place(number),), reason, severity="note")
         return value
 
     def _find_id(self, number: int, value: Any, asked: list[str]) -> str | None:
@@ -220,11 +237,12 @@ class _Reader:
         else:
             sample_id = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:DERIVED_ID_DIGITS]
             what = "the same question about the same image"
-        if sample_id in self._seen:
-            first = row_place(self._path, self._seen[sample_id])
+        alike = as_read(sample_id)
+        if alike in self._seen:
+            first = row_place(self._path, self._seen[alike])
             self._add("double", number, f"has {what} as {first}; keep one, or give each an ID of its own")
             return None
-        self._seen[sample_id] = number
+        self._seen[alike] = number
         return sample_id
 
     def _read_id(self, number: int, value: Any) -> str | None:
@@ -242,15 +260,15 @@ class _Reader:
         return sample_id
 
     def _find_group(self, number: int, value: Any) -> str | None:
-        if value is None or not str(value).strip():
-            return WHOLE
-        group = str(value).strip()
+        group = WHOLE if value is None else str(value).strip() or WHOLE
         if len(file_part(group).encode()) > LONGEST_GROUP_BYTES:
             self._add("group", number, f"its group {_shorten(group)} is too long for a file's name")
             return None
-        known = self._groups.setdefault(group.casefold(), group)
+        known, first = self._groups.setdefault(as_read(as_read(group).casefold()), (group, number))
         if known != group:
-            self._add("group", number, f"its group {group!r} differs from {known!r} in capitals only; write both alike")
+            where = "the Unicode form of its accents" if as_read(known) == as_read(group) else "capitals"
+            reason = f"its group {group!r} differs from {known!r} of {row_place(self._path, first)} in {where} only"
+            self._add("group", number, f"{reason}; write both alike")
             return None
         return group
 
@@ -268,12 +286,13 @@ class _Reader:
         return self._images[name]
 
     def _read_image(self, number: int, name: str) -> Image | None:
-        path = self.folder / name
         try:
-            if not path.is_file():
-                self._add("image", number, f"there is no image {path}")
+            path = self._files.find(self.folder, name)
+            if path is None:
+                self._add("image", number, f"there is no image {self.folder / name}")
                 return None
             self._bounds.check(path)
+            self.paths.add(path)
             return read_image(path)
         except UnusableImage as error:
             self._add("image", number, f"{name} {error}")
@@ -287,7 +306,10 @@ class _Reader:
         self._add("torn", number, reason)
 
     def _add(self, kind: str, number: int, reason: str) -> None:
-        self.found.add(kind, (f"{self._path.name} {row_place(self._path, number)}",), reason)
+        self.found.add(kind, (self._place(number),), reason)
+
+    def _place(self, number: int) -> str:
+        return f"{self._path.name} {row_place(self._path, number)}"
 
 
 def _as_text(value: Any) -> str | None:

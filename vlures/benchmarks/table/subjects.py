@@ -17,6 +17,7 @@ from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.config.resolve import stored_section, stored_target
 from vlures.errors import VluresError
+from vlures.files.named_files import as_on_disk
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 
@@ -122,7 +123,7 @@ def _read_stored(run: Mapping[str, Any]) -> TableBenchmark | None:
     if options.questions is None or target is None:
         return None
     try:
-        state = Path(options.questions).stat()
+        state = as_on_disk(Path(options.questions)).stat()
         mark = (options.questions, state.st_mtime_ns, state.st_size, options.dataset, options.text_encoding)
         table = _read_once(mark, tuple(options.columns.items()), options.follow_links)
     except (VluresError, OSError):

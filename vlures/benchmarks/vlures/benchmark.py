@@ -21,6 +21,7 @@ from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing, remember_text_languages
 from vlures.errors import UsageError, VluresError
+from vlures.files.text import describe_double_encoded, looks_double_encoded
 from vlures.records import AskedModel, Cell, Image, Request
 from vlures.store.checkpoints import CheckpointStore
 
@@ -100,6 +101,9 @@ class VluresBenchmark:
         folders = {code: dataset.folder for code, dataset in self.datasets.items()}
         if crossing := describe_crossing(find_text_languages(self.options, self.datasets), folders):
             yield crossing
+        shown = {sample.text for codes in self._languages_by_dataset() for sample in self.samples(codes[0])}
+        if doubtful := sum(looks_double_encoded(text) for text in shown if text is not None):
+            yield describe_double_encoded(doubtful)
 
     def _cells_about(self, sample: Sample, codes: Sequence[str]) -> Iterator[Cell]:
         if self._is_skipped(sample):

@@ -18,7 +18,7 @@ from vlures.benchmarks.vlures.dataset.pairs import load_pairs, numeric_id
 from vlures.benchmarks.vlures.dataset.selection import EVERYTHING, Selection
 from vlures.benchmarks.vlures.dataset.table import Table, open_table
 from vlures.benchmarks.vlures.dataset.tables import load_table
-from vlures.benchmarks.vlures.dataset.unlisted_files import refuse_texts_beside
+from vlures.benchmarks.vlures.dataset.unlisted_files import find_files_beside, refuse_texts_beside
 from vlures.benchmarks.vlures.languages import Language
 from vlures.benchmarks.vlures.samples import Dataset
 from vlures.errors import VluresError
@@ -118,9 +118,16 @@ def load_reading(reading: Reading) -> Dataset:
         )
         description = table_name(reading.table.path, layout.folder)
     else:
-        dataset = load_pairs(layout.folder, list_folder(layout.folder), reading.text_encoding, bounds)
-        description = "image and text files"
+        dataset = load_pairs(layout.folder, _list_files(layout), reading.text_encoding, bounds)
+        description = " and ".join(f"{part.name}/" for part in layout.parts) or "image and text files"
     if layout.language is not None:
         description = f"folder {layout.folder.name}: {description}"
-        dataset = replace(dataset, language=layout.language.code)
+        beside = find_files_beside(layout.folder.parent, bounds)
+        dataset = replace(dataset, language=layout.language.code, problems=(*dataset.problems, *beside))
     return replace(dataset, layout=description, fetched=fetched.described if fetched else None)
+
+
+def _list_files(layout: Layout) -> list[Path]:
+    """The files and folders of a dataset without a table."""
+    paths = [path for path in list_folder(layout.folder) if path not in layout.parts]
+    return paths + [path for part in layout.parts for path in list_folder(part)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vlures.benchmarks.vlures.samples import COLUMN_ROLES
 from vlures.errors import UsageError
+from vlures.files.names import as_read, find_as_read
 
 ChosenColumns = tuple[tuple[str, str], ...]
 """Role and column, as the user gave them; an empty column name means that there is none."""
@@ -91,11 +92,12 @@ def find_columns(table: Path, names: Sequence[str], choices: ChosenColumns) -> C
 def _take_chosen(table: Path, names: Sequence[str], role: str, name: str) -> str | None:
     if not name:
         return None
-    if name not in names:
+    alike = find_as_read(name, names)
+    if alike is None:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; it has {_list(names)}."
         raise UsageError(f"--columns {role}={name}: {table} has no such column{hint}")
-    return name
+    return alike
 
 
 def _find_by_name(table: Path, names: Sequence[str], role: str) -> str | None:
@@ -111,7 +113,7 @@ def _find_by_name(table: Path, names: Sequence[str], role: str) -> str | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip().lower())
+    return re.sub(r"[\s-]+", "_", as_read(name).strip().lower())
 
 
 def _ask(role: str, names: Sequence[str]) -> str:

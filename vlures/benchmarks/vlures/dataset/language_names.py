@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language, find_language
+from vlures.files.names import as_read
 
 OTHER_NAMES = {
     "En": ("eng", "en"),
@@ -20,7 +21,7 @@ _BY_OTHER_NAME = {name.casefold(): LANGUAGES[code] for code, names in OTHER_NAME
 def find_spoken_language(word: str) -> Language | None:
     """The language of a table's word: a code, a name, also with a region (`en-GB`, `ja_JP`); None if it is none of
     ours."""
-    word = word.strip()
+    word = as_read(word).strip()
     whole = find_language(word) or _BY_OTHER_NAME.get(word.casefold())
     if whole is not None:
         return whole

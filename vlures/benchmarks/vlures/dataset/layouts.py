@@ -10,9 +10,13 @@ from vlures.benchmarks.vlures.dataset.language_names import find_folder_language
 from vlures.benchmarks.vlures.languages import LANGUAGES, Language
 from vlures.errors import VluresError
 from vlures.files.bounds import Bounds
+from vlures.files.named_files import as_on_disk
 from vlures.images import IMAGE_SUFFIXES
 
 TABLE_NAMES = ("metadata.parquet", "metadata.jsonl", "metadata.csv")
+IMAGE_PARTS = frozenset({"images", "image", "imgs", "img", "pictures", "photos"})
+TEXT_PARTS = frozenset({"texts", "text", "txt", "articles"})
+"""Names of folders of images and of texts that lie side by side."""
 TABLE_SUFFIXES = frozenset({".parquet", ".jsonl", ".csv"})
 
 
@@ -29,6 +33,8 @@ class Layout:
     """The user named the table itself; otherwise it was found."""
     bounds: Bounds | None = None
     """Where the files must lie."""
+    parts: tuple[Path, ...] = ()
+    """Its folders of images and of texts, where those lie side by side."""
     outside: tuple[str, str] | None = None
     """The name of a link out of the dataset and why it is not followed; None if the dataset may be read."""
 
@@ -37,9 +43,11 @@ def find_layout(folder: Path, language: Language | None, *, follow_links: bool =
     """The layout of a dataset, or of one language's part of it.
 
     A table in the folder itself comes first; then images in it; then sub-folders named after languages; then a table in
-    a sub-folder (`train/`, `images/`). follow_links: also where they lead out of the folder.
+    a sub-folder (`train/`, `images/`); then a folder of images beside one of texts. follow_links: also where they lead
+    out of the folder.
     Raises VluresError where there is no dataset or two ways to read it.
     """
+    folder = as_on_disk(folder)
     if folder.suffix.lower() in TABLE_SUFFIXES and folder.is_file():
         return Layout(folder.parent, folder, is_chosen=True, bounds=Bounds(folder.parent, follow_links))
     return _find_within(folder, language, Bounds(folder, follow_links))
@@ -62,7 +70,14 @@ def _find_within(folder: Path, language: Language | None, bounds: Bounds) -> Lay
         )
     if by_language:
         return _language_layout(folder, by_language, language, bounds)
-    return _with_table(folder, table, bounds) if table else Layout(folder, bounds=bounds)
+    return _with_table(folder, table, bounds) if table else Layout(folder, bounds=bounds, parts=_find_parts(others))
+
+
+def _find_parts(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """A folder of images and one of texts, if there is one of each."""
+    images = [path for path in folders if path.name.casefold() in IMAGE_PARTS]
+    texts = [path for path in folders if path.name.casefold() in TEXT_PARTS]
+    return (images[0], texts[0]) if len(images) == len(texts) == 1 else ()
 
 
 def _with_table(folder: Path, table: Path, bounds: Bounds) -> Layout:

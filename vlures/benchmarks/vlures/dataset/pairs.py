@@ -7,17 +7,24 @@ anything else is an error that names the files.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from vlures.benchmarks.problems import Problem
+from vlures.benchmarks.left_files import find_left_files
+from vlures.benchmarks.problems import Problem, ProblemList
+from vlures.benchmarks.vlures.dataset.fetched import FETCHED_FILE
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.errors import VluresError
 from vlures.files.bounds import Bounds
+from vlures.files.names import as_read
 from vlures.files.reading import UnusableFile, read_file
+from vlures.files.text import LOOKS_DOUBLE_ENCODED, decode_text, looks_double_encoded
 from vlures.images import IMAGE_SUFFIXES, UnusableImage, read_image
 
+KINDS = {"encoding": "texts that look like UTF-8 read as Latin-1"}
+"""Kinds of problems that are counted, and what many of a kind are called."""
 TEXT_SUFFIXES = frozenset({".txt", ".text"})
 LONGEST_ID = 15
 LARGEST_TEXT = 16_000_000
@@ -25,36 +32,67 @@ LARGEST_TEXT = 16_000_000
 
 
 def load_pairs(folder: Path, paths: Sequence[Path], text_encoding: str, bounds: Bounds) -> Dataset:
-    """The samples of a folder with these files and folders in it. bounds: where they must lie.
+    """The samples of a folder with these files and folders in it or below it. bounds: where they must lie.
 
     Raises VluresError if none of them could be part of a sample; everything wrong is in the Dataset's problems.
     """
     problems: list[Problem] = []
-    images, texts = _settle(*_collect(paths, bounds, problems), problems)
+    found = ProblemList(KINDS)
+    taken = [path for path in paths if _is_taken(path)]
+    images, texts = _settle(folder, *_collect(folder, taken, bounds, problems), problems)
 
     samples = []
     for number, path in sorted(images.items()):
         try:
             image = read_image(path)
         except UnusableImage as error:
-            left = (path.name, texts[number].name) if number in texts else (path.name,)
-            texts.pop(number, None)
-            problems.append(Problem("error", left, f"the image {error}"))
+            left = [path, texts.pop(number)] if number in texts else [path]
+            problems.append(Problem("error", _names(folder, left), f"the image {error}"))
             continue
         text = None
         if number in texts:
             try:
                 text = _read_text(texts[number], text_encoding)
             except VluresError as error:
-                problems.append(Problem("error", (texts[number].name,), str(error)))
+                problems.append(Problem("error", _names(folder, [texts[number]]), str(error)))
+            if text is not None and looks_double_encoded(text):
+                found.add("encoding", _names(folder, [texts[number]]), f"the text {LOOKS_DOUBLE_ENCODED}", "note")
         samples.append(Sample(number, image, text, texts[number] if text is not None else None))
     problems += [
-        Problem("error", (texts[number].name,), f"a text without an image: no image here has the ID {number}")
+        Problem("error", _names(folder, [texts[number]]), f"a text without an image: no image here has the ID {number}")
         for number in sorted(texts.keys() - images.keys())
     ]
-    if not samples and not problems:
+    problems += found.problems("texts")
+    problems += _find_left(folder, set(paths).difference(taken), bounds, images.keys())
+    if not samples and not any(problem.severity == "error" for problem in problems):
         raise VluresError(_describe_absence(folder, paths))
     return Dataset(folder, tuple(samples), tuple(problems))
+
+
+def _is_taken(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES | TEXT_SUFFIXES and not path.name.startswith(".")
+
+
+def _find_left(folder: Path, paths: Iterable[Path], bounds: Bounds, taken: Collection[int]) -> tuple[Problem, ...]:
+    """What is not taken: an image of a kind that is not sent is an error, unless there is another with its ID."""
+    expected = f"neither an image ({list_suffixes(IMAGE_SUFFIXES)}) nor a text ({list_suffixes(TEXT_SUFFIXES)})"
+    left = (path for path in paths if path.name != FETCHED_FILE)
+    return find_left_files(left, bounds, folder, expected, lambda path: "note" if _find_id(path) in taken else "error")
+
+
+def _find_id(path: Path) -> int | None:
+    try:
+        return numeric_id(path.stem)
+    except VluresError:
+        return None
+
+
+def list_suffixes(suffixes: Iterable[str]) -> str:
+    return " ".join(sorted(suffixes))
+
+
+def _names(folder: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(path.relative_to(folder).as_posix() for path in paths)
 
 
 def numeric_id(stem: str) -> int:
@@ -62,21 +100,21 @@ def numeric_id(stem: str) -> int:
 
     Raises VluresError with the reason if there is none, or more than one.
     """
-    numbers = re.findall(r"[0-9]+", stem)
+    numbers = re.findall(r"\d+", stem)  # of every script: ٣, ۳ and ３ are 3
     if not numbers:
         raise VluresError("no number in its name, so it has no ID")
     if len(numbers) > 1:
         raise VluresError(f"{len(numbers)} separate numbers in its name ({', '.join(numbers)}), so its ID is ambiguous")
-    if len(numbers[0].lstrip("0")) > LONGEST_ID:
+    digits = "".join(str(unicodedata.decimal(digit)) for digit in numbers[0])
+    if len(digits.lstrip("0")) > LONGEST_ID:
         raise VluresError(f"the number in its name has more than {LONGEST_ID} digits")
-    return int(numbers[0])
+    return int(digits)
 
 
 def _describe_absence(folder: Path, paths: Sequence[Path]) -> str:
-    suffixes = " ".join(sorted(IMAGE_SUFFIXES))
     sentence = (
-        f"The dataset folder {folder} has no images ({suffixes}) and no table of them (metadata.parquet, "
-        ".jsonl or .csv)"
+        f"The dataset folder {folder} has no images ({list_suffixes(IMAGE_SUFFIXES)}) and no table of them "
+        "(metadata.parquet, .jsonl or .csv)"
     )
     if folders := [path.name for path in paths if path.is_dir() and not path.name.startswith(".")]:
         sentence += f"; it has the folders {', '.join(folders[:4])}{' …' if len(folders) > 4 else ''}"
@@ -91,42 +129,42 @@ def _describe_absence(folder: Path, paths: Sequence[Path]) -> str:
 Candidates = dict[int, list[Path]]
 
 
-def _collect(paths: Iterable[Path], bounds: Bounds, problems: list[Problem]) -> tuple[Candidates, Candidates]:
+def _collect(
+    folder: Path, paths: Iterable[Path], bounds: Bounds, problems: list[Problem]
+) -> tuple[Candidates, Candidates]:
     images: Candidates = defaultdict(list)
     texts: Candidates = defaultdict(list)
     for path in paths:
-        suffix = path.suffix.lower()
-        kind = images if suffix in IMAGE_SUFFIXES else texts if suffix in TEXT_SUFFIXES else None
-        if kind is None or path.name.startswith("."):
-            continue
+        kind = images if path.suffix.lower() in IMAGE_SUFFIXES else texts
         try:
             if not path.is_file():
                 raise VluresError("not a file, or a broken link")
             bounds.check(path)
             kind[numeric_id(path.stem)].append(path)
         except VluresError as error:
-            problems.append(Problem("error", (path.name,), str(error)))
+            problems.append(Problem("error", _names(folder, [path]), str(error)))
     return images, texts
 
 
-def _settle(images: Candidates, texts: Candidates, problems: list[Problem]) -> tuple[dict[int, Path], dict[int, Path]]:
+def _settle(
+    folder: Path, images: Candidates, texts: Candidates, problems: list[Problem]
+) -> tuple[dict[int, Path], dict[int, Path]]:
     """At most one image and one text per ID; a pair with the same stem takes precedence."""
     one_image: dict[int, Path] = {}
     one_text: dict[int, Path] = {}
     for number in sorted(images.keys() | texts.keys()):
         image_paths, text_paths = images.get(number, []), texts.get(number, [])
-        shared = {path.stem for path in image_paths} & {path.stem for path in text_paths}
+        shared = set(map(_stem, image_paths)) & set(map(_stem, text_paths))
         image = _choose(image_paths, shared)
         text = _choose(text_paths, shared)
         for kind, paths, chosen in (("images", image_paths, image), ("texts", text_paths, text)):
             if paths and not chosen:
                 reason = f"{len(paths)} {kind} with the one ID {number}; keep one of them"
-                problems.append(Problem("error", tuple(path.name for path in paths), reason))
+                problems.append(Problem("error", _names(folder, paths), reason))
         if image_paths and not image:
             continue
-        chosen_names = {path.name for path in (image, text) if path}
-        if image and text and image.stem == text.stem:
-            aside = tuple(path.name for path in image_paths + text_paths if path.name not in chosen_names)
+        if image and text and _stem(image) == _stem(text):
+            aside = _names(folder, [path for path in image_paths + text_paths if path not in (image, text)])
             if aside:
                 reason = (
                     f"ignored: {image.name} and {text.name} share their stem, so they are the pair with the ID {number}"
@@ -143,23 +181,19 @@ def _choose(paths: Iterable[Path], shared_stems: set[str]) -> Path | None:
     """The only path, or the only one whose stem an image and a text share; None if that is ambiguous."""
     paths = list(paths)
     if len(paths) > 1:
-        paths = [path for path in paths if path.stem in shared_stems]
+        paths = [path for path in paths if _stem(path) in shared_stems]
     return paths[0] if len(paths) == 1 else None
+
+
+def _stem(path: Path) -> str:
+    return as_read(path.stem)
 
 
 def _read_text(path: Path, encoding: str) -> str:
     try:
-        data = read_file(path, LARGEST_TEXT)
+        text = tidy_text(decode_text(read_file(path, LARGEST_TEXT), encoding))
     except UnusableFile as error:
         raise VluresError(f"the text {error}") from error
-    try:
-        text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
-    except UnicodeDecodeError as error:
-        raise VluresError(
-            f'the text is not UTF-8 (byte {error.start}); save it as UTF-8, or set text_encoding = "latin-1" if it is '
-            "that"
-        ) from error
-    text = tidy_text(text)
     if not text:
         raise VluresError("the text is empty")
     return text

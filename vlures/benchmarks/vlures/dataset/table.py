@@ -20,6 +20,7 @@ KINDS = {
     "language": "other languages",
     "image": "images that are missing or cannot be used",
     "text": "rows whose text is not a text",
+    "encoding": "texts that look like UTF-8 read as Latin-1",
     "no text": "samples without a text, for tasks 1-5 only",
 }
 """Kinds of problems with rows, and what many of a kind are called."""

@@ -19,9 +19,10 @@ from vlures.benchmarks.vlures.dataset.table_languages import language_word
 from vlures.benchmarks.vlures.dataset.unlisted_files import name_key
 from vlures.benchmarks.vlures.languages import Language
 from vlures.errors import VluresError
+from vlures.files.named_files import with_slashes
 from vlures.files.tables import row_place
 
-NEGATIVE = re.compile(r"\s*[-\u2212]\s*[0-9]")
+NEGATIVE = re.compile(r"\s*[-\u2212]\s*\d")
 
 
 @dataclass(slots=True)
@@ -74,8 +75,8 @@ def _check_name(file: Any) -> str:
         raise VluresError("no file name" if file is None or file == "" else f"{shorten(file)} is not a file's name")
     if "://" in file:
         raise VluresError("an address, not a file; download it and name the file")
-    parts = file.split("/")
-    if ".." in parts or file.startswith("/") or "\\" in file or "\0" in file or ":" in parts[0]:
+    parts = with_slashes(file).split("/")
+    if ".." in parts or parts[0] == "" or "\0" in file or ":" in parts[0]:
         raise VluresError("this name could lead out of the dataset's folder, so it is not followed")
     return file
 
@@ -85,7 +86,7 @@ def find_sample_id(file: str, own_id: Any, columns: Columns) -> int:
     column."""
     if not columns.id_first:
         try:
-            return numeric_id(PurePosixPath(file).stem)
+            return numeric_id(PurePosixPath(with_slashes(file)).stem)
         except VluresError as error:
             if columns.id is None:
                 raise VluresError(f"{error}; a column `id` with a number for each row would give it one") from error

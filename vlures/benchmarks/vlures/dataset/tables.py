@@ -6,18 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from vlures.benchmarks.problems import Problem, ProblemList
 from vlures.benchmarks.vlures.dataset.pairs import LARGEST_TEXT, tidy_text
-from vlures.benchmarks.vlures.dataset.selection import Selection
+from vlures.benchmarks.vlures.dataset.selection import EVERYTHING, Selection
 from vlures.benchmarks.vlures.dataset.table import KINDS, Table, mark_rows
 from vlures.benchmarks.vlures.dataset.table_languages import check_languages, count_rows, describe_languages
 from vlures.benchmarks.vlures.dataset.table_scan import TableScan, find_duplicates, find_sample_id, scan_table, shorten
-from vlures.benchmarks.vlures.dataset.unlisted_files import IMAGE_FOLDERS, find_unnamed_images
+from vlures.benchmarks.vlures.dataset.unlisted_files import IMAGE_FOLDERS, find_unnamed_files, find_unread_folders
 from vlures.benchmarks.vlures.languages import Language
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.errors import VluresError
 from vlures.files.bounds import Bounds
+from vlures.files.named_files import NamedFiles
+from vlures.files.text import HOLDS_NUL, LOOKS_DOUBLE_ENCODED, looks_double_encoded
 from vlures.images import UnusableImage, read_image
 
 
@@ -47,7 +50,11 @@ def load_table(
     own = language.code if language is not None else None
     name = table.path.relative_to(folder).as_posix()
     described = Problem("note", (name,), _describe(table, scan))
-    problems = (described, *found.problems(name), *find_unnamed_images(table.path, scan.named, is_chosen))
+    unnamed = find_unnamed_files(table.path, folder, scan.named, bounds, is_chosen=is_chosen)
+    if selection == EVERYTHING:
+        read = {parent for sample in samples for parent in sample.image.path.parents}
+        unnamed += find_unread_folders(table.path, folder, read)
+    problems = (described, *found.problems(name), *unnamed)
     return Dataset(folder, tuple(samples), problems, language=own, selection=str(selection))
 
 
@@ -87,9 +94,10 @@ def _select_samples(
 def _read_samples(
     table: Table, scan: TableScan, due: Sequence[int], bounds: Bounds, problems: ProblemList
 ) -> Iterator[Sample]:
+    files = NamedFiles()
     for number, (file, own_id, text) in table.texts(mark_rows(scan.rows[at] for at in due)):
         try:
-            path = _find_image(table.path.parent, file)
+            path = _find_image(files, table.path.parent, file)
             bounds.check(path)
             image = read_image(path)
         except UnusableImage as error:
@@ -98,27 +106,37 @@ def _read_samples(
         except VluresError as error:
             problems.add("image", (table.place(number), file), str(error))
             continue
-        if isinstance(text, str) and len(text) > LARGEST_TEXT:
-            article = None
-            reason = f"its text has {len(text):,} characters, and no more than {LARGEST_TEXT:,} are read"
-            problems.add("text", (table.place(number), file), reason)
-        elif isinstance(text, str) or text is None:
-            article = tidy_text(text or "") or None
-            if article is None and table.columns.text is not None:
-                problems.add("no text", (file,), "without a text, so for tasks 1-5 only", severity="note")
-        else:
-            article = None
-            problems.add("text", (table.place(number), file), f"its text is {shorten(text)}, which is not a text")
+        article = _read_article(table, number, file, text, problems)
         yield Sample(find_sample_id(file, own_id, table.columns), image, article)
 
 
-def _find_image(folder: Path, file: str) -> Path:
+def _read_article(table: Table, number: int, file: str, text: Any, problems: ProblemList) -> str | None:
+    """The article as it is sent; None if there is none, or none that can be sent."""
+    article = tidy_text(text) if isinstance(text, str) else ""
+    refusal = None
+    if text is not None and not isinstance(text, str):
+        refusal = f"is {shorten(text)}, which is not a text"
+    elif len(article) > LARGEST_TEXT:
+        refusal = f"has {len(article):,} characters, and no more than {LARGEST_TEXT:,} are read"
+    elif "\0" in article:
+        refusal = HOLDS_NUL
+    if refusal is not None:
+        problems.add("text", (table.place(number), file), f"its text {refusal}")
+        return None
+    if not article and table.columns.text is not None:
+        problems.add("no text", (file,), "without a text, so for tasks 1-5 only", severity="note")
+    if looks_double_encoded(article):
+        problems.add("encoding", (table.place(number), file), f"its text {LOOKS_DOUBLE_ENCODED}", severity="note")
+    return article or None
+
+
+def _find_image(files: NamedFiles, folder: Path, file: str) -> Path:
     """Where the table says, else in one of the usual image folders. Raises VluresError if there is none or several."""
-    first = folder / file
     try:
-        if first.is_file():
+        first = files.find(folder, file)
+        if first is not None:
             return first
-        found = [path for name in IMAGE_FOLDERS if (path := folder / name / file).is_file()]
+        found = [path for name in IMAGE_FOLDERS if (path := files.find(folder / name, file)) is not None]
     except (OSError, ValueError) as error:  # too long, or characters that no file name has
         raise VluresError(f"no image can be found under this name ({error})") from error
     if not found:
