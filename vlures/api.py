@@ -232,7 +232,7 @@ def load(output: Outputs) -> pandas.DataFrame:
 
 
 def _say(sentence: str) -> None:
-    from vlures.runs.progress import find_screen, find_stream
+    from vlures.runs.screen import find_screen, find_stream
     from vlures.safety.control_characters import as_line
 
     print(as_line(sentence), file=find_stream(find_screen()), flush=True)

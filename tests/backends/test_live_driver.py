@@ -10,6 +10,7 @@ import pytest
 from vlures.backends.live.client import LivePolicy
 from vlures.backends.live.driver import LiveDriver
 from vlures.backends.retry import Patience
+from vlures.backends.trouble import Trouble
 from vlures.benchmarks.vlures.settings import Setting, make_cell
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Image, Prompt, Request, Response
@@ -63,6 +64,10 @@ class Listener:
 
     def job_ended(self, tag: str) -> None: ...
 
+    def next_look(self, tag: str, in_s: float) -> None: ...
+
+    def trouble(self, trouble: Trouble | None) -> None: ...
+
 
 def drive(
     provider: Provider,
@@ -78,7 +83,7 @@ def drive(
     listener = Listener()
 
     async def run() -> None:
-        patience = Patience("A provider", budget_s, 5.0, listener.say)
+        patience = Patience("A provider", budget_s, 5.0)
         driver = LiveDriver(provider, policy or LivePolicy(4, 30.0), patience, listener, keep_going)
         store = CheckpointStore(folder, Setting())
         async for response in driver.generate(requests, store):

@@ -21,6 +21,7 @@ from vlures.backends.gemini.results import read_result_line as read_gemini
 from vlures.backends.openai.batch_results import read_result_line
 from vlures.backends.openai.bodies import ENDPOINTS
 from vlures.backends.retry import Patience
+from vlures.backends.trouble import Trouble
 from vlures.benchmarks.vlures.settings import make_cell
 from vlures.records import BatchSnapshot, Image, Job, JobState, Prompt, Request, Response
 
@@ -216,6 +217,10 @@ class Notes:
 
     def job_ended(self, tag: str) -> None: ...
 
+    def next_look(self, tag: str, in_s: float) -> None: ...
+
+    def trouble(self, trouble: Trouble | None) -> None: ...
+
 
 LONGEST_S = 1_000.0
 POLICY = BatchPolicy(
@@ -242,7 +247,7 @@ def collect(provider: str, *files: bytes) -> Fates:
 
     async def drive() -> Fates:
         client, notes = Finished(READ[provider], {f"file-{n}": content for n, content in enumerate(files)}), Notes()
-        driver = BatchDriver(client, POLICY, Patience("The provider", 1.0, 1.0, notes.say), notes)
+        driver = BatchDriver(client, POLICY, Patience("The provider", 1.0, 1.0), notes)
         fates: Fates = {key: [] for key in KEYS}
         async with aclosing(driver.generate(REQUESTS, notes)) as responses:
             async for response in responses:

@@ -311,7 +311,7 @@ def test_a_link_out_of_the_images_folder_is_not_followed(work: Command) -> None:
 def test_plan_status_load_and_show_know_a_table(work: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = work("plan", *TABLE, "my.jsonl", "--backend", "gemini")
     assert plan.code == 0, plan
-    assert [line.split()[0] for line in plan.out.splitlines()[2:6]] == ["easy", "日本", "all", "all"]
+    assert [line.split()[0] for line in plan.out.splitlines()[2:6]] == ["easy", "日本", "all", "total"]
     assert run(work).code == 0
     status = work("status", "outputs/mine")
     assert status.code == 0, status

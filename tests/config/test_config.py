@@ -97,6 +97,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
         timeout_s = 60.5
         retry_budget_s = 100
         first_contact_s = 1
+        notify = "true"
         doubt_patience_s = 2
         result_patience_s = 3
         base_url = "http://127.0.0.1:1/v1"

@@ -63,7 +63,7 @@ def test_batches_are_sent_by_one_process_and_collected_by_another(
     for _ in range(2):  # the second finds them under way, and leaves them
         sent = vlures(*run_of(provider), "--no-wait")
         assert sent.code == 3, sent
-        assert f"{LOTS} batch(es) continue at the provider; run the same command again to collect them" in sent.err
+        assert f"{LOTS} batches continue at the provider; run the same command again to collect the answers" in sent.err
         assert sandbox.stats["batches_created"] == LOTS
         assert vlures.answers(OUTPUT) == {}
     wait_for_ends(sandbox, LOTS)
@@ -95,7 +95,7 @@ def test_a_creation_in_doubt_is_settled_without_waiting(
     vlures.use(sandbox)
     sent = vlures(*run_of(provider), "--no-wait")
     assert sent.code == 3, sent
-    assert f"{LOTS} batch(es) continue" in sent.err
+    assert f"{LOTS} batches continue" in sent.err
     assert vlures(*run_of(provider)).code == 0
     assert sandbox.stats["batches_created"] == LOTS
     assert_complete(vlures, sandbox)
@@ -110,7 +110,7 @@ def test_what_an_expired_batch_left_is_sent_without_waiting(
     wait_for_ends(sandbox, LOTS)
     again = vlures(*run_of("openai"), "--no-wait")
     assert again.code == 3, again
-    assert "1 batch(es) continue" in again.err
+    assert "1 batch continues" in again.err
     assert len(vlures.answers(OUTPUT)) == REQUESTS - 3
     wait_for_ends(sandbox, LOTS + 1)
     assert vlures(*run_of("openai"), "--no-wait").code == 0
@@ -204,7 +204,7 @@ def test_a_batch_in_doubt_is_found_and_cancelled(
     vlures.use(sandbox)
     run = (*run_of(provider), "--batch-size", "50")
     doubtful = vlures(*run, "--no-wait", "--retry-budget-s", "1")
-    assert "1 batch(es) may have been created" in doubtful.err, doubtful
+    assert "1 batch may have been created" in doubtful.err, doubtful
     assert "in doubt" in vlures("status", FOLDER).out
     sandbox.show()
     cancelled = vlures("cancel", FOLDER, "--poll-s", "0.2")

@@ -29,7 +29,7 @@ def spent(vlures: Command) -> float:
 def test_a_plan_says_tokens_and_price_in_both_modes(vlures: Command) -> None:
     result = vlures("plan", *BATCH[1:])
     assert result.code == 0, result
-    row = next(line for line in result.out.splitlines() if line.startswith("all ")).split()
+    row = next(line for line in result.out.splitlines() if line.startswith("total ")).split()
     batch, live = float(row[-3].lstrip("$")), float(row[-2].lstrip("$"))
     assert batch == pytest.approx(live / 2, rel=0.1)
     assert "Estimates: $" in result.out
@@ -112,8 +112,8 @@ def test_status_and_summary_say_what_was_spent_and_what_a_rerun_would_cost(
     for cell in cells:
         ok = cell["status"]["ok"]
         assert cell["rerun_usd"] == pytest.approx(cell["cost_usd"] / ok * cell["due"], rel=0.01, abs=1e-6)
-    assert float(in_all["spent"].lstrip("$")) == pytest.approx(summary["cost_usd"], rel=0.06)
-    assert float(in_all["rerun, about"].lstrip("$")) == pytest.approx(summary["rerun_usd"], rel=0.06)
+    assert float(in_all["for real"].lstrip("$")) == pytest.approx(summary["cost_usd"], rel=0.06)
+    assert float(in_all["rest for real"].lstrip("$")) == pytest.approx(summary["rerun_usd"], rel=0.06)
     sandbox.show()
     assert vlures(*BATCH).code == 0
     assert vlures("status", f"outputs/{OUTPUT}").out.splitlines()[-1].endswith("$0.00")

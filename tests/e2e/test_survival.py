@@ -108,7 +108,7 @@ def test_ctrl_c_leaves_batches_alive_and_says_so(vlures: Command, start_sandbox:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "3 batch(es) continue at the provider" in err
+    assert "3 batches continue at the provider" in err
     assert "cancelled" not in sandbox.stats["batches_by_status"]
     result = vlures(*run_arguments("openai"))
     assert result.code == 0, result

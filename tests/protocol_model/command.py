@@ -20,6 +20,7 @@ from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.live.client import LivePolicy
 from vlures.backends.live.driver import LiveDriver
 from vlures.backends.retry import Patience
+from vlures.backends.trouble import Trouble
 from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.prompts import CellPrompt
 from vlures.benchmarks.vlures.samples import Dataset, Sample
@@ -144,6 +145,10 @@ class Listener:
 
     def job_ended(self, tag: str) -> None: ...
 
+    def next_look(self, tag: str, in_s: float) -> None: ...
+
+    def trouble(self, trouble: Trouble | None) -> None: ...
+
     def answered(self, response: Response) -> None: ...
 
 
@@ -190,7 +195,7 @@ class Process:
                 forgetful=config.forget_lost,
                 account=question.account,
             )
-            patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
+            patience = Patience(NAME, config.retry_budget_s, config.first_contact_s)
             policy = BatchPolicy.of(config.backend_options, 100, 1_000_000, 10)
             provider = find_provider(config.who.backend)
             assert provider is not None
@@ -231,8 +236,8 @@ class Process:
 
     def _connect_live(self) -> LiveDriver:
         self.live = True
-        config, say = self.config, self.listener.say
-        patience = Patience(NAME, config.retry_budget_s, config.first_contact_s, say)
+        config = self.config
+        patience = Patience(NAME, config.retry_budget_s, config.first_contact_s)
         client = LiveClient(self._provider, self.number)
         assert self.spending is not None
         budget = self.spending.budget("live")

@@ -71,6 +71,7 @@ CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Values that may not go together. An option that is not here is a number or a place that every other one lets be."""
 INDIFFERENT = {
+    "notify",
     *("output", "text_encoding", "skip_problems", "follow_links", "dataset", "batch_size", "max_attempts", "poll_s"),
     *("doubt_patience_s", "result_patience_s", "forget_lost", "stall_after_s", "delete_remote_files", "concurrency"),
     *("rpm", "tpm", "timeout_s", "retry_budget_s", "first_contact_s"),

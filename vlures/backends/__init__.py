@@ -18,6 +18,7 @@ from vlures.safety.redaction import find_secrets, make_blot
 
 if TYPE_CHECKING:
     from vlures.backends.provider import Provider
+    from vlures.backends.trouble import Trouble
 
 PROVIDERS = {
     "openai": "vlures.backends.openai",
@@ -66,6 +67,14 @@ class Observer(Protocol):
     def job_changed(self, tag: str, state: str, done: int, total: int) -> None: ...
 
     def job_ended(self, tag: str) -> None: ...
+
+    def next_look(self, tag: str, in_s: float) -> None:
+        """When the job is looked at again."""
+        ...
+
+    def trouble(self, trouble: Trouble | None) -> None:
+        """A call has failed and is tried again; None: the trouble is over."""
+        ...
 
 
 class Backend(Protocol):

@@ -13,6 +13,7 @@ from vlures.safety.redaction import Blot, blot_all
 
 if TYPE_CHECKING:
     from vlures.backends import BatchBackend, Journal, Observer
+    from vlures.backends.trouble import Trouble
 
 OURS = frozenset({"key", "digest", "job", "time", "imported"})
 """Text fields of a response that do not come from the provider."""
@@ -113,3 +114,11 @@ class RedactedObserver:
 
     def job_ended(self, tag: str) -> None:
         self._observer.job_ended(tag)
+
+    def next_look(self, tag: str, in_s: float) -> None:
+        self._observer.next_look(tag, in_s)
+
+    def trouble(self, trouble: Trouble | None) -> None:
+        if trouble is not None:
+            trouble = replace(trouble, code=self._blot(trouble.code), reason=self._blot(trouble.reason))
+        self._observer.trouble(trouble)

@@ -31,6 +31,7 @@ from vlures.cli.prompt import prompt
 from vlures.cli.prompts import prompts
 from vlures.cli.run import run
 from vlures.cli.sandbox import sandbox
+from vlures.cli.show import show
 from vlures.cli.status import status
 from vlures.cli.streams import enduring, silence
 from vlures.config.environment import read_environment
@@ -148,6 +149,7 @@ for command in (
     plan,
     run,
     status,
+    show,
     cancel,
     export,
     import_,

@@ -142,9 +142,9 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def only_run(config: RunConfig) -> Path:
     """The configuration's output folder, or the only one there is."""
-    from vlures.runs.status import find_runs
+    from vlures.runs.overview import find_configured_runs
 
-    folders = find_runs(config)
+    folders = find_configured_runs(config)
     if not folders:
         raise VluresError(f"There is no run under {config.storage.output} yet; start one with `vlures run`.")
     if len(folders) > 1:

@@ -41,14 +41,10 @@ def run(config: RunConfig) -> int:
 
 
 def _print_outcome(outcome: Outcome) -> None:
-    from vlures.pricing import format_usd
+    from vlures.runs.describe_outcome import describe_next_steps, describe_outcome, describe_remainder
 
-    for reason, count in outcome.failures.most_common(5):
-        say(f"  {count} failed: {reason}")
-    if created := outcome.jobs["created"]:
-        say(f"{created} batch(es) continue at the provider; run the same command again to collect them.")
-    if creating := outcome.jobs["creating"]:
-        say(f"{creating} batch(es) may have been created; run the same command again to find out.")
-    counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items()) or "no answers yet"
-    money = f" {format_usd(outcome.cost_usd)} spent in all." if outcome.cost_usd else ""
-    tell(f"Results in {outcome.results}: {counts}.{money}")
+    for sentence in describe_remainder(outcome):
+        say(sentence)
+    tell(describe_outcome(outcome))
+    for sentence in describe_next_steps(outcome):
+        say(sentence)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from vlures.cli.options import GroupedCommand, config_options, say, tell
@@ -13,23 +11,31 @@ from vlures.runs.config import RunConfig
 
 
 @click.command(cls=GroupedCommand, groups=("What is stored",))
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
+@click.argument("folders", nargs=-1, type=click.Path(), shell_complete=suggest_runs)
 @config_options
-def status(config: RunConfig, folder: Path | None) -> int:
+def status(config: RunConfig, folders: tuple[str, ...]) -> int:
     """Show where runs stand. Contacts no provider.
 
-    FOLDER is a run's; by default the configuration's, or all under outputs/.
+    One run, named by its folder or by the configuration, is shown whole. Several, named by a pattern, have a line each,
+    as have all runs under outputs/ where none is named.
 
     \b
-    Example:
+    Examples:
+      vlures status
       vlures status outputs/gpt-6-luna
+      vlures status 'outputs/gpt-*'
     """
-    from vlures.runs.status import find_runs, report
+    from vlures.results.load import find_runs
+    from vlures.runs.overview import find_configured_runs, names_run, tabulate_runs
+    from vlures.runs.status import report
 
-    folders = [folder] if folder else find_runs(config)
-    if not folders:
+    found = find_runs(folders) if folders else find_configured_runs(config)
+    if not found:
         raise VluresError(f"There is no run under {config.storage.output} yet; start one with `vlures run`.")
-    for number, output_folder in enumerate(folders):
-        for text in report(output_folder, say):
-            tell(("\n" if number else "") + text)
+    if len(found) > 1 or not (folders or names_run(config)):
+        tell(tabulate_runs(found, say))
+        tell("`vlures status RUN` shows one whole.")
+        return 0
+    for number, text in enumerate(report(found[0], say)):
+        tell(("\n" if number else "") + text)
     return 0

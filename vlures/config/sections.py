@@ -172,6 +172,19 @@ class ContactOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoticeOptions:
+    """How the user hears of a run's end."""
+
+    notify: str | None = option(
+        "A shell command for the end of a run. It finds how the run ended in $VLURES_OUTCOME, and the run's folder in "
+        "$VLURES_RUN.",
+        None,
+        "Running",
+        metavar="COMMAND",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class MoneyOptions:
     """What may be spent, and by which prices."""
 

@@ -70,7 +70,19 @@ def show(
     Raises UsageError for an unknown sample ID, run, language or task, VluresError if there is no such answer.
     """
     number = _read_id(sample_id)
-    runs = find_runs(_only_run() if output is None else output)
+    chosen = find_answers(number, _only_run() if output is None else output, selection)
+    return make_page(number, chosen)
+
+
+def make_page(number: str, answers: Sequence[Answer]) -> Page:
+    """The page of these answers about one sample."""
+    shown = int(number) if number.isdecimal() else number
+    return Page(shown, len(answers), _page(number, _group_by_subject(answers)))
+
+
+def find_answers(number: str, output: Outputs, selection: Mapping[str, Any]) -> list[Answer]:
+    """The answers about one sample, in the order of their cells. Raises as show does."""
+    runs = find_runs(output)
     found = list(read_answers(runs, lambda _: None, number))
     chosen = _choose(found, selection)
     if not chosen:
@@ -79,9 +91,9 @@ def show(
         raise VluresError(
             f"{where} has no such answer about sample {number}; there are {', '.join(there)}."
             if there
-            else f"{where} has no answer about sample {number}; `vlures.load` shows which samples have one."
+            else f"{where} has no answer about sample {number}; `vlures export` lists those that have one."
         )
-    return Page(int(number) if number.isdecimal() else number, len(chosen), _page(number, _group_by_subject(chosen)))
+    return sorted(chosen, key=_sort_key)
 
 
 def _read_id(sample_id: object) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
+from vlures.backends import secret_variables
+from vlures.config.environment import read_environment
 from vlures.errors import LockLost
 from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
 from vlures.runs.interrupt import Interruption
+from vlures.runs.notice import giving_notice
 from vlures.runs.progress import Progress
-from vlures.runs.session import Outcome, open_session
+from vlures.runs.run_log import RunLog
+from vlures.runs.session import Outcome, Session, open_session
+from vlures.safety.redaction import find_secrets, make_blot
 
 Watch = Callable[[Coroutine[Any, Any, None], Callable[[str], None]], None]
 """Runs some work to its end. Its second argument says something beside the progress bar."""
@@ -32,25 +37,42 @@ def carry_out(
     exit code 0. Raises what open_session and Session.connected raise, and Incomplete or VluresError where the work
     cannot continue.
     """
-    with open_session(config, say) as session:
+    with ExitStack() as stack:
+        log = stack.enter_context(closing(RunLog(make_blot(find_secrets(read_environment(), secret_variables())))))
+        say = log.tee(say)
+        end = stack.enter_context(giving_notice(config.notice.notify, config.output_folder, say))
+        session = stack.enter_context(open_session(config, say))
+        log.open(config.output_folder)
         if session.has_work:
-            with (
-                closing(Progress(session.plan.selected, session.plan.total("answered"))) as progress,
-                session.connected(progress, interruption) as work,
-            ):
-                try:
-                    watch(work(), progress.say)
-                except BaseException as reason:
-                    progress.close()
-                    try:
-                        tell(session.end())
-                    except (NotWritable, LockLost) as fault:  # the reason that ended the work matters more
-                        if str(fault) != str(reason):
-                            say(str(fault))
-                    raise
+            _work(session, interruption, watch, log, tell)
         outcome = session.end()
         settled = outcome.complete and session.settle(interrupted=interruption.interrupted)
         tell(outcome)
         if unusable := session.describe_unusable():
             say(unusable)
-        return replace(outcome, complete=settled and not unusable and not interruption.interrupted)
+        complete = settled and not unusable and not interruption.interrupted
+        if not interruption.interrupted:
+            end.outcome = "complete" if complete else "incomplete"
+        return replace(outcome, complete=complete)
+
+
+def _work(
+    session: Session, interruption: Interruption, watch: Watch, log: RunLog, tell: Callable[[Outcome], None]
+) -> None:
+    """Ask for all that is due. If that ends in an exception, the results are written and told before it is raised."""
+    plan = session.plan
+    with (
+        closing(Progress(plan.selected, plan.total("answered"), session.describe_money, log.write)) as progress,
+        session.connected(progress, interruption) as work,
+    ):
+        try:
+            watch(work(), progress.say)
+        except BaseException as reason:
+            progress.close()
+            log.write(f"The run ended: {reason or type(reason).__name__}")
+            try:
+                tell(session.end())
+            except (NotWritable, LockLost) as fault:  # the reason that ended the work matters more
+                if str(fault) != str(reason):
+                    session.say(str(fault))
+            raise

@@ -27,6 +27,7 @@ from vlures.config.sections import (
     LiveOptions,
     Mode,
     MoneyOptions,
+    NoticeOptions,
     RehearsalOptions,
     SelectionOptions,
     StorageOptions,
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type] = {
     "batches": BatchOptions,
     "live": LiveOptions,
     "contact": ContactOptions,
+    "notice": NoticeOptions,
     "money": MoneyOptions,
     "rehearsal": RehearsalOptions,
 }
@@ -67,6 +69,7 @@ class RunConfig:
     batches: BatchOptions
     live: LiveOptions
     contact: ContactOptions
+    notice: NoticeOptions
     money: MoneyOptions
     rehearsal: RehearsalOptions
     benchmark_options: Any

@@ -16,6 +16,7 @@ from vlures.pricing import (
 )
 from vlures.pricing.costs import Account, Prices, add_up
 from vlures.runs.config import RunConfig
+from vlures.runs.describe_money import describe_estimate
 from vlures.runs.plan import CellPlan, Plan
 
 COUNTS = ("due", "answered", "in_flight", "left_out")
@@ -23,10 +24,10 @@ HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of 
 
 
 def tabulate_plan(plan: Plan, prices: Prices) -> str:
-    """A row per cell and one for all. Costs are expected ones or, where images have no known token count, a likely
-    upper bound."""
+    """A row per cell and one for their sums. Costs are expected ones or, where images have no known token count, a
+    likely upper bound."""
     rows = [_row(cell.title, _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
-    rows.append(_row("all", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
+    rows.append(_row("total", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
     headers = [*HEADERS, "USD batch", "USD live", "about MB"]
     alignment = ["left"] + ["right"] * (len(headers) - 1)
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=alignment)
@@ -113,5 +114,6 @@ def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
     if config.target.mode == "batch":
         parts.append(f"{plan.shards} batch(es)")
     if plan.tokens.requests and (price := prices.of(config.target.mode)):
-        parts.append(f"{_describe_range(plan.tokens, price)} by estimate")
+        costs = cost_range(plan.tokens, price)
+        parts.append(f"{describe_estimate(costs, rehearsal=config.rehearsal.sandbox)} by estimate")
     return f"{config.run_name}: {config.who.backend} {config.target.mode}, {config.target.model}: {', '.join(parts)}."

@@ -30,6 +30,7 @@ from vlures.runs.upload_estimate import UploadEstimate
 from vlures.store.cell_state import Entry
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
+from vlures.store.keys import parse_key
 
 
 @dataclass(slots=True)
@@ -234,3 +235,13 @@ def needs_canary(config: RunConfig, store: CheckpointStore, plan: Plan) -> bool:
 def count_due(benchmark: Benchmark, store: CheckpointStore) -> int:
     """Requests of the selection that still have no answer."""
     return sum(is_due(store.entry(question.cell, question.sample_id)) for question in benchmark.questions())
+
+
+def count_unsent(benchmark: Benchmark, store: CheckpointStore) -> int:
+    """Those among them that are in no open batch."""
+    in_batches = {parse_key(key, store.variant) for job in store.open_jobs() for key in job.requests}
+    return sum(
+        is_due(store.entry(question.cell, question.sample_id))
+        for question in benchmark.questions()
+        if (question.cell, question.sample_id) not in in_batches
+    )

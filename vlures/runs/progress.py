@@ -1,167 +1,176 @@
-"""The progress of a run: a bar and the batches' states on a terminal and in a notebook, plain lines elsewhere.
-
-Everything goes to stderr, except in a notebook, which shows stderr as an error.
-"""
+"""The progress of a run: what has happened so far, shown as it happens and once a second."""
 
 from __future__ import annotations
 
-import sys
+import contextvars
+import threading
 import time
-from collections import Counter
-from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any, Literal, TextIO
+from collections.abc import Callable
+from datetime import datetime
 
-from tqdm import tqdm
-
+from vlures.backends.trouble import Trouble
 from vlures.records import Response
+from vlures.runs.progress_text import Counts, JobProgress, announce_end, announce_trouble
+from vlures.runs.screen import open_screen
+from vlures.runs.time_left import TimeLeft
 from vlures.safety.control_characters import as_line
 
-PLAIN_LINE_EVERY_S = 5.0
-SHAPE = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} answered{postfix} [{elapsed}<{remaining}, {rate_fmt}]"
-
-Screen = Literal["terminal", "widgets", "notebook", "plain"]
-
-
-@dataclass(slots=True)
-class _JobProgress:
-    state: str
-    done: int
-    total: int
-
-
-def find_screen() -> Screen:
-    """Where the progress is shown. widgets: a notebook with ipywidgets; notebook: one that shows text only."""
-    # IPython is already loaded where its kernel runs; importing it elsewhere would only cost time.
-    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
-    if getattr(get_ipython(), "kernel", None) is not None:
-        return "widgets" if find_spec("ipywidgets") else "notebook"
-    return "terminal" if sys.stderr.isatty() else "plain"
-
-
-def find_stream(screen: Screen) -> TextIO:
-    """The stream for messages."""
-    return sys.stdout if screen in ("widgets", "notebook") else sys.stderr
-
-
-def _make_bar(screen: Screen, total: int, answered: int) -> tqdm[Any]:
-    make: type[tqdm[Any]] = tqdm
-    if screen == "widgets":
-        from tqdm.notebook import tqdm_notebook
-
-        make = tqdm_notebook
-    # The average rate, not the current one: answers of batches come in bursts.
-    return make(
-        total=total,
-        initial=answered,
-        unit="answer",
-        bar_format=SHAPE,
-        dynamic_ncols=True,
-        smoothing=0,
-        file=find_stream(screen),
-    )
+TICK_S = 1.0
+TROUBLE_AFTER_S = 2.0
+"""A failure that is over sooner is told by the count of retries alone."""
+SAID_AGAIN_AFTER_S = 600.0
+"""The sentence about one kind of trouble; its line is there all the time."""
 
 
 class Progress:
-    """Shows the progress of a run of `total` requests, `answered` of which have an answer already."""
+    """Shows the progress of a run of `total` requests, `answered` of which have an answer already.
 
-    def __init__(self, total: int, answered: int) -> None:
+    money: what was spent so far, in words. log: called with every sentence and every failed call. A thread of its own
+    keeps the clock going, whatever the run does.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        answered: int,
+        money: Callable[[], str | None] = lambda: None,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._total = total
         self._answered = answered
-        self._failed = 0
-        self._in_flight = 0
-        self._jobs: dict[str, _JobProgress] = {}
-        self._began = time.monotonic()
-        self._new = 0
-        self._last_line = 0.0
-        self._screen = find_screen()
-        self._stream = find_stream(self._screen)
-        self._bar = None if self._screen == "plain" else _make_bar(self._screen, total, answered)
-        self._states: tqdm[Any] | None = None
-        self._shown_states = ""
-        if self._screen == "terminal":  # elsewhere a second line cannot be rewritten
-            self._states = tqdm(
-                total=0, position=1, bar_format="{desc}", dynamic_ncols=True, leave=False, file=self._stream
-            )
+        self._money = money
+        self._log = log
+        self._failed = self._in_flight = self._new = self._retries = 0
+        self._jobs: dict[str, JobProgress] = {}
+        self._trouble: tuple[Trouble, float] | None = None
+        """As of which moment."""
+        self._is_shown = self._is_told = False
+        self._told: dict[str, float] = {}
+        """Code of a trouble → when its sentence was said."""
+        self._began_s = self._shown_s = time.monotonic()
+        self._time_left = TimeLeft()
+        self._screen = open_screen()
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        # In the caller's context, so that a notebook shows the output under the running cell.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._tick,), name="vlures clock", daemon=True).start()
+
+    # What happens
 
     def say(self, sentence: str) -> None:
         sentence = as_line(sentence)
-        if self._bar is None or self._screen == "widgets":
-            print(sentence, file=self._stream, flush=True)
-        else:
-            self._bar.write(sentence, file=self._stream)
+        self._log(sentence)
+        with self._lock:
+            self._screen.say(sentence)
 
     def answered(self, response: Response) -> None:
-        self._new += 1
-        if response.status == "failed":
-            self._failed += 1
-        else:
-            self._answered += 1
-            self._total = max(self._total, self._answered)  # batches of an earlier selection add to it
-            if self._bar is not None:
-                self._bar.total = self._total
-                self._bar.update(1)
-        self._show()
+        with self._lock:
+            self._new += 1
+            if response.status == "failed":
+                self._failed += 1
+            else:
+                self._answered += 1
+                self._total = max(self._total, self._answered)  # batches of an earlier selection add to it
+            if response.job in self._jobs:
+                self._jobs[response.job].stored += 1
+            self._show_soon()
 
     def in_flight(self, count: int) -> None:
-        self._in_flight = count
-        self._show()
+        with self._lock:
+            self._in_flight = count
+            self._show_soon()
 
     def job_changed(self, tag: str, state: str, done: int, total: int) -> None:
-        self._jobs[tag] = _JobProgress(as_line(state), done, total)
-        self._show()
+        with self._lock:
+            before = self._jobs.get(tag)
+            stored = before.stored if before else 0
+            self._jobs[tag] = JobProgress(as_line(state), done, total, stored)
+            self._show_soon()
 
     def job_ended(self, tag: str) -> None:
-        self._jobs.pop(tag, None)
-        self._show()
+        with self._lock:
+            self._jobs.pop(tag, None)
+            self._show_soon()
+
+    def next_look(self, tag: str, in_s: float) -> None:
+        with self._lock:
+            if tag in self._jobs:
+                self._jobs[tag].next_look_s = time.monotonic() + in_s
+
+    def trouble(self, trouble: Trouble | None) -> None:
+        with self._lock:
+            if trouble is None:
+                self._end_trouble()
+                return
+            self._trouble = trouble, time.monotonic()
+            self._retries += 1
+        self._log(as_line(f"{trouble.provider}: a call failed ({trouble.code}): {trouble.reason}"))
 
     def close(self) -> None:
-        if self._bar is not None:
-            if self._states is not None:
-                self._states.close()
-            self._bar.close()
-            self._bar = self._states = None
-            self._new = 0
-        elif self._new:
-            self._print_line()
-            self._new = 0
+        with self._lock:
+            if not self._closed.is_set():
+                self._closed.set()
+                self._screen.close(self._count())
 
-    def _count_in_flight(self) -> int:
-        return self._in_flight + sum(job.total for job in self._jobs.values() if job.state != "collecting")
+    # What is shown
 
-    def _job_states(self) -> str:
-        lines: Counter[str] = Counter()
-        batches: Counter[str] = Counter()
-        done: Counter[str] = Counter()
-        for job in self._jobs.values():
-            batches[job.state] += 1
-            lines[job.state] += job.total
-            done[job.state] += job.done
-        return ", ".join(f"{batches[state]} {state} ({done[state]}/{lines[state]})" for state in sorted(batches))
+    def _tick(self) -> None:
+        while not self._closed.wait(TICK_S):
+            with self._lock:
+                if not self._closed.is_set():
+                    self._show()
+
+    def _show_soon(self) -> None:
+        """Thousands of answers a second need not all be drawn."""
+        if not self._closed.is_set() and time.monotonic() - self._shown_s >= TICK_S / 5:
+            self._show()
 
     def _show(self) -> None:
-        if self._bar is None:
-            if time.monotonic() - self._last_line >= PLAIN_LINE_EVERY_S:
-                self._print_line()
-            return
-        states = self._job_states()
-        batches = f"batches: {states}" if states else ""
-        beside = f"; {batches}" if batches and self._states is None else ""
-        self._bar.set_postfix_str(f"{self._failed} failed, {self._count_in_flight()} in flight{beside}", refresh=False)
-        if states != self._shown_states:
-            self._shown_states = states
-            self._bar.refresh()
-            if self._states is not None:
-                self._states.set_description_str(batches, refresh=True)
+        self._shown_s = time.monotonic()
+        trouble = self._current_trouble()
+        begins = trouble is not None and not self._is_shown
+        if trouble is not None and begins:
+            self._is_shown = True
+            self._announce(trouble)
+        self._screen.show(self._count(), trouble, changed=begins)
 
-    def _print_line(self) -> None:
-        self._last_line = time.monotonic()
-        rate = self._new / max(self._last_line - self._began, 0.001)
-        states = self._job_states()
-        batches = f"; batches: {states}" if states else ""
-        print(
-            f"{self._answered}/{self._total} answered, {self._failed} failed, {self._count_in_flight()} in flight, "
-            f"{rate:.1f}/s{batches}",
-            file=self._stream,
-            flush=True,
+    def _current_trouble(self) -> Trouble | None:
+        """None for what may be over in a moment."""
+        if self._trouble is None:
+            return None
+        trouble, seen_s = self._trouble
+        now = trouble.later(time.monotonic() - seen_s)
+        return now if now.failing_for_s >= TROUBLE_AFTER_S else None
+
+    def _announce(self, trouble: Trouble) -> None:
+        now_s = time.monotonic()
+        if now_s - self._told.get(trouble.code, float("-inf")) >= SAID_AGAIN_AFTER_S:
+            self._told[trouble.code], self._is_told = now_s, True
+            self.say(announce_trouble(trouble, datetime.now()))
+
+    def _end_trouble(self) -> None:
+        if self._is_told and (trouble := self._current_trouble()) is not None:
+            self.say(announce_end(trouble))
+        self._trouble, self._is_shown, self._is_told = None, False, False
+
+    def _count(self) -> Counts:
+        now_s = time.monotonic()
+        jobs = tuple(self._jobs.values())
+        done = min(self._total, self._answered + sum(job.waiting for job in jobs))
+        self._time_left.note(now_s, done)
+        left_s = self._time_left.estimate_s(now_s, self._total)
+        return Counts(
+            now_s=now_s,
+            began_s=self._began_s,
+            answered=self._answered,
+            done=done,
+            total=self._total,
+            failed=self._failed,
+            in_flight=self._in_flight,
+            retries=self._retries,
+            new=self._new,
+            left_s=left_s,
+            money=self._money(),
+            jobs=jobs,
         )

@@ -40,7 +40,8 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
         "mode": config.target.mode,
         "model": config.target.model,
         "parameters": config.target.parameters,
-        "config": config.as_dict(),
+        # The command of --notify may hold the secret address of a web hook.
+        "config": {name: value for name, value in config.as_dict().items() if name != "notify"},
         **benchmark.describe(),
         "planned": planned,
         "allowances": describe_allowances(config, store.read_json("run.json")),

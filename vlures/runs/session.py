@@ -17,20 +17,23 @@ from vlures.backends import Backend, Setup, connect
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.legacy.checkpoints import find_unknown_samples, import_checkpoints
+from vlures.pricing import cost_range
 from vlures.pricing.spending import Spending
 from vlures.results.files import describe_summary, results_folder, write_results
+from vlures.results.unanswered import Group, group_unanswered
 from vlures.runs.answer_warnings import UNUSABLE, describe_unusable
 from vlures.runs.config import RunConfig
 from vlures.runs.connections import fit_connections
+from vlures.runs.describe_money import describe_progress
 from vlures.runs.describe_plan import describe_plan
 from vlures.runs.execute import Execution, RunCounts, RunObserver, execute, send_canary
 from vlures.runs.interrupt import Interruption
-from vlures.runs.plan import Plan, check_plan, count_due, make_plan, needs_canary
+from vlures.runs.plan import Plan, check_plan, count_due, count_unsent, make_plan, needs_canary
 from vlures.runs.prepare import Prepared, prepare, prepare_spending
 from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.runs.run_record import describe_run
-from vlures.runs.sandbox_guard import guard_sandbox_folder
+from vlures.runs.sandbox_guard import guard_sandbox_folder, holds_sandbox_answers
 from vlures.safety.env_file import describe_open_keys
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lock import hold_folder
@@ -53,6 +56,12 @@ class Outcome:
     """Open batches by state."""
     cost_usd: float | None
     """All that was ever spent on the run, by today's prices, where they are known."""
+    due: int
+    """Requests of the selection that have no answer and are in no batch."""
+    unanswered: tuple[Group, ...]
+    """Samples that failed, were refused or cut short, by reason."""
+    rehearsal: bool
+    """Whether a sandbox has answered."""
     complete: bool
     """Nothing is due or in flight, and at least one answer can be used."""
 
@@ -66,6 +75,10 @@ class Session:
     plan: Plan
     spending: Spending
     say: Callable[[str], None]
+    spent_before: int
+    """Billionths of a dollar, when this process began."""
+    rehearsal: bool
+    """Whether a sandbox answers."""
     counts: RunCounts = field(default_factory=RunCounts)
 
     @property
@@ -131,6 +144,16 @@ class Session:
 
             yield work
 
+    def describe_money(self) -> str | None:
+        """What this process has spent, of what it is expected to spend. None where no price is known."""
+        price = self.prepared.prices.of(self.config.target.mode)
+        if price is None:
+            return None
+        # What is in flight already is in no estimate.
+        expected = cost_range(self.plan.tokens, price) if not self.plan.total("in_flight") else None
+        usd = (self.spending.spent - self.spent_before) / 1e9
+        return describe_progress(usd, expected, rehearsal=self.rehearsal)
+
     def end(self) -> Outcome:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
@@ -141,7 +164,16 @@ class Session:
         complete = not count_due(self.benchmark, store) and not jobs
         folder = results_folder(config.output_folder, store.variant)
         return Outcome(
-            config.output_folder, folder, summary["status"], self.counts.failures, jobs, summary["cost_usd"], complete
+            config.output_folder,
+            folder,
+            summary["status"],
+            self.counts.failures,
+            jobs,
+            summary["cost_usd"],
+            count_unsent(self.benchmark, store),
+            tuple(group_unanswered(store)),
+            self.rehearsal,
+            complete,
         )
 
     def describe_unusable(self) -> str | None:
@@ -215,7 +247,7 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         stack.callback(spending.close)
         if money := spending.describe():
             say(money)
-        yield Session(prepared, store, plan, spending, say)
+        yield Session(prepared, store, plan, spending, say, spending.spent, _is_rehearsal(config, store))
 
 
 def _import_checkpoints(
@@ -231,6 +263,10 @@ def _import_checkpoints(
             f"{len(unknown):,} imported answer(s) are about samples that the dataset does not have, such as "
             f"{unknown[0]}; the results contain them anyway. Is it the right dataset?"
         )
+
+
+def _is_rehearsal(config: RunConfig, store: CheckpointStore) -> bool:
+    return config.rehearsal.sandbox or holds_sandbox_answers(store)
 
 
 def _sandbox(config: RunConfig) -> Any:

@@ -1,8 +1,8 @@
-"""Where a run stands, from its output folder alone: counts per cell, jobs, what is still due."""
+"""Where one run stands, from its output folder alone: counts per cell, jobs, what is still due."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,11 @@ from tabulate import tabulate
 
 from vlures.backends import find_provider
 from vlures.benchmarks import require_stored_variants
-from vlures.errors import VluresError
 from vlures.legacy.checkpoints import find_pending_checkpoints
 from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses, describe_summary, results_folder
-from vlures.runs.config import RunConfig
 from vlures.runs.sandbox_guard import holds_sandbox_answers
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
@@ -25,28 +23,12 @@ from vlures.store.due import Left, count_left
 from vlures.store.small_files import read_small_file
 
 
-def find_runs(config: RunConfig) -> list[Path]:
-    """The configuration's output folder if it names one; otherwise every run's folder under its output."""
-    if config.storage.name or config.who.model or config.rehearsal.sandbox:
-        return [config.output_folder]
-    root = Path(config.storage.output)
-    try:
-        return sorted(folder for folder in root.iterdir() if any(folder.glob("checkpoints_*/*.json*")))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise VluresError(
-            f"The folder {root} cannot be read ({error.strerror}); name another with --output."
-        ) from error
-
-
 def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
     """A text for each variant of a run.
 
     Raises VluresError if the folder holds no run.
     """
-    for _, variant in require_stored_variants(output_folder):
-        store = CheckpointStore(output_folder, variant, writable=False, say=say)
+    for store in open_run(output_folder, say):
         account = Account.read(store, prices_of(store.read_json("run.json"), find_provider))
         yield "\n".join(
             [
@@ -59,15 +41,22 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
         )
 
 
+def open_run(output_folder: Path, say: Callable[[str], None]) -> Iterator[CheckpointStore]:
+    """The stores of a run's variants, to read. Raises VluresError if the folder holds no run."""
+    for _, variant in require_stored_variants(output_folder):
+        yield CheckpointStore(output_folder, variant, writable=False, say=say)
+
+
 def _headline(output_folder: Path, account: Account) -> str:
     store = account.store
     run = store.read_json("run.json")
     who = f"{run['provider']} {run['mode']}, {run['model']}, " if run else ""
     since = f", last run {run['time']}" if run else ""
-    answers = ", sandbox answers only" if holds_sandbox_answers(store) else ""
+    answers = ", sandbox answers only" if is_rehearsal(store) else ""
+    unspent = "; $0.00 spent, the table says what it would have been for real" if is_rehearsal(store) else ""
     reserved = account.reserved()
     held = f", up to {format_usd(reserved)} reserved for requests under way" if reserved else ""
-    return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}")
+    return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}{unspent}")
 
 
 def _cells(account: Account) -> str:
@@ -92,9 +81,17 @@ def _cells(account: Account) -> str:
         )
     if rows:
         sums = [sum(column) for column in list(zip(*rows, strict=True))[1:-2]]
-        rows.append(["all", *sums, _money(account.in_all()), _money(add_up(rerun.values()))])
-    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out", "spent", "rerun, about"]
-    return tabulate(rows, headers, tablefmt="simple", colalign=["left"] + ["right"] * (len(headers) - 1))
+        rows.append(["total", *sums, _money(account.in_all()), _money(add_up(rerun.values()))])
+    headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out"]
+    headers += ["for real", "rest for real"] if is_rehearsal(store) else ["spent", "rest, about"]
+    return align(headers, rows, texts=1)
+
+
+def align(headers: list[str], rows: Iterable[Iterable[Any]], texts: int) -> str:
+    """A table whose first columns are texts and the others numbers or money, aligned at the right."""
+    cells = [[f"{cell:,}" if isinstance(cell, int) else as_line(cell) for cell in row] for row in rows]
+    alignment = ["left"] * texts + ["right"] * (len(headers) - texts)
+    return tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=alignment)
 
 
 def _imported(store: CheckpointStore) -> Iterator[str]:
@@ -119,6 +116,11 @@ def _money(amount: float | None) -> str:
     return "unknown" if amount is None else format_usd(amount)
 
 
+def is_rehearsal(store: CheckpointStore) -> bool:
+    """Whether a sandbox gave the answers."""
+    return holds_sandbox_answers(store) or bool((store.read_json("run.json").get("config") or {}).get("sandbox"))
+
+
 def _jobs(store: CheckpointStore) -> list[str]:
     jobs = store.open_jobs()
     if not jobs:
@@ -127,9 +129,9 @@ def _jobs(store: CheckpointStore) -> list[str]:
     rows = [
         [
             as_line(job.batch_id or "–"),
-            len(job.requests),
+            f"{len(job.requests):,}",
             as_line(_state(job)),
-            f"{job.seen.done}/{len(job.requests)}" if job.seen else "–",
+            f"{job.seen.done:,}/{len(job.requests):,}" if job.seen else "–",
             _hours(today - datetime.fromisoformat(job.time)),
             _time_left(job, today),
             _moment(job.input_until),

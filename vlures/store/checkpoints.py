@@ -106,6 +106,14 @@ class CheckpointStore:
         entries = self.entries(cell)
         if only is not None:
             entries = {sample_id: entries[sample_id] for sample_id in entries.keys() & {only}}
+        yield from self._read_entries(cell, entries)
+
+    def unusable_responses(self, cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The same for the samples whose standing response is not `ok`."""
+        unusable = {sample_id: entry for sample_id, entry in self.entries(cell).items() if entry.status != "ok"}
+        yield from self._read_entries(cell, unusable)
+
+    def _read_entries(self, cell: Cell, entries: Mapping[str, Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
         if not entries:
             return
         with self.checkpoint_path(cell).open("rb") as file:

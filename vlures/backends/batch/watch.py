@@ -68,7 +68,9 @@ class Watcher:
                 if state.status != status:
                     status, since = state.status, loop.time()
                 pause_s = max(SHORTEST_POLL_S, POLL_SHARE * (loop.time() - since), self._followed / MOST_POLLS_A_SECOND)
-                await asyncio.sleep(min(self._policy.longest_poll_s, pause_s))
+                pause_s = min(self._policy.longest_poll_s, pause_s)
+                self._observer.next_look(job.tag, pause_s)
+                await asyncio.sleep(pause_s)
                 state = await self.status(state.batch_id)
         finally:
             self._followed -= 1

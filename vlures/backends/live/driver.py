@@ -40,7 +40,6 @@ LOOP_TURNS_BETWEEN_CALLS = 3
 turn, all their bodies leave together after the last is built, and all calls run in lockstep from then on. So a call
 begins when the one before it is on its way. (1,000 images of 200 KB, 20 at a time, 200 ms each: 1.31 × the ideal time
 without this, 1.08 × with it.)"""
-SAID_PAUSE_S = 2.0
 MOST_ASIDE = 1_000
 """No new question is asked while so many wait to be asked again: far more than one bad image can cause."""
 
@@ -258,7 +257,7 @@ class LiveDriver:
 
     def _take_answer(self, question: _Question, response: Response, sent: float) -> Response:
         now = self._now()
-        self._patience.reached = True
+        self._patience.note_success()
         self._last_answer = now
         self._rate_control.answered(now, sent)
         self._allowance.learn(response)
@@ -281,6 +280,7 @@ class LiveDriver:
         if stopping and failure.heard is None:
             return None
         now = self._now()
+        self._patience.note_failure(failure, now, self._last_answer)
         wait = _wait_s(question.attempt, failure)
         question.reasons[failure.code] += 1
         if not stopping:
@@ -315,8 +315,6 @@ class LiveDriver:
         """Slow all requests down where a failure tells of a limit or an overload."""
         if failure.signal is None:
             return
-        if (failure.after_s or 0.0) >= SAID_PAUSE_S and now >= self._rate_control.resume_at:
-            self._observer.say(f"{self._client.provider} asks for a pause of {failure.after_s:.0f} s: {failure.reason}")
         if failure.signal == "rate":
             self._rate_control.refused(now, sent, failure.after_s)
         else:

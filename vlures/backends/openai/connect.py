@@ -34,7 +34,7 @@ know no other: https://github.com/ollama/ollama/issues/7125."""
 def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
     options = setup.options
-    patience = Patience.of(FACTS.title, options.contact, setup.observer.say)
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble)
     client = OpenAIBatch(
         _client_settings(setup),
         make_bodies(options),
@@ -58,7 +58,7 @@ def connect_live(setup: Setup) -> Backend:
     if not official and not OPENAI_MODELS.match(options.target.model):
         bodies.output_limit_name = "max_tokens"
     client = OpenAILive(client_settings, bodies, setup.journal, options.live.concurrency, official=official)
-    patience = Patience.of(FACTS.title, options.contact, setup.observer.say)
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble)
     return LiveDriver(
         client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )
