@@ -383,11 +383,11 @@ def test_a_configuration_cannot_be_narrowed_to_nothing(language: str | None, tas
 def test_keys_come_from_the_env_file_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "from the environment")
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
-    (tmp_path / ".env").write_text("OPENAI_API_KEY=from the file\nGEMINI_API_KEY='also from it'\nEMPTY\n")
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=from the file\nGEMINI_API_KEY='also from it'\nEMPTY=\n")
     found = read_environment(tmp_path)
     assert found["OPENAI_API_KEY"] == "from the environment"
     assert found["GEMINI_API_KEY"] == "also from it"
-    assert "EMPTY" not in found
+    assert found["EMPTY"] == ""
 
 
 def test_the_env_file_is_that_of_the_current_folder_and_may_be_missing(

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 from tests.conftest import Command, Sandbox, wait_until
 from tests.e2e.targets import TARGETS
 from tests.e2e.test_live import OUTPUT, REQUESTS, run_of
@@ -180,3 +182,43 @@ def serve(replies: list[tuple[int, object]]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+# The environment
+
+QUESTIONS = ("run", "--backend", "gemini", "--mode", "live", "--dataset", "data", "--languages", "En", "--tasks", "1")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "a SOCKS proxy"),
+        ("https_proxy", "http://[::1", "not a proxy's address"),
+        ("REQUESTS_CA_BUNDLE", "gone.pem", "does not exist"),
+        ("CURL_CA_BUNDLE", "empty.pem", "is empty"),
+    ],
+)
+def test_a_broken_variable_is_named(vlures: Command, variable: str, value: str, words: str) -> None:
+    (vlures.folder / "empty.pem").touch()
+    vlures.environment |= {"GOOGLE_API_KEY": "test-key", "REQUESTS_CA_BUNDLE": "", variable: value}
+    vlures.environment["GOOGLE_GEMINI_BASE_URL"] = "https://models.example"
+    for options in ((), ("--sandbox",)):
+        vlures(*QUESTIONS, *options).assert_stopped(2, f"{variable} is ", words, "unset")
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "http://[::1"])
+def test_a_server_on_this_machine_is_reached_without_a_proxy(
+    vlures: Command, shared_sandbox: Sandbox, proxy: str
+) -> None:
+    vlures.use(shared_sandbox)
+    vlures.environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), proxy) | {"NO_PROXY": ""}
+    result = vlures(*QUESTIONS, "--name", "mine")
+    assert result.code == 0, result
+    assert len(vlures.answers("mine")) == 6
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
+def test_another_server_is_reached_through_the_proxy(vlures: Command, variable: str) -> None:
+    vlures.environment |= {"GOOGLE_API_KEY": "test-key", variable: "http://127.0.0.1:9", "NO_PROXY": ""}
+    result = vlures(*QUESTIONS, "--base-url", "http://models.example", "--first-contact-s", "1")
+    result.assert_stopped(1, "cannot be reached", "proxy")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
 from vlures.config.environment import find_address
+from vlures.config.route import check_surroundings, find_route
 from vlures.config.sections import BackendOptions, Mode, WhoOptions
 from vlures.errors import UsageError
 from vlures.records import BatchSnapshot, Deferred, Image, Job, JobState, Request, Response
@@ -173,10 +174,22 @@ def connect_batch(setup: Setup) -> BatchBackend:
     provider = find_provider(target.provider)
     assert provider is not None  # prepare has found its backend
     blot = make_blot(find_secrets(setup.environment, secret_variables()))
+    _check_way(provider, setup)
     redacted = replace(
         setup, journal=RedactedJournal(setup.journal, blot), observer=RedactedObserver(setup.observer, blot)
     )
     return RedactedBackend(_load(provider.connectors[target.mode])(redacted), blot)
+
+
+def _check_way(provider: Provider, setup: Setup) -> None:
+    """Raises UsageError for a proxy or a file of certificates that cannot be used. A rehearsal asks no provider, and
+    finds out what would stop a real run."""
+    variables = provider.certificate_variables(setup.options.provider)
+    if setup.sandbox_url:
+        check_surroundings(variables)
+        return
+    address = find_address(setup.options.target.base_url, setup.environment, provider.address_variable)
+    find_route(address or provider.usual_address, variables)
 
 
 def find_uploaded(

@@ -1,4 +1,5 @@
-"""The HTTP clients that the SDKs are given: they follow no redirect to another server, and no reply fills the memory.
+"""The HTTP clients that the SDKs are given: they follow no redirect to another server, no reply fills the memory, and
+the way to a server is found here, not by each of them.
 
 The SDKs' own clients follow every redirect, with the key where its header is not `Authorization`, and with the body for
 a 307 or 308.
@@ -6,15 +7,33 @@ a 307 or 308.
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_same_origin
+from vlures.config.route import Route, find_route
 
 MOST_HOPS = 5
 DECODED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers that are no longer true of a body that was read and decoded."""
+
+
+def client_options(address: str) -> dict[str, Any]:
+    """What a client of httpx2 is given for the way to an address. Raises UsageError, as find_route does."""
+    route = find_route(address)
+    return {"trust_env": False, "proxy": route.proxy, "verify": trusted_by(route)}
+
+
+def trusted_by(route: Route) -> ssl.SSLContext:
+    """The certificates that a server is trusted by."""
+    found = route.certificates
+    if found is None:
+        return httpx2.create_ssl_context(trust_env=False)
+    is_file = Path(found).is_file()
+    return ssl.create_default_context(cafile=found if is_file else None, capath=None if is_file else found)
 
 
 class BoundedAsync(httpx2.AsyncClient):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from vlures.config.route import CERTIFICATES
 from vlures.records import Image, Parameters
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Provider:
 
     connectors: Mapping[Mode, str]
     """Mode → `module:function` that takes a Setup and returns a Backend. Only this loads the SDK."""
+    usual_address: str
     address_variable: str
     """The environment variable for an address other than the usual one."""
     key_variables: tuple[str, ...]
@@ -77,6 +79,8 @@ class Provider:
     """(own options) → names of the distributions that decide what is sent, for run.json."""
     serves_own: bool = False
     """Whether --base-url may point it at a server of the user's own."""
+    certificate_variables: Callable[[Any], tuple[str, ...]] = lambda _: CERTIFICATES
+    """(own options) → environment variables of the certificates that its SDK trusts; the first that is set wins."""
     check_installed: Callable[[BackendOptions], None] = lambda _: None
     """Raises VluresError for an SDK that is chosen and not installed."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from vlures.backends import all_providers, find_provider
 from vlures.benchmarks import find_package
-from vlures.config.environment import find_address
+from vlures.config.environment import find_address, find_value
 from vlures.config.options import GROUPS, show_numbers
 from vlures.runs.config import RunConfig, all_options
 from vlures.safety.control_characters import as_line
@@ -145,11 +145,11 @@ def _other_places(config: RunConfig, name: str) -> str:
 
 
 def _describe_key(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    return ("set", _place(name)) if environment.get(name, "").strip() else ("not set", "")
+    return ("set", _place(name)) if find_value(environment, name) else ("not set", "")
 
 
 def _place(variable: str) -> str:
-    return "in the environment" if variable in os.environ else "in .env"
+    return "in the environment" if os.environ.get(variable, "").strip() else "in .env"
 
 
 def _consequences(config: RunConfig) -> Iterable[list[str]]:

@@ -8,19 +8,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
+from vlures.config.env_file import find_line, read_env_file
 from vlures.errors import UsageError
+
+ENV_FILE = ".env"
 
 
 def read_environment(directory: Path | None = None) -> dict[str, str]:
-    """The environment, over the `.env` file of the directory (by default the current one)."""
-    path = (directory or Path.cwd()) / ".env"
-    try:
-        from_file = dotenv_values(path) if path.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); correct or remove it.") from error
-    return {**{key: value for key, value in from_file.items() if value is not None}, **os.environ}
+    """The environment, over the `.env` file of the directory (by default the current one), unless a value is blank.
+
+    Raises UsageError for a file that cannot be read, naming the line.
+    """
+    path = (directory or Path.cwd()) / ENV_FILE
+    from_file = read_env_file(path) if path.is_file() else {}
+    set_here = {name: value for name, value in os.environ.items() if value.strip() or name not in from_file}
+    return {**from_file, **set_here}
+
+
+def find_value(environment: Mapping[str, str], name: str) -> str:
+    """A variable's value; "" where it is not set, blank, or nothing but quotation marks, as a file that was filled in
+    for a shell leaves it."""
+    value = environment.get(name, "").strip()
+    return value if value.strip("'\"\u201c\u201d\u2018\u2019 ") else ""
 
 
 def find_key(environment: Mapping[str, str], *names: str) -> str:
@@ -29,24 +38,31 @@ def find_key(environment: Mapping[str, str], *names: str) -> str:
     Raises UsageError, which never shows the key, if none is set or it is not one.
     """
     for name in names:
-        key = environment.get(name, "").strip()
-        if key:
-            if not re.fullmatch(r"[!-~]+", key):
-                raise UsageError(f"{name} cannot be a key: it contains blanks or non-ASCII characters. Copy it again.")
-            return key
+        if key := find_value(environment, name):
+            if re.fullmatch(r"[!-~]+", key) and key[0] not in "'\"":
+                return key
+            reason = "is in quotation marks" if key[0] in "'\"" else "contains blanks or non-ASCII characters"
+            raise UsageError(f"{describe_place(name)} cannot be a key: it {reason}. Copy it again.")
     raise UsageError(
-        f"There is no {' or '.join(names)}; put one into .env or the environment, or rehearse with --sandbox."
+        f"{' or '.join(names)} is not set; put it into .env or the environment, or rehearse with --sandbox."
     )
 
 
+def describe_place(name: str) -> str:
+    """A variable and, where the `.env` file sets it, the line: `OPENAI_API_KEY (.env line 2)`."""
+    line = None if os.environ.get(name, "").strip() else find_line(Path.cwd() / ENV_FILE, name)
+    return name if line is None else f"{name} ({ENV_FILE} line {line})"
+
+
 def find_address(base_url: str | None, environment: Mapping[str, str], name: str) -> str | None:
-    """The provider's address if it is not the usual one: the option's, or the environment's under `name`.
+    """The provider's address if it is not the usual one: the option's, or the environment's under `name`. A blank one
+    is none.
 
     Raises UsageError if it is not an address.
     """
-    address = base_url or environment.get(name) or None
+    address = (base_url or "").strip() or find_value(environment, name) or None
     if address is not None:
-        check_address(address, "The base URL" if base_url else name)
+        check_address(address, "The base URL" if (base_url or "").strip() else describe_place(name))
     return address
 
 
@@ -55,7 +71,7 @@ def check_address(address: str, place: str) -> None:
     key: it would be written into run.json, logs and errors."""
     if not _is_address(address):
         raise UsageError(
-            f"The base URL {hide_secrets(address)!r} is not an address; write it as http://host:port/path."
+            f"{place} is {hide_secrets(address)!r}, which is not an address; write it as http://host:port/path."
         )
     parts = urlsplit(address)
     if "@" in parts.netloc:

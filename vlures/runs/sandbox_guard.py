@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from vlures.backends import all_providers, find_own_address, find_provider
+from vlures.config.route import is_this_machine
 from vlures.errors import VluresError
 from vlures.records import FINAL_STATUSES
 from vlures.runs.config import RunConfig
@@ -72,13 +72,8 @@ def _may_be_sandbox(address: str) -> bool:
     """By the address alone: a sandbox serves on loopback only, each provider's protocol below its own path. No other
     server is asked whether it is one."""
     parts = urlsplit(address)
-    host = parts.hostname or ""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
     paths = {path for provider in all_providers() for path in provider.sandbox_paths}
-    return is_loopback and parts.path.strip("/").partition("/")[0] in paths
+    return is_this_machine(parts.hostname or "") and parts.path.strip("/").partition("/")[0] in paths
 
 
 def _is_sandbox(address: str) -> bool:

@@ -22,7 +22,7 @@ from google.genai.errors import APIError, ClientError
 from vlures.backends import MOST_CONNECTIONS
 from vlures.backends.batch.client import BatchState, Lifetimes
 from vlures.backends.batch.shards import Line, ShardFile
-from vlures.backends.clients import Bounded, BoundedAsync
+from vlures.backends.clients import Bounded, BoundedAsync, client_options
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content, split_content
 from vlures.backends.gemini.errors import PROVIDER
@@ -104,12 +104,15 @@ class GeminiBatch:
         limits = httpx2.Limits(
             max_connections=connections, max_keepalive_connections=min(connections, KEPT_CONNECTIONS)
         )
+        way = client_options(host or ADDRESS)
         options = types.HttpOptions(
             base_url=host or ADDRESS,
             api_version=version or VERSION,
+            client_args={"verify": way["verify"]},
+            async_client_args={"verify": way["verify"], "ssl": way["verify"]},  # else the SDK reads certificates itself
             retry_options=types.HttpRetryOptions(attempts=1),  # a retried creation would be a second paid batch
-            httpx_client=Bounded(limits=limits, event_hooks={"request": [_limit_waits]}),
-            httpx_async_client=_Client(limits=limits, event_hooks={"request": [_limit_waits_async]}),
+            httpx_client=Bounded(**way, limits=limits, event_hooks={"request": [_limit_waits]}),
+            httpx_async_client=_Client(**way, limits=limits, event_hooks={"request": [_limit_waits_async]}),
         )
         self._call_s = min(timeout_s or LONGEST_CALL_S, LONGEST_CALL_S)
         self._creation_s = min(timeout_s or LONGEST_CREATION_S, LONGEST_CREATION_S)

@@ -7,6 +7,7 @@ from vlures.backends.gemini.keys import KEY_VARIABLES
 from vlures.backends.gemini.models import (
     ENDINGS,
     LISTED_ON,
+    OLD_CERTIFICATES,
     PARAMETERS,
     check_foreign_options,
     check_installed,
@@ -15,6 +16,7 @@ from vlures.backends.gemini.models import (
 )
 from vlures.backends.gemini.tokens import CHARACTERS_PER_TOKEN, LANGUAGE_FACTORS, thinking_tokens
 from vlures.backends.provider import Provider
+from vlures.config.route import CERTIFICATES
 
 FACTS = Provider(
     name="gemini",
@@ -26,11 +28,13 @@ FACTS = Provider(
         "batch": "vlures.backends.gemini.connect:connect_batch",
         "live": "vlures.backends.gemini.connect:connect_live",
     },
+    usual_address="https://generativelanguage.googleapis.com",
     address_variable="GOOGLE_GEMINI_BASE_URL",
     key_variables=KEY_VARIABLES,
     hosts=(".googleapis.com",),
     sandbox_paths=("gemini",),
     packages=lambda own: (own.sdk,),
+    certificate_variables=lambda own: OLD_CERTIFICATES if own.sdk == "google-generativeai" else CERTIFICATES,
     check_installed=check_installed,
     parameters=PARAMETERS,
     check_options=check_options,

@@ -33,10 +33,12 @@ from urllib3.exceptions import MaxRetryError
 from vlures.backends.gemini.content import GENERATION, read_answer
 from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.live import ADDRESS, CONNECT_TIMEOUT_S, LARGE_ANSWER_RETRIES, LOST_ANSWER_RETRIES
+from vlures.backends.gemini.models import OLD_CERTIFICATES
 from vlures.backends.gemini.versions import split_version
 from vlures.backends.lenient_json import as_count, as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.backends.threads import CallingThreads
+from vlures.config.route import find_route
 from vlures.errors import Retry, UsageError, VluresError
 from vlures.images import read_bytes
 from vlures.records import Failure, Request, Response
@@ -86,6 +88,10 @@ class GenerativeAILive:
                 f"google-generativeai cannot be set up: {error}; correct that, or leave --sdk out."
             ) from error
         self._session: requests.Session = client.transport._session
+        route = find_route(host or ADDRESS, OLD_CERTIFICATES)
+        self._session.trust_env = False
+        self._session.proxies = {"http": route.proxy, "https": route.proxy} if route.proxy else {}
+        self._session.verify = route.certificates or True
         self._session.mount("https://", _Adapter(concurrency))
         self._session.mount("http://", _Adapter(concurrency))
         self._timeout_s = timeout_s

@@ -12,16 +12,19 @@ from urllib.parse import quote
 
 import aiohttp
 
+from vlures.backends.clients import trusted_by
 from vlures.backends.gemini.content import build_content, read_answer, split_content
 from vlures.backends.gemini.errors import PROVIDER, read_error
+from vlures.backends.gemini.facts import FACTS
 from vlures.backends.gemini.versions import split_version
 from vlures.backends.lenient_json import as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
+from vlures.config.route import find_route
 from vlures.errors import Retry, VluresError
 from vlures.images import IMAGES_HELD, EncodedImages
 from vlures.records import Failure, Request, Response
 
-ADDRESS = "https://generativelanguage.googleapis.com"
+ADDRESS = FACTS.usual_address
 VERSION = "v1"
 HTTP_OK = 200
 CONNECT_TIMEOUT_S = 30.0
@@ -90,13 +93,14 @@ class GeminiLive:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open is None:
-            connector = aiohttp.TCPConnector(limit=self._concurrency)
+            route = find_route(self._address)
+            connector = aiohttp.TCPConnector(limit=self._concurrency, ssl=trusted_by(route))
             # The driver limits the whole call.
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
             self._open = aiohttp.ClientSession(
                 connector=connector,
                 timeout=timeout,
-                trust_env=True,
+                proxy=route.proxy,
                 max_line_size=LONGEST_HEADER_BYTES,
                 max_field_size=LONGEST_HEADER_BYTES,
                 max_headers=MOST_HEADERS,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PARAMETERS = SAMPLING | {"seed", "media_resolution", "thinking_level", "thinking_budget"}
 
 RETIRED_SDK = "google-generativeai"
+OLD_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Environment variables of the certificates that it trusts, over `requests`; the first that is set wins."""
 
 LISTED_ON = date(2026, 11, 21)
 

@@ -19,7 +19,7 @@ from vlures.backends import MOST_CONNECTIONS, Journal, Observer
 from vlures.backends.batch.accounts import describe_account
 from vlures.backends.batch.client import BatchState, Lifetimes
 from vlures.backends.batch.shards import Line, ShardFile
-from vlures.backends.clients import Bounded, BoundedAsync
+from vlures.backends.clients import Bounded, BoundedAsync, client_options
 from vlures.backends.openai.batch_results import TAG, read_batch, read_expiry, read_file_id, read_result_line, read_tag
 from vlures.backends.openai.bodies import Bodies
 from vlures.backends.openai.errors import PROVIDER, Errors
@@ -79,8 +79,9 @@ class OpenAIBatch:
         limits = httpx2.Limits(
             max_connections=connections, max_keepalive_connections=min(connections, KEPT_CONNECTIONS)
         )
-        self._client = AsyncOpenAI(**options, http_client=BoundedAsync(limits=limits, timeout=WAITS))
-        self._uploader = OpenAI(**options, http_client=Bounded(limits=limits, timeout=WAITS))
+        way = client_options(options["base_url"])
+        self._client = AsyncOpenAI(**options, http_client=BoundedAsync(**way, limits=limits, timeout=WAITS))
+        self._uploader = OpenAI(**options, http_client=Bounded(**way, limits=limits, timeout=WAITS))
         self._call_s = min(timeout_s or LONGEST_CALL_S, LONGEST_CALL_S)
         self._creation_s = min(timeout_s or LONGEST_CREATION_S, LONGEST_CREATION_S)
         self.account = "the sandbox" if is_sandbox else account_of(self._client)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx2
 from openai import AsyncOpenAI
 
 from vlures.backends import Backend, Journal, Setup
@@ -18,10 +19,11 @@ from vlures.backends.openai.batch import MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
 from vlures.backends.openai.facts import FACTS
 from vlures.backends.openai.image_files import find_file
+from vlures.backends.openai.keys import NO_KEY
 from vlures.backends.openai.live import OpenAILive
 from vlures.backends.openai.models import MOST_BATCH_BYTES
 from vlures.backends.retry import Patience
-from vlures.config.environment import find_address, find_key
+from vlures.config.environment import find_address, find_key, find_value
 from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
 from vlures.records import Image
@@ -70,7 +72,7 @@ def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journ
         settings = client_options(options, environment, None)
     except UsageError:
         return lambda _: False
-    account = account_of(AsyncOpenAI(**settings))
+    account = account_of(AsyncOpenAI(**settings, http_client=httpx2.AsyncClient(trust_env=False)))
     return lambda image: find_file(journal, account, image) is not None
 
 
@@ -87,7 +89,7 @@ def client_options(options: BackendOptions, environment: Mapping[str, str], sand
     address = (
         f"{sandbox_url}/openai/v1"
         if sandbox_url
-        else find_address(options.target.base_url, environment, FACTS.address_variable)
+        else find_address(options.target.base_url, environment, FACTS.address_variable) or FACTS.usual_address
     )
     return {
         "api_key": "sandbox" if sandbox_url else _find_key(environment, address),
@@ -99,10 +101,7 @@ def client_options(options: BackendOptions, environment: Mapping[str, str], sand
 
 
 def _find_key(environment: Mapping[str, str], address: str | None) -> str:
-    """The key; for the user's own server `none` if no key is set."""
-    try:
-        return find_key(environment, *FACTS.key_variables)
-    except UsageError:
-        if is_official(address) or environment.get("OPENAI_API_KEY", "").strip():
-            raise
-        return "none"
+    """The key; for the user's own server NO_KEY if no key is set."""
+    if not is_official(address) and not any(find_value(environment, name) for name in FACTS.key_variables):
+        return NO_KEY
+    return find_key(environment, *FACTS.key_variables)

@@ -11,6 +11,7 @@ import openai
 
 from vlures.backends.lenient_json import as_object, as_seconds, as_text
 from vlures.backends.openai.facts import FACTS
+from vlures.backends.openai.keys import NO_KEY
 from vlures.backends.replies import Redirected, TooLarge, is_ours, name_mishap
 from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Response
@@ -101,7 +102,8 @@ class Errors:
         if error.status_code == 404:
             return NotFound(said)
         if error.status_code in (401, 403):
-            return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
+            has_key = error.request.headers.get("authorization", "") != f"Bearer {NO_KEY}"
+            return _refuse_key(said, has_key=has_key)
         if _has_no_credit(error.status_code, as_text(error.code), as_text(error.type)):
             return VluresError(
                 f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
@@ -160,12 +162,18 @@ _PER_DAY = re.compile(r"per day|\b[RT]PD\b", re.IGNORECASE)
 
 
 def read_live_error(
-    status: int, error: Mapping[str, object], headers: Mapping[str, str], *, model: str, official: bool
+    status: int,
+    error: Mapping[str, object],
+    headers: Mapping[str, str],
+    *,
+    model: str,
+    official: bool,
+    has_key: bool = True,
 ) -> Retry | VluresError | Failure:
     """What an error of a live answer means: wait and retry, stop the run, or fail this one request.
 
     error: the `error` object of the body, or what replaces it. official: the server is OpenAI's own, whose 404 is about
-    the model; a server that only speaks its language may mean anything by it.
+    the model; a server that only speaks its language may mean anything by it. has_key: a key was sent.
     """
     message = " ".join(str(error.get("message") or error.get("detail") or "no reason was given").split())[:400]
     message = message if message.endswith((".", "!", "?")) else f"{message}."
@@ -173,7 +181,7 @@ def read_live_error(
     code = next((word for word in words if word and not word.isdecimal()), "")  # some repeat the status here
     said = f"{status} {message}"
     if status == 401 or (status == 403 and official):
-        return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
+        return _refuse_key(said, has_key=has_key)
     if status == 404 and "file" not in message.lower():
         hint = "Choose another with --model." if official else "Check --base-url (it usually ends in /v1) and --model."
         return VluresError(f"{model} is not available at that address: {said} {hint}")
@@ -195,6 +203,15 @@ def read_live_error(
     if status in (408, 409) or (status >= 500 and status != NOT_IMPLEMENTED):
         return Retry(said, code=str(status), after_s=after_s, signal="overload" if status in (503, 529) else None)
     return Failure(f"{status} {code}".strip(), message)
+
+
+def _refuse_key(said: str, *, has_key: bool) -> VluresError:
+    if not has_key:
+        return VluresError(
+            f"The server wants a key, and OPENAI_API_KEY is not set: {said} Put it into .env or the environment, then "
+            "run again."
+        )
+    return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
 
 
 WITHHELD = frozenset(

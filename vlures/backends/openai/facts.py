@@ -26,6 +26,7 @@ FACTS = Provider(
         "batch": "vlures.backends.openai.connect:connect_batch",
         "live": "vlures.backends.openai.connect:connect_live",
     },
+    usual_address="https://api.openai.com/v1",
     address_variable="OPENAI_BASE_URL",
     key_variables=KEY_VARIABLES,
     hosts=(".openai.com",),

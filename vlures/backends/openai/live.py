@@ -10,13 +10,14 @@ import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from vlures.backends import Journal
-from vlures.backends.clients import BoundedAsync
+from vlures.backends.clients import BoundedAsync, client_options
 from vlures.backends.lenient_json import as_count, as_object, decode_object
 from vlures.backends.openai.batch import account_of, upload_image
 from vlures.backends.openai.bodies import Bodies
 from vlures.backends.openai.chat import find_error
 from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors, error_of, read_failure, read_live_error
 from vlures.backends.openai.image_files import ImageFiles
+from vlures.backends.openai.keys import NO_KEY
 from vlures.backends.outcomes import BROKEN, EMPTY_ANSWER_RETRIES, raise_transient
 from vlures.errors import Retry, VluresError
 from vlures.images import IMAGES_HELD, EncodedImages
@@ -47,7 +48,7 @@ class OpenAILive:
         self._bodies = bodies
         self._journal = journal
         self._concurrency = concurrency
-        self._official = official
+        self._server = {"official": official, "has_key": self._options.get("api_key") != NO_KEY}
         self._images = EncodedImages(most=IMAGES_HELD)
         self._made: AsyncOpenAI | None = None
 
@@ -93,14 +94,14 @@ class OpenAILive:
         status = as_count(error.get("code")) or as_count(error.get("status"))
         if retry.code != BROKEN or status not in UPSTREAM_ERRORS:
             return retry
-        outcome = read_live_error(status, error, headers, model=model, official=self._official)
+        outcome = read_live_error(status, error, headers, model=model, **self._server)
         if not isinstance(outcome, Retry):
             return outcome if isinstance(outcome, VluresError) else retry
         retry.after_s, retry.signal = outcome.after_s, outcome.signal
         return retry
 
     def _take_error(self, request: Request, status: int, body: object, headers: Mapping[str, str]) -> Response:
-        outcome = read_live_error(status, error_of(body), headers, model=request.model, official=self._official)
+        outcome = read_live_error(status, error_of(body), headers, model=request.model, **self._server)
         if not isinstance(outcome, Failure):
             raise outcome
         if status == OK:
@@ -118,8 +119,9 @@ class OpenAILive:
             limits = httpx2.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
             # The driver limits the whole call.
             timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
+            way = client_options(self._options["base_url"])
             self._made = AsyncOpenAI(
-                **self._options, timeout=timeout, http_client=_Client(limits=limits, timeout=timeout)
+                **self._options, timeout=timeout, http_client=_Client(**way, limits=limits, timeout=timeout)
             )
             self._bodies.files = ImageFiles(self._upload, self._journal, account_of(self._made))
         return self._made

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from vlures.benchmarks.vlures.dataset import FETCHED_FILE, Fetched
 from vlures.benchmarks.vlures.hub_errors import translate_errors
-from vlures.config.environment import check_address, hide_secrets
+from vlures.config.environment import check_address, find_value, hide_secrets
+from vlures.config.route import find_route, is_this_machine
 from vlures.errors import UsageError, VluresError
 
 HUB = "https://huggingface.co"
@@ -61,14 +62,14 @@ class Offer:
 
 def find_hub(environment: Mapping[str, str]) -> Hub:
     """The Hub's address and the user's token (HF_ENDPOINT, HF_TOKEN). Raises UsageError for a malformed one."""
-    endpoint = environment.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
+    endpoint = find_value(environment, "HF_ENDPOINT").rstrip("/") or HUB
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in endpoint:
         raise UsageError(
             f"HF_ENDPOINT is {hide_secrets(endpoint)!r}, which is not an address; write it as https://host."
         )
     check_address(endpoint, "HF_ENDPOINT")
-    token = environment.get("HF_TOKEN", "").strip() or None
+    token = find_value(environment, "HF_TOKEN") or None
     if token and not re.fullmatch(r"[!-~]+", token):
         raise UsageError("HF_TOKEN cannot be a token: it has blanks or non-ASCII characters. Copy it again.")
     return Hub(endpoint, token)
@@ -80,7 +81,7 @@ def find_offer(repository: str, revision: str | None, hub: Hub, before: Fetched 
     revision: a commit, branch or tag; None: the one in the folder, else the newest. before: what was fetched into the
     folder before. Raises UsageError for a malformed name, VluresError if the Hub does not give the revision.
     """
-    client = _load_client()
+    client = _load_client(hub)
     with translate_errors(repository, revision, hub.endpoint):
         api = client.HfApi(endpoint=hub.endpoint, token=hub.token)
         info = newest = api.dataset_info(repository, revision=revision)
@@ -111,8 +112,9 @@ def describe_licence(offer: Offer) -> str:
     return f"Licence, by its card: {name} (https://creativecommons.org/licenses/{match[1]}/{match[2]}/): {means}"
 
 
-def _load_client() -> Any:
-    """The Hub's client, with telemetry off."""
+def _load_client(hub: Hub) -> Any:
+    """The Hub's client, with telemetry off. Raises UsageError for a proxy, or certificates, that cannot be used."""
+    find_route(hub.endpoint)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read once, on import
     try:
         import huggingface_hub
@@ -122,7 +124,18 @@ def _load_client() -> Any:
             "Fetching needs the package huggingface_hub; get it with `pip install 'vlures[hub]'`."
         ) from error
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # errors are reported here, in one sentence
+    if is_this_machine(urlsplit(hub.endpoint).hostname or ""):
+        huggingface_hub.set_client_factory(_make_local_client)
     return huggingface_hub.hf_api
+
+
+def _make_local_client() -> Any:
+    """As the Hub's client makes its own, but no proxy stands in between."""
+    import httpx2
+    from huggingface_hub.utils._http import hf_request_event_hook
+
+    hooks: dict[str, list[Any]] = {"request": [hf_request_event_hook]}
+    return httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=None, trust_env=False)
 
 
 def _remote_file(entry: Any) -> RemoteFile:
