@@ -139,7 +139,7 @@ def test_what_ends_a_run_is_one_sentence(vlures: Command) -> None:
     with serve([(403, {"error": "forbidden"})]) as address:
         refused = vlures(*RUN_SIX, "--base-url", address, "--concurrency", "1")
         assert refused.code == 2, refused
-        assert "no GOOGLE_API_KEY" in refused.err
+        assert "GOOGLE_API_KEY or GEMINI_API_KEY is not set" in refused.err
         vlures.environment |= {"GOOGLE_API_KEY": "k"}
         refused = vlures(*RUN_SIX, "--base-url", address, "--concurrency", "1")
     assert refused.code == 1, refused
