@@ -25,7 +25,7 @@ def check(config: RunConfig, decode: bool) -> int:
     from vlures.backends import find_provider
     from vlures.benchmarks import find_package
     from vlures.benchmarks.image_check import ImageCheck
-    from vlures.runs.refusals import describe_limit
+    from vlures.runs.refused_images import describe_limit
 
     provider, target = find_provider(config.who.backend), config.target
 

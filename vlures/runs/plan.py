@@ -23,7 +23,7 @@ from vlures.runs.allowances import is_only_raised, same_question
 from vlures.runs.config import RunConfig
 from vlures.runs.prepare import Prepared
 from vlures.runs.redo import sizes_when_redo_began
-from vlures.runs.refusals import describe_refusals, find_refusals
+from vlures.runs.refused_images import describe_refusals, find_refusals
 from vlures.runs.run_record import what_changed
 from vlures.runs.standing_answers import RequestState, Rules
 from vlures.runs.upload_estimate import UploadEstimate

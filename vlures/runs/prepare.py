@@ -19,7 +19,7 @@ from vlures.pricing.costs import Prices, find_prices, read_accounts
 from vlures.pricing.spending import Spending
 from vlures.records import Image, Request
 from vlures.runs.config import RunConfig, stored_config
-from vlures.runs.refusals import why_refused
+from vlures.runs.refused_images import why_refused
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
 
