@@ -73,7 +73,8 @@ def test_a_prompt_holds_what_its_setting_asks_for_and_no_more(language: Language
         prompt = build_cell_prompt(pack, pack, task, setting).fill(ARTICLE if task.needs_text else None)
         example = pack.examples[task.number]
         assert prompt.system == pack.system
-        assert prompt.user.count(pack.tasks[task.number]) == 1
+        outside = prompt.user.replace(example.question, "")  # which may word the task alike
+        assert outside.count(pack.tasks[task.number]) == 1
         assert prompt.user.count(ARTICLE) == int(task.needs_text)
         assert (example.question in prompt.user, example.answer in prompt.user) == (setting.shots == 1,) * 2
         assert (example.rationale in prompt.user) == (setting.shots == 1 and setting.rationales)

@@ -176,13 +176,13 @@ SWAHILI = Phrases(
     colours=("Zinazotawala ni {colours}.", "Zinazoonekana zaidi ni {colours}."),
     brightness=(
         "Sehemu yenye mwanga zaidi ni {lightest}, na yenye giza zaidi ni {darkest}.",
-        "Mwanga ni mwingi zaidi {lightest}, huku giza likiwa zaidi {darkest}.",
+        "Mwanga ni mwingi zaidi {lightest}, huku giza likiwa zito zaidi {darkest}.",
     ),
     even=("Mwanga umeenea sawasawa katika picha yote.", "Hakuna sehemu yenye mwanga zaidi kuliko nyingine."),
     no_image="Ombi hili halikuja na picha yoyote.",
     article=(
         "Makala yana maneno {count} na yanaanza kwa {first}.",
-        "Picha inaambatana na makala ya maneno {count}, yanayoanza kwa {first}.",
+        "Ombi linaambatana na makala ya maneno {count}, yanayoanza kwa {first}.",
     ),
     one_repeated=("Neno linalojirudia zaidi katika makala ni {words}.", "Makala yanarudia mara nyingi neno {words}."),
     repeated=("Maneno yanayojirudia zaidi katika makala ni {words}.", "Makala yanarudia mara nyingi maneno {words}."),
