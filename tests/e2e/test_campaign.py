@@ -261,7 +261,7 @@ class Played:
         """What `plan` expects at most."""
         planned = self.vlures("plan", *self.arguments()[1:])
         assert planned.code == 0, planned
-        row = next(line for line in planned.out.splitlines() if line.startswith("all ")).split()
+        row = next(line for line in planned.out.splitlines() if line.startswith("total ")).split()
         amounts = [float(word.lstrip("≤$")) for word in row if "$" in word]
         return max(min(amounts), 0.0001)
 

@@ -801,7 +801,7 @@ def price_of_all(vlures: WarmCommand, arguments: tuple[str, ...]) -> float:
     """What `plan` thinks that the run costs in its mode."""
     planned = vlures("plan", *arguments[1:])
     assert planned.code == 0, planned
-    row = next(line for line in planned.out.splitlines() if line.startswith("all ")).split()
+    row = next(line for line in planned.out.splitlines() if line.startswith("total ")).split()
     batch, live = (float(word.lstrip("≤$")) for word in row[-3:-1])
     return live if "live" in arguments else batch
 

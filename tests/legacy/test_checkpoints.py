@@ -136,7 +136,9 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
     assert "3 answer(s) imported" in fixed.err
     assert "5 not, because the run has an answer already (1 with another text)" in fixed.err
     assert vlures.answers("x") == {f"Sw-t3-{number}": f"Jibu {number}" for number in range(1, 9)}
-    assert "outputs/x: 1shot_rationales" in vlures("status").out
+    status = vlures("status").out
+    assert "outputs/x" in status
+    assert "1shot_rationales" in status
 
     run = vlures("run", "--name", "x", "--dataset", "data", "--languages", "Sw", "--tasks", "3")
     assert run.code == 0, run
