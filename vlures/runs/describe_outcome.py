@@ -36,7 +36,7 @@ def describe_remainder(outcome: Outcome) -> Iterator[str]:
         yield f"{batches} may have been created; run the same command again to find out."
     if outcome.due:
         requests = "1 request is" if outcome.due == 1 else f"{outcome.due:,} requests are"
-        yield f"{requests} still due: run the same command again; everything that was received is stored."
+        yield f"{requests} still due: run the same command again; nothing that was received is lost."
 
 
 def describe_next_steps(outcome: Outcome) -> Iterator[str]:
@@ -48,7 +48,7 @@ def describe_next_steps(outcome: Outcome) -> Iterator[str]:
 
 def describe_group(group: Group) -> str:
     named = ", ".join(group.samples) + (", …" if group.count > len(group.samples) else "")
-    reason = f": {group.reason.rstrip('.')}" if group.reason else ""
+    reason = f": {group.reason}" if group.reason else ""
     return f"{group.count:,} {group.status}{reason} ({named}). {_advise(group)}"
 
 
