@@ -121,7 +121,7 @@ def study(vlures: Command) -> Command:
     [
         ("vlures sta", ["plain,status"]),
         ("vlures run --max-c", ["plain,--max-cost"]),
-        ("vlures run --backend ", ["plain,openai", "plain,gemini", "plain,local"]),
+        ("vlures run --backend ", ["plain,openai", "plain,gemini"]),
         ("vlures plan --languages En,", ["plain,En,Jp", "plain,En,Sw", "plain,En,Ur"]),
         ("vlures plan --redo tr", ["plain,truncated"]),
         ("vlures run -c ", ["plain,configs/mine.toml", "plain,configs/openai.toml"]),
@@ -288,12 +288,13 @@ def test_an_address_with_a_password_or_a_key_is_refused_and_not_shown(vlures: Co
 def test_what_is_wrong_is_one_sentence(vlures: Command) -> None:
     ended = vlures("config", "show", "--backend", "azure")
     assert (ended.code, ended.out) == (2, "")
-    assert "choose from openai, gemini, local" in ended.err
+    assert "choose from openai, gemini. A server of your own is asked with" in ended.err
     ended = vlures("sandbox", "--nonsense")
     assert (ended.code, ended.err.splitlines()[-1]) == (2, "vlures sandbox: error: unrecognized arguments: --nonsense")
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+NAMES = WORDS.filter(str.strip)
 NUMBERS = st.lists(st.integers(0, 30), min_size=1).map(lambda numbers: tuple(dict.fromkeys(numbers)))
 
 
@@ -302,7 +303,7 @@ NUMBERS = st.lists(st.integers(0, 30), min_size=1).map(lambda numbers: tuple(dic
     st.fixed_dictionaries(
         {},
         optional={
-            "dataset": st.one_of(WORDS, st.fixed_dictionaries(dict.fromkeys(("En", "Jp", "Sw", "Ur"), WORDS))),
+            "dataset": st.one_of(NAMES, st.fixed_dictionaries(dict.fromkeys(("En", "Jp", "Sw", "Ur"), NAMES))),
             "model": WORDS,
             "prompts": WORDS,
             "image_url_template": WORDS.filter(lambda text: not re.search("[?#@]", text)),  # no secret may be in it
@@ -377,3 +378,76 @@ def test_init_leaves_no_piece_of_a_file_behind_when_it_is_interrupted(tmp_path: 
         sys.setprofile(None)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == opened[:1]
     assert lay_out(tmp_path).kept == ()
+
+
+# A configuration, and an empty folder
+
+WITH_CONFIG = ["run", "plan", "check", "prompt", "status", "cancel", "export", "show", "import", "config show"]
+
+
+@pytest.mark.parametrize("command", WITH_CONFIG)
+@pytest.mark.warm
+def test_a_configuration_can_be_named_without_an_option(vlures: Command, command: str) -> None:
+    words = command.split()
+    (vlures.folder / "mine.toml").write_text("zzz = 1\n")
+    for named in (["mine.toml"], ["-c", "mine.toml"]):
+        vlures(*words, *named).assert_stopped(2, "mine.toml", "`zzz` is not an option")
+    vlures(*words, "mine.toml", "-c", "other.toml").assert_stopped(2, "Two configurations are named")
+
+
+@pytest.mark.warm
+def test_a_run_by_a_configuration_without_an_option(vlures: Command) -> None:
+    (vlures.folder / "mine.toml").write_text('dataset = { En = "data" }\ntasks = "OR"\nname = "mine"\nsandbox = true\n')
+    result = vlures("run", "mine.toml", "--mode", "live")
+    assert result.code == 0, result
+    for command in ("status", "export", "show"):
+        assert vlures(command, "mine.toml").code == 0
+    shown = vlures("config", "show", "mine.toml").out
+    assert re.search(r"^name +mine +mine.toml", shown, re.MULTILINE)
+    assert re.search(r"^languages +En ", shown, re.MULTILINE)
+    assert re.search(r"^tasks +1 +mine.toml", shown, re.MULTILINE)
+    assert vlures("cancel", "mine.toml").code == 0
+    assert len(vlures.answers("sandbox-mine")) == 6
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "run --sandbox", "plan", "check", "prompt --language En --task OR", "run -c configs/openai.toml"],
+)
+@pytest.mark.warm
+def test_in_an_empty_folder_one_is_told_of_init(vlures: Command, command: str) -> None:
+    shutil.rmtree(vlures.folder)
+    vlures.folder.mkdir()
+    ended = vlures(*command.split())
+    assert ended.code in (1, 2), ended
+    assert "`vlures init`" in ended.err + ended.out
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("--limit", "x", "'x' is not a whole number"),
+        ("--limit", "1.5", "not a whole number"),
+        ("--rpm", "x", "'x' is not a number"),
+    ],
+)
+def test_a_flag_that_is_no_number_is_said_in_words(vlures: Command, flag: str, value: str, words: str) -> None:
+    ended = vlures("run", flag, value)
+    assert (ended.code, words in ended.err) == (2, True), ended
+
+
+def test_the_help_names_defaults_and_what_both_benchmarks_have(terminal: Any) -> None:
+    text = " ".join(terminal("run", "--help").split())
+    for said in (
+        "[default: openai]",
+        "[default: batch (openai), live (gemini)]",
+        "[default: En=data/SampleEn, ",
+        "[default: En,Jp,Sw,Ur]",
+        "[default: 1-8]",
+        "[default: 190,000,000]",
+        "[default: yes]",
+        "Benchmark table: The folder of the images",
+        "Benchmark table: Which column is which",
+    ):
+        assert said in text, said
+    assert not re.search(r"INTEGER|FLOAT|\blocal\b", text)

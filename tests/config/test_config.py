@@ -180,26 +180,28 @@ REFUSED = {
     "an API key": ('api_key = "sk-1"', ["`api_key`", "does not belong", ".env"]),
     "an API key with its provider": ('openai_api_key = "sk-1"', ["`openai_api_key`", "does not belong", ".env"]),
     "an API key with dashes": ('google-api-key = "x"', ["`google-api-key`", "does not belong"]),
-    "a text for a number": ('limit = "5"', ["`limit` is '5'", "expected `int"]),
+    "a text for a number": ('limit = "5"', ["`limit` is '5'", "a whole number; remove the quotation marks"]),
     "a decimal for a whole number": ("limit = 5.5", ["`limit` is 5.5"]),
     "a truth value for a number": ("limit = true", ["`limit` is True"]),
     "a text for a truth value": ('sandbox = "yes"', ["`sandbox` is 'yes'"]),
-    "a number for a name": ("name = 5", ["`name` is 5"]),
+    "a quoted truth value": ('sandbox = "true"', ["`sandbox` is 'true'", "true or false; remove the quotation marks"]),
+    "a quoted decimal": ('temperature = "0.5"', ["`temperature`", "must be a number; remove the quotation marks"]),
+    "a number for a name": ("name = 5", ["`name` is 5", "a text; put it in quotation marks"]),
     "a list for a text": ('model = ["a"]', ["`model` is ['a']"]),
-    "no samples at all": ("limit = 0", ["`limit` is 0"]),
+    "no samples at all": ("limit = 0", ["`limit` is 0", "a whole number of at least 1"]),
     "another number of shots": ("shots = 2", ["`shots` is 2", "choose from 0, 1"]),
-    "an unknown backend": ('backend = "azure"', ["`backend`", "choose from openai, gemini, local"]),
+    "an unknown backend": ('backend = "azure"', ["`backend`", "choose from openai, gemini."]),
     "an unknown mode": ('mode = "later"', ["`mode`", "choose from batch, live"]),
     "an unknown way with stale answers": ('stale = "drop"', ["`stale`", "choose from stop, keep, redo"]),
-    "a wish to redo failures": ('redo = ["failed"]', ["`redo`", "choose from truncated, refused"]),
-    "too hot": ("temperature = 2.1", ["`temperature` is 2.1"]),
+    "a wish to redo failures": ('redo = ["failed"]', ["`redo`", "what failed is asked again by every run"]),
+    "too hot": ("temperature = 2.1", ["`temperature` is 2.1", "a number of at most 2"]),
     "a batch too long": ("batch_size = 50_001", ["`batch_size`"]),
     "a cost below nothing": ("max_cost = -1", ["`max_cost`"]),
     "a negative price": ("price_input = -0.5", ["`price_input`"]),
     "not a share": ('finish_live = "two"', ["`finish_live`", "2%"]),
     "a name of rehearsals": ('name = "sandbox-x"', ["`name`", "--sandbox"]),
     "a batch too large": ("batch_bytes = 2_000_000_001", ["`batch_bytes`"]),
-    "no time at all": ("poll_s = 0", ["`poll_s` is 0"]),
+    "no time at all": ("poll_s = 0", ["`poll_s` is 0", "a number above 0"]),
     "an unknown task": ("tasks = [0]", ["`tasks`", "no task 0"]),
     "a range past the end": ('tasks = "7-9"', ["`tasks`", "no task 9"]),
     "a task in words": ('tasks = "all"', ["`tasks`", "'all' is not a number"]),
@@ -208,7 +210,10 @@ REFUSED = {
     "an unknown language": ('languages = "En,Fr"', ["`languages`", "'Fr' is not one of", "Sw (Swahili)"]),
     "an unknown language of the example": ('example_language = "Fr"', ["`example_language`", "'Fr'"]),
     "a folder for an unknown language": ('dataset = { Fr = "x" }', ["`dataset`", "'Fr'"]),
-    "a language without a folder": ('dataset = { En = "x" }', ["`dataset`", "no folder for Japanese"]),
+    "a language without a folder": (
+        'dataset = { En = "x" }\nlanguages = "En,Jp"',
+        ["`dataset`", "no folder for Japanese"],
+    ),
     "folders without their language": ('dataset = ["En=a", "b"]', ["`dataset`", "En=b"]),
     "a name with a slash": ('name = "a/b"', ["`name` is 'a/b'"]),
     "an empty name": ('name = ""', ["`name` is ''"]),
@@ -353,16 +358,11 @@ def test_the_run_is_named_after_its_model_and_a_rehearsal_says_so(flags: dict[st
     assert config.output_folder == Path("outputs") / name
 
 
-@pytest.mark.parametrize(("backend", "mode"), [("openai", "batch"), ("gemini", "live"), ("local", "live")])
+@pytest.mark.parametrize(("backend", "mode"), [("openai", "batch"), ("gemini", "live")])
 def test_a_backend_runs_in_the_mode_that_suits_it_unless_told_otherwise(backend: str, mode: str) -> None:
     assert load_config(None, {"backend": backend}).run_mode == mode
     other = "live" if mode == "batch" else "batch"
     assert load_config(None, {"backend": backend, "mode": other}).run_mode == other
-
-
-def test_a_local_model_must_be_named() -> None:
-    with pytest.raises(UsageError, match="--model"):
-        _ = load_config(None, {"backend": "local"}).target.model
 
 
 def test_a_configuration_can_be_narrowed_to_one_prompt() -> None:
@@ -410,3 +410,80 @@ def test_reading_the_env_file_changes_nothing_for_others(tmp_path: Path, monkeyp
 def test_no_key_gets_into_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     assert "sk-very-secret" not in repr(load_config(None, {}))
+
+
+# Paths in a file, and what follows from others
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration, and beside it data that the current folder, one of its own, has too, or not."""
+    for name in ("study/own", "study/both", "here/both", "here/data"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "study/q.csv").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "study/run.toml"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "value"),
+    [
+        ('dataset = "own"', "dataset", "{}/own"),
+        ('dataset = "both"', "dataset", "{}/both"),
+        ('dataset = "data"', "dataset", "data"),
+        ('dataset = "nowhere"', "dataset", "nowhere"),
+        ('dataset = "."', "dataset", "."),
+        ('dataset = ["En=own", "Jp=data"]', "dataset", {"En": "{}/own", "Jp": "data"}),
+        ('[dataset]\nEn = "own"\nJp = "data"', "dataset", {"En": "{}/own", "Jp": "data"}),
+        ('prompts = "own"', "prompts", "{}/own"),
+        ('benchmark = "table"\nquestions = "q.csv"\ndataset = "own"', "questions", "{}/q.csv"),
+        ('benchmark = "table"\nquestions = "q.csv"\ndataset = "own"', "dataset", "{}/own"),
+        ('output = "own"', "output", "own"),  # a run stays where it is
+    ],
+)
+def test_a_path_in_a_file_is_looked_for_beside_it_first(study: Path, content: str, name: str, value: Any) -> None:
+    found = getattr(load(study, content), name)
+    expected = value.format(study.parent) if isinstance(value, str) else value
+    if isinstance(expected, dict):
+        expected = {key: path.format(study.parent) for key, path in expected.items()}
+    assert found == expected
+
+
+def test_a_flag_is_a_path_of_the_current_folder(study: Path) -> None:
+    study.write_text("")
+    assert load_config(study, {"dataset": "own"}).dataset == "own"
+
+
+@pytest.mark.parametrize(
+    ("content", "languages"),
+    [
+        ('dataset = { En = "x" }', ("En",)),
+        ('dataset = { Ur = "x", jp = "y" }', ("Jp", "Ur")),
+        ('dataset = ["Sw=x"]', ("Sw",)),
+        ('dataset = { En = "x" }\ntext_language = "Ur=En"', ("En", "Ur")),
+        ('dataset = { En = "x", Jp = "y" }\nlanguages = "Jp"', ("Jp",)),
+        ('dataset = "x"', ("En", "Jp", "Sw", "Ur")),
+        ("limit = 1", ("En", "Jp", "Sw", "Ur")),
+    ],
+)
+def test_folders_by_language_are_the_languages_of_a_run(toml: Path, content: str, languages: tuple[str, ...]) -> None:
+    assert load(toml, content).languages == languages
+
+
+@pytest.mark.parametrize(
+    ("tasks", "numbers"),
+    [("VQA,IC", (8, 5)), ("vqa", (8,)), ("1-2, ITM", (1, 2, 6)), (["U", 1], (7, 1)), ("OR,1", (1,))],
+)
+def test_tasks_can_be_given_by_code(tasks: Any, numbers: tuple[int, ...]) -> None:
+    assert load_config(None, {"tasks": tasks}).tasks == numbers
+
+
+def test_an_unknown_code_is_answered_with_the_codes() -> None:
+    with pytest.raises(UsageError, match="--tasks: 'VQ' is not a number, a range such as 1-5 or one of the codes OR, "):
+        load_config(None, {"tasks": "1,VQ"})
+
+
+@pytest.mark.parametrize("name", ["model", "base_url"])
+def test_blanks_around_a_name_are_not_part_of_it(name: str) -> None:
+    value = {"model": "gpt-6-luna", "base_url": "http://host:1/v1"}[name]
+    assert getattr(load_config(None, {name: f"  {value}\t"}), name) == value

@@ -27,8 +27,8 @@ PROVIDERS = {
 }
 """Name → package. Its `facts.py` defines FACTS (a Provider), `keys.py` SECRET_VARIABLES, `options.py` Options."""
 
-BACKENDS = (*PROVIDERS, "local")
-"""The values of --backend. local: models on this machine, which do not exist yet."""
+BACKENDS = tuple(PROVIDERS)
+"""The values of --backend."""
 
 MOST_CONNECTIONS = 1_000
 
@@ -217,12 +217,13 @@ def find_backend(name: str, mode: Mode) -> Provider:
         )
         raise UsageError(
             f"There is no --backend {name} --mode {mode} yet; choose from {known}."
-            + ("" if provider else _describe_own_servers())
+            + ("" if provider else describe_own_servers())
         )
     return provider
 
 
-def _describe_own_servers() -> str:
+def describe_own_servers() -> str:
+    """How to ask a server that is no provider's."""
     return "".join(
         f" A server of your own is asked with --backend {provider.name} --mode live --base-url http://HOST:PORT/v1."
         for provider in all_providers()

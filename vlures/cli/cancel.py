@@ -24,7 +24,7 @@ ADVICE = "stop it first (Ctrl-C leaves its batches alive), then cancel them"
 
 
 @click.command(cls=GroupedCommand, groups=("Who answers", "What is stored", "Running"))
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
+@click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=suggest_runs)
 @config_options
 def cancel(config: RunConfig, folder: Path | None) -> int:
     """Cancel a run's batches and keep the answers they have.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import GroupedCommand, config_options, tell
+from vlures.cli.options import CONFIG_ARGUMENT, GroupedCommand, config_options, tell
 from vlures.config.environment import read_environment
 from vlures.runs.config import RunConfig, all_options, find_origins
 from vlures.safety.control_characters import as_toml
@@ -38,7 +38,7 @@ def show(config: RunConfig, form: str) -> int:
 
     given = click.get_current_context().params
     flags = {name: value for name, value in given.items() if name in all_options() and value not in (None, ())}
-    origins = find_origins(given["config_file"], flags)
+    origins = find_origins(given["config_file"] or given[CONFIG_ARGUMENT], flags)
     if form == "toml":
         click.echo(as_toml(write_toml(config, origins)).encode(), nl=False)
     else:

@@ -8,13 +8,21 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say, tell
+from vlures.cli.options import (
+    config_file_option,
+    config_option,
+    debug_option,
+    only_run,
+    say,
+    take_config_argument,
+    tell,
+)
 from vlures.cli.suggestions import suggest_runs
 from vlures.runs.config import load_config
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
+@click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=suggest_runs)
 @click.option(
     "--format",
     "wanted_format",
@@ -60,7 +68,8 @@ def export(
     to_stdout = str(out) == "-"
     form = choose_format(wanted_format, out)
     check_format(form, with_images=with_images, to_stdout=to_stdout)
-    folder = folder or only_run(load_config(config_file, flags))
+    config_file, named = take_config_argument(config_file, {"folder": folder})
+    folder = named["folder"] or only_run(load_config(config_file, flags))
     path = out or folder / f"{folder.resolve().name}.{form}"
     to = sys.stdout.buffer if to_stdout else path
     exported = export_run(folder, form, to, with_images=with_images, force=force, say=say, raw_cells=raw_cells)

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, config_file_option, config_option, debug_option, say, tell
+from vlures.cli.options import (
+    CONFIG_ARGUMENT,
+    EXIT_INCOMPLETE,
+    config_argument,
+    config_file_option,
+    config_option,
+    debug_option,
+    say,
+    take_config_argument,
+    tell,
+)
 from vlures.errors import VluresError
 from vlures.runs.config import load_config
 
@@ -19,6 +29,7 @@ from vlures.runs.config import load_config
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder that holds them; by default the run's own checkpoint folder.",
 )
+@config_argument
 @config_file_option("The run's own.")
 @config_option("backend")
 @config_option("model")
@@ -31,6 +42,7 @@ from vlures.runs.config import load_config
 def import_(
     source: Path | None,
     config_file: Path | None,
+    named_config: Path | None,
     **flags: Any,
 ) -> int:
     """Import checkpoints of the original scripts.
@@ -53,6 +65,7 @@ def import_(
     from vlures.store.checkpoints import CheckpointStore
     from vlures.store.lock import hold_folder
 
+    config_file, _ = take_config_argument(config_file, {CONFIG_ARGUMENT: named_config})
     config = load_config(config_file, flags)
     output = config.output_folder
     variant = find_package(config.selection.benchmark).choose_variant(config.benchmark_options)

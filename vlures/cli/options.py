@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from vlures.backends import BACKENDS
+from vlures.backends import BACKENDS, all_providers
 from vlures.benchmarks import BENCHMARKS
 from vlures.cli.suggestions import SUGGESTIONS, Suggest, suggest_configs, suggest_folders, suggest_from, suggest_list_of
-from vlures.config.options import GROUPS, Group, Option
+from vlures.config.options import GROUPS, Group, Option, show_numbers
 from vlures.errors import UsageError, VluresError
-from vlures.runs.config import RunConfig, all_options, load_config
+from vlures.runs.config import RunConfig, all_options, help_of, load_config
 from vlures.safety.control_characters import as_line, as_text
 
 EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -30,15 +30,29 @@ def tell(text: str, *, err: bool = False) -> None:
     click.echo(as_text(text), err=err)
 
 
-def _click_type(hint: Any) -> Any:
+class _Number(click.ParamType[float]):
+    """A number on the command line. The configuration checks whether it is allowed."""
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self.kind = kind
+        self.name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.kind(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a {'whole number' if self.kind is int else 'number'}.", param, ctx)
+
+
+def _click_type(hint: Any) -> click.ParamType[Any]:
     """The click type of a field: click parses numbers, the configuration checks everything else."""
     if get_origin(hint) is Annotated:
         return _click_type(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
         return _click_type(next(inner for inner in get_args(hint) if inner is not type(None)))
     if get_origin(hint) is Literal and all(isinstance(choice, int) for choice in get_args(hint)):
-        return int
-    return hint if hint in (int, float) else str
+        return _Number(int)
+    return _Number(hint) if hint in (int, float) else click.STRING
 
 
 _WIDEST = 24
@@ -62,7 +76,8 @@ class GroupedCommand(click.Command):
                 and group in sections
                 and (record := param.get_help_record(ctx)) is not None
             ):
-                sections[group].append(record)
+                default = f" [default: {shown}]" if known and (shown := _show_default(known)) else ""
+                sections[group].append((record[0], record[1] + default))
         width = min(_WIDEST, max(len(option) for records in sections.values() for option, _ in records))
         for title, records in sections.items():
             if records:
@@ -73,12 +88,37 @@ class GroupedCommand(click.Command):
             formatter.write_text("All other options of `vlures run` are accepted, too.")
 
 
+def _show_default(declared: Option) -> str:
+    """The default of an option as one writes it; "" where nothing is set."""
+    if declared.name in _DEFAULTS_OF_BACKENDS:
+        own = {provider.name: getattr(provider, f"default_{declared.name}") for provider in all_providers()}
+        return ", ".join(f"{value} ({name})" for name, value in own.items())
+    if declared.default in (None, (), {}, False):
+        return ""
+    match declared.default:
+        case True:
+            return "yes"
+        case int() | float() as number:
+            return f"{number:,.15g}"
+        case tuple() as items if all(isinstance(item, int) for item in items):
+            return show_numbers(items)
+        case tuple() as items:
+            return ",".join(map(str, items))
+        case dict() as table:
+            return ", ".join(f"{key}={value}" for key, value in table.items())
+    return str(declared.default)
+
+
+_DEFAULTS_OF_BACKENDS = ("mode", "model")
+"""Options whose default is each provider's own."""
+
+
 def config_option(name: str) -> Callable[[Any], Any]:
     declared = all_options()[name]
     flag = "--" + name.replace("_", "-")
     if declared.hint is bool:
         flags = f"{flag}/--no-{name.replace('_', '-')}"
-        return click.option(flags, name, default=None, help=declared.help)
+        return click.option(flags, name, default=None, help=help_of(name))
     tables = {"benchmark": BENCHMARKS, "backend": BACKENDS}
     choices = list(tables.get(name, declared.choices))
     return click.option(
@@ -89,7 +129,7 @@ def config_option(name: str) -> Callable[[Any], Any]:
         default=None,
         metavar=declared.metavar or ("|".join(choices) if choices else None),
         shell_complete=_suggest(declared, choices),
-        help=declared.help,
+        help=help_of(name),
     )
 
 
@@ -122,11 +162,46 @@ def config_file_option(help_text: str) -> Callable[[Any], Any]:
     )
 
 
+CONFIG_ARGUMENT = "named_config"
+config_argument = click.argument(
+    CONFIG_ARGUMENT,
+    metavar="[CONFIG]",
+    required=False,
+    type=click.Path(path_type=Path, dir_okay=False),
+    shell_complete=suggest_configs,
+)
+"""A configuration without `-c`."""
+
+
+def take_config_argument(config_file: Path | None, own: dict[str, Any]) -> tuple[Path | None, dict[str, Any]]:
+    """The configuration, given with -c or without, and the other arguments of a command. A configuration may also stand
+    in the place of a run's folder.
+
+    Raises UsageError where two are given.
+    """
+    named = [config_file, own.pop(CONFIG_ARGUMENT, None)]
+    if _is_config(own.get("folder")):
+        named.append(own["folder"])
+        own = own | {"folder": None}
+    if "folders" in own:
+        named += filter(_is_config, own["folders"])
+        own = own | {"folders": tuple(folder for folder in own["folders"] if not _is_config(folder))}
+    configs = [Path(name) for name in named if name is not None]
+    if len(configs) > 1:
+        raise UsageError(f"Two configurations are named, {configs[0]} and {configs[1]}; leave one of them out.")
+    return next(iter(configs), None), own
+
+
+def _is_config(name: str | Path | None) -> bool:
+    return name is not None and Path(name).suffix == ".toml" and not Path(name).is_dir()
+
+
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every option of a run and a `--config` file. The command receives one RunConfig."""
 
     def with_config(config_file: Path | None, **flags: Any) -> Any:
         own = {name: value for name, value in flags.items() if name not in all_options()}
+        config_file, own = take_config_argument(config_file, own)
         given = {name: value for name, value in flags.items() if name in all_options() and value not in (None, ())}
         return command(load_config(config_file, given), **own)
 
@@ -135,6 +210,8 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = with_config
     for name in reversed(all_options()):
         decorated = config_option(name)(decorated)
+    if not any(param.name in ("folder", "folders") for param in with_config.__click_params__):  # type: ignore[attr-defined]
+        decorated = config_argument(decorated)
     for option in (debug_option, config_file_option("A TOML file with options.")):
         decorated = option(decorated)
     return decorated

@@ -16,10 +16,10 @@ from vlures.safety.control_characters import as_line
 @click.option(
     "--language", "one_language", help="The language, by code or name.", shell_complete=suggest_from(LANGUAGES)
 )
-@click.option("--task", "one_task", type=int, help="The task, 1 to 8.")
+@click.option("--task", "one_task", help="The task, by number or code: 1 to 8, or VQA.")
 @click.option("--sample", "one_sample", help="The sample's ID.")
 @config_options
-def prompt(config: RunConfig, one_language: str | None, one_task: int | None, one_sample: str | None) -> int:
+def prompt(config: RunConfig, one_language: str | None, one_task: str | None, one_sample: str | None) -> int:
     """Print exactly what would be sent for one sample.
 
     \b

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import config_file_option, config_option, debug_option, only_run, say, tell
+from vlures.cli.options import (
+    config_file_option,
+    config_option,
+    debug_option,
+    only_run,
+    say,
+    take_config_argument,
+    tell,
+)
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import VluresError
 from vlures.runs.config import load_config
@@ -22,7 +30,7 @@ PAGE = """<!doctype html>
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), shell_complete=suggest_runs)
+@click.argument("folder", required=False, type=click.Path(path_type=Path), shell_complete=suggest_runs)
 @click.argument("sample", required=False)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the image, as HTML.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
@@ -53,7 +61,8 @@ def show(
     from vlures.store.keys import sample_of
 
     selection = {name: flags.pop(name) or None for name in ("languages", "tasks")}
-    folder = folder or only_run(load_config(config_file, flags))
+    config_file, named = take_config_argument(config_file, {"folder": folder})
+    folder = named["folder"] or only_run(load_config(config_file, flags))
     if sample is None:
         first = next(read_answers([folder], say), None)
         if first is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -43,11 +43,12 @@ def option(
     suggest: Words | Literal["folder"] | None = None,
     several: bool = False,
     parameter: bool = False,
+    beside: bool = False,
 ) -> Any:
     """A field of a section.
 
     metavar: stands for its value in the help. several: its flag can be given more than once. parameter: it goes with
-    every request, and decides its digest.
+    every request, and decides its digest. beside: a path, which in a file is looked for beside that file first.
     """
     metadata = {
         "help": help_text,
@@ -57,6 +58,7 @@ def option(
         "suggest": suggest,
         "several": several,
         "parameter": parameter,
+        "beside": beside,
     }
     if isinstance(default, dict | list):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
@@ -76,6 +78,11 @@ class Option:
     @property
     def name(self) -> str:
         return self.field.name
+
+    @property
+    def default(self) -> Any:
+        """Of an option that is not set."""
+        return self.field.default if self.field.default_factory is MISSING else self.field.default_factory()
 
     @property
     def group(self) -> Group:
@@ -104,6 +111,10 @@ class Option:
     @property
     def several(self) -> bool:
         return bool(self.field.metadata["several"]) or get_origin(self.hint) is tuple
+
+    @property
+    def is_beside_its_file(self) -> bool:
+        return bool(self.field.metadata["beside"])
 
     @property
     def is_parameter(self) -> bool:

@@ -6,6 +6,7 @@ import difflib
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,41 @@ class Given:
         return self.places.get(name, f"`{name}`")
 
 
-def gather(file: Path | None, flags: Mapping[str, Any], known: Iterable[str], *, keywords: bool = False) -> Given:
-    """The options in a TOML file and in flags (None: not given).
+def gather(
+    file: Path | None, flags: Mapping[str, Any], known: Mapping[str, Option], *, keywords: bool = False
+) -> Given:
+    """The options in a TOML file and in flags (None: not given). A path in the file is relative to the file's folder if
+    it exists there, else to the current one.
 
-    known: names of all options. keywords: the flags were given to a function, so messages use their bare names.
+    known: all options by name. keywords: the flags were given to a function, so messages use their bare names.
     Raises UsageError for a file that cannot be read, and for a key in it that is not an option.
     """
     from_file = _read_toml(file, known) if file is not None else {}
+    for key, value in from_file.items():
+        if file is not None and known[key].is_beside_its_file:
+            from_file[key] = _look_beside(file, value)
     from_flags = {key: value for key, value in flags.items() if value is not None}
     places = {key: f"{file}: `{key}`" for key in from_file}
     places |= {key: f"`{key}`" if keywords else _flag(key) for key in from_flags}
     origins = {key: str(file) for key in from_file}
     origins |= {key: _flag(f"no_{key}" if value is False else key) for key, value in from_flags.items()}
     return Given(from_file | from_flags, places, origins)
+
+
+def _look_beside(file: Path, value: Any) -> Any:
+    """value: a path, `En=PATH`, or a list or table of them; anything else is left to the checks."""
+    if isinstance(value, dict):
+        return {key: _look_beside(file, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_look_beside(file, inner) for inner in value]
+    if not isinstance(value, str) or set(value) <= set("./") or file.parent == Path():
+        return value
+    before, equals, path = value.rpartition("=")
+    for start, text in (("", value), (f"{before}{equals}", path)):
+        with suppress(OSError, ValueError):
+            if text and (file.parent / text).exists():
+                return start + str(file.parent / text)
+    return value
 
 
 def _flag(key: str) -> str:
@@ -64,7 +87,8 @@ def _read_toml(file: Path, known: Iterable[str]) -> dict[str, Any]:
             content = parse_toml(opened.read(LARGEST_TOML_BYTES + 1))
     except OSError as error:
         raise UsageError(
-            f"The configuration {file} cannot be read ({error.strerror}); name another with --config."
+            f"The configuration {file} cannot be read ({error.strerror}); name another with --config, or lay out "
+            "ready-made ones with `vlures init`."
         ) from error
     except UnusableFile as error:
         raise UsageError(f"{file} {error}.") from error
@@ -106,7 +130,7 @@ def _read_value(declared: Option, value: Any, place: str) -> Any:
     except UnicodeEncodeError as error:
         raise UsageError(f"{place} is {_shown.repr(value)}: it is not UTF-8; give it another name.") from error
     except msgspec.ValidationError as error:
-        raise UsageError(f"{place} is {_shown.repr(value)}: {_reason(declared, error)}.") from error
+        raise UsageError(f"{place} is {_shown.repr(value)}: {_reason(declared, value, error)}.") from error
     return value
 
 
@@ -115,18 +139,35 @@ def show(value: Any) -> str:
     return _shown.repr(value)
 
 
-def _reason(declared: Option, error: msgspec.ValidationError) -> str:
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "array": "a list",
+    "object": "a table",
+}
+_BOUNDS = {">=": "of at least", ">": "above", "<=": "of at most", "<": "below"}
+
+
+def _reason(declared: Option, value: Any, error: msgspec.ValidationError) -> str:
     if declared.choices:
         return f"choose from {', '.join(declared.choices)}"
     reason = str(error).split(" - at ")[0]
-    for theirs, ours in (
-        ("`int`", "a whole number"),
-        ("`float`", "a number"),
-        ("`bool`", "true or false"),
-        ("`str`", "a text"),
-    ):
-        reason = reason.replace(theirs, ours)
-    return reason[0].lower() + reason[1:]
+    match = re.fullmatch(r"Expected `([^`]+)`(?:, got `\w+`| (>=?|<=?) ([-\d.e+]+))?", reason)
+    if match is None:
+        return reason[0].lower() + reason[1:]
+    kinds = [_KINDS.get(kind, kind) for kind in match[1].split(" | ") if kind != "null"]
+    bound = f" {_BOUNDS[match[2]]} {float(match[3]):,.15g}" if match[2] else ""
+    return f"it must be {' or '.join(kinds)}{bound}{_correct_quotes(kinds, value)}"
+
+
+def _correct_quotes(kinds: list[str], value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d_.]+(e[-+]?\d+)?|true|false", value.strip(), re.IGNORECASE):
+        return "; remove the quotation marks"
+    if kinds == ["a text"] and isinstance(value, int | float):
+        return "; put it in quotation marks"
+    return ""
 
 
 def stored_section(section: Any, stored: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from vlures.config.options import option, read_texts, read_words
+from vlures.errors import UsageError
 from vlures.records import AskedModel, Parameters
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -22,6 +23,18 @@ FLEX_TIMEOUT_S = 900.0
 USUAL_TIMEOUT_S = 300.0
 
 
+def _read_redo(value: Any, place: str) -> list[str]:
+    words = [word.strip() for word in read_words(value, place)]
+    if "failed" in words:
+        raise UsageError(f"{place}: what failed is asked again by every run, without an option; leave `failed` out.")
+    return words
+
+
+def _read_name(value: Any, place: str) -> Any:  # noqa: ARG001 (nothing is wrong with blanks)
+    """A name without the blanks around it; anything else is left to the check."""
+    return value.strip() if isinstance(value, str) else value
+
+
 @dataclass(frozen=True, kw_only=True)
 class WhoOptions:
     """Who answers."""
@@ -30,12 +43,12 @@ class WhoOptions:
         "Who answers: a provider, or a server that speaks its protocol.", "openai", group="Who answers"
     )
     mode: Mode | None = option("batch (half price) or live; by default what suits the backend.", group="Who answers")
-    model: str | None = option("The provider's name of the model.", group="Who answers")
+    model: str | None = option("The provider's name of the model.", group="Who answers", read=_read_name)
     service_tier: Literal["auto", "default", "flex", "priority"] | None = option(
         "Live: flex is half the price and may take minutes.", None, "Who answers"
     )
     base_url: str | None = option(
-        "The provider's address, if it is not the usual one.", None, "Who answers", metavar="URL"
+        "The provider's address, if it is not the usual one.", None, "Who answers", metavar="URL", read=_read_name
     )
 
 
@@ -84,7 +97,10 @@ class AgainOptions:
     """What happens to existing answers."""
 
     redo: tuple[Literal["truncated", "refused", "imported"], ...] = option(
-        "Ask again what was truncated, refused or imported.", (), "What is asked again", read=read_words
+        "Ask again what was truncated, refused or imported. What failed is asked again in any case.",
+        (),
+        "What is asked again",
+        read=_read_redo,
     )
     stale: Literal["stop", "keep", "redo"] = option(
         "What to do with answers to a question that has changed since.", "stop", "What is asked again"

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from vlures.backends import BACKENDS, PROVIDERS, find_provider
+from vlures.backends import BACKENDS, PROVIDERS, describe_own_servers, find_provider
 from vlures.backends import find_options as find_provider_options
 from vlures.benchmarks import BENCHMARKS, find_options
 from vlures.config.environment import check_address
@@ -196,6 +196,16 @@ def all_options() -> dict[str, Option]:
     return found
 
 
+def help_of(name: str) -> str:
+    """What an option means, with each benchmark's own meaning where several have it."""
+    declared = all_options()[name]
+    said = {declared.help: ""}
+    for benchmark in BENCHMARKS:
+        if (own := options_of(find_options(benchmark)).get(name)) is not None:
+            said.setdefault(own.help, f"Benchmark {benchmark}: ")
+    return " ".join(start + text for text, start in said.items())
+
+
 def load_config(file: Path | None, flags: Mapping[str, Any], *, keywords: bool = False) -> RunConfig:
     """Merge a TOML file and flags (None: not given) into a RunConfig.
 
@@ -212,11 +222,15 @@ def _resolve(given: Given) -> RunConfig:
             f"{given.place('benchmark')} is {show(selection.benchmark)}: choose from {', '.join(BENCHMARKS)}."
         )
     if (backend := given.values.get("backend")) is not None and backend not in BACKENDS:
-        raise UsageError(f"{given.place('backend')} is {show(backend)}: choose from {', '.join(BACKENDS)}.")
+        raise UsageError(
+            f"{given.place('backend')} is {show(backend)}: choose from {', '.join(BACKENDS)}.{describe_own_servers()}"
+        )
     _refuse_others(given, selection.benchmark)
     values: dict[str, Any] = {}
     for kind in _kinds(selection.benchmark):
         section = read_section(kind, given)
+        if (completed := getattr(section, "completed", None)) is not None:
+            section = completed(given.values.keys())
         if (check := getattr(section, "check", None)) is not None:
             check(given.place)
         values |= {name: getattr(section, name) for name in options_of(kind)}

@@ -36,9 +36,13 @@ def _read_ids(value: Any, place: str) -> list[str]:
 class Options:
     """Which table to read, and how."""
 
-    questions: str | None = option("A table of questions: .jsonl, .csv or .parquet.", metavar="FILE")
+    questions: str | None = option("A table of questions: .jsonl, .csv or .parquet.", metavar="FILE", beside=True)
     dataset: str | None = option(
-        "The folder of the images; by default the table's own.", metavar="FOLDER", read=_read_folder, suggest="folder"
+        "The folder of the images; by default the table's own.",
+        metavar="FOLDER",
+        read=_read_folder,
+        suggest="folder",
+        beside=True,
     )
     columns: dict[str, str] = option(
         f"Which column is which, where the names differ: {', '.join(f'{role}=NAME' for role in ROLES)}.",

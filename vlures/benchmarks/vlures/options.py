@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from vlures.errors import UsageError
 from vlures.records import Cell
 
 SAMPLE_DATASETS = {code: f"data/Sample{code}" for code in LANGUAGES}
+_NUMBERS = {task.code: number for number, task in TASKS.items()}
 _NAMES = {code: language.name for code, language in LANGUAGES.items()}
 
 
@@ -34,7 +35,13 @@ def _read_languages(words: Any, place: str) -> list[str]:
 
 
 def _read_tasks(value: Any, place: str) -> list[int]:
-    numbers = read_numbers(value, place)
+    """Numbers, each once, from numbers, ranges and codes."""
+    words = [part.strip() for item in as_list(value) for part in str(item).split(",")]
+    if unknown := [word for word in words if word and not word[0].isdigit() and word.upper() not in _NUMBERS]:
+        raise UsageError(
+            f"{place}: {unknown[0]!r} is not a number, a range such as 1-5 or one of the codes {', '.join(_NUMBERS)}."
+        )
+    numbers = read_numbers([_NUMBERS.get(word.upper(), word) for word in words], place)
     for number in numbers:
         if number not in TASKS:
             raise UsageError(f"{place}: there is no task {number}; tasks are 1 to 8.")
@@ -104,6 +111,7 @@ class Options:
         read=_read_dataset,
         suggest="folder",
         several=True,
+        beside=True,
     )
     columns: dict[str, str] = option(
         "Which column of a dataset's table is which, where names are unclear: "
@@ -126,7 +134,7 @@ class Options:
         read=_read_text_language,
     )
     tasks: tuple[int, ...] = option(
-        "Tasks, by number: 1-8 or 1,2,7.",
+        "Tasks, by number or code: 1-8 or 1,IC,VQA.",
         tuple(TASKS),
         metavar="NUMBERS",
         read=_read_tasks,
@@ -141,7 +149,10 @@ class Options:
         suggest=_NAMES,
     )
     prompts: str | None = option(
-        "A folder with prompt packs that override the package's own.", metavar="FOLDER", suggest="folder"
+        "A folder with prompt packs that override the package's own.",
+        metavar="FOLDER",
+        suggest="folder",
+        beside=True,
     )
     limit: PositiveInt | None = option("Take only the first N samples of each folder.")
     samples: tuple[int, ...] = option("Take only the samples with these IDs.", (), metavar="NUMBERS", read=read_numbers)
@@ -167,15 +178,28 @@ class Options:
         texts = self.text_language_of(language).code
         return Path(self.dataset[texts if texts in self.dataset else language.code])
 
+    def completed(self, given: Collection[str]) -> Options:
+        """The same, with the languages that the dataset has folders for if the user named folders but no languages.
+
+        given: names of the options that the user gave.
+        """
+        if "dataset" not in given or "languages" in given or not isinstance(self.dataset, dict):
+            return self
+        has = [code for code, language in LANGUAGES.items() if self._has_folder(language)]
+        return replace(self, languages=tuple(has))
+
+    def _has_folder(self, language: Language) -> bool:
+        folders = self.dataset if isinstance(self.dataset, dict) else LANGUAGES
+        return not {language.code, self.text_language_of(language).code}.isdisjoint(folders)
+
     def check(self, place: Callable[[str], str]) -> None:
         """Raises UsageError for contradictory options. place: where an option was given."""
-        if isinstance(self.dataset, dict):
-            for language in self.run_languages:
-                if not {language.code, self.text_language_of(language).code}.intersection(self.dataset):
-                    raise UsageError(
-                        f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with "
-                        "--languages."
-                    )
+        for language in self.run_languages:
+            if not self._has_folder(language):
+                raise UsageError(
+                    f"{place('dataset')} names no folder for {language.name}; add one, or leave it out with "
+                    "--languages."
+                )
         if not self.tasks or not self.languages:
             raise UsageError("A run needs at least one language and one task.")
 

@@ -95,7 +95,8 @@ def list_folder(folder: Path) -> list[Path]:
     except OSError as error:
         if not folder.exists():
             raise VluresError(
-                f"The dataset folder {folder} does not exist; name an existing one with --dataset."
+                f"The dataset folder {folder} does not exist; name an existing one with --dataset, or lay out sample "
+                "data with `vlures init`."
             ) from error
         raise VluresError(
             f"The dataset folder {folder} cannot be read ({error.strerror}); name another with --dataset."
