@@ -59,6 +59,8 @@ class Provider:
     default_mode: Mode
     default_model: str
     """Its cheapest vision model that was alive on the day of its endings."""
+    own_models: str
+    """A pattern for the beginning of the names that only its own models have."""
     plain_model: Callable[[str], str] = lambda model: model
     """A model's name without what may stand before it."""
 

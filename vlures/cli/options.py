@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -210,7 +211,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = with_config
     for name in reversed(all_options()):
         decorated = config_option(name)(decorated)
-    if not any(param.name in ("folder", "folders") for param in with_config.__click_params__):  # type: ignore[attr-defined]
+    if not {"folder", "folders"}.intersection(signature(command).parameters):
         decorated = config_argument(decorated)
     for option in (debug_option, config_file_option("A TOML file with options.")):
         decorated = option(decorated)

@@ -182,6 +182,13 @@ def _find_by_processing(provider: PricedProvider, model: str, day: date, process
     return replace(standard, source=f"{standard.source}, which has no price for {processing}")
 
 
+def list_models(provider: PricedProvider) -> list[str]:
+    """The names that genai-prices has for a provider's models, those of others that it resells included."""
+    from genai_prices.data import providers
+
+    return [model.id for known in providers if known.id == provider.price_table for model in known.models]
+
+
 def _scale(price: Price, by: float, source: str) -> Price:
     return replace(
         price,

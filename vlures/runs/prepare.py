@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from vlures.backends import find_backend, find_provider
+from vlures.backends import find_backend, find_other_host, find_own_address, find_provider
 from vlures.backends.models import check_model
 from vlures.backends.provider import Provider
 from vlures.benchmarks import Benchmark, find_package, open_other_stores
+from vlures.config.environment import read_environment
 from vlures.errors import UsageError, VluresError
 from vlures.pricing import RequestEstimator, require_price
 from vlures.pricing.cost_limit import check_reach
@@ -19,6 +20,7 @@ from vlures.pricing.costs import Prices, find_prices, read_accounts
 from vlures.pricing.spending import Spending
 from vlures.records import Image, Request
 from vlures.runs.config import RunConfig, stored_config
+from vlures.runs.model_names import check_model_name, describe_unknown_model
 from vlures.runs.refused_images import why_refused
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import is_due
@@ -128,6 +130,10 @@ def check_options(config: RunConfig, say: Say) -> Provider:
             raise UsageError("--finish-live is for what batches leave; leave it out, or add --mode batch.")
     if note := check_model(options, provider, datetime.now(UTC).date()):
         say(note)
+    if find_other_host(find_own_address(config.who, read_environment())) is None:
+        check_model_name(provider, config.target.model)
+        if doubt := describe_unknown_model(provider, config.target.model):
+            say(doubt)
     for fault in config.rehearsal.fault:
         parse_fault(fault)
     return provider

@@ -23,6 +23,7 @@ FACTS = Provider(
     title="Gemini",
     default_mode="live",
     default_model="gemini-3.5-flash-lite",
+    own_models="gemini-",
     plain_model=lambda model: model.removeprefix("models/"),
     connectors={
         "batch": "vlures.backends.gemini.connect:connect_batch",

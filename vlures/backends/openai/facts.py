@@ -22,6 +22,7 @@ FACTS = Provider(
     title="OpenAI",
     default_mode="batch",
     default_model="gpt-6-luna",
+    own_models=r"(ft:)?(gpt-\d|chatgpt-|o\d(-|$))",
     connectors={
         "batch": "vlures.backends.openai.connect:connect_batch",
         "live": "vlures.backends.openai.connect:connect_live",
