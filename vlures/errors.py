@@ -8,6 +8,17 @@ if TYPE_CHECKING:
     from vlures.records import Response
 
 
+def counted(number: int, noun: str, one: str = "", many: str = "") -> str:
+    """A number with its noun, and a verb if the sentence goes on with one: `1 batch`, `1,200 batches are`.
+
+    noun, one, many: the noun and the verb of one; the verb of many.
+    """
+    if number == 1:
+        return f"1 {noun} {one}".rstrip()
+    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{number:,} {plural} {many}".rstrip()
+
+
 class VluresError(Exception):
     """The run cannot go on: exit code 1, the message on stderr."""
 

@@ -116,7 +116,7 @@ def test_a_kill_in_the_middle_of_a_file_costs_that_file_only(fetch: Command, hub
     hub.wrong["train/metadata.parquet"] = 1  # and the file that is fetched again comes with a wrong byte
     result = fetch("fetch", NAME)
     assert result.code == 0, result
-    assert "1 file(s) arrived with a wrong checksum, the first train/metadata.parquet" in result.err
+    assert "1 file arrived with a wrong checksum, the first train/metadata.parquet" in result.err
     assert hub.fetched() == {"train/metadata.parquet": 2}
     assert list(folder.rglob("*.incomplete")) == []
     result = fetch("check", "--dataset", "data/Published")

@@ -93,7 +93,7 @@ def test_double_encoded_text_is_noted_and_sent_as_it_is(vlures: Command, way: st
     assert "looks like UTF-8 that was once read as Latin-1" in checked.out
     run = vlures("run", *options, "--sandbox", "--mode", "live")
     assert run.code == 0, run
-    assert "1 text(s) look like UTF-8 that was once read as Latin-1" in run.err
+    assert "1 text looks like UTF-8 that was once read as Latin-1" in run.err
 
 
 def point_text(_: Command, data: Path) -> tuple[str, ...]:

@@ -157,12 +157,12 @@ def test_a_question_that_changed_is_stale_and_a_row_that_moved_is_not(work: Comm
     write_jsonl(work.folder / "my.jsonl", [{**ROWS[0], "question": "What else?"}, *ROWS[1:]])
     changed = run(work)
     assert changed.code == 1, changed
-    assert "1 stored answer(s)" in changed.err
+    assert "1 stored answer in" in changed.err
     assert "the prompts of easy" in changed.err
     assert run(work, "--stale", "redo").code == 0
     write_jsonl(work.folder / "my.jsonl", ROWS)
     exported = work("export", "outputs/mine", "--out", "rows.jsonl")
-    assert "1 answer(s) in table stay without image" in exported.err
+    assert "In table, 1 answer stays without image" in exported.err
     row = next(row for row in map(json.loads, (work.folder / "rows.jsonl").open()) if row["sample_id"] == "a-1")
     assert (row["question"], row["image"], row["status"]) == (None, None, "ok")
 
@@ -217,10 +217,10 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
         assert word in line
     stopped = run(work)
     assert stopped.code == 1, stopped
-    assert "has 15 problem(s), the first: my.jsonl line 5" in stopped.err
+    assert "has 15 problems, the first: my.jsonl line 5" in stopped.err
     left = run(work, "--skip-problems")
     assert left.code == 0, left
-    assert "15 row(s) of my.jsonl are left out" in left.err
+    assert "15 rows are left out of my.jsonl" in left.err
     assert set(export(work)) == {row["id"] for row in ROWS}
 
 
@@ -354,7 +354,7 @@ def test_a_row_that_changed_its_group_is_not_paid_for_again_unsaid(work: Command
             command, *TABLE, "my.jsonl", "--backend", "gemini", "--model", "gemini-3.8-flash", "--name", "mine"
         )
         assert result.code == 1, result
-        assert "1 answer(s) to rows that are in another group now: 'a-1' was in 'easy' and is in 'hard'" in result.err
+        assert "1 answer to rows that are in another group now: 'a-1' was in 'easy' and is in 'hard'" in result.err
     assert len(shared_sandbox.ledger) == len(ROWS)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Command, Sandbox, make_dataset, wait_until
 from tests.warm import Process, WarmCommand
+from vlures.errors import counted
 
 pytestmark = pytest.mark.warm
 MODELS = {"openai": "gpt-6-luna", "gemini": "gemini-3.8-flash"}
@@ -88,7 +89,7 @@ def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in
 
     result = command(*arguments(backend))
     assert result.code == 0, result
-    assert f"{len(rescued)} answer(s) that could not be written" in result.err
+    assert f"{counted(len(rescued), 'answer')} that could not be written" in result.err
     assert_all_answered_once(command, shared_sandbox)
 
 

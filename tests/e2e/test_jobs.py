@@ -156,7 +156,7 @@ def test_cancel_keeps_what_was_answered_and_the_rest_is_due(
     cancelled = vlures("cancel", FOLDER, "--poll-s", "0.2")
     assert cancelled.code == 0, cancelled
     answered = len(sandbox.ledger)
-    assert f"4 of 4 batch(es) ended, {answered} of their answer(s) stored" in cancelled.out
+    assert f"4 of 4 batches ended, {answered} answers stored" in cancelled.out
     assert 0 < answered < 160
     assert len(vlures.answers(OUTPUT)) == answered
     assert sandbox.stats["batches_created"] == 4
@@ -209,7 +209,7 @@ def test_a_batch_in_doubt_is_found_and_cancelled(
     sandbox.show()
     cancelled = vlures("cancel", FOLDER, "--poll-s", "0.2")
     assert cancelled.code == 0, cancelled
-    assert "1 of 1 batch(es) ended" in cancelled.out
+    assert "1 of 1 batch ended" in cancelled.out
     assert "in_progress" not in sandbox.stats["batches_by_status"]
 
 
@@ -226,7 +226,7 @@ def test_cancel_leaves_what_another_key_created(vlures: Command, start_sandbox: 
     )
     status = vlures("status", FOLDER)
     assert "unknown to the provider" in status.out
-    assert f"{LOTS} batch(es) unknown to the provider when last looked for" in status.out.splitlines()[-1]
+    assert f"{LOTS} batches unknown to the provider when last looked for" in status.out.splitlines()[-1]
     sandbox.show()
     del vlures.environment["OPENAI_PROJECT_ID"]
     assert vlures("cancel", FOLDER, "--poll-s", "0.2").code == 0
@@ -386,7 +386,7 @@ def test_a_stalled_batch_is_told_of_without_waiting_and_cancelled_once_no_run_ho
     assert waiting.returncode == 130
     cancelled = vlures("cancel", FOLDER, "--poll-s", "0.2")
     assert cancelled.code == 0, cancelled
-    assert f"{LOTS} of {LOTS} batch(es) ended" in cancelled.out
+    assert f"{LOTS} of {LOTS} batches ended" in cancelled.out
     assert_complete(vlures, sandbox)
 
 

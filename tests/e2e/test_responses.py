@@ -452,7 +452,7 @@ def test_the_way_a_question_takes_changes_no_answer_but_the_effort_does(
     ledger = len(shared_sandbox.ledger)
     harder = vlures(*live, "--reasoning-effort", "high")
     assert harder.code == 1, harder
-    assert "6 stored answer(s)" in harder.err
+    assert "6 stored answers" in harder.err
     assert "the parameters ({} → {'reasoning_effort': 'high'})" in harder.err
     assert len(shared_sandbox.ledger) == ledger
     assert vlures(*live, "--reasoning-effort", "high", "--stale", "redo").code == 0

@@ -213,7 +213,7 @@ def test_an_answer_to_another_question_is_stale(vlures: Command, start_sandbox: 
     (vlures.folder / "data/text3.txt").write_text("Another article altogether, about Zanzibar.", encoding="utf-8")
     stopped = vlures(*run_arguments("gemini"))
     assert stopped.code == 1, stopped
-    assert "2 stored answer(s)" in stopped.err
+    assert "2 stored answers" in stopped.err
     assert "the images or texts of En, Sw changed since" in stopped.err
     kept = vlures(*run_arguments("gemini"), "--stale", "keep")
     assert kept.code == 0, kept

@@ -61,7 +61,7 @@ def test_a_run_goes_on_where_the_original_scripts_stopped(vlures: Command, share
     how = ("--backend", "openai", "--model", "gpt-6-luna", "--name", "old", "--dataset", "data", "--tasks", "1")
     run = ("run", *how, "--languages", "En,Ur", "--poll-s", "0.2")
 
-    assert "The next run imports 2 checkpoint(s) of the original scripts" in vlures("status", "outputs/old").out
+    assert "The next run imports 2 checkpoints of the original scripts" in vlures("status", "outputs/old").out
     planned = vlures("plan", *run[1:])
     assert "4 due of 12 requests in 2 cells, 8 answered already (8 imported)" in planned.out, planned
     assert not list(folder.glob("*.jsonl"))
@@ -70,9 +70,9 @@ def test_a_run_goes_on_where_the_original_scripts_stopped(vlures: Command, share
     refused = vlures(*run, "--mode", "live")
     assert refused.code == 1, refused
     assert "All 4 requests so far failed in the same way" in refused.err, "imported answers show nothing of the request"
-    assert "checkpoint_task1_Ur.json: 6 answer(s) imported." in refused.err
-    assert "3 answer(s) imported; 3 with an error or no text are due." in refused.err
-    assert "1 imported answer(s) are about samples that the dataset does not have, such as En-t1-1shot-" in refused.err
+    assert "checkpoint_task1_Ur.json: 6 answers imported." in refused.err
+    assert "3 answers imported; 3 with an error or no text are due." in refused.err
+    assert "1 imported answer is about samples that the dataset does not have, such as En-t1-1shot-" in refused.err
     shared_sandbox.show()
     first = vlures(*run)
     assert first.code == 0, first
@@ -119,12 +119,12 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
 
     torn = vlures("import", "--from", "old", "--name", "x")
     assert torn.code == 3, torn
-    assert "5 answer(s) from 1 file(s). Nothing was sent." in torn.out
+    assert "5 answers from 1 file. Nothing was sent." in torn.out
     assert "it is torn after byte 89 (line 7)" in torn.err
     assert "checkpoint_task9_En.json is ignored: there is no task 9" in torn.err
     assert "checkpoint_task1_Fr.json is ignored: there is no language Fr" in torn.err
     second = vlures("import", "--from", "old", "--name", "x")
-    assert (second.code, second.out.count("0 answer(s) from 0 file(s); 1 file(s) had been imported before")) == (
+    assert (second.code, second.out.count("0 answers from 0 files; 1 file had been imported before")) == (
         0,
         1,
     ), second
@@ -133,7 +133,7 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
     fixed = vlures("import", "--from", "old", "--name", "x")
     assert fixed.code == 0, fixed
     assert "another file of this name was imported before; new answers in this one are added" in fixed.err
-    assert "3 answer(s) imported" in fixed.err
+    assert "3 answers imported" in fixed.err
     assert "5 not, because the run has an answer already (1 with another text)" in fixed.err
     assert vlures.answers("x") == {f"Sw-t3-{number}": f"Jibu {number}" for number in range(1, 9)}
     status = vlures("status").out
@@ -142,8 +142,8 @@ def test_a_folder_is_imported_by_command_and_once(vlures: Command) -> None:
 
     run = vlures("run", "--name", "x", "--dataset", "data", "--languages", "Sw", "--tasks", "3")
     assert run.code == 0, run
-    assert "0 due of 6 requests in 1 cells, 6 answered already (6 imported)" in run.err
-    assert "2 imported answer(s) are about samples that the dataset does not have, such as Sw-t3-1shot-" in run.err
+    assert "0 due of 6 requests in 1 cell, 6 answered already (6 imported)" in run.err
+    assert "2 imported answers are about samples that the dataset does not have, such as Sw-t3-1shot-" in run.err
     exported = vlures("export", "outputs/x", "--out", "-")
     assert json.loads(exported.out.splitlines()[1])["image"] == "data/image2.png"
     assert "nothing is due" in exported.err
@@ -208,7 +208,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(vlures: Command) -> N
         pytest.param(
             b'{"1": "a", "1": "b", "2": "c", "2": "c"}',
             {1: "b", 2: "c"},
-            ["1 ID(s) occur", "last was used: 1."],
+            ["1 ID occurs", "last was used: 1."],
             id="twice",
         ),
         pytest.param(b'{"1": "a", "1": "Error: x"}', {1: "a"}, [], id="an error behind an answer"),
@@ -289,7 +289,7 @@ def test_an_answer_of_the_run_is_never_replaced_but_a_failure_is(tmp_path: Path)
     store.close()
     write(tmp_path / "old", NAME, {str(number): f"theirs {number}" for number in range(5)})
     _, said = take(tmp_path, tmp_path / "old")
-    assert "2 answer(s) imported" in said[0]
+    assert "2 answers imported" in said[0]
     assert "3 not, because the run has an answer already (3 with another text)" in said[0]
     store = CheckpointStore(tmp_path, SETTING)
     standing = {int(number): (entry.status, entry.due, entry.imported) for number, entry in store.entries(CELL).items()}

@@ -280,7 +280,7 @@ def test_what_a_kill_left_in_flight_counts_as_spent_once_and_is_said(tmp_path: P
         spending.open(list)
         assert (spending.spent, spending.reserved) == (1_200_000 + lost, 0)
     assert len(said) == 1
-    assert said[0].startswith("2 live call(s) were in flight when an earlier run was killed; up to $0.0043")
+    assert said[0].startswith("2 live calls were in flight when an earlier run was killed; up to $0.0043")
 
 
 # Random histories

@@ -167,7 +167,7 @@ def test_it_says_what_was_written_and_what_is_still_due(work: Command) -> None:
     counts = Counter(row["status"] for row in read_table(work.folder / f"{FOLDER}/sandbox-x.jsonl"))
     assert result.out.startswith(f"Wrote {FOLDER}/sandbox-x.jsonl: ")
     assert all(f"{count} {status}" in result.out for status, count in counts.items())
-    assert "; 12 request(s) still due." in result.out  # one failed, one to be asked again, ten never asked
+    assert "; 12 requests still due." in result.out  # one failed, one to be asked again, ten never asked
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -326,7 +326,7 @@ def test_an_answer_stays_alone_if_what_it_is_about_has_changed(work: Command) ->
         row["key"] for row in answered if row["sample_id"] in (4, 6) or (row["sample_id"], row["task"]) == (2, 8)
     }
     assert alone == expected
-    assert f"{len(expected)} answer(s) in 1shot_rationales stay without image and article" in result.err
+    assert f"In 1shot_rationales, {len(expected)} answers stay without image and article" in result.err
 
 
 def test_more_images_in_the_folder_change_nothing(work: Command) -> None:

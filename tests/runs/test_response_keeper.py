@@ -77,7 +77,7 @@ def test_what_a_disk_never_takes_is_found_by_the_next_run_once(
     """The folder for temporary files is on another disk, which is in order."""
     system = put(monkeypatch, FailingOs(only=store.folder, faults={call: dict.fromkeys(ALWAYS, errno.EIO)}))
     said: list[str] = []
-    with pytest.raises(Incomplete, match=r"2 answer\(s\) are kept in .*; the next run over this folder stores them by"):
+    with pytest.raises(Incomplete, match=r"2 answers are kept in .*; the next run over this folder stores them by"):
         keep(store, said, answer(1), answer(2))
     assert len(find_rescued(store.folder)) == 1
     system.faults.clear()
@@ -103,7 +103,7 @@ def test_a_wish_to_ask_again_waits_with_the_answers(
     system = put(monkeypatch, FailingOs(only=store.folder, faults={"fsync": dict.fromkeys(ALWAYS, errno.EIO)}))
     store.ask_again(CELL, "1", "redo")
     again = replace(answer(1), text="Another answer.")
-    with pytest.raises(Incomplete, match=r" 1 answer\(s\) are kept in "):
+    with pytest.raises(Incomplete, match=r" 1 answer is kept in "):
         keep(store, [], again)
     system.faults.clear()
     path = store.checkpoint_path(CELL)

@@ -13,7 +13,7 @@ from vlures.cli.signals import run_until_signal
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
 from vlures.config.environment import read_environment
-from vlures.errors import LockLost
+from vlures.errors import LockLost, counted
 from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
 
@@ -92,8 +92,8 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
             tags = {job.tag for job in jobs}
             left = sum(job.tag in tags for job in store.open_jobs())
             tell(
-                f"{store.folder}: {len(jobs) - left} of {len(jobs)} batch(es) ended, {stored.total()} of their "
-                "answer(s) stored; requests they left unanswered are due. Nothing was sent."
+                f"{store.folder}: {len(jobs) - left} of {counted(len(jobs), 'batch')} ended, "
+                f"{counted(stored.total(), 'answer')} stored; what was left unanswered is due. Nothing was sent."
             )
     if interruption.interrupted:
         return EXIT_INTERRUPTED

@@ -18,6 +18,7 @@ from vlures.cli.options import (
     tell,
 )
 from vlures.cli.suggestions import suggest_runs
+from vlures.errors import counted
 from vlures.runs.config import load_config
 
 
@@ -74,6 +75,6 @@ def export(
     to = sys.stdout.buffer if to_stdout else path
     exported = export_run(folder, form, to, with_images=with_images, force=force, say=say, raw_cells=raw_cells)
     rows = ", ".join(f"{count:,} {status}" for status, count in exported.statuses.items()) or "no rows"
-    due = f"{exported.due:,} request(s) still due" if exported.due else "nothing is due"
+    due = f"{counted(exported.due, 'request')} still due" if exported.due else "nothing is due"
     tell(f"Wrote {'standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
     return 0

@@ -18,7 +18,7 @@ from vlures.cli.options import (
     take_config_argument,
     tell,
 )
-from vlures.errors import VluresError
+from vlures.errors import VluresError, counted
 from vlures.runs.config import load_config
 
 
@@ -80,6 +80,8 @@ def import_(
         if counts.answers:
             prices = find_prices(config.target, config.money, find_provider(config.who.backend))
             write_results(output, config.run_name, store, prices)
-        before = f"; {counts.files - counts.new} file(s) had been imported before" if counts.files > counts.new else ""
-        tell(f"{store.folder}: {counts.answers:,} answer(s) from {counts.new} file(s){before}. Nothing was sent.")
+        earlier = counts.files - counts.new
+        before = f"; {counted(earlier, 'file')} had been imported before" if earlier else ""
+        found = f"{counted(counts.answers, 'answer')} from {counted(counts.new, 'file')}"
+        tell(f"{store.folder}: {found}{before}. Nothing was sent.")
     return 0 if counts.is_whole else EXIT_INCOMPLETE

@@ -9,6 +9,7 @@ import click
 
 from vlures.cli.options import debug_option, say, tell
 from vlures.cli.suggestions import suggest_folders
+from vlures.errors import counted
 
 
 @click.command()
@@ -30,7 +31,7 @@ def init(folder: Path) -> int:
     for path in done.kept:
         say(f"{folder / path} exists with other content and was not changed.")
     unchanged = f", {len(done.unchanged)} existed already" if done.unchanged else ""
-    tell(f"{folder.resolve()}: {len(done.written)} files written{unchanged}. It has")
+    tell(f"{folder.resolve()}: {counted(len(done.written), 'file')} written{unchanged}. It has")
     tell("  configs/      ready-made runs to edit")
     tell("  data/Sample*  seven images per language, six of them with an article")
     tell("  outputs/      for the results of runs")

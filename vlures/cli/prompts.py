@@ -9,6 +9,7 @@ import click
 
 from vlures.cli.options import EXIT_CANNOT, debug_option, say, tell
 from vlures.config.options import show_numbers
+from vlures.errors import counted
 from vlures.safety.control_characters import as_line, as_text
 
 if TYPE_CHECKING:
@@ -147,5 +148,5 @@ def diff(before: str, after: str) -> int:
         click.secho(as_line(head), bold=True)
         for line in difference.lines():
             click.secho(as_text(line), fg=_COLOURS.get(line[:1]))
-    tell(f"{count} texts differ." if count else "The packs are the same.")
+    tell(f"{counted(count, 'text', 'differs', 'differ')}." if count else "The packs are the same.")
     return 0

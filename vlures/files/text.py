@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
 
+from vlures.errors import counted
 from vlures.files.reading import UnusableFile
 from vlures.files.signatures import IS_LFS_POINTER, find_kind, is_lfs_pointer
 
@@ -108,6 +109,6 @@ def looks_double_encoded(text: str) -> bool:
 def describe_double_encoded(number: int) -> str:
     """A sentence about so many texts."""
     return (
-        f"{number:,} text(s) look like UTF-8 that was once read as Latin-1 and saved so (cafÃ© for café), and are sent "
-        "as they are; `vlures check` names them."
+        f"{counted(number, 'text', 'looks', 'look')} like UTF-8 that was once read as Latin-1 and saved so (cafÃ© for "
+        "café); nothing is changed before it is sent, and `vlures check` names them."
     )

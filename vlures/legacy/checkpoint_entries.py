@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlures.benchmarks.vlures.dataset import numeric_id
-from vlures.errors import VluresError
+from vlures.errors import VluresError, counted
 
 _ERROR = re.compile(r"\s*error\s*:", re.IGNORECASE)
 _KEY = re.compile(r"[0-9]+|[0-9]\S*\.[A-Za-z]+|[^-\u22120-9].*", re.DOTALL)
@@ -70,7 +70,8 @@ class CheckpointEntries:
         if self._twice:
             ids = _name_some(list(self._twice))
             yield (
-                f"{len(self._twice):,} ID(s) occur more than once with different texts, of which the last was used: "
+                f"{counted(len(self._twice), 'ID', 'occurs', 'occur')} more than once with different texts, of which "
+                "the last was used: "
                 f"{ids}"
             )
 

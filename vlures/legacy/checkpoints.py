@@ -14,6 +14,7 @@ from typing import Any
 from vlures.benchmarks import Benchmark
 from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.settings import Setting, parse_cell
+from vlures.errors import counted
 from vlures.legacy.checkpoint_files import (
     OriginalCheckpoint,
     digest_bytes,
@@ -136,7 +137,7 @@ def _report(
     original: OriginalCheckpoint, store: CheckpointStore, new: dict[str, str], say: Callable[[str], None], fate: str
 ) -> None:
     cell, path = original.cell, original.path
-    parts = [f"{len(new):,} answer(s) {fate}"]
+    parts = [f"{counted(len(new), 'answer')} {fate}"]
     kept = original.answers.keys() - new.keys()
     if kept:
         others = sum(

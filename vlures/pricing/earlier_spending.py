@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from vlures.errors import counted
 from vlures.pricing import LIVE, NANO, Event, format_usd
 from vlures.pricing.costs import Account
 from vlures.pricing.highest_costs import HighestCosts
@@ -24,8 +25,8 @@ def write_off_live_calls(file: SpendingFile, stores: Sequence[CheckpointStore], 
     lost = [event.nano for event in settled if event.nano]
     if lost:
         say(
-            f"{len(lost)} live call(s) were in flight when an earlier run was killed; up to "
-            f"{format_usd(sum(lost) / NANO)} counts as spent for them."
+            f"{counted(len(lost), 'live call', 'was', 'were')} in flight when an earlier run was killed; up to "
+            f"{format_usd(sum(lost) / NANO)} counts as spent for that."
         )
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from vlures.benchmarks import BenchmarkPackage, Heading, Question, Subject, Subjects, require_stored_variants
 from vlures.benchmarks.columns import WHAT, WHO, merge
-from vlures.errors import VluresError
+from vlures.errors import VluresError, counted
 from vlures.files.names import path_as_text
 from vlures.images import IMAGES_HELD, read_bytes
 from vlures.records import Cell, Failure, Response, Usage, Variant, is_same_model
@@ -88,8 +88,8 @@ def read_standing_responses(
         yield from _read_variant(output_folder.resolve().name, store, run, package, subjects, images_as, sample_id)
         if subjects.withheld:
             say(
-                f"{subjects.withheld:,} answer(s) in {variant.label} stay without image and article: what they are "
-                "about was removed or has changed since, or its prompt has."
+                f"In {variant.label}, {counted(subjects.withheld, 'answer', 'stays', 'stay')} without image and "
+                "article: what was asked about was removed or has changed since, or its prompt has."
             )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vlures.backends.outcomes import ALL_THINKING, is_wordless
+from vlures.errors import counted
 from vlures.records import Response, is_same_model
 
 FIRST_ANSWERS = 50
@@ -32,7 +33,7 @@ def describe_unusable(counts: Mapping[str, int]) -> str:
     found = {status: counts[status] for status in ADVICE if counts.get(status)}
     listed = ", ".join(f"{count:,} {status}" for status, count in found.items())
     advice = " ".join(ADVICE[status] for status in found)
-    return f"Not one of {sum(found.values()):,} answer(s) can be used ({listed}). {advice}"
+    return f"Not one of {counted(sum(found.values()), 'answer')} can be used ({listed}). {advice}"
 
 
 def describe_canary(response: Response) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vlures.backends import MOST_CONNECTIONS
 from vlures.backends.open_files import RESERVE, count_open, fit, raise_limit
+from vlures.errors import counted
 from vlures.runs.config import RunConfig
 from vlures.runs.plan import Plan
 from vlures.store.checkpoints import CheckpointStore
@@ -38,8 +39,8 @@ def fit_connections(config: RunConfig, plan: Plan, store: CheckpointStore, say: 
     room = fit(files * wanted, limit, count_open()) // files or 1
     if room < wanted:
         say(
-            f"At most {room} connection(s) are open at a time, not {wanted}: this process may open {limit} files "
-            f"(`ulimit -n`), and {len(cells)} are checkpoints."
+            f"At most {counted(room, 'connection', 'is', 'are')} open at a time, not {wanted}: this process may open "
+            f"{counted(limit, 'file')} (`ulimit -n`), and {len(cells)} of them for checkpoints."
         )
     return Connections(
         live=min(config.live.concurrency, room), batch=fit(2 * MOST_CONNECTIONS, limit, count_open()) // 2 or 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vlures.errors import counted
 from vlures.results.unanswered import Group
 from vlures.runs.answer_warnings import ADVICE
 from vlures.runs.describe_money import describe_spent
@@ -27,15 +28,14 @@ def describe_remainder(outcome: Outcome) -> Iterator[str]:
         yield f"  {describe_group(group)}"
     if more := outcome.unanswered[MOST_GROUPS:]:
         count = sum(group.count for group in more)
-        yield f"  {count:,} more for {len(more):,} other reasons; `vlures export` gives each."
+        yield f"  {count:,} more for {counted(len(more), 'other reason')}; `vlures export` gives each."
     if created := outcome.jobs["created"]:
-        goes_on = "1 batch continues" if created == 1 else f"{created:,} batches continue"
+        goes_on = counted(created, "batch", "continues", "continue")
         yield f"{goes_on} at the provider; run the same command again to collect the answers."
     if creating := outcome.jobs["creating"]:
-        batches = "1 batch" if creating == 1 else f"{creating:,} batches"
-        yield f"{batches} may have been created; run the same command again to find out."
+        yield f"{counted(creating, 'batch')} may have been created; run the same command again to find out."
     if outcome.due:
-        requests = "1 request is" if outcome.due == 1 else f"{outcome.due:,} requests are"
+        requests = counted(outcome.due, "request", "is", "are")
         yield f"{requests} still due: run the same command again; nothing that was received is lost."
 
 

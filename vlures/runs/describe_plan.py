@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from tabulate import tabulate
 
+from vlures.errors import counted
 from vlures.pricing import (
     Price,
     Totals,
@@ -101,7 +102,8 @@ def describe_account(config: RunConfig, accounts: Iterable[Account]) -> str | No
 
 
 def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
-    parts = [f"{plan.total('due'):,} due of {plan.selected:,} requests in {len(plan.cells)} cells"]
+    selected = f"{counted(plan.selected, 'request')} in {counted(len(plan.cells), 'cell')}"
+    parts = [f"{plan.total('due'):,} due of {selected}"]
     if plan.total("answered"):
         imported = f" ({plan.total('imported'):,} imported)" if plan.total("imported") else ""
         parts.append(f"{plan.total('answered'):,} answered already{imported}")
@@ -112,7 +114,7 @@ def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
     saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
     parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
     if config.target.mode == "batch":
-        parts.append(f"{plan.shards} batch(es)")
+        parts.append(counted(plan.shards, "batch"))
     if plan.tokens.requests and (price := prices.of(config.target.mode)):
         costs = cost_range(plan.tokens, price)
         parts.append(f"{describe_estimate(costs, rehearsal=config.rehearsal.sandbox)} by estimate")

@@ -12,7 +12,7 @@ from typing import Protocol
 from vlures.backends import Backend, Observer
 from vlures.backends.outcomes import is_wordless
 from vlures.benchmarks import Benchmark
-from vlures.errors import Incomplete, VluresError
+from vlures.errors import Incomplete, VluresError, counted
 from vlures.pricing.ledger_journal import LedgerJournal
 from vlures.pricing.spending import Spending
 from vlures.records import FINAL_STATUSES, Deferred, Request, Response
@@ -120,7 +120,9 @@ async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend
     async with keeper.watching():
         await sink.take(backend, due)
         if finish is not None and sink.left and not sink.gave_up:
-            run.observer.say(f"The last {len(sink.left)} request(s) are sent live instead of in another batch.")
+            run.observer.say(
+                f"What is left, {counted(len(sink.left), 'request')}, is sent live instead of in another batch."
+            )
             rest = [request for request in due_requests(benchmark, store) if request.key in sink.left]
             await sink.take(finish(), rest)
     if space.ran_out:
@@ -218,8 +220,10 @@ class _DiskSpace:
 
 def _hopeless(counts: RunCounts) -> VluresError:
     """Incomplete where replies held only thinking: those were charged, so the setup as such works."""
+    total = counts.statuses.total()
+    every = "The only request" if total == 1 else f"All {total:,} requests"
     kind = Incomplete if counts.warnings.unusable["thought only"] else VluresError
     return kind(
-        f"All {counts.statuses.total()} requests so far failed in the same way and no answer is stored: "
+        f"{every} so far failed in the same way and no answer is stored: "
         f"{next(iter(counts.failures))} Fix what it names and run again."
     )

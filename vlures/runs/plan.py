@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from vlures.backends import find_uploaded
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
-from vlures.errors import VluresError
+from vlures.errors import VluresError, counted
 from vlures.pricing import (
     CALIBRATE_AFTER,
     Calibration,
@@ -220,8 +220,9 @@ def check_plan(config: RunConfig, benchmark: Benchmark, store: CheckpointStore, 
         if is_only_raised(config, store.read_json("run.json")) and "truncated" not in config.again.redo:
             advice = "Add --redo truncated to ask only those again that were cut short and keep the others, or"
         raise VluresError(
-            f"{plan.stale} stored answer(s) in {store.folder} are to another question: {why} changed since. {advice} "
-            "--stale keep to keep them, --stale redo to ask again (and pay again), or give this run another --name."
+            f"{counted(plan.stale, 'stored answer')} in {store.folder} answered another question: {why} changed since. "
+            f"{advice} --stale keep to keep them, --stale redo to ask again (and pay again), or give this run another "
+            "--name."
         )
 
 

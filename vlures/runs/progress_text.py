@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vlures.backends.trouble import Trouble
+from vlures.errors import counted
 
 WIDE = 100
 """Columns from which on nothing is abbreviated."""
@@ -85,10 +86,10 @@ def describe_state(counts: Counts) -> str:
         looks = [job.next_look_s - counts.now_s for job in counts.jobs if job.next_look_s is not None]
         soon = [wait for wait in looks if wait > 0]
         look = f"; next look in {min(soon):.0f} s" if soon and min(soon) >= 1 else ""
-        live = f"; {counts.in_flight:,} live requests in flight" if counts.in_flight else ""
+        live = f"; {counted(counts.in_flight, 'live request')} in flight" if counts.in_flight else ""
         return f"batches: {describe_jobs(counts.jobs)}{live}{look}; Ctrl-C is safe"
     rate = counts.new / max(counts.now_s - counts.began_s, 0.001)
-    retries = f", {counts.retries:,} retries" if counts.retries else ""
+    retries = f", {counted(counts.retries, 'retry')}" if counts.retries else ""
     return f"{counts.in_flight:,} in flight{retries}, {rate:.1f}/s; Ctrl-C is safe"
 
 
@@ -116,7 +117,7 @@ def plain_line(counts: Counts, trouble: Trouble | None, today: datetime) -> str:
         duration(counts.now_s - counts.began_s),
     ]
     if counts.retries:
-        parts.append(f"{counts.retries:,} retries")
+        parts.append(counted(counts.retries, "retry"))
     if counts.left_s is not None:
         parts.append(f"about {rough_duration(counts.left_s)} left")
     if counts.money:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from vlures.backends.provider import Provider
 from vlures.config.sections import Target
+from vlures.errors import counted
 from vlures.images import encoded_length
 from vlures.records import Image
 
@@ -49,6 +50,6 @@ def describe_refusals(
         yield f"Left out: {first.path}{more}. {refusals[first]}"
     elif due:
         yield (
-            f"{sum(due.values()):,} due request(s) will fail, at no charge, because {model} refuses "
-            f"their images ({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
+            f"{counted(sum(due.values()), 'due request')} will fail, at no charge, because {model} refuses the "
+            f"images ({first.path}{more}); --skip-problems leaves them out. {refusals[first]}"
         )

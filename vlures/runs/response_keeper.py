@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from vlures.errors import Incomplete, LockLost
+from vlures.errors import Incomplete, LockLost, counted
 from vlures.files.writing import NotWritable
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
@@ -219,6 +219,7 @@ class ResponseKeeper:
         if not self._rescue.paths:
             return str(fault)
         return (
-            f"{fault.path} cannot be written ({fault.reason}). {self._rescue.count} answer(s) are kept "
-            f"{self._where()}; the next run over this folder stores them by itself. {fault.remedy}, then run again."
+            f"{fault.path} cannot be written ({fault.reason}). {counted(self._rescue.count, 'answer', 'is', 'are')} "
+            f"kept {self._where()}; the next run over this folder stores them by itself. {fault.remedy}, then run "
+            "again."
         )

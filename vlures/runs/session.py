@@ -16,6 +16,7 @@ from typing import Any
 from vlures.backends import Backend, Setup, connect
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
+from vlures.errors import counted
 from vlures.legacy.checkpoints import find_unknown_samples, import_checkpoints
 from vlures.pricing import cost_range
 from vlures.pricing.spending import Spending
@@ -260,8 +261,8 @@ def _import_checkpoints(
         store.write_json("run.json", describe_run(config, benchmark, store))
     if (imported.answers or is_first_run) and (unknown := find_unknown_samples(benchmark, store)):
         say(
-            f"{len(unknown):,} imported answer(s) are about samples that the dataset does not have, such as "
-            f"{unknown[0]}; the results contain them anyway. Is it the right dataset?"
+            f"{counted(len(unknown), 'imported answer', 'is', 'are')} about samples that the dataset does not have, "
+            f"such as {unknown[0]}; the results contain them anyway. Is it the right dataset?"
         )
 
 

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from vlures.backends import find_provider
 from vlures.benchmarks import require_stored_variants
+from vlures.errors import counted
 from vlures.legacy.checkpoints import find_pending_checkpoints
 from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
@@ -103,7 +104,8 @@ def _imported(store: CheckpointStore) -> Iterator[str]:
         )
     if pending := find_pending_checkpoints(store):
         more = " …" if len(pending) > 1 else ""
-        yield f"The next run imports {len(pending)} checkpoint(s) of the original scripts: {pending[0].name}{more}"
+        checkpoints = counted(len(pending), "checkpoint")
+        yield f"The next run imports {checkpoints} of the original scripts: {pending[0].name}{more}"
 
 
 def _same_answers(store: CheckpointStore) -> Iterator[str]:
@@ -151,7 +153,7 @@ def _jobs(store: CheckpointStore) -> list[str]:
     ]
     texts = [tabulate(rows, headers, tablefmt="simple", disable_numparse=True)]
     if lost := [_name_lost(job) for job in jobs if job.seen and job.seen.lost]:
-        texts.append(f"{len(lost)} batch(es) unknown to the provider when last looked for: {', '.join(lost)}")
+        texts.append(f"{counted(len(lost), 'batch')} unknown to the provider when last looked for: {', '.join(lost)}")
     return texts
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from vlures.errors import counted
 from vlures.files.writing import CANCELLED, AppendOnlyFile, NotWritable
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lines import read_line
@@ -76,10 +77,10 @@ def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
                 unreadable += 1
         store.sync()
         if taken:
-            say(f"{taken} answer(s) that could not be written to {store.folder} were recovered from {path}.")
+            say(f"{counted(taken, 'answer')} that could not be written to {store.folder} came back from {path}.")
         if unreadable:
             kept = path.with_suffix(".unreadable")
-            say(f"{unreadable} line(s) of {path} cannot be read; the file is kept as {kept}.")
+            say(f"{counted(unreadable, 'line')} of {path} cannot be read; the file is kept as {kept}.")
             path.rename(kept)
         else:
             path.unlink()

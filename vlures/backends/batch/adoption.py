@@ -13,7 +13,7 @@ from vlures.backends.batch.queue_limit import IMAGE_WEIGHT
 from vlures.backends.batch.settlement import Settler
 from vlures.backends.batch.state import DriverState
 from vlures.backends.batch.watch import Watcher
-from vlures.errors import NotFound
+from vlures.errors import NotFound, counted
 from vlures.records import Failure, Job, Response
 
 ADVICE = (
@@ -73,8 +73,8 @@ class Adopter:
             state.leave_open(job)
             state.queue_limit.release(job.tag)
             state.observer.say(
-                f"{state.client.provider} may have made a batch of {len(job.digests)} request(s): the reply to its "
-                f"creation was lost. Only {job.account or 'the account that created it'} can tell, and this is "
+                f"{state.client.provider} may have made a batch of {counted(len(job.digests), 'request')}: the reply "
+                f"to its creation was lost. Only {job.account or 'the account that created it'} can tell, and this is "
                 f"{state.client.account}; the batch stays open. {ADVICE}"
             )
 

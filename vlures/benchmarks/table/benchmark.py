@@ -17,7 +17,7 @@ from vlures.benchmarks.problems import Problem
 from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.benchmarks.table.variant import TableVariant
-from vlures.errors import VluresError
+from vlures.errors import VluresError, counted
 from vlures.files.bounds import Bounds
 from vlures.files.signatures import find_kind_by_name
 from vlures.files.text import describe_double_encoded, looks_double_encoded
@@ -95,9 +95,9 @@ class TableBenchmark:
         if moved:
             cell, sample_id = moved[0]
             raise VluresError(
-                f"{store.folder} has {len(moved):,} answer(s) to rows that are in another group now: {sample_id!r} was "
-                f"in {cell!r} and is in {self.rows_by_id[sample_id].group!r}. Give them back their groups, or new IDs, "
-                "or give this run another --name."
+                f"{store.folder} has {counted(len(moved), 'answer')} to rows that are in another group now: "
+                f"{sample_id!r} was in {cell!r} and is in {self.rows_by_id[sample_id].group!r}. Give them back their "
+                "groups, or new IDs, or give this run another --name."
             )
 
     def mark_folder(self, store: CheckpointStore) -> None: ...
@@ -105,7 +105,7 @@ class TableBenchmark:
     def notes(self) -> Iterator[str]:
         if self.table.errors:
             count = sum(error.times for error in self.table.errors)
-            yield f"{count:,} row(s) of {self.table.path} are left out; `vlures check` names them."
+            yield f"{counted(count, 'row', 'is', 'are')} left out of {self.table.path}; `vlures check` names them."
         if doubtful := sum(looks_double_encoded(row.question) for row in self.table.rows):
             yield describe_double_encoded(doubtful)
 
@@ -126,7 +126,7 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
     if table.errors and skips is None:
         first = table.errors[0]
         raise VluresError(
-            f"{table.path} has {sum(error.times for error in table.errors):,} problem(s), the first: "
+            f"{table.path} has {counted(sum(error.times for error in table.errors), 'problem')}, the first: "
             f"{', '.join(first.files)}: {first.reason}. See them all with `vlures check`; correct them, or leave those "
             "rows out with --skip-problems."
         )

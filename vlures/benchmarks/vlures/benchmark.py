@@ -20,7 +20,7 @@ from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, make_cell, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.benchmarks.vlures.text_language import check_text_languages, describe_crossing, remember_text_languages
-from vlures.errors import UsageError, VluresError
+from vlures.errors import UsageError, VluresError, counted
 from vlures.files.text import describe_double_encoded, looks_double_encoded
 from vlures.records import AskedModel, Cell, Image, Request
 from vlures.store.checkpoints import CheckpointStore
@@ -149,7 +149,7 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = No
         if dataset.errors and skips is None:
             first = dataset.errors[0]
             raise VluresError(
-                f"{dataset.folder} has {sum(error.times for error in dataset.errors):,} problem(s), the first: "
+                f"{dataset.folder} has {counted(sum(error.times for error in dataset.errors), 'problem')}, the first: "
                 f"{', '.join(first.files)}: {first.reason}. See them all with `vlures check`; correct them, or leave "
                 "those files out with --skip-problems."
             )

@@ -20,7 +20,7 @@ import msgspec
 from vlures.benchmarks.vlures.dataset import FETCHED_FILE, Fetched, read_fetched
 from vlures.benchmarks.vlures.hub import Offer, RemoteFile
 from vlures.benchmarks.vlures.hub_errors import translate_errors
-from vlures.errors import VluresError
+from vlures.errors import VluresError, counted
 from vlures.files.writing import write_whole
 from vlures.store.clock import now
 
@@ -168,7 +168,10 @@ def _download(offer: Offer, folder: Path, say: Callable[[str], None], show_progr
             return
         for file in missing:
             (folder / file.path).unlink(missing_ok=True)
-        say(f"{len(missing)} file(s) arrived with a wrong checksum, the first {missing[0].path}; fetching again.")
+        say(
+            f"{counted(len(missing), 'file')} arrived with a wrong checksum, the first {missing[0].path}; fetching "
+            "again."
+        )
     raise VluresError(
         f"{missing[0].path} arrived {MOST_TRIES} times with a wrong checksum and was not kept; try again later, or "
         f"tell the publishers of {offer.repository}."
