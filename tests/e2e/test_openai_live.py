@@ -226,3 +226,60 @@ def test_a_gateways_odd_replies(vlures: Command) -> None:
         result = vlures(*run, "--limit", "1", "--base-url", address, "--name", "failing")
     result.assert_stopped(1, "The picture is too large.")
     assert vlures.answers("failing") == {}
+
+
+@contextmanager
+def server_without(*refused: str) -> Iterator[tuple[str, list[str]]]:
+    """A server that refuses these names of the token limit as Azure does. Gives its address, and the names that it was
+    sent."""
+    sent: list[str] = []
+    choice = {"message": {"role": "assistant", "content": "Finally."}, "finish_reason": "stop"}
+    names = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
+    class Server(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            name = next(name for name in names if name in body)
+            sent.append(name)
+            said = f"Unsupported parameter: '{name}' is not supported with this model. Use '{names[name]}' instead."
+            error = {"message": said, "type": "invalid_request_error", "param": name, "code": "unsupported_parameter"}
+            reply = {"error": error} if name in refused else {"id": "x", "model": "mine", "choices": [choice]}
+            data = json.dumps(reply).encode()
+            self.send_response(400 if name in refused else 200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1", sent
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("model", "refused", "other"),
+    [
+        ("prod-gpt5-vision", "max_tokens", "max_completion_tokens"),  # a deployment has a name of its own
+        ("gpt-6-luna", "max_completion_tokens", "max_tokens"),
+    ],
+)
+def test_a_server_that_refuses_the_token_limits_name_is_sent_the_other_one(
+    vlures: Command, model: str, refused: str, other: str
+) -> None:
+    run = (*BACKEND, "--languages", "En", "--tasks", "1", "--model", model, "--max-output-tokens", "500")
+    with server_without(refused) as (address, sent):
+        result = vlures(*run, "--base-url", address, "--concurrency", "1", "--name", "mine")
+    assert result.code == 0, result
+    assert sent == [refused] + [other] * 6
+    assert len(vlures.answers("mine")) == 6
+
+
+def test_a_server_that_refuses_both_names_of_the_token_limit_is_asked_no_third_time(vlures: Command) -> None:
+    run = (*BACKEND, "--languages", "En", "--tasks", "1", "--limit", "1", "--model", "mine", "--max-output-tokens", "5")
+    with server_without("max_tokens", "max_completion_tokens") as (address, sent):
+        result = vlures(*run, "--base-url", address, "--name", "mine")
+    result.assert_stopped(1, "is not supported with this model")
+    assert sent == ["max_tokens", "max_completion_tokens"]

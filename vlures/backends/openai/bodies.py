@@ -28,6 +28,9 @@ class Endpoint:
     """Reads an answer's body."""
 
 
+OUTPUT_LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
+"""The second is the older one, and the only one that some servers know; OpenAI's models from o1 on refuse it."""
+
 ENDPOINTS = {
     "chat": Endpoint(chat.PATH, chat.build_completion, chat.read_completion),
     "responses": Endpoint(responses.PATH, responses.build_response, responses.read_response),
@@ -49,9 +52,11 @@ class Bodies:
     files: ImageFiles | None = None
     """Where transport is `file`."""
     output_limit_name: str = "max_completion_tokens"
-    """The name of an answer's token limit in chat completions."""
+    """The name of an answer's token limit in chat completions: one of OUTPUT_LIMIT_NAMES. May change during a run."""
     keep_think_tags: bool = False
     """Leave thinking in the text of an answer."""
+    refused_limit_names: set[str] = field(default_factory=set)
+    """Names of the token limit that the server has refused."""
     _addresses: dict[str, str] = field(default_factory=dict)
 
     def build(self, request: Request) -> dict[str, Any]:
@@ -60,6 +65,19 @@ class Bodies:
         if "max_completion_tokens" in body:
             body[self.output_limit_name] = body.pop("max_completion_tokens")
         return body
+
+    def take_other_limit_name(self, sent: str, error: Mapping[str, object]) -> bool:
+        """Whether a server refuses the name of the token limit that a request was sent with and its other name is worth
+        a try, which later requests have. A deployment on Azure has a name of its own, which does not say which model it
+        is: https://github.com/BerriAI/litellm/issues/13714."""
+        other = next(name for name in OUTPUT_LIMIT_NAMES if name != sent)
+        says = str(error.get("message") or "")
+        names_it = error.get("code") == "unsupported_parameter" and error.get("param") == sent
+        if not (names_it or (f"'{sent}'" in says and f"'{other}'" in says)) or other in self.refused_limit_names:
+            return False
+        self.refused_limit_names.add(sent)
+        self.output_limit_name = other
+        return True
 
     def read(self, key: str, body: Mapping[str, Any]) -> Response:
         """An answer as a response."""

@@ -26,6 +26,8 @@ from vlures.records import Failure, Image, Request, Response
 CONNECT_TIMEOUT_S = 30.0
 OK = 200
 ERRORS = range(400, 600)
+REFUSALS = (400, 422)
+"""Statuses of a parameter that is refused."""
 UPSTREAM_ERRORS = (402, 429, 503, 529)
 
 
@@ -60,6 +62,7 @@ class OpenAILive:
         client = self._client()
         if self._bodies.transport == "file" and self._bodies.files is not None:
             await self._bodies.files.place(request.image, _once)
+        limit_name = self._bodies.output_limit_name
         data = b"".join(self._bodies.write(request).write(self._images.encode, request.image))
         try:
             with Errors(passing=openai.APIStatusError):
@@ -70,9 +73,10 @@ class OpenAILive:
                     options={"headers": {"Content-Type": "application/json"}},
                 )
         except openai.APIStatusError as error:
-            return self._take_error(
-                request, error.status_code, decode_object(error.response.content), error.response.headers
-            )
+            said = decode_object(error.response.content)
+            if error.status_code in REFUSALS and self._bodies.take_other_limit_name(limit_name, error_of(said)):
+                return await self.answer(request)
+            return self._take_error(request, error.status_code, said, error.response.headers)
         body = decode_object(reply.content)
         if body is None:
             reason = "the reply could not be read (it is no JSON object)"
