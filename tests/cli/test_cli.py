@@ -304,7 +304,7 @@ NUMBERS = st.lists(st.integers(0, 30), min_size=1).map(lambda numbers: tuple(dic
         {},
         optional={
             "dataset": st.one_of(NAMES, st.fixed_dictionaries(dict.fromkeys(("En", "Jp", "Sw", "Ur"), NAMES))),
-            "model": WORDS,
+            "model": NAMES,
             "prompts": WORDS,
             "image_url_template": WORDS.filter(lambda text: not re.search("[?#@]", text)),  # no secret may be in it
             "samples": NUMBERS,

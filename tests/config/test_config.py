@@ -216,6 +216,7 @@ REFUSED = {
     ),
     "folders without their language": ('dataset = ["En=a", "b"]', ["`dataset`", "En=b"]),
     "a name with a slash": ('name = "a/b"', ["`name` is 'a/b'"]),
+    "an empty model": ('model = " "', ["`model` is empty"]),
     "an empty name": ('name = ""', ["`name` is ''"]),
     "a fault for a real provider": ('fault = ["hang"]', ["--sandbox"]),
     "no TOML": ("limit 5", ["is not a readable TOML file"]),

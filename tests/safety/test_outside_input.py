@@ -184,7 +184,7 @@ def test_a_model_names_its_folder(model: str, name: str) -> None:
     assert load_config(None, {"model": model}).run_name == name
 
 
-@pytest.mark.parametrize("model", ["..", ".", "...", "/", "\\", " ", "~", "../..", "\0", "--", "-.-"])
+@pytest.mark.parametrize("model", ["..", ".", "...", "/", "\\", "~", "../..", "\0", "--", "-.-"])
 def test_a_model_that_names_no_folder_is_refused(vlures: Command, model: str) -> None:
     with pytest.raises(UsageError, match="cannot name a folder; name it with --name"):
         load_config(None, {"model": model}).run_name  # noqa: B018

@@ -30,8 +30,10 @@ def _read_redo(value: Any, place: str) -> list[str]:
     return words
 
 
-def _read_name(value: Any, place: str) -> Any:  # noqa: ARG001 (nothing is wrong with blanks)
+def _read_name(value: Any, place: str) -> Any:
     """A name without the blanks around it; anything else is left to the check."""
+    if isinstance(value, str) and not value.strip():
+        raise UsageError(f"{place} is empty; name one, or leave the option out.")
     return value.strip() if isinstance(value, str) else value
 
 
