@@ -10,7 +10,7 @@ import warnings
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,16 +88,9 @@ def read_image(path: Path) -> Image:
 
 def decode_image(path: Path) -> None:
     """Decode every pixel of an image. Raises UnusableImage if that fails."""
-    from PIL import Image as pillow  # noqa: N813
-
-    data = _read_data(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as opened:
-                opened.load()
-    except pillow.DecompressionBombError as error:
-        raise UnusableImage("declares more pixels than any provider accepts; scale it down") from error
+        with _opened(_read_data(path)) as opened:
+            opened.load()
     except _DAMAGES as error:
         raise UnusableImage(f"is damaged: its pixels cannot be decoded ({error}); get it again") from error
 
@@ -122,6 +115,20 @@ class _Header:
 
 def _read_header(data: bytes) -> _Header:
     """Raises UnusableImage."""
+    try:
+        with _opened(data) as opened:
+            width, height = opened.size
+            return _Header(opened.format or "unknown", width, height, tuple(_find_traits(opened, data)))
+    except _DAMAGES as error:
+        raise UnusableImage(f"is not an image that can be opened{_describe_cut(data)}") from error
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[ImageFile]:
+    """An image as Pillow opens it, without its warnings.
+
+    Raises UnusableImage for one with more pixels than Pillow takes, and what Pillow raises for others.
+    """
     # Loaded on use: Pillow takes a while, and `vlures --help` needs no images.
     from PIL import Image as pillow  # noqa: N813
 
@@ -129,12 +136,9 @@ def _read_header(data: bytes) -> _Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with pillow.open(io.BytesIO(plain_header(data)), formats=KNOWN_FORMATS) as opened:
-                width, height = opened.size
-                return _Header(opened.format or "unknown", width, height, tuple(_find_traits(opened, data)))
+                yield opened
     except pillow.DecompressionBombError as error:
         raise UnusableImage("declares more pixels than any provider accepts; scale it down") from error
-    except _DAMAGES as error:
-        raise UnusableImage(f"is not an image that can be opened{_describe_cut(data)}") from error
 
 
 def _describe_cut(data: bytes) -> str:

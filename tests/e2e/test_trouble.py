@@ -78,6 +78,26 @@ def test_the_log_has_every_sentence_and_every_failed_call_and_no_key(vlures: Com
     assert "0 due of 6 requests" in longer[len(log) :]
 
 
+def test_a_log_that_cannot_be_written_stops_nothing(vlures: Command, shared_sandbox: Sandbox) -> None:
+    (vlures.folder / "outputs" / OUTPUT / "run.log").mkdir(parents=True)
+    shared_sandbox.show("503@chat:times=2")
+    vlures.use(shared_sandbox)
+    result = vlures("run", "--backend", "openai", "--mode", "live", "--dataset", "data", *ASKED)
+    assert result.code == 0, result
+    assert len(vlures.answers(OUTPUT)) == 6
+
+
+def test_the_log_tells_of_a_cancellation_too(vlures: Command, shared_sandbox: Sandbox) -> None:
+    shared_sandbox.show("stuck@create")
+    vlures.use(shared_sandbox)
+    run = ("run", "--backend", "openai", "--dataset", "data", *ASKED, "--no-wait")
+    assert vlures(*run).code == 3
+    shared_sandbox.show("503@cancel:times=1")
+    cancelled = vlures("cancel", f"outputs/{OUTPUT}", "--poll-s", "0.2")
+    assert cancelled.code == 0, cancelled
+    assert "a call failed (503)" in (vlures.folder / f"outputs/{OUTPUT}/run.log").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [(None, "complete"), ("error@chat:status=400", "stopped: "), ("empty@chat:after=3", "incomplete")],

@@ -18,6 +18,7 @@ from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
 
 if TYPE_CHECKING:
+    from vlures.runs.run_log import RunLog
     from vlures.store.checkpoints import CheckpointStore
 
 ADVICE = "stop it first (Ctrl-C leaves its batches alive), then cancel them"
@@ -37,20 +38,22 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
       vlures cancel outputs/gpt-6-luna
     """
     from vlures.benchmarks import require_stored_variants
+    from vlures.runs.run_log import RunLog
     from vlures.store.checkpoints import CheckpointStore
     from vlures.store.lock import hold_folder
 
     folder = folder or only_run(config)
     variants = [variant for _, variant in require_stored_variants(folder)]
     codes = []
-    with enduring("stdout"), hold_folder(folder, ADVICE, say) as held:
+    with enduring("stdout"), hold_folder(folder, ADVICE, say) as held, closing(RunLog.of_environment()) as log:
+        log.open(folder)
         for variant in variants:
-            with closing(CheckpointStore(folder, variant, say=say, guard=held.check)) as store:
-                codes.append(_cancel_jobs(config, folder, store))
+            with closing(CheckpointStore(folder, variant, say=log.tee(say), guard=held.check)) as store:
+                codes.append(_cancel_jobs(config, folder, store, log))
     return max(codes)
 
 
-def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
+def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: RunLog) -> int:
     """Cancel the jobs of one variant, print the outcome, return the exit code."""
     from collections import Counter
 
@@ -72,7 +75,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore) -> int:
         config, prices = prepared.config, prepared.prices
         spending = stack.enter_context(closing(prepared.spending))
         sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.rehearsal.sandbox else None
-        progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0)))
+        progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0, log=log.write)))
         backend = connect_batch(
             Setup(config.backend_options, read_environment(), sandbox_url, store, progress, interruption.keep_going)
         )

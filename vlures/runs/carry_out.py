@@ -7,8 +7,6 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
-from vlures.backends import secret_variables
-from vlures.config.environment import read_environment
 from vlures.errors import LockLost
 from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
@@ -17,7 +15,6 @@ from vlures.runs.notice import giving_notice
 from vlures.runs.progress import Progress
 from vlures.runs.run_log import RunLog
 from vlures.runs.session import Outcome, Session, open_session
-from vlures.safety.redaction import find_secrets, make_blot
 
 Watch = Callable[[Coroutine[Any, Any, None], Callable[[str], None]], None]
 """Runs some work to its end. Its second argument says something beside the progress bar."""
@@ -38,7 +35,7 @@ def carry_out(
     cannot continue.
     """
     with ExitStack() as stack:
-        log = stack.enter_context(closing(RunLog(make_blot(find_secrets(read_environment(), secret_variables())))))
+        log = stack.enter_context(closing(RunLog.of_environment()))
         say = log.tee(say)
         end = stack.enter_context(giving_notice(config.notice.notify, config.output_folder, say))
         session = stack.enter_context(open_session(config, say))

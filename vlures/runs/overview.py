@@ -15,7 +15,8 @@ from vlures.records import STATUSES
 from vlures.results.files import count_statuses
 from vlures.runs.config import RunConfig
 from vlures.runs.describe_money import describe_spent
-from vlures.runs.status import align, is_rehearsal, open_run
+from vlures.runs.sandbox_guard import is_rehearsal
+from vlures.runs.status import align, open_run
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
 

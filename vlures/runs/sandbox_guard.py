@@ -56,6 +56,12 @@ def holds_sandbox_answers(store: CheckpointStore) -> bool:
     return bool(store.recall(FACT))
 
 
+def is_rehearsal(store: CheckpointStore) -> bool:
+    """Whether a sandbox gave the answers in the folder, by --sandbox or by its address."""
+    asked = (store.read_json("run.json").get("config") or {}).get("sandbox")
+    return bool(asked) or holds_sandbox_answers(store)
+
+
 def _holds_answers(store: CheckpointStore) -> bool:
     entries = (entry for cell in store.cells for entry in store.entries(cell).values())
     return bool(store.open_jobs()) or any(entry.status in FINAL_STATUSES and not entry.imported for entry in entries)

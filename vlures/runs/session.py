@@ -34,8 +34,8 @@ from vlures.runs.prepare import Prepared, prepare, prepare_spending
 from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.runs.run_record import describe_run
-from vlures.runs.sandbox_guard import guard_sandbox_folder, holds_sandbox_answers
-from vlures.safety.env_file import describe_open_keys
+from vlures.runs.sandbox_guard import guard_sandbox_folder, is_rehearsal
+from vlures.safety.env_file_access import describe_open_keys
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lock import hold_folder
 from vlures.store.rescue import take_rescued
@@ -248,7 +248,9 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         stack.callback(spending.close)
         if money := spending.describe():
             say(money)
-        yield Session(prepared, store, plan, spending, say, spending.spent, _is_rehearsal(config, store))
+        yield Session(
+            prepared, store, plan, spending, say, spending.spent, config.rehearsal.sandbox or is_rehearsal(store)
+        )
 
 
 def _import_checkpoints(
@@ -264,10 +266,6 @@ def _import_checkpoints(
             f"{counted(len(unknown), 'imported answer', 'is', 'are')} about samples that the dataset does not have, "
             f"such as {unknown[0]}; the results contain them anyway. Is it the right dataset?"
         )
-
-
-def _is_rehearsal(config: RunConfig, store: CheckpointStore) -> bool:
-    return config.rehearsal.sandbox or holds_sandbox_answers(store)
 
 
 def _sandbox(config: RunConfig) -> Any:

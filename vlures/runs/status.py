@@ -17,7 +17,7 @@ from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses, describe_summary, results_folder
-from vlures.runs.sandbox_guard import holds_sandbox_answers
+from vlures.runs.sandbox_guard import is_rehearsal
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import Left, count_left
@@ -116,11 +116,6 @@ def _same_answers(store: CheckpointStore) -> Iterator[str]:
 
 def _money(amount: float | None) -> str:
     return "unknown" if amount is None else format_usd(amount)
-
-
-def is_rehearsal(store: CheckpointStore) -> bool:
-    """Whether a sandbox gave the answers."""
-    return holds_sandbox_answers(store) or bool((store.read_json("run.json").get("config") or {}).get("sandbox"))
 
 
 def _jobs(store: CheckpointStore) -> list[str]:
