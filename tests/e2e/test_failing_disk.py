@@ -82,7 +82,7 @@ def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "the next run over this folder stores them by itself" in err
-    assert "stored" not in err
+    assert "the waiting answers are stored" not in err
     assert "safe" not in err
     rescued = _rescued_lines(command)
     assert len(shared_sandbox.ledger) == len(rescued) + len(command.checkpoint_lines("run"))

@@ -21,7 +21,7 @@ REQUESTS = 4 * 8 * SAMPLES
 
 def arguments(backend: str, mode: str) -> tuple[str, ...]:
     what = ("--dataset", "data", "--languages", "En,Sw,Jp,Ur", "--name", "run")
-    how = ("--concurrency", "100", "--batch-size", "5", "--poll-s", "0.2", "--no-canary")
+    how = ("--concurrency", "90", "--batch-size", "5", "--poll-s", "0.2", "--no-canary")
     return ("run", "--backend", backend, "--model", MODELS[backend], "--mode", mode, *what, *how)
 
 
@@ -41,7 +41,7 @@ def test_a_run_does_with_the_files_that_it_may_open(
     vlures.hard_limits = {resource.RLIMIT_NOFILE: limit}
     result = vlures(*arguments(backend, mode))
     assert result.code == 0, result
-    assert (f"not 100: this process may open {limit} files (`ulimit -n`)" in result.err) == (limit == 64), result
+    assert (f"not 90: this process may open {limit} files (`ulimit -n`)" in result.err) == (limit == 64), result
     assert len(vlures.answers("run")) == REQUESTS
     assert len(shared_sandbox.paid) == REQUESTS
     assert set(shared_sandbox.paid.values()) == {1}
