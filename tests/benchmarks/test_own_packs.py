@@ -183,8 +183,8 @@ ITEMS: dict[int, dict[str, tuple[str, str, str, str]]] = {
         "connected": ("connected sentences", "ひと続きの文章", "sentensi zilizounganika", "مسلسل عبارت"),
         "what is happening": ("what is happening", "起きていること", "yanayotokea", "جو کچھ ہو رہا ہے"),
         "for one who cannot see": ("cannot see it", "見られない人に", "asiyeweza kuiona", "دیکھ نہ سکتا ہو"),
-        "details that matter": ("no detail", "大切な細部", "jambo", "اہم تفصیل"),
-        "actions that matter": ("no action that matters", "動作", "kitendo", "عمل"),
+        "details that matter": ("no detail or action that matters", "大切な細部", "jambo", "اہم تفصیل"),
+        "actions that matter": ("action that matters", "動作", "kitendo", "عمل"),
     },
     6: {
         "a list of passages": ("list", "一覧", "uorodheshe", "فہرست"),
