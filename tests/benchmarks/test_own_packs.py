@@ -230,7 +230,7 @@ ITEMS: dict[int, dict[str, tuple[str, str, str, str]]] = {
             "yanayoonekana kwenye picha",
             "تصویر میں کون سے",
         ),
-        "all of them": ("List them all", "すべて挙げ", "Yataje yote", "سب گنوائیے"),
+        "all of them": ("List them all", "すべて挙げ", "Yataje yote", "سب کی فہرست"),
         "of each, which source": ("each one", "場所ごとに", "kila eneo", "ہر مقام"),
         "or both": ("in both", "両方", "kote kuwili", "دونوں میں"),
         "famous ones": ("famous or well known", "名の知られた", "maarufu", "مشہور"),
