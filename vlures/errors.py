@@ -67,6 +67,10 @@ class Retry(Exception):
         """A reply that may have been charged but is not an answer."""
 
 
+class FileTooLarge(VluresError):
+    """The provider refuses a batch's file for its size."""
+
+
 class InDoubt(Exception):
     """The reply to a call that may cost money was lost: it is unknown whether the provider has acted."""
 

@@ -20,6 +20,8 @@ from vlures.backends.gemini.batch import GeminiBatch
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content
 from vlures.backends.gemini.results import read_batch, read_result_line
+from vlures.backends.gemini.versions import ApiVersion
+from vlures.backends.memory import Forgetful
 from vlures.benchmarks.vlures.settings import make_cell
 from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Image, Prompt, Request, Response, Usage
@@ -438,7 +440,8 @@ def request(article: str, parameters: dict[str, Any] | None = None) -> Request:
 
 @pytest.fixture(scope="module")
 def client() -> GeminiBatch:
-    return GeminiBatch("key", None, "gemini-3.8-flash", account="an account", summary=True)
+    version = ApiVersion("v1", Forgetful(), "", lambda _: None)
+    return GeminiBatch("key", None, version, "gemini-3.8-flash", account="an account", summary=True)
 
 
 @given(article=st.text(st.characters(exclude_categories=["Cs"])))

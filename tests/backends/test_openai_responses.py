@@ -265,7 +265,7 @@ def test_an_answer_is_read_as_what_it_is_whatever_is_asked_today(
         ({}, 200, "failed", "blank result"),
         ({"error": {"code": "invalid_prompt", "message": "m"}}, 400, "refused", "400 invalid_prompt"),
         ({"error": {"code": "invalid_image", "message": "m"}}, 400, "failed", "400 invalid_image"),
-        (failed("server_error"), 200, "failed", "200 server_error"),
+        (failed("server_error"), 200, "failed", "500 server_error"),
     ],
 )
 def test_a_failure_is_one_whatever_is_asked_today(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlures.backends.batch.shards import Line, Shard, ShardFile, cut_shards
+from vlures.backends.batch.shards import Line, Shard, ShardFile, ShardLimits, cut_shards
 from vlures.benchmarks.vlures.settings import make_cell
 from vlures.errors import VluresError
 from vlures.records import Image, Prompt, Request
@@ -38,7 +38,7 @@ def line_of(request: Request) -> bytes:
 
 
 def cut(requests: Iterable[Request], *, lines: int = 1000, size: int = 10**6) -> list[Shard]:
-    return list(cut_shards(requests, write_line, lines, size))
+    return list(cut_shards(requests, write_line, ShardLimits(lines, size)))
 
 
 def open_shard(shard: Shard) -> ShardFile:
@@ -107,7 +107,7 @@ def test_requests_are_taken_only_as_shards_are_asked_for(tmp_path: Path) -> None
             taken.append(number)
             yield make_request(number, tmp_path)
 
-    next(cut_shards(requests(), write_line, 5, 10**6))
+    next(cut_shards(requests(), write_line, ShardLimits(5, 10**6)))
     assert len(taken) <= 6
 
 
@@ -163,7 +163,9 @@ def test_an_upload_in_parts_gets_exactly_what_it_asks_for_but_at_the_end(tmp_pat
 
 def test_lines_that_only_name_their_images_hold_none_and_are_written_anew(tmp_path: Path) -> None:
     requests = [make_request(number, tmp_path) for number in range(3)]
-    (shard,) = cut_shards(requests, lambda request: Line(b"%s\n" % request.sample_id.encode(), None), 10, 1000)
+    (shard,) = cut_shards(
+        requests, lambda request: Line(b"%s\n" % request.sample_id.encode(), None), ShardLimits(10, 1000)
+    )
     assert read_all(open_shard(shard)) == b"0\n1\n2\n"
     (tmp_path / requests[0].image.path.name).unlink()
     longer = shard.rewritten(lambda request: Line(b"number %s\n" % request.sample_id.encode(), None))

@@ -263,7 +263,7 @@ def test_an_outage_outlasts_the_runs_patience_and_the_next_run_completes_it(vlur
     llmock.script(fail(503, times=None, retry_after=0.5))
     result = vlures(*LIVE["gemini"], "--retry-budget-s", "2")
     assert result.code == 3, result
-    assert "has answered no request" in result.err
+    assert "has answered no call of this run" in result.err
     llmock.ask("/_llmock/scenario", method="DELETE")
     llmock.judge(PATIENCE_ENDED)
     llmock.script()
@@ -394,5 +394,5 @@ def test_geminis_batches_without_its_files_end_in_a_sentence(vlures: Command, ll
     result = vlures(*LIVE["gemini"], "--mode", "batch", "--no-canary")
     assert result.code == 1, result
     assert "Gemini finds nothing at that address" in result.err.splitlines()[-1]
-    assert len(llmock.requests) == 1
+    assert [call["path"].split("/")[3] for call in llmock.requests] == ["v1", "v1beta"]
     llmock.judge()

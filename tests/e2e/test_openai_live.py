@@ -55,7 +55,7 @@ def test_a_server_that_hangs_up(vlures: Command, shared_sandbox: Sandbox) -> Non
     impatient = (*RUN_SIX, "--limit", "1", "--first-contact-s", "0.3", "--retry-budget-s", "1")
     shared_sandbox.show("drop_before@chat")
     vlures.use(shared_sandbox)
-    vlures(*impatient).assert_stopped(3, "has answered no request", "Server disconnected")
+    vlures(*impatient).assert_stopped(3, "has answered no call of this run", "Server disconnected")
 
 
 def test_a_parameter_that_every_request_is_refused_for(vlures: Command, shared_sandbox: Sandbox) -> None:

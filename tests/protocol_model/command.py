@@ -333,6 +333,6 @@ def why_wrong(process: Process, faults: int) -> str | None:
         return f"it ended with {error!r}"
     if process.question.cap is not None and "--max-cost" in str(error):
         return None
-    if not faults and (isinstance(error, Incomplete) or not process.tally.is_hopeless(1)):
+    if not faults and (isinstance(error, Incomplete) or not process.tally.all_failed_alike()):
         return f"it ended without a reason: {error}"
     return None

@@ -481,7 +481,7 @@ class Protocol(RuleBasedStateMachine):
         self._check_complete(process)
 
     def _check_complete(self, process: Process) -> None:
-        assert process.error is None or process.tally.is_hopeless(1), f"it ended with {process.error!r}"
+        assert process.error is None or process.tally.all_failed_alike(), f"it ended with {process.error!r}"
         with closing(CheckpointStore(process.config.output_folder, SETTING, writable=False)) as store:
             for question in process.benchmark.questions():
                 request = process.benchmark.request(question)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -35,6 +36,19 @@ _LOCAL = frozenset(
         *(errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG),
     }
 )
+
+
+_REFUSED_FOR_SIZE = re.compile(
+    r"too (large|big|long|many (lines|requests|rows))|\b(byte|size) (cap|limit)\b"
+    r"|(exceed|larger than|greater than|more than|maximum|at most)[^.]*\b(bytes?|[kmg]i?b|size|lines|requests|rows)\b",
+    re.IGNORECASE,
+)
+BAD_REQUEST, PAYLOAD_TOO_LARGE = 400, 413
+
+
+def is_refused_for_size(status: int, message: str) -> bool:
+    """Whether an upload's refusal is about the size of the file. Gateways have caps of their own, each in its words."""
+    return status == PAYLOAD_TOO_LARGE or (status == BAD_REQUEST and _REFUSED_FOR_SIZE.search(message) is not None)
 
 
 class TooLarge(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import tenacity
@@ -13,6 +14,11 @@ from vlures.config.sections import ContactOptions
 from vlures.errors import Incomplete, Retry, VluresError
 
 T = TypeVar("T")
+
+NEVER_ANSWERED_S = 180.0
+"""How long a server is tried that was reached and has answered no call yet: it may be set up wrong for good."""
+STARTING = frozenset({"429", "502", "503", "504", "529", "timeout", "connection"})
+"""Codes of a server that is starting, or has too much to do: it keeps the whole budget."""
 
 _WAIT = tenacity.wait_exponential_jitter(initial=0.5, max=30, jitter=0.5)
 
@@ -30,10 +36,11 @@ def _asked(failure: Retry) -> str:
 
 
 class Patience:
-    """Budgets of time for a run's calls: a short one for a provider that was never reached, a long one for others.
+    """Budgets of time for a run's calls: a short one for a provider that was never reached, one of minutes for a server
+    that has never answered, a long one for others.
 
     provider: its name in sentences. observe: called with every failure as the trouble that it is part of, and with None
-    when the trouble is over.
+    when the trouble is over. hint: what a server's own words hint at, as a sentence; empty for nothing.
     """
 
     def __init__(
@@ -42,27 +49,44 @@ class Patience:
         retry_budget_s: float,
         first_contact_s: float,
         observe: Callable[[Trouble | None], None] = lambda _: None,
+        hint: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._provider = provider
         self._retry_budget_s = retry_budget_s
         self._first_contact_s = first_contact_s
         self._observe = observe
+        self._hint = hint
         self._trouble = TroubleWatch(provider)
         self.reached = False
+        self._answered = False
 
     @classmethod
-    def of(cls, provider: str, options: ContactOptions, observe: Callable[[Trouble | None], None]) -> Patience:
+    def of(
+        cls,
+        provider: str,
+        options: ContactOptions,
+        observe: Callable[[Trouble | None], None],
+        hint: Callable[[str], str] = lambda _: "",
+    ) -> Patience:
         """The configuration's budgets."""
-        return cls(provider, options.retry_budget_s, options.first_contact_s, observe)
+        return cls(provider, options.retry_budget_s, options.first_contact_s, observe, hint)
+
+    def _budget_s(self, failure: Retry) -> float:
+        if not self.reached:
+            return self._first_contact_s
+        if not self._answered and failure.code not in STARTING:
+            return min(self._retry_budget_s, NEVER_ANSWERED_S)
+        return self._retry_budget_s
 
     def note_failure(self, failure: Retry, now_s: float, since_s: float) -> None:
         """A call has failed. since_s: since when the budget of time is running, by the same clock."""
         self.reached = self.reached or failure.reached
-        budget_s = self._retry_budget_s if self.reached else self._first_contact_s
-        self._observe(self._trouble.failed(failure, now_s, since_s + budget_s - now_s, reached=self.reached))
+        gives_up_in_s = since_s + self._budget_s(failure) - now_s
+        trouble = self._trouble.failed(failure, now_s, gives_up_in_s, reached=self.reached)
+        self._observe(replace(trouble, hint="" if self._answered else self._hint(failure.reason)))
 
     def note_success(self) -> None:
-        self.reached = True
+        self.reached = self._answered = True
         if self._trouble.succeeded():
             self._observe(None)
 
@@ -77,7 +101,22 @@ class Patience:
                 f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run "
                 "again."
             )
-        return failing_for_s + (asked_s or 0.0) <= self._retry_budget_s
+        return failing_for_s + (asked_s or 0.0) <= self._budget_s(failure)
+
+    def describe_end(self, failure: Retry, failing_for_s: float) -> str:
+        """Why the run ends: no call has succeeded for so long."""
+        if self._answered:
+            return (
+                f"{self._provider} has not answered as it should for {failing_for_s:.0f} s{_asked(failure)} "
+                f"({failure.reason}), longer than this run's patience. Run the same command again later; it continues "
+                "from here."
+            )
+        hint = self._hint(failure.reason)
+        return (
+            f"{self._provider} has answered no call of this run in {failing_for_s:.0f} s{_asked(failure)} "
+            f"({failure.reason}). {f'{hint} Then run' if hint else 'Run'} the same command again; it continues from "
+            "here."
+        )
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, retried as long as the budget lasts.
@@ -94,11 +133,7 @@ class Patience:
             except Retry as failure:
                 self.note_failure(failure, loop.time(), since)
                 if not self.lasts(failure, loop.time() - since, failure.after_s):
-                    raise Incomplete(
-                        f"{self._provider} has not answered as it should for {loop.time() - since:.0f} s"
-                        f"{_asked(failure)} ({failure.reason}). Run the same command again later; it continues from "
-                        "here."
-                    ) from failure
+                    raise Incomplete(self.describe_end(failure, loop.time() - since)) from failure
                 await asyncio.sleep(wait_s(attempt, failure.after_s))
             else:
                 self.note_success()

@@ -34,6 +34,8 @@ class Trouble:
     """Until the run gives up if no call succeeds."""
     reached: bool
     """Whether the provider's server was ever reached."""
+    hint: str = ""
+    """What a server that has never answered says between the lines, as a sentence."""
 
     def later(self, by_s: float) -> Trouble:
         """The same trouble, if nothing happens for so long."""

@@ -43,7 +43,8 @@ class RunCounts:
     failures: Counter[str] = field(default_factory=Counter)
     codes: set[str] = field(default_factory=set)
     failed_samples: set[str] = field(default_factory=set)
-    hopeless: bool = True
+    all_lasting: bool = True
+    """No failure was one that the provider calls transient."""
     warnings: AnswerWarnings = field(default_factory=AnswerWarnings)
 
     def add(self, response: Response) -> None:
@@ -52,13 +53,18 @@ class RunCounts:
             self.failures[f"{response.error.code}: {response.error.message}"] += 1
             self.codes.add(response.error.code)
             self.failed_samples.add(sample_of(response.key))
-            self.hopeless = self.hopeless and (not response.error.transient or is_wordless(response))
+            self.all_lasting = self.all_lasting and (not response.error.transient or is_wordless(response))
 
-    def is_hopeless(self, at_least: int = 1, samples: int = 1) -> bool:
-        """Whether every request so far failed for the same lasting reason."""
+    def all_failed_alike(self, at_least: int = 1, samples: int = 1) -> bool:
+        """Whether every request so far has failed for one reason."""
         failed = self.statuses["failed"]
         alone = failed == self.statuses.total() and len(self.codes) == 1
-        return self.hopeless and alone and failed >= at_least and len(self.failed_samples) >= samples
+        return alone and failed >= at_least and len(self.failed_samples) >= samples
+
+    @property
+    def are_hopeless(self) -> bool:
+        """Whether every request so far has failed for the same lasting reason."""
+        return self.all_lasting and self.all_failed_alike()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend
         raise Incomplete(
             f"The disk of {store.folder} is nearly full, so nothing more was sent; free some space and run again."
         )
-    if not sink.ever_answered and run.counts.is_hopeless():
+    if sink.is_hopeless or (not sink.ever_answered and run.counts.are_hopeless):
         raise _hopeless(run.counts)
     if sink.gave_up and (not run.counts.warnings.any_usable or next(due_requests(benchmark, store), None)):
         raise Incomplete(sink.gave_up)
@@ -146,6 +152,8 @@ class ResponseSink:
         self._journal = LedgerJournal(store, run.spending)
         self._earlier_jobs = {job.tag for job in store.open_jobs()}
         self._warned = False
+        self.is_hopeless = False
+        """So many requests have failed alike, and none was ever answered, that the others would fail as well."""
         self.left: set[str] = set()
         """Keys of requests that a batch backend has left for a live one."""
         self.gave_up = ""
@@ -174,10 +182,14 @@ class ResponseSink:
             self.left.add(response.key)
         else:
             self._store(self._run.spending.price(response))
-        if not self.ever_answered and self._run.counts.is_hopeless(HOPELESS_AFTER, HOPELESS_SAMPLES):
-            if isinstance(response, Deferred) or response.job is not None:
-                raise _hopeless(self._run.counts)
-            self._run.keeper.stopped = True
+        counts, in_batch = self._run.counts, isinstance(response, Deferred) or response.job is not None
+        # A live failure has had all its attempts, so it counts even if the provider calls it transient.
+        if self.ever_answered or not (counts.all_lasting or not in_batch):
+            return
+        if counts.all_failed_alike(HOPELESS_AFTER, HOPELESS_SAMPLES):
+            if in_batch:
+                raise _hopeless(counts)
+            self.is_hopeless = self._run.keeper.stopped = True
 
     def _store(self, response: Response) -> None:
         stored = self._run.keeper.store(response)

@@ -158,6 +158,8 @@ def announce_end(trouble: Trouble) -> str:
 def _advise(trouble: Trouble) -> str:
     if not trouble.reached:
         return "Check the network, the proxy and the base URL."
+    if trouble.hint:
+        return trouble.hint
     if trouble.code == "429":
         return "It slows down by itself; --rpm and --tpm keep it below a limit that you know."
     if trouble.code == "timeout":

@@ -12,7 +12,7 @@ from vlures.backends.batch.shards import Line, ShardFile
 from vlures.config.sections import BackendOptions
 from vlures.records import Request, Response
 
-JobProblem = Literal["queue full", "file not visible", "file gone", "refused"]
+JobProblem = Literal["queue full", "file not visible", "file gone", "too large", "refused"]
 NEVER_BEGUN: frozenset[str | None] = frozenset({"queue full", "file not visible"})
 """No work was done and the requests are sound: the same batch may be created again."""
 

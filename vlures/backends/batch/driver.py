@@ -178,7 +178,7 @@ class _Drive:
 
     async def _should_send(self, leftovers: int) -> bool:
         """Whether they fill a batch, nothing else is under way, or they have waited long enough."""
-        if self._state.tasks.all_parked or leftovers >= self._state.most_lines:
+        if self._state.tasks.all_parked or leftovers >= self._state.limits.most_lines:
             return True
         return not await self._state.tasks.next_end(LEFTOVERS_WAIT_S)
 

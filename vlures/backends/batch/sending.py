@@ -34,7 +34,7 @@ class Sender:
                 "Nothing more is sent until the batch of the request that goes first has ended; run again then."
             )
             return
-        shards = cut_shards(requests, state.client.write_line, state.most_lines, state.policy.most_bytes)
+        shards = cut_shards(requests, state.client.write_line, state.limits)
         while True:
             await state.uploads.acquire()
             shard = None if state.queue_is_full else next(shards, None)
@@ -57,7 +57,7 @@ class Sender:
             state.observer.say(
                 f"One request goes first, alone, to see whether {state.client.provider} takes batches of this form."
             )
-            shard = next(cut_shards([first], state.client.write_line, 1, state.policy.most_bytes))
+            shard = next(cut_shards([first], state.client.write_line, state.limits))
             await state.uploads.acquire()
             await self._submitter.submit(shard, trial=True)
             if state.trial_is_open or state.queue_is_full:

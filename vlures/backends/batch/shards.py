@@ -64,8 +64,24 @@ class Shard:
         return Shard(self.requests, lines, size)
 
 
+@dataclass(slots=True)
+class ShardLimits:
+    """How large a shard may be. They fall during a run where the provider refuses a file."""
+
+    most_lines: int
+    most_bytes: int
+    """Of a file. No line may be longer."""
+    likely_bytes: int | None = None
+    """What the provider seems to take, learned from a refusal. A longer line goes alone."""
+
+    def are_reached(self, lines: int, size_bytes: int, next_bytes: int) -> bool:
+        """Whether a shard of so many lines and bytes has no room for the next line."""
+        most = min(self.most_bytes, self.likely_bytes or self.most_bytes)
+        return lines >= self.most_lines or size_bytes + next_bytes > most
+
+
 def cut_shards(
-    requests: Iterable[Request], write_line: Callable[[Request], Line], most_lines: int, most_bytes: int
+    requests: Iterable[Request], write_line: Callable[[Request], Line], limits: ShardLimits
 ) -> Iterator[Shard]:
     """Cut requests into shards by count and by bytes, in their order.
 
@@ -77,12 +93,12 @@ def cut_shards(
     for request in requests:
         line = write_line(request)
         line_bytes = line.size_bytes(request.image)
-        if line_bytes > most_bytes:
+        if line_bytes > limits.most_bytes:
             raise VluresError(
                 f"The request {request.key} with {request.image.path} is {line_bytes:,} bytes, more than a whole batch "
-                f"file may be ({most_bytes:,}); make the image smaller, or raise --batch-bytes."
+                f"file may be ({limits.most_bytes:,}); make the image smaller, or raise --batch-bytes."
             )
-        if held and (len(held) == most_lines or size + line_bytes > most_bytes):
+        if held and limits.are_reached(len(held), size, line_bytes):
             yield Shard(tuple(held), tuple(lines), size)
             held, lines, size = [], [], 0
         held.append(request)

@@ -12,9 +12,11 @@ from vlures.backends.batch.client import BatchClient, BatchPolicy
 from vlures.backends.batch.job import BatchJob
 from vlures.backends.batch.leftovers import Leftovers
 from vlures.backends.batch.queue_limit import QueueLimit, recall_limit, remember_limit
+from vlures.backends.batch.shards import ShardLimits
 from vlures.backends.batch.tasks import JobTasks
 from vlures.backends.retry import Patience
 from vlures.records import Deferred, Response
+from vlures.store.clock import now
 
 UPLOADS_AT_ONCE = 2
 """One upload fills a gigabit line; more than two would only wait for one another."""
@@ -58,8 +60,7 @@ class DriverState:
     queue_limit: QueueLimit = field(init=False)
     batched: set[str] = field(init=False)
     """Keys of all requests that any batch has ever held, where a share of them may be finished live; else empty."""
-    most_lines: int = field(init=False)
-    """Of a batch. It falls where the provider's queue has no room for a single batch."""
+    limits: ShardLimits = field(init=False)
     last_collected: Collected | None = None
     queue_is_full: bool = False
     """The provider's queue has no room, and this run does not wait for any."""
@@ -76,7 +77,17 @@ class DriverState:
         self.batched = (
             {key for job in self.journal.jobs for key in job.requests} if self.policy.live_share is not None else set()
         )
-        self.most_lines = self.policy.most_lines
+        likely = self.journal.recall(self._file_size_fact).get("most")
+        self.limits = ShardLimits(self.policy.most_lines, self.policy.most_bytes, likely)
+
+    @property
+    def _file_size_fact(self) -> str:
+        return f"file size at {self.client.account}"
+
+    def learn_file_size(self, most_bytes: int) -> None:
+        """The provider refuses files that are not smaller than this; later runs over the folder know it, too."""
+        self.limits.likely_bytes = most_bytes
+        self.journal.remember(self._file_size_fact, {"most": most_bytes, "time": now()})
 
     def mark_queue_full(self) -> None:
         """Send nothing more: the provider's queue is full, and this run does not wait."""

@@ -18,6 +18,7 @@ from vlures.backends.batch.shards import Shard, ShardFile
 from vlures.backends.batch.state import DriverState
 from vlures.backends.batch.watch import as_text
 from vlures.backends.retry import wait_s
+from vlures.errors import FileTooLarge
 from vlures.records import Job
 from vlures.store.clock import now
 
@@ -59,18 +60,23 @@ class Submitter:
             job.file_id = await self._creator.reach(lambda: state.client.upload(file))
             job.input_until = as_text(datetime.now(UTC) + state.client.lifetimes.input)
             state.journal.update_job(job.tag, "uploaded", file_id=job.file_id, input_until=job.input_until)
+        except FileTooLarge as refusal:
+            if len(shard.requests) == 1:
+                raise
+            self._cut_smaller(job, shard, str(refusal))
+            return
         finally:
             state.uploads.release()
-        await self._see_through(job, job.file_id)
+        await self._see_through(job, job.file_id, shard)
 
     def _begin(self, job: BatchJob) -> None:
         state: Literal["uploaded", "intended"] = "uploaded" if job.file_id else "intended"
         record = Job(job.tag, self._state.client.provider, state, job.digests, now(), job.file_id, account=job.account)
         self._state.journal.begin_job(replace(record, weight=job.weight, trial=job.trial, input_until=job.input_until))
 
-    async def _see_through(self, job: BatchJob, file_id: str) -> None:
+    async def _see_through(self, job: BatchJob, file_id: str, shard: Shard) -> None:
         """Create the batch of an uploaded file and collect it. One that the provider could not even begin costs
-        nothing and is created again from the same file."""
+        nothing and is created again from the same file, or in halves where that is too large."""
         state = self._state
         unseen = refused_alone = 0
         for recreation in range(1, 1_000_000):
@@ -79,7 +85,7 @@ class Submitter:
                 state.leave_open(job)
                 return
             batch = await self._follow(job, *batches)
-            if batch is None:
+            if batch is None or self._was_too_large(job, shard, batch):
                 return
             unseen += batch.problem == "file not visible"
             if batch.problem not in NEVER_BEGUN or unseen >= MOST_RECREATIONS:
@@ -135,7 +141,30 @@ class Submitter:
             f"{state.client.provider}'s queue has no room for a batch of {len(job.requests)} lines, even alone; "
             f"the next batches have at most {half} lines."
         )
-        state.most_lines = min(state.most_lines, half)
+        state.limits.most_lines = min(state.limits.most_lines, half)
+        state.attempts.subtract(job.digests.keys())
+        state.leftovers.unsent += job.requests.values()
+
+    def _was_too_large(self, job: BatchJob, shard: Shard, batch: BatchState) -> bool:
+        """Whether the batch was refused for the size of its file, and its requests are in smaller ones."""
+        if batch.problem != "too large" or len(job.requests) == 1:
+            return False
+        self._cut_smaller(job, shard, batch.reason)
+        return True
+
+    def _cut_smaller(self, job: BatchJob, shard: Shard, refusal: str) -> None:
+        """The provider refuses the file for its size, which cost nothing: its requests go into smaller ones."""
+        state = self._state
+        half = shard.size_bytes // 2
+        if half < (state.limits.likely_bytes or shard.size_bytes):
+            state.learn_file_size(half)
+            state.observer.say(
+                f"{state.client.provider} refuses a batch's file of {shard.size_bytes:,} bytes; the next files have at "
+                f"most {half:,} bytes. {refusal}"
+            )
+        state.journal.update_job(job.tag, "dropped", note=refusal)
+        state.observer.job_ended(job.tag)
+        state.queue_limit.release(job.tag)
         state.attempts.subtract(job.digests.keys())
         state.leftovers.unsent += job.requests.values()
 

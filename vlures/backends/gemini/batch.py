@@ -26,9 +26,9 @@ from vlures.backends.clients import Bounded, BoundedAsync, client_options
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content, split_content
 from vlures.backends.gemini.errors import PROVIDER
-from vlures.backends.gemini.live import ADDRESS, VERSION
+from vlures.backends.gemini.live import ADDRESS
 from vlures.backends.gemini.results import read_batch, read_result_line
-from vlures.backends.gemini.versions import split_version
+from vlures.backends.gemini.versions import ApiVersion
 from vlures.backends.lenient_json import as_text
 from vlures.backends.replies import (
     LONGEST_CALL_S,
@@ -86,7 +86,8 @@ class GeminiBatch:
     def __init__(
         self,
         key: str,
-        base_url: str | None,
+        host: str | None,
+        version: ApiVersion,
         model: str,
         *,
         account: str,
@@ -95,31 +96,44 @@ class GeminiBatch:
         timeout_s: float | None = None,
         connections: int = MOST_CONNECTIONS,
     ) -> None:
-        """account: its name in sentences and journals. summary: ask for a summary of the model's thinking.
-        keep_think_tags: leave thinking in the text. timeout_s: of a call that moves no file, if shorter than usual."""
+        """host: the address without a version; None: Google's own. account: its name in sentences and journals.
+        summary: ask for a summary of the model's thinking. keep_think_tags: leave thinking in the text. timeout_s: of a
+        call that moves no file, if shorter than usual."""
         self.account = account
         # The SDK warns of every state of a batch that is newer than itself.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
-        host, version = split_version(base_url)
-        limits = httpx2.Limits(
-            max_connections=connections, max_keepalive_connections=min(connections, KEPT_CONNECTIONS)
-        )
-        way = client_options(host or ADDRESS)
-        options = types.HttpOptions(
-            base_url=host or ADDRESS,
-            api_version=version or VERSION,
-            client_args={"verify": way["verify"]},
-            async_client_args={"verify": way["verify"], "ssl": way["verify"]},  # else the SDK reads certificates itself
-            retry_options=types.HttpRetryOptions(attempts=1),  # a retried creation would be a second paid batch
-            httpx_client=Bounded(**way, limits=limits, event_hooks={"request": [_limit_waits]}),
-            httpx_async_client=_Client(**way, limits=limits, event_hooks={"request": [_limit_waits_async]}),
-        )
+        self._key = key
+        self._host = host or ADDRESS
+        self._version = version
+        self._connections = connections
+        self._clients: dict[str, genai.Client] = {}
         self._call_s = min(timeout_s or LONGEST_CALL_S, LONGEST_CALL_S)
         self._creation_s = min(timeout_s or LONGEST_CREATION_S, LONGEST_CREATION_S)
-        self._sdk = genai.Client(vertexai=False, api_key=key, http_options=options)
         self._model = model
         self._summary = summary
         self._keep_think_tags = keep_think_tags
+
+    @property
+    def _sdk(self) -> genai.Client:
+        """The client for the version that is current, made on first use."""
+        version = self._version.current
+        if version not in self._clients:
+            limits = httpx2.Limits(
+                max_connections=self._connections, max_keepalive_connections=min(self._connections, KEPT_CONNECTIONS)
+            )
+            way = client_options(self._host)
+            verify = way["verify"]
+            options = types.HttpOptions(
+                base_url=self._host,
+                api_version=version,
+                client_args={"verify": verify},
+                async_client_args={"verify": verify, "ssl": verify},  # else the SDK reads certificates itself
+                retry_options=types.HttpRetryOptions(attempts=1),  # a retried creation would be a second paid batch
+                httpx_client=Bounded(**way, limits=limits, event_hooks={"request": [_limit_waits]}),
+                httpx_async_client=_Client(**way, limits=limits, event_hooks={"request": [_limit_waits_async]}),
+            )
+            self._clients[version] = genai.Client(vertexai=False, api_key=self._key, http_options=options)
+        return self._clients[version]
 
     # The form of a line
 
@@ -143,11 +157,11 @@ class GeminiBatch:
     async def upload(self, file: ShardFile) -> str:
         """Stream a shard in parts of 8 MB. Cancelled, this closes the file, which ends the thread."""
 
+        version, sdk = self._version.current, self._sdk
+
         def send() -> types.File:
             file.seek(0)  # the SDK would continue from where an earlier attempt stopped
-            return self._sdk.files.upload(
-                file=file, config=types.UploadFileConfig(mime_type="jsonl", display_name=file.name)
-            )
+            return sdk.files.upload(file=file, config=types.UploadFileConfig(mime_type="jsonl", display_name=file.name))
 
         with Errors():
             try:
@@ -156,22 +170,28 @@ class GeminiBatch:
                 file.close()
                 raise
             except ClientError as error:
+                if not file.tell() and self._version.take_older(version, error.code, str(error.message)):
+                    return await self.upload(file)
                 if file.tell() and error.code in LOST_UPLOAD:
                     raise Retry(f"the upload broke off ({error.message})", code="upload") from error
                 raise
+            self._version.prove()
             return _read_name(uploaded)
 
     async def create(self, file_id: str, tag: str) -> BatchState:
         """Create a batch. Where the provider refuses for now, or has lost the file, the state says so and has no id."""
         config = types.CreateBatchJobConfig(display_name=tag)
+        version = self._version.current
         creation = self._sdk.aio.batches.create(model=self._model, src=file_id, config=config)
         with Errors(creating=True):
             try:
                 job = await within(self._creation_s, creation)
             except APIError as error:
-                if (refusal := read_refusal(error)) is None:
-                    raise
-                return refusal
+                if (refusal := read_refusal(error)) is not None:
+                    return refusal
+                if self._version.take_older(version, error.code, str(error.message)):
+                    return await self.create(file_id, tag)
+                raise
             return _begun(_read_name(job))
 
     async def find(self, tag: str) -> tuple[BatchState, ...]:
@@ -215,8 +235,9 @@ class GeminiBatch:
         return read_result_line(line, keep_think_tags=self._keep_think_tags)
 
     async def close(self) -> None:
-        self._sdk.close()
-        await self._sdk.aio.aclose()
+        for sdk in self._clients.values():
+            sdk.close()
+            await sdk.aio.aclose()
 
 
 def _limit_waits(request: Any) -> None:

@@ -8,8 +8,8 @@ from google.genai.errors import APIError
 
 from vlures.backends.batch.client import BatchState, JobProblem
 from vlures.backends.gemini.errors import read_error
-from vlures.backends.replies import Redirected, is_ours, name_mishap
-from vlures.errors import InDoubt, NotFound, Retry, VluresError
+from vlures.backends.replies import BAD_REQUEST, Redirected, is_ours, is_refused_for_size, name_mishap
+from vlures.errors import FileTooLarge, InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure
 
 NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
@@ -71,6 +71,8 @@ class Errors:
             return InDoubt(said, _asked_wait(error))
         if error.code in (409, 499):
             return Retry(said, code=str(error.code))
+        if not self._creating and is_refused_for_size(error.code, said):
+            return FileTooLarge(f"Gemini finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
         outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
         if isinstance(outcome, Failure):
             return VluresError(f"Gemini refuses the request: {said} Correct what it names, then run again.")
@@ -96,10 +98,12 @@ def read_refusal(error: APIError) -> BatchState | None:
 
 
 def find_file_problem(message: str) -> JobProblem | None:
-    """The problem of a batch's input file that a message tells of, if any. Files live for 48 hours."""
+    """The problem of a batch's input file that a refusal tells of, if any. Files live for 48 hours."""
     if _FILE_NOT_READY.search(message):
         return "file not visible"
-    return "file gone" if _FILE_GONE.search(message) else None
+    if _FILE_GONE.search(message):
+        return "file gone"
+    return "too large" if is_refused_for_size(BAD_REQUEST, message) else None
 
 
 def _asked_wait(error: APIError) -> float | None:

@@ -8,6 +8,7 @@ from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.gemini.facts import FACTS
 from vlures.backends.gemini.live import GeminiLive
+from vlures.backends.gemini.versions import ApiVersion, split_version
 from vlures.backends.live.client import LiveClient, LivePolicy
 from vlures.backends.live.driver import LiveDriver
 from vlures.backends.retry import Patience
@@ -31,9 +32,11 @@ def connect_batch(setup: Setup) -> Backend:
 
     options = setup.options
     key, address = _find_access(setup)
+    host, version = _find_version(setup, address)
     client = GeminiBatch(
         key,
-        address,
+        host,
+        version,
         options.target.model,
         account="the sandbox" if setup.sandbox_url else describe_account(address or "Google's address", {"key": key}),
         summary=options.generation.thinking_summary,
@@ -54,9 +57,11 @@ def _find_live_client(setup: Setup) -> LiveClient:
     options = setup.options
     key, address = _find_access(setup)
     if options.provider.sdk == "google-genai":
+        host, version = _find_version(setup, address)
         return GeminiLive(
             key,
-            address,
+            host,
+            version,
             options.live.concurrency,
             options.target.service_tier,
             summary=options.generation.thinking_summary,
@@ -78,6 +83,13 @@ def _find_live_client(setup: Setup) -> LiveClient:
     )
     setup.observer.say(SUPPORT_ENDED)
     return client
+
+
+def _find_version(setup: Setup, address: str | None) -> tuple[str | None, ApiVersion]:
+    """The address without its version, and the version to ask for."""
+    host, chosen = split_version(address)
+    place = "the sandbox" if setup.sandbox_url else host or FACTS.usual_address
+    return host, ApiVersion(chosen, setup.journal, place, setup.observer.say)
 
 
 def _find_access(setup: Setup) -> tuple[str, str | None]:

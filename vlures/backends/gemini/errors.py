@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from vlures.backends.day_quota import is_day_quota, spent_for_today
 from vlures.backends.gemini.facts import FACTS
 from vlures.backends.lenient_json import as_object, as_objects, as_seconds, as_text
-from vlures.errors import Incomplete, Retry, VluresError
+from vlures.errors import Retry, VluresError
 from vlures.records import Failure
 
 PROVIDER = FACTS.title
@@ -36,24 +37,14 @@ def read_error(code: int, status: str, details: Any, headers: Mapping[str, str])
         return VluresError(f"Gemini's account has no credit left: {said} Add credit, then run the same command again.")
     if status == "FAILED_PRECONDITION":
         return VluresError(f"Gemini cannot be used as it is set up: {said}")
-    if code == 429 and _is_for_the_day(notes, message):
-        return Incomplete(
-            f"The day's quota of this model is used up: {said} It is renewed at midnight Pacific time"
-            f"{_next_pacific_midnight()}; run the same command again then, it continues from here."
-        )
+    # A daily 429 also carries a short retryDelay, so the quota's name is looked at first.
+    if code == 429 and (is_day_quota(error, {}) or "limit: 0" in message):
+        return spent_for_today(said, f"at midnight Pacific time{_next_pacific_midnight()}")
     # 409 is ABORTED, which google/rpc/code.proto says to retry.
     if code in (408, 409, 429) or not 400 <= code < 500:
         signal: Literal["rate", "overload"] | None = "rate" if code == 429 else "overload" if code == 503 else None
         return Retry(said, code=str(code), after_s=_asked_wait(notes, headers), signal=signal)
     return Failure(f"{code} {status}".strip(), message)
-
-
-def _is_for_the_day(notes: list[dict[str, Any]], message: str) -> bool:
-    """A daily 429 also carries a short retryDelay, so its quota's name is checked first."""
-    quota_ids = [
-        as_text(broken.get("quotaId")) or "" for note in notes for broken in as_objects(note.get("violations"))
-    ]
-    return any("PerDay" in quota_id for quota_id in quota_ids) or "limit: 0" in message
 
 
 def _asked_wait(notes: list[dict[str, Any]], headers: Mapping[str, str]) -> float | None:

@@ -16,7 +16,7 @@ from vlures.backends.clients import trusted_by
 from vlures.backends.gemini.content import build_content, read_answer, split_content
 from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.facts import FACTS
-from vlures.backends.gemini.versions import split_version
+from vlures.backends.gemini.versions import ApiVersion
 from vlures.backends.lenient_json import as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.config.route import find_route
@@ -25,7 +25,6 @@ from vlures.images import IMAGES_HELD, EncodedImages
 from vlures.records import Failure, Request, Response
 
 ADDRESS = FACTS.usual_address
-VERSION = "v1"
 HTTP_OK = 200
 CONNECT_TIMEOUT_S = 30.0
 LOST_ANSWER_RETRIES = 4
@@ -44,17 +43,19 @@ class GeminiLive:
     def __init__(
         self,
         key: str,
-        base_url: str | None,
+        host: str | None,
+        version: ApiVersion,
         concurrency: int,
         service_tier: str | None,
         *,
         summary: bool,
         keep_think_tags: bool = False,
     ) -> None:
-        """summary: ask for a summary of the model's thinking. keep_think_tags: leave thinking in the text."""
+        """host: the address without a version; None: Google's own. summary: ask for a summary of the model's thinking.
+        keep_think_tags: leave thinking in the text."""
         self._headers = {"x-goog-api-key": key, "Content-Type": "application/json"}
-        host, version = split_version(base_url)
-        self._address = f"{host or ADDRESS}/{version or VERSION}/models"
+        self._host = host or ADDRESS
+        self._version = version
         self._concurrency = concurrency
         self._service_tier = service_tier
         self._summary = summary
@@ -69,7 +70,8 @@ class GeminiLive:
         """
         content = split_content(build_content(request, self._service_tier, summary=self._summary))
         data = b"".join(content.write(self._images.encode, request.image))
-        url = f"{self._address}/{quote(request.model, safe='')}:generateContent"
+        version = self._version.current
+        url = f"{self._host}/{version}/models/{quote(request.model, safe='')}:generateContent"
         try:
             async with self._session().post(url, data=data, headers=self._headers, allow_redirects=False) as reply:
                 if reply.status in REDIRECTS and "location" in reply.headers:
@@ -82,6 +84,8 @@ class GeminiLive:
         document = decode_object(body)
         if reply.status != HTTP_OK:
             error_status = as_text(as_object((document or {}).get("error")).get("status")) or reply.reason or ""
+            if self._version.take_older(version, reply.status, body.decode(errors="replace")):
+                return await self.answer(request)
             outcome = read_error(reply.status, error_status, document, reply.headers)
             if isinstance(outcome, Failure):
                 return Response(request.key, "failed", error=outcome)
@@ -89,11 +93,12 @@ class GeminiLive:
         if document is None:
             reason = "the reply could not be read (it is no JSON object)"
             raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES)
+        self._version.prove()
         return read_answer(request.key, document, keep_think_tags=self._keep_think_tags)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open is None:
-            route = find_route(self._address)
+            route = find_route(self._host)
             connector = aiohttp.TCPConnector(limit=self._concurrency, ssl=trusted_by(route))
             # The driver limits the whole call.
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)

@@ -20,6 +20,7 @@ from itertools import count
 from vlures.backends import BOUNDLESS, Budget, Journal, Observer
 from vlures.backends.live.allowance import Allowance
 from vlures.backends.live.client import LiveClient, LivePolicy
+from vlures.backends.live.lone_failures import LoneFailures, Record
 from vlures.backends.live.rate_control import RateControl
 from vlures.backends.open_files import is_shortage
 from vlures.backends.replies import is_ours, name_mishap
@@ -58,6 +59,7 @@ class _Question:
     """When it was first sent, by the loop's clock."""
     reasons: Counter[str] = field(default_factory=Counter)
     """How often it failed, by the failure's code."""
+    record: Record = field(default_factory=Record)
 
 
 class LiveDriver:
@@ -84,6 +86,9 @@ class LiveDriver:
         self._may_send = may_send
         self._rate_control = RateControl(policy.concurrency)
         self._allowance = Allowance(policy)
+        self._lone_failures = LoneFailures()
+        self._all_asked = False
+        """No request is left that was never sent."""
         self._aside: list[tuple[float, int, _Question]] = []
         self._order = count()
         self._in_flight = 0
@@ -153,10 +158,12 @@ class LiveDriver:
     def _next_new(self, source: Iterator[Request]) -> Request | None:
         """The next request, if there is one. A failure to make it must not cost those in flight their answers."""
         try:
-            return next(source, None)
+            request = next(source, None)
         except Exception as error:  # noqa: BLE001 (raised once the answers in flight are in)
             self._stopped = error
             return None
+        self._all_asked = request is None
+        return request
 
     async def _may_leave(self, question: _Question) -> bool:
         """Wait until the limits let another call begin. False if the run stops before that."""
@@ -259,6 +266,7 @@ class LiveDriver:
         now = self._now()
         self._patience.note_success()
         self._last_answer = now
+        self._lone_failures.note_answer(question.attempt)
         self._rate_control.answered(now, sent)
         self._allowance.learn(response)
         latency_s = round(now - sent, 3)
@@ -283,9 +291,10 @@ class LiveDriver:
         self._patience.note_failure(failure, now, self._last_answer)
         wait = _wait_s(question.attempt, failure)
         question.reasons[failure.code] += 1
+        self._lone_failures.note_failure(question.record, failure)
         if not stopping:
             self._check_silence(failure, now - self._last_answer)
-        used_up = stopping or (failure.limit is not None and question.reasons[failure.code] > failure.limit)
+        used_up = stopping or self._is_used_up(question, failure)
         if used_up or not self._patience.lasts(failure, now - question.began, failure.after_s):
             error = Failure(failure.code, failure.reason, transient=True)
             request = question.request
@@ -294,6 +303,12 @@ class LiveDriver:
         self._slow_down(failure, now, sent, wait)
         heapq.heappush(self._aside, (now + wait, next(self._order), question))
         return None
+
+    def _is_used_up(self, question: _Question, failure: Retry) -> bool:
+        """Whether the question has no attempt left: its reason has a limit, or it fails alone."""
+        if failure.limit is not None:
+            return question.reasons[failure.code] > failure.limit
+        return self._lone_failures.is_lone(question.record, failure, last=self._all_asked)
 
     def _wait_for_room(self, question: _Question, error: Exception) -> bool:
         """This machine has no room for one more connection: lower the number of calls in flight. The provider has not
@@ -331,10 +346,7 @@ class LiveDriver:
                 f"{self._client.provider} asks for a pause of {asked_s / 60:.0f} min, longer than this run's patience: "
                 f"{failure.reason} Run the same command again from {again} on; it continues from here."
             )
-        raise Incomplete(
-            f"{self._client.provider} has answered no request for {silent_for_s:.0f} s ({failure.reason}), longer than "
-            "this run's patience. Run the same command again later; it continues from here."
-        )
+        raise Incomplete(self._patience.describe_end(failure, silent_for_s))
 
 
 def _wait_s(attempt: int, failure: Retry) -> float:

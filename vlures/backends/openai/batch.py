@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, cast
 
 import httpx2
-from openai import AsyncOpenAI, BadRequestError, ConflictError, OpenAI
+from openai import APIStatusError, AsyncOpenAI, BadRequestError, ConflictError, OpenAI
 
 from vlures.backends import MOST_CONNECTIONS, Journal, Observer
 from vlures.backends.batch.accounts import describe_account
@@ -30,6 +31,7 @@ from vlures.backends.replies import (
     LONGEST_CREATION_S,
     PROGRESS_WINDOW_S,
     Download,
+    is_refused_for_size,
     while_moving,
     within,
 )
@@ -154,7 +156,12 @@ class OpenAIBatch:
                 completion_window="24h",
                 metadata={TAG: tag},
             )
-            return read_batch(await within(self._creation_s, creation))
+            try:
+                return read_batch(await within(self._creation_s, creation))
+            except APIStatusError as error:
+                if not is_refused_for_size(error.status_code, str(error)):
+                    raise
+                return BatchState("", "refused", ended=True, problem="too large", reason=str(error))
 
     async def find(self, tag: str) -> tuple[BatchState, ...]:
         with Errors():
@@ -190,7 +197,15 @@ class OpenAIBatch:
 
     def read_line(self, line: bytes) -> Response | None:
         response = read_result_line(line, self._bodies.endpoint, keep_think_tags=self._bodies.keep_think_tags)
-        return self._bodies.files.forget_gone(response) if response and self._bodies.files else response
+        if response is None or response.error is None:
+            if response is not None:
+                self._bodies.names.prove()
+            return response
+        error = response.error
+        code = error.code.rpartition(" ")[2]
+        if self._bodies.names.take_other({"message": error.message, "code": code}):
+            return replace(response, error=replace(error, transient=True))
+        return self._bodies.files.forget_gone(response) if self._bodies.files else response
 
     async def close(self) -> None:
         await self._client.close()

@@ -12,8 +12,9 @@ from typing import Any
 from vlures.backends.batch.client import BatchState, JobProblem
 from vlures.backends.lenient_json import as_count, as_object, as_objects, as_text, decode_object
 from vlures.backends.openai.bodies import ENDPOINTS, Endpoint
-from vlures.backends.openai.errors import NO_CREDIT, UnreadableReply, read_failure
+from vlures.backends.openai.errors import NO_CREDIT, UnreadableReply, read_failure, status_within
 from vlures.backends.outcomes import blank_result
+from vlures.backends.replies import BAD_REQUEST, is_refused_for_size
 from vlures.records import Failure, Response
 
 HTTP_OK = 200
@@ -69,6 +70,8 @@ def read_batch(reply: Any) -> BatchState:
             problem = "queue full"
         elif "cannot find file" in reason.lower():
             problem = "file not visible"
+        elif is_refused_for_size(BAD_REQUEST, reason):
+            problem = "too large"
         else:
             problem = "refused"
     return BatchState(
@@ -142,6 +145,7 @@ def _find_endpoint(body: Mapping[str, Any], asked: Endpoint) -> Endpoint:
 
 def _line_failure(error: Any, status_code: int) -> Failure:
     known = as_object(error)
+    status_code = (status_within(known) if status_code == HTTP_OK else None) or status_code
     code = str(known.get("code") or known.get("type") or status_code or "no code")
     message = str(known.get("message") or (error if isinstance(error, str) else "") or "no reason was given")
     transient = (

@@ -12,6 +12,7 @@ from vlures.backends.openai.addresses import fill_template
 from vlures.backends.openai.image_files import PLACEHOLDER, ImageFiles
 from vlures.backends.openai.image_parts import ImagePart, inline_image, split_body
 from vlures.backends.openai.options import ImageTransport
+from vlures.backends.openai.parameter_names import ParameterNames
 from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
 from vlures.records import Request, Response
@@ -27,9 +28,6 @@ class Endpoint:
     read: Callable[..., Response]
     """Reads an answer's body."""
 
-
-OUTPUT_LIMIT_NAMES = ("max_completion_tokens", "max_tokens")
-"""The second is the older one, and the only one that some servers know; OpenAI's models from o1 on refuse it."""
 
 ENDPOINTS = {
     "chat": Endpoint(chat.PATH, chat.build_completion, chat.read_completion),
@@ -51,33 +49,17 @@ class Bodies:
     """Ask for a summary of the model's thinking."""
     files: ImageFiles | None = None
     """Where transport is `file`."""
-    output_limit_name: str = "max_completion_tokens"
-    """The name of an answer's token limit in chat completions: one of OUTPUT_LIMIT_NAMES. May change during a run."""
+    names: ParameterNames = field(default_factory=ParameterNames)
+    """Of the parameters, as the server has them. They may change during a run."""
     keep_think_tags: bool = False
     """Leave thinking in the text of an answer."""
-    refused_limit_names: set[str] = field(default_factory=set)
-    """Names of the token limit that the server has refused."""
     _addresses: dict[str, str] = field(default_factory=dict)
 
     def build(self, request: Request) -> dict[str, Any]:
         """The body, with a mark in the place of an image in base64."""
         body = self.endpoint.build(request, self._image_part(request), self.service_tier, summary=self.summary)
-        if "max_completion_tokens" in body:
-            body[self.output_limit_name] = body.pop("max_completion_tokens")
+        self.names.apply(body)
         return body
-
-    def take_other_limit_name(self, sent: str, error: Mapping[str, object]) -> bool:
-        """Whether a server refuses the name of the token limit that a request was sent with and its other name is worth
-        a try, which later requests have. A deployment on Azure has a name of its own, which does not say which model it
-        is: https://github.com/BerriAI/litellm/issues/13714."""
-        other = next(name for name in OUTPUT_LIMIT_NAMES if name != sent)
-        says = str(error.get("message") or "")
-        names_it = error.get("code") == "unsupported_parameter" and error.get("param") == sent
-        if not (names_it or (f"'{sent}'" in says and f"'{other}'" in says)) or other in self.refused_limit_names:
-            return False
-        self.refused_limit_names.add(sent)
-        self.output_limit_name = other
-        return True
 
     def read(self, key: str, body: Mapping[str, Any]) -> Response:
         """An answer as a response."""
@@ -104,13 +86,14 @@ class Bodies:
         return address
 
 
-def make_bodies(options: BackendOptions) -> Bodies:
-    """As the configuration has it."""
+def make_bodies(options: BackendOptions, names: ParameterNames | None = None) -> Bodies:
+    """As the configuration has it. names: of the parameters at the server; by default OpenAI's own."""
     return Bodies(
         ENDPOINTS[options.provider.endpoint],
         options.provider.image_transport,
         options.provider.image_url_template or "",
         options.target.service_tier,
         options.generation.thinking_summary,
+        names=names or ParameterNames(),
         keep_think_tags=options.generation.keep_think_tags,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -18,10 +19,12 @@ from vlures.backends.openai.addresses import is_official
 from vlures.backends.openai.batch import MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
 from vlures.backends.openai.facts import FACTS
+from vlures.backends.openai.hints import hint_at_setup
 from vlures.backends.openai.image_files import find_file
 from vlures.backends.openai.keys import NO_KEY
 from vlures.backends.openai.live import OpenAILive
 from vlures.backends.openai.models import MOST_BATCH_BYTES
+from vlures.backends.openai.parameter_names import ParameterNames
 from vlures.backends.retry import Patience
 from vlures.config.environment import find_address, find_key, find_value
 from vlures.config.sections import BackendOptions
@@ -36,10 +39,10 @@ know no other: https://github.com/ollama/ollama/issues/7125."""
 def connect_batch(setup: Setup) -> Backend:
     """OpenAI's Batch API, over chat completions or responses."""
     options = setup.options
-    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble)
+    patience = _make_patience(setup)
     client = OpenAIBatch(
         _client_settings(setup),
-        make_bodies(options),
+        make_bodies(options, _find_names(setup)),
         setup.journal,
         patience,
         setup.observer,
@@ -56,14 +59,27 @@ def connect_live(setup: Setup) -> Backend:
     options = setup.options
     client_settings = _client_settings(setup)
     official = is_official(client_settings["base_url"])
-    bodies = make_bodies(options)
-    if not official and not OPENAI_MODELS.match(options.target.model):
-        bodies.output_limit_name = "max_tokens"
+    bodies = make_bodies(options, _find_names(setup))
     client = OpenAILive(client_settings, bodies, setup.journal, options.live.concurrency, official=official)
-    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble)
+    patience = _make_patience(setup)
     return LiveDriver(
         client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )
+
+
+def _make_patience(setup: Setup) -> Patience:
+    official = setup.sandbox_url is not None or is_official(client_address(setup.options, setup.environment, None))
+    hint = partial(hint_at_setup, official=official)
+    return Patience.of(FACTS.title, setup.options.contact, setup.observer.trouble, hint)
+
+
+def _find_names(setup: Setup) -> ParameterNames:
+    model = setup.options.target.model
+    address = client_address(setup.options, setup.environment, setup.sandbox_url)
+    is_older = not is_official(address) and not OPENAI_MODELS.match(model)
+    usual = {"max_completion_tokens": "max_tokens"} if is_older else {}
+    place = f"{model} at {'the sandbox' if setup.sandbox_url else address}"
+    return ParameterNames(usual, setup.journal, place, setup.observer.say)
 
 
 def find_uploaded(options: BackendOptions, environment: Mapping[str, str], journal: Journal) -> Callable[[Image], bool]:
@@ -86,11 +102,7 @@ def client_options(options: BackendOptions, environment: Mapping[str, str], sand
 
     Raises UsageError if a required key is missing.
     """
-    address = (
-        f"{sandbox_url}/openai/v1"
-        if sandbox_url
-        else find_address(options.target.base_url, environment, FACTS.address_variable) or FACTS.usual_address
-    )
+    address = client_address(options, environment, sandbox_url)
     return {
         "api_key": "sandbox" if sandbox_url else _find_key(environment, address),
         "base_url": address,
@@ -98,6 +110,13 @@ def client_options(options: BackendOptions, environment: Mapping[str, str], sand
         "project": environment.get("OPENAI_PROJECT_ID"),
         "max_retries": 0,
     }
+
+
+def client_address(options: BackendOptions, environment: Mapping[str, str], sandbox_url: str | None) -> str:
+    """The address that is asked: the user's own, the provider's, or the sandbox's."""
+    if sandbox_url:
+        return f"{sandbox_url}/openai/v1"
+    return find_address(options.target.base_url, environment, FACTS.address_variable) or FACTS.usual_address
 
 
 def _find_key(environment: Mapping[str, str], address: str | None) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import openai
 
-from vlures.backends.lenient_json import as_object, as_seconds, as_text
+from vlures.backends.day_quota import describe_reset, is_day_quota, spent_for_today
+from vlures.backends.lenient_json import as_count, as_object, as_seconds, as_text
 from vlures.backends.openai.facts import FACTS
+from vlures.backends.openai.hints import hint_at_setup
 from vlures.backends.openai.keys import NO_KEY
-from vlures.backends.replies import Redirected, TooLarge, is_ours, name_mishap
-from vlures.errors import Incomplete, InDoubt, NotFound, Retry, VluresError
+from vlures.backends.replies import Redirected, TooLarge, is_ours, is_refused_for_size, name_mishap
+from vlures.errors import FileTooLarge, InDoubt, NotFound, Retry, VluresError
 from vlures.records import Failure, Response
 
 PROVIDER = FACTS.title
@@ -108,6 +109,9 @@ class Errors:
             return VluresError(
                 f"OpenAI's account has no credit left: {said} Add credit, then run the same command again."
             )
+        if error.status_code == 429 and is_day_quota(as_object(error.body), error.response.headers):
+            asked_s = asked_wait(error.response.headers)
+            return spent_for_today(said, describe_reset(as_object(error.body), error.response.headers, asked_s))
         odd = error.status_code < 400 or error.status_code >= 500
         if self._creating and (odd or error.status_code in (408, 409)):
             return InDoubt(said, asked_wait(error.response.headers))
@@ -118,8 +122,8 @@ class Errors:
                 f"OpenAI refuses {self._image} as a file: {said} Replace the image or leave out --image-transport "
                 "file, then run again."
             )
-        if error.status_code == 413 or "too large" in said.lower():
-            return VluresError(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
+        if is_refused_for_size(error.status_code, said):
+            return FileTooLarge(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
         return VluresError(f"OpenAI refuses the request: {said} Correct what it names, then run again.")
 
 
@@ -158,9 +162,6 @@ def _has_no_credit(status: int, *words: str | None) -> bool:
     return status == 402 or (status == 429 and not NO_CREDIT.isdisjoint(words))
 
 
-_PER_DAY = re.compile(r"per day|\b[RT]PD\b", re.IGNORECASE)
-
-
 def read_live_error(
     status: int,
     error: Mapping[str, object],
@@ -183,17 +184,13 @@ def read_live_error(
     if status == 401 or (status == 403 and official):
         return _refuse_key(said, has_key=has_key)
     if status == 404 and "file" not in message.lower():
-        hint = "Choose another with --model." if official else "Check --base-url (it usually ends in /v1) and --model."
+        hint = hint_at_setup(message, official=official) or "Choose another with --model."
         return VluresError(f"{model} is not available at that address: {said} {hint}")
     if _has_no_credit(status, *words):
         return VluresError(f"OpenAI's account has no credit left: {said} Add credit, then run the same command again.")
     after_s = asked_wait(headers)
-    if status == 429 and _PER_DAY.search(message):
-        when = f" at {datetime.now(UTC) + timedelta(seconds=after_s):%Y-%m-%d %H:%M} UTC" if after_s else ""
-        return Incomplete(
-            f"The day's quota of this model is used up: {said} It is renewed{when or ' later'}; run the same command "
-            "again then, it continues from here."
-        )
+    if status == 429 and is_day_quota(error, headers):
+        return spent_for_today(said, describe_reset(error, headers, after_s))
     if status == 429:
         return Retry(said, code="429", after_s=after_s, signal="overload" if code == "resource_unavailable" else "rate")
     if status < 400 and status != HTTP_OK:
@@ -212,6 +209,42 @@ def _refuse_key(said: str, *, has_key: bool) -> VluresError:
             "run again."
         )
     return VluresError(f"OpenAI refuses the key: {said} Check OPENAI_API_KEY and its project, then run again.")
+
+
+STATUS_OF = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "insufficient_quota": 429,
+    "too_many_requests": 429,
+    "overloaded_error": 529,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "invalid_request_error": 400,
+    "unsupported_parameter": 400,
+    "server_error": 500,
+    "internal_error": 500,
+    "internal_server_error": 500,
+}
+"""Codes and types of errors → the status that such an error usually has."""
+_NO_SUCH_PATH = re.compile(
+    r"unexpected endpoint|no such (endpoint|route)|unknown (endpoint|route|path)|invalid url", re.I
+)
+"""LM Studio says the first: https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618."""
+
+
+def status_within(error: Mapping[str, object]) -> int | None:
+    """The status that an error in a reply of status 200 stands for; None if it says nothing that tells. Some gateways
+    have begun to answer before the error, and some servers never send another status."""
+    for name in ("code", "status", "status_code"):
+        if (status := as_count(error.get(name))) in range(400, 600):
+            return status
+    if _NO_SUCH_PATH.search(as_text(error.get("message")) or ""):
+        return 404
+    words = [as_text(error.get(name)) or "" for name in ("code", "type")]
+    return next((STATUS_OF[word.lower()] for word in words if word.lower() in STATUS_OF), None)
 
 
 WITHHELD = frozenset(

@@ -15,8 +15,17 @@ from vlures.backends.lenient_json import as_count, as_object, decode_object
 from vlures.backends.openai.batch import account_of, upload_image
 from vlures.backends.openai.bodies import Bodies
 from vlures.backends.openai.chat import find_error
-from vlures.backends.openai.errors import LOST_ANSWER_RETRIES, PROVIDER, Errors, error_of, read_failure, read_live_error
+from vlures.backends.openai.errors import (
+    LOST_ANSWER_RETRIES,
+    PROVIDER,
+    Errors,
+    error_of,
+    read_failure,
+    read_live_error,
+    status_within,
+)
 from vlures.backends.openai.image_files import ImageFiles
+from vlures.backends.openai.image_parts import split_body
 from vlures.backends.openai.keys import NO_KEY
 from vlures.backends.outcomes import BROKEN, EMPTY_ANSWER_RETRIES, raise_transient
 from vlures.errors import Retry, VluresError
@@ -25,7 +34,6 @@ from vlures.records import Failure, Image, Request, Response
 
 CONNECT_TIMEOUT_S = 30.0
 OK = 200
-ERRORS = range(400, 600)
 REFUSALS = (400, 422)
 """Statuses of a parameter that is refused."""
 UPSTREAM_ERRORS = (402, 429, 503, 529)
@@ -62,8 +70,9 @@ class OpenAILive:
         client = self._client()
         if self._bodies.transport == "file" and self._bodies.files is not None:
             await self._bodies.files.place(request.image, _once)
-        limit_name = self._bodies.output_limit_name
-        data = b"".join(self._bodies.write(request).write(self._images.encode, request.image))
+        content = self._bodies.build(request)
+        sent = frozenset(content)
+        data = b"".join(split_body(content).write(self._images.encode, request.image))
         try:
             with Errors(passing=openai.APIStatusError):
                 reply = await client.post(
@@ -74,17 +83,14 @@ class OpenAILive:
                 )
         except openai.APIStatusError as error:
             said = decode_object(error.response.content)
-            if error.status_code in REFUSALS and self._bodies.take_other_limit_name(limit_name, error_of(said)):
-                return await self.answer(request)
-            return self._take_error(request, error.status_code, said, error.response.headers)
+            return await self._take_error(request, error.status_code, said, error.response.headers, sent)
         body = decode_object(reply.content)
         if body is None:
             reason = "the reply could not be read (it is no JSON object)"
             raise Retry(reason, code="unreadable reply", limit=LOST_ANSWER_RETRIES)
         if body.get("error") and not body.get("choices") and "output" not in body:
-            # A gateway may have begun to answer before the error, and gives the status inside.
-            status = as_count(error_of(body).get("code")) or OK
-            return self._take_error(request, status if status in ERRORS else OK, body, reply.headers)
+            return await self._take_error(request, status_within(error_of(body)) or OK, body, reply.headers, sent)
+        self._bodies.names.prove()
         try:
             return raise_transient(self._bodies.read(request.key, body))
         except Retry as retry:
@@ -104,7 +110,13 @@ class OpenAILive:
         retry.after_s, retry.signal = outcome.after_s, outcome.signal
         return retry
 
-    def _take_error(self, request: Request, status: int, body: object, headers: Mapping[str, str]) -> Response:
+    async def _take_error(
+        self, request: Request, status: int, body: object, headers: Mapping[str, str], sent: frozenset[str]
+    ) -> Response:
+        """The response to a call that ended in an error; asks again where the server only has another name for a
+        parameter. sent: names of the parameters."""
+        if status in REFUSALS and self._bodies.names.take_other(error_of(body), sent):
+            return await self.answer(request)
         outcome = read_live_error(status, error_of(body), headers, model=request.model, **self._server)
         if not isinstance(outcome, Failure):
             raise outcome
