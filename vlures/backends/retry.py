@@ -105,17 +105,16 @@ class Patience:
 
     def describe_end(self, failure: Retry, failing_for_s: float) -> str:
         """Why the run ends: no call has succeeded for so long."""
+        since, reason = f"{failing_for_s:.0f} s{_asked(failure)}", failure.reason.rstrip(".")
         if self._answered:
             return (
-                f"{self._provider} has not answered as it should for {failing_for_s:.0f} s{_asked(failure)} "
-                f"({failure.reason}), longer than this run's patience. Run the same command again later; it continues "
-                "from here."
+                f"{self._provider} has not answered as it should for {since} ({reason}), longer than this run's "
+                "patience. Run the same command again later; it continues from here."
             )
         hint = self._hint(failure.reason)
         return (
-            f"{self._provider} has answered no call of this run in {failing_for_s:.0f} s{_asked(failure)} "
-            f"({failure.reason}). {f'{hint} Then run' if hint else 'Run'} the same command again; it continues from "
-            "here."
+            f"{self._provider} has answered no call of this run in {since} ({reason}). "
+            f"{f'{hint} Then run' if hint else 'Run'} the same command again; it continues from here."
         )
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from vlures.benchmarks.columns import Columns
-from vlures.benchmarks.image_check import ImageCheck
 from vlures.errors import VluresError
 from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Variant, digest_request
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 from vlures.store.small_files import read_small_file
+
+if TYPE_CHECKING:
+    from vlures.benchmarks.image_check import ImageCheck
 
 BENCHMARKS = {"vlures": "vlures.benchmarks.vlures", "table": "vlures.benchmarks.table"}
 """Name → package. Each has the functions of a BenchmarkPackage."""

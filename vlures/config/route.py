@@ -9,12 +9,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from vlures.config.environment import hide_secrets
 from vlures.errors import UsageError
@@ -64,6 +62,8 @@ def is_this_machine(host: str) -> bool:
 
 def find_proxy(scheme: str) -> str | None:
     """The proxy for addresses of a scheme. Raises UsageError for one that cannot be used."""
+    from urllib.request import getproxies  # it loads HTTP, which `vlures --help` can do without
+
     known = getproxies()  # of the environment; on macOS and Windows else of the system
     for name in (scheme, "all"):
         if proxy := known.get(name, "").strip():
@@ -99,6 +99,8 @@ def _name_variable(name: str) -> str:
 def _is_exempt(host: str, port: int | None) -> bool:
     """Whether NO_PROXY names the host: by its name, by the end of it (`.lab`, `*.lab`), or by its network
     (`10.0.0.0/8`)."""
+    from urllib.request import getproxies, proxy_bypass
+
     if proxy_bypass(host if port is None else f"{host}:{port}"):
         return True
     for entry in (entry.strip() for entry in getproxies().get("no", "").split(",")):
@@ -122,6 +124,8 @@ def _find_certificates(variables: tuple[str, ...], environment: Mapping[str, str
 
 
 def _why_unusable(name: str, value: str) -> str | None:
+    import ssl
+
     if name.endswith("_DIR") or Path(value).is_dir():
         return _why_unusable_folder(name, value)
     path = Path(value)
