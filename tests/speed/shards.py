@@ -132,7 +132,7 @@ def run_all(folder: Path, dataset: Path, provider: Provider, name: str, limit: i
 def running_provider(folder: Path, name: str) -> Iterator[Provider]:
     """A sandbox for as long as the block lasts. It ends by itself when this process does."""
     state = folder / name
-    options = ["--until-stdin-closes", "--state", str(state)]
+    options = ["--until-stdin-closes", "--keep-uploads", "--state", str(state)]
     options += ["--parallel-batches", str(PLACES), "--batch-seconds", str(BATCH_S)]
     command = [sys.executable, "-m", "vlures.sandbox", *options]
     process = subprocess.Popen(

@@ -37,6 +37,7 @@ def main(
             api_key=options.api_key,
             models=tuple(options.model),
             faults=tuple(parse_fault(text) for text in options.fault),
+            keep_uploads=options.keep_uploads,
             seed=options.seed,
             check_request=check_request,
             queue_tokens=options.queue_tokens,
@@ -78,6 +79,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--latency", type=float, default=0.0, help="total seconds that a live answer takes")
     parser.add_argument("--batch-seconds", type=float, default=2.0, help="seconds that a batch takes")
     parser.add_argument("--parallel-batches", type=int, default=0, help="how many batches run at a time (0: all)")
+    parser.add_argument("--keep-uploads", action="store_true", help="keep the uploads of batches that have ended")
     parser.add_argument("--api-key", help="the only key accepted (default: any)")
     parser.add_argument("--model", action="append", default=[], help="a model that exists (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other wordings and other random faults")

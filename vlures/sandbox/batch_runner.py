@@ -140,7 +140,8 @@ class BatchRunner:
         lines = self._state.files.lines(file)
         models, file_ids = self._state.settings.models, batch.fault("no_file_ids_batch") is None
         found = await self.in_thread(validate_lines, lines, batch.endpoint, models, file_ids=file_ids)
-        self._change(batch, total=0 if found.errors else found.total, model=found.model)
+        refused = bool(found.errors)
+        self._change(batch, total=0 if refused else found.total, model=found.model, is_input_refused=refused)
         return found.errors
 
     async def _queue_errors(self, batch: Batch) -> Errors:

@@ -1,9 +1,10 @@
 """A provider's files on disk: uploads and result files, each with a record that is written when it is complete."""
 
+import hashlib
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -30,9 +31,30 @@ class StoredFile:
     mime: str = ""
     """Gemini only."""
     sha256: str = ""
-    """In hexadecimal; Gemini only."""
+    """In hexadecimal; OpenAI: only once its content is dropped."""
     start: int = 0
     """The first of its bytes in `<id>.data`: version 0.1 stored an upload with the form around it."""
+    lines: int = 0
+    """Known once its content is dropped."""
+    is_dropped: bool = False
+    """Whether only this record of it is kept."""
+
+    def describe_dropped(self) -> str:
+        """Why its content cannot be had: a sentence."""
+        return (
+            f"The sandbox has dropped the content of the file {self.id}, because the batch created from it has ended. "
+            f"It keeps a digest: {self.size:,} bytes in {self.lines:,} lines, SHA-256 {self.sha256}. "
+            "A sandbox started with --keep-uploads keeps the content."
+        )
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What is kept of a file's content."""
+
+    sha256: str
+    """In hexadecimal."""
+    lines: int
 
 
 def new_id(prefix: str) -> str:
@@ -50,6 +72,14 @@ class FileStore:
             incomplete.unlink()
         records = (msgspec.json.decode(path.read_bytes(), type=StoredFile) for path in folder.glob("*.json"))
         self._files = {file.id: file for file in sorted(records, key=lambda file: (file.created_at, file.id))}
+        self._remove_left_content()
+
+    def _remove_left_content(self) -> None:
+        """Remove what a kill left between two steps: content without its record, and content that was to be dropped."""
+        for path in self._folder.glob("*.data"):
+            file = self._files.get(path.stem)
+            if file is None or file.is_dropped:
+                path.unlink()
 
     def new_temporary_file(self) -> Path:
         """A path for a file that is not complete yet."""
@@ -58,6 +88,9 @@ class FileStore:
     def adopt(self, part: Path, file: StoredFile) -> StoredFile:
         """Move a complete file into the store, under this record."""
         part.replace(self._folder / f"{file.id}.data")
+        return self._record(file)
+
+    def _record(self, file: StoredFile) -> StoredFile:
         record = self.new_temporary_file()
         record.write_bytes(msgspec.json.encode(file))
         record.replace(self._folder / f"{file.id}.json")
@@ -97,6 +130,26 @@ class FileStore:
         (self._folder / f"{file_id}.json").unlink(missing_ok=True)
         (self._folder / f"{file_id}.data").unlink(missing_ok=True)
         return True
+
+    def digest(self, file: StoredFile) -> Digest:
+        """Read the whole file for its digest. Raises FileNotFoundError if it is deleted meanwhile."""
+        part = self.range_of(file)
+        sha, breaks, last, left = hashlib.sha256(), 0, b"\n", part.size
+        with part.path.open("rb") as source:
+            source.seek(part.start)
+            while left > 0 and (block := source.read(min(_BUFFER_BYTES, left))):
+                sha.update(block)
+                breaks += block.count(b"\n")
+                last = block[-1:]
+                left -= len(block)
+        return Digest(sha.hexdigest(), breaks + (last != b"\n"))
+
+    def drop_content(self, file: StoredFile, digest: Digest) -> StoredFile:
+        """Keep only the record of a file, with its digest."""
+        # The record first: after a kill in between, the next sandbox removes the content.
+        dropped = self._record(replace(file, sha256=digest.sha256, lines=digest.lines, is_dropped=True))
+        (self._folder / f"{file.id}.data").unlink(missing_ok=True)
+        return dropped
 
     def range_of(self, file: StoredFile) -> FileRange:
         """Where the file's bytes are."""

@@ -57,6 +57,7 @@ async def _serve_in(settings: SandboxSettings, folder: Path, ready: Callable[[st
         await _bind(site_runner, settings)
         for batch in state.batches.unfinished():
             runner.start(batch)
+        state.spent_uploads.resume()
         port = site_runner.addresses[0][1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         ready(f"http://{shown}:{port}")
@@ -64,6 +65,7 @@ async def _serve_in(settings: SandboxSettings, folder: Path, ready: Callable[[st
     finally:
         await site_runner.cleanup()
         await runner.stop()
+        await state.spent_uploads.finish()
         state.close()
 
 

@@ -34,6 +34,8 @@ class SandboxSettings:
     """The models that exist. Empty: all."""
     faults: tuple[Fault, ...] = ()
     """The faults active from the start."""
+    keep_uploads: bool = False
+    """Whether the content of an upload is kept after the end of its batch, instead of a digest."""
     seed: int = 0
     """Another seed gives other wordings and other random faults."""
     check_request: RequestCheck | None = None

@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 from vlures.errors import UsageError
 from vlures.sandbox.answers.prompt_cache import PromptCache
 from vlures.sandbox.batches.batch import Provider
+from vlures.sandbox.batches.spent_uploads import SpentUploads
 from vlures.sandbox.batches.store import BatchStore
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.file_store import FileStore
@@ -77,6 +78,9 @@ class State:
         self.gemini_files = FileStore(folder / "gemini_files")
         self.gemini_uploads = UploadSessions(folder / "gemini_uploads")
         self.batches = BatchStore(folder / "batches")
+        self.spent_uploads = SpentUploads(
+            {"openai": self.files, "gemini": self.gemini_files}, self.batches, keeps_all=settings.keep_uploads
+        )
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.image_cache = ImageCache()
         self.prompt_cache = PromptCache()

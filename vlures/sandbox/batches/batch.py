@@ -74,6 +74,10 @@ class Batch:
     executed: bool = False
     """Whether its result files are written."""
     errors: tuple[BatchErrorLine, ...] = ()
+    is_input_refused: bool = False
+    """Whether it failed because of what is in its input file."""
+    is_end_seen: bool = False
+    """Whether a client that knows its id has seen how it ended."""
     output_file_id: str | None = None
     error_file_id: str | None = None
     usage: Usage = Usage()
@@ -85,6 +89,11 @@ class Batch:
     expired_at: float | None = None
     cancelling_at: float | None = None
     cancelled_at: float | None = None
+
+    @property
+    def could_not_begin(self) -> bool:
+        """Whether it failed through no fault of its input file: a full queue, a file that was not visible yet."""
+        return self.status == "failed" and not self.is_input_refused
 
     def fault(self, kind: str) -> Fault | None:
         """The batch's fault of this kind, if it has one."""

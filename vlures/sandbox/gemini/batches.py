@@ -43,7 +43,10 @@ async def create_batch(runner: BatchRunner, state: State, call: Call) -> Reply:
     struck = state.faults.strikes("batch", "gemini_create")
     if any(fault.kind == "token_limit" for fault in struck):
         raise enqueued_quota(model)
-    checked = await runner.in_thread(check_lines, state, file, model)
+    try:
+        checked = await runner.in_thread(check_lines, state, file, model)
+    finally:
+        file = _input_file(state, asked)  # raises for one that was deleted or dropped while it was read
     _check_quota(state, model, checked.tokens)
     batch = Batch(
         id=short_id(ID_LENGTH),
@@ -90,6 +93,8 @@ def _input_file(state: State, asked: dict[str, Any]) -> StoredFile:
     file = state.gemini_files.find(name.removeprefix("files/"))
     if file is None or file.purpose == GENERATED:
         raise file_gone(name.removeprefix("files/"))
+    if file.is_dropped:
+        raise GeminiError(400, file.describe_dropped(), name="FAILED_PRECONDITION")
     return file
 
 
@@ -105,6 +110,7 @@ def _check_quota(state: State, model: str, tokens: int) -> None:
 def show_batch(state: State, call: Call) -> Reply:
     """One batch as it is now."""
     batch = _find(state, call)
+    state.spent_uploads.note_end_seen(batch)
     return json_reply(
         operation(
             batch, state.settings.batch_s, **state.batches.visibility(batch), inline=_inline_results(state, batch)

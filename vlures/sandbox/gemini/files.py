@@ -183,6 +183,7 @@ def download_file(state: State, call: Call) -> Reply:
         raise bad_request(f"The file {file.id} was uploaded; only generated files can be downloaded.")
     if call.query.get("alt") != "media":
         raise bad_request("A download needs the parameter alt=media.")
+    state.spent_uploads.note_asked_for(file.id)
     return Reply(200, file=state.gemini_files.range_of(file), content_type="application/octet-stream")
 
 

@@ -18,7 +18,7 @@ from vlures.sandbox.openai.errors import (
     missing_parameter,
     unknown_batch,
 )
-from vlures.sandbox.openai.files import check_lifetime, page
+from vlures.sandbox.openai.files import check_lifetime, content_dropped, page
 from vlures.sandbox.state import State
 
 ENDPOINTS = (
@@ -87,6 +87,8 @@ def check_batch(state: State, body: dict[str, Any]) -> Batch:
         )
     if file.purpose != "batch":
         raise OpenAIError(400, f"The file {file.id} was not uploaded with the purpose 'batch'.", param="input_file_id")
+    if file.is_dropped:
+        raise content_dropped(file, status=400, param="input_file_id")
     life = body.get("output_expires_after")
     return Batch(
         id="batch_" + secrets.token_hex(16),
@@ -130,6 +132,7 @@ def check_metadata(metadata: object) -> dict[str, str] | None:
 def show_batch(state: State, call: Call) -> Reply:
     """One batch as it is now."""
     batch = _find(state, call)
+    state.spent_uploads.note_end_seen(batch)
     return json_reply(batch_object(batch, state.settings.batch_s, **state.batches.visibility(batch)))
 
 

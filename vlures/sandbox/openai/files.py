@@ -104,8 +104,16 @@ def show_file(state: State, call: Call) -> Reply:
 
 def download_file(state: State, call: Call) -> Reply:
     """A file's bytes."""
-    file = state.files.range_of(_find(state.files, call))
-    return Reply(200, file=file, content_type="application/octet-stream")
+    file = _find(state.files, call)
+    if file.is_dropped:
+        raise content_dropped(file, status=410)
+    state.spent_uploads.note_asked_for(file.id)
+    return Reply(200, file=state.files.range_of(file), content_type="application/octet-stream")
+
+
+def content_dropped(file: StoredFile, status: int, param: str | None = None) -> OpenAIError:
+    """The sandbox's own error for an upload of which it keeps a digest only."""
+    return OpenAIError(status, file.describe_dropped(), param=param, code="content_dropped")
 
 
 def delete_file(state: State, call: Call) -> Reply:
