@@ -19,6 +19,7 @@ import vlures
 from vlures.backends import secret_variables
 from vlures.cli.cancel import cancel
 from vlures.cli.check import check
+from vlures.cli.clean import clean
 from vlures.cli.completion import completion
 from vlures.cli.config import config
 from vlures.cli.export import export
@@ -155,6 +156,7 @@ for command in (
     import_,
     config,
     sandbox,
+    clean,
     completion,
 ):
     commands.add_command(command)

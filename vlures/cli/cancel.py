@@ -63,6 +63,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
     from vlures.runs.interrupt import Interruption
     from vlures.runs.prepare import prepare_cancel
     from vlures.runs.progress import Progress
+    from vlures.runs.rehearsal_files import STATE_FOLDER
     from vlures.sandbox.child import running_sandbox
 
     jobs = store.open_jobs()
@@ -74,7 +75,9 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
         prepared = prepare_cancel(store, today, say)
         config, prices = prepared.config, prepared.prices
         spending = stack.enter_context(closing(prepared.spending))
-        sandbox_url = stack.enter_context(running_sandbox(folder / "sandbox", ())) if config.rehearsal.sandbox else None
+        sandbox_url = (
+            stack.enter_context(running_sandbox(folder / STATE_FOLDER, ())) if config.rehearsal.sandbox else None
+        )
         progress = stack.enter_context(closing(Progress(sum(len(job.requests) for job in jobs), 0, log=log.write)))
         backend = connect_batch(
             Setup(config.backend_options, read_environment(), sandbox_url, store, progress, interruption.keep_going)

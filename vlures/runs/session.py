@@ -32,6 +32,7 @@ from vlures.runs.interrupt import Interruption
 from vlures.runs.plan import Plan, check_plan, count_due, count_unsent, make_plan, needs_canary
 from vlures.runs.prepare import Prepared, prepare, prepare_spending
 from vlures.runs.redo import end_redo, mark_asked_again
+from vlures.runs.rehearsal_files import STATE_FOLDER
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.runs.run_record import describe_run
 from vlures.runs.sandbox_guard import guard_sandbox_folder, is_rehearsal
@@ -271,4 +272,4 @@ def _import_checkpoints(
 def _sandbox(config: RunConfig) -> Any:
     from vlures.sandbox.child import running_sandbox
 
-    return running_sandbox(config.output_folder / "sandbox", config.rehearsal.fault)
+    return running_sandbox(config.output_folder / STATE_FOLDER, config.rehearsal.fault)

@@ -17,6 +17,7 @@ from vlures.sandbox.gemini.uploads import UploadSessions
 from vlures.sandbox.images.inspection import ImageCache
 from vlures.sandbox.ledger import Ledger
 from vlures.sandbox.settings import RequestKind, SandboxSettings
+from vlures.sandbox.state_files import LEDGER_FILE, LOCK_FILE
 
 LOCK_WAIT_S = 10.0
 
@@ -66,7 +67,7 @@ class State:
 
     def __init__(self, settings: SandboxSettings, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(str(folder / "lock"), timeout=LOCK_WAIT_S)
+        self._lock = FileLock(str(folder / LOCK_FILE), timeout=LOCK_WAIT_S)
         try:
             self._lock.acquire()
         except Timeout:
@@ -81,7 +82,7 @@ class State:
         self.spent_uploads = SpentUploads(
             {"openai": self.files, "gemini": self.gemini_files}, self.batches, keeps_all=settings.keep_uploads
         )
-        self.ledger = Ledger(folder / "ledger.jsonl")
+        self.ledger = Ledger(folder / LEDGER_FILE)
         self.image_cache = ImageCache()
         self.prompt_cache = PromptCache()
         self.counts = Counts()

@@ -19,6 +19,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+LOCK_FILE, HOLDER_FILE = ".lock", ".lock-holder"
 LOOK_EVERY_S = 0.05
 """Thousands of answers a second share one check of the lock, which takes a third as long as a write."""
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
@@ -36,7 +37,7 @@ class HeldFolder:
         self._folder = folder
         self._say = say
         self._locks = ExitStack()
-        self._path = str(folder / ".lock")
+        self._path = str(folder / LOCK_FILE)
         self._identity = (0, 0)
         self._looked_at = -LOOK_EVERY_S
 
@@ -72,21 +73,23 @@ class HeldFolder:
         try:
             ours = self._take_file()
         except OSError as error:
-            raise NotWritable(self._folder / ".lock", error) from error
+            raise NotWritable(self._folder / LOCK_FILE, error) from error
         if not ours:
             raise LockLost(
-                f"{self._folder / '.lock'} was removed or replaced, and {_read_holder(self._folder)} has taken "
+                f"{self._folder / LOCK_FILE} was removed or replaced, and {_read_holder(self._folder)} has taken "
                 f"{self._folder} since; this run sends nothing more and stores what was in flight. Wait for the other, "
                 "and leave .lock where it is."
             )
         self._say(
-            f"{self._folder / '.lock'} was removed or replaced; this run has created it again. Leave it where it is."
+            f"{self._folder / LOCK_FILE} was removed or replaced; this run has created it again. Leave it where it is."
         )
 
     def _take_file(self) -> bool:
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self._folder / ".lock", fallback_to_soft=False, on_acquired=self._remember, thread_local=False)
+        lock = FileLock(
+            self._folder / LOCK_FILE, fallback_to_soft=False, on_acquired=self._remember, thread_local=False
+        )
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -94,7 +97,7 @@ class HeldFolder:
         except NotImplementedError as error:
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from error
         self._locks.callback(lock.release)
-        write_whole(self._folder / ".lock-holder", f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+        write_whole(self._folder / HOLDER_FILE, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
         return True
 
     def _remember(self, descriptor: int) -> None:
@@ -143,7 +146,7 @@ def hold_folder(
 
 def _read_holder(folder: Path) -> str:
     try:
-        return (folder / ".lock-holder").read_text(encoding="utf-8").strip() or "another process"
+        return (folder / HOLDER_FILE).read_text(encoding="utf-8").strip() or "another process"
     except (OSError, UnicodeDecodeError):
         return "another process"
 

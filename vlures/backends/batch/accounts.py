@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
+SANDBOX_ACCOUNT = "the sandbox"
+"""Of a run with --sandbox, whose sandbox has another address in every process."""
 FINGERPRINT_DIGITS = 8
 
 

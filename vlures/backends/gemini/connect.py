@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vlures.backends import Backend, Setup
-from vlures.backends.batch.accounts import describe_account
+from vlures.backends.batch.accounts import SANDBOX_ACCOUNT, describe_account
 from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.gemini.facts import FACTS
@@ -38,7 +38,7 @@ def connect_batch(setup: Setup) -> Backend:
         host,
         version,
         options.target.model,
-        account="the sandbox" if setup.sandbox_url else describe_account(address or "Google's address", {"key": key}),
+        account=SANDBOX_ACCOUNT if setup.sandbox_url else describe_account(address or "Google's address", {"key": key}),
         summary=options.generation.thinking_summary,
         keep_think_tags=options.generation.keep_think_tags,
         timeout_s=options.live.timeout_s,

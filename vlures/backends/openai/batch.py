@@ -17,7 +17,7 @@ import httpx2
 from openai import APIStatusError, AsyncOpenAI, BadRequestError, ConflictError, OpenAI
 
 from vlures.backends import MOST_CONNECTIONS, Journal, Observer
-from vlures.backends.batch.accounts import describe_account
+from vlures.backends.batch.accounts import SANDBOX_ACCOUNT, describe_account
 from vlures.backends.batch.client import BatchState, Lifetimes
 from vlures.backends.batch.shards import Line, ShardFile
 from vlures.backends.clients import Bounded, BoundedAsync, client_options
@@ -86,7 +86,7 @@ class OpenAIBatch:
         self._uploader = OpenAI(**options, http_client=Bounded(**way, limits=limits, timeout=WAITS))
         self._call_s = min(timeout_s or LONGEST_CALL_S, LONGEST_CALL_S)
         self._creation_s = min(timeout_s or LONGEST_CREATION_S, LONGEST_CREATION_S)
-        self.account = "the sandbox" if is_sandbox else account_of(self._client)
+        self.account = SANDBOX_ACCOUNT if is_sandbox else account_of(self._client)
         self._bodies = bodies
         self._journal = journal
         self._patience = patience

@@ -288,3 +288,8 @@ PHRASES: dict[Language, Phrases] = {
     "Swahili": SWAHILI,
     "Urdu": URDU,
 }
+
+
+def bears_mark(text: str) -> bool:
+    """Whether a text says of itself that it is a sandbox's answer. Refusals and answers cut off at once do not."""
+    return any(phrases.mark in text for phrases in PHRASES.values())
