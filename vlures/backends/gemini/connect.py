@@ -88,7 +88,7 @@ def _find_live_client(setup: Setup) -> LiveClient:
 def _find_version(setup: Setup, address: str | None) -> tuple[str | None, ApiVersion]:
     """The address without its version, and the version to ask for."""
     host, chosen = split_version(address)
-    place = "the sandbox" if setup.sandbox_url else host or FACTS.usual_address
+    place = SANDBOX_ACCOUNT if setup.sandbox_url else host or FACTS.usual_address
     return host, ApiVersion(chosen, setup.journal, place, setup.observer.say)
 
 

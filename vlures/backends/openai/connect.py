@@ -11,6 +11,7 @@ import httpx2
 from openai import AsyncOpenAI
 
 from vlures.backends import Backend, Journal, Setup
+from vlures.backends.batch.accounts import SANDBOX_ACCOUNT
 from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
 from vlures.backends.live.client import LivePolicy
@@ -78,7 +79,7 @@ def _find_names(setup: Setup) -> ParameterNames:
     address = client_address(setup.options, setup.environment, setup.sandbox_url)
     is_older = not is_official(address) and not OPENAI_MODELS.match(model)
     usual = {"max_completion_tokens": "max_tokens"} if is_older else {}
-    place = f"{model} at {'the sandbox' if setup.sandbox_url else address}"
+    place = f"{model} at {SANDBOX_ACCOUNT if setup.sandbox_url else address}"
     return ParameterNames(usual, setup.journal, place, setup.observer.say)
 
 
