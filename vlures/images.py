@@ -120,7 +120,7 @@ def _read_header(data: bytes) -> _Header:
             width, height = opened.size
             return _Header(opened.format or "unknown", width, height, tuple(_find_traits(opened, data)))
     except _DAMAGES as error:
-        raise UnusableImage(f"is not an image that can be opened{_describe_cut(data)}") from error
+        raise UnusableImage(f"cannot be opened as an image{_describe_cut(data)}") from error
 
 
 @contextmanager

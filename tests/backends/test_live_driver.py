@@ -164,6 +164,16 @@ def test_a_wait_longer_than_the_runs_patience_ends_it_with_the_time_to_come_back
         drive(provider, map(request, range(100)), tmp_path)
 
 
+def test_a_server_that_refuses_every_connection_is_tried_at_a_walking_pace(tmp_path: Path) -> None:
+    async def reply(_number: int, _attempt: int) -> None:
+        raise Retry("Connection refused.", code="connection", reached=False)
+
+    provider = Provider(reply)
+    with pytest.raises(VluresError, match="cannot be reached"):
+        drive(provider, map(request, range(1_000)), tmp_path)
+    assert len(provider.asked) < 50
+
+
 def test_one_that_a_limit_refused_goes_first_when_the_limit_is_tried_again(tmp_path: Path) -> None:
     async def reply(number: int, attempt: int) -> None:
         if number == 0 and attempt == 1:

@@ -397,7 +397,7 @@ def test_a_sandbox_named_by_its_address_never_mixes_with_a_model(
     vlures.use(sandbox)
     first = vlures(*run_of("openai"), "--base-url", f"{sandbox.url}/openai/v1")
     assert first.code == 0, first
-    marked = f"is a sandbox, so the folder {FOLDER}/checkpoints_1shot_rationales holds sandbox answers only"
+    marked = f"is a sandbox, so the folder {FOLDER} holds sandbox answers only"
     assert marked in first.err
     assert "sandbox answers only" in vlures("status", FOLDER).out
     again = vlures(*run_of("openai"))

@@ -44,6 +44,26 @@ def test_trouble_is_said_once_while_it_lasts(
 
 
 @EACH_PROVIDER
+@pytest.mark.parametrize("mode", ["live", "batch"])
+def test_a_run_without_a_key_leaves_no_folder(vlures: Command, target: Target, mode: str) -> None:
+    vlures(*target.run(mode, *ASKED)).assert_stopped(2, "is not set")
+    assert not list((vlures.folder / "outputs").glob("*"))
+
+
+@EACH_PROVIDER
+def test_what_could_not_be_uploaded_is_due(vlures: Command, target: Target) -> None:
+    vlures.environment |= {"OPENAI_API_KEY": "k", "GEMINI_API_KEY": "k"}
+    away = ("--base-url", "http://127.0.0.1:9/v1", "--first-contact-s", "1")
+    result = vlures(*target.run("batch", *ASKED, *away))
+    result.assert_stopped(1, "cannot be reached")
+    assert "6 requests are still due" in result.err
+    status = vlures("status", f"outputs/{OUTPUT}")
+    assert "in flight" not in status.err
+    assert "reserved" not in status.out + status.err, status
+    assert vlures("plan", "--dataset", "data", *ASKED, "--backend", target.backend).code == 0
+
+
+@EACH_PROVIDER
 def test_a_server_that_is_not_there_is_said_before_the_run_gives_up(vlures: Command, target: Target) -> None:
     vlures.environment |= {"OPENAI_API_KEY": "k", "GEMINI_API_KEY": "k"}
     result = vlures(*target.run("live", *ASKED, "--base-url", "http://127.0.0.1:9/v1", "--first-contact-s", "4"))
@@ -128,7 +148,7 @@ def test_after_ctrl_c_the_run_says_what_is_stored_and_what_is_due(vlures: Comman
     stored = len(vlures.answers(OUTPUT))
     assert f"{stored} ok" in out
     due = 6 - stored
-    assert f"{due} requests are still due: run the same command again" in err or due == 1
+    assert f"{due} requests are still due; the same command continues" in err or due == 1
     assert "vlures show outputs/mine" in err
     assert not (vlures.folder / "heard.txt").exists()
 

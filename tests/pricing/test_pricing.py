@@ -317,8 +317,9 @@ def test_estimates_are_corrected_by_real_usage() -> None:
     assert calibration.answers == 50
     assert (calibration.input, calibration.output) == (2.0, 0.5)
     assert describe_calibration(calibration) == (
-        "By the first 50 answers, the input is 2 times its estimate (126,000 tokens for 63,000) and the output is 0.5 "
-        "times its estimate (7,500 tokens for 15,000); the estimate of what is due now takes that into account."
+        "By the first 50 answers, the input is 2 times the estimate (126,000 tokens instead of 63,000) and the output "
+        "is 0.5 times the estimate (7,500 tokens instead of 15,000); the estimate of what is due now takes that into "
+        "account."
     )
     corrected = recalibrate(totals, calibration)
     assert corrected.input_tokens == 2_520_000

@@ -394,7 +394,7 @@ def test_standard_output_takes_the_table_and_nothing_else(work: Command, form: s
     assert process.returncode == 0
     (tmp_path / f"t.{form}").write_bytes(data)
     assert read_table(tmp_path / f"t.{form}") == export(work, form=form)
-    assert err.startswith("Wrote standard output: ")
+    assert err.startswith("Wrote to standard output: ")
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(work: Command) -> None:

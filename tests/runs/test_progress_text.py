@@ -59,6 +59,8 @@ def test_the_line_of_the_bar_fits_the_screen(counts: Counts, width: int, line: s
 
 def test_the_line_below_says_what_is_under_way_and_that_it_may_be_left() -> None:
     assert describe_state(LIVE) == "20 in flight, 3 retries, 1.9/s; Ctrl-C is safe"
+    stopping = describe_state(replace(LIVE, is_stopping=True))
+    assert stopping == "stopping: 20 in flight are waited for, because they are paid"
     assert describe_state(BATCH) == "batches: 1 in_progress (120/600); next look in 40 s; Ctrl-C is safe"
 
 

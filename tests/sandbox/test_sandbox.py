@@ -1153,6 +1153,8 @@ def test_the_language_is_found_in_the_system_text() -> None:
         assert language_of(text) == language
     assert language_of("Name the river (川) and answer in English, not in اردو.") == "English"
     assert language_of("") == "English"
+    assert language_of("Je, kuna duara ngapi kwenye picha hii?") == "Swahili"
+    assert language_of("How many circles does this picture have, and what is beside each?") == "English"
 
 
 def test_the_article_is_the_last_one() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from vlures.backends.redacted import RedactedBackend, RedactedJournal, RedactedObserver
-from vlures.config.environment import find_address
+from vlures.config.environment import find_address, find_key
 from vlures.config.route import check_surroundings, find_route
 from vlures.config.sections import BackendOptions, Mode, WhoOptions
 from vlures.errors import UsageError
@@ -262,6 +262,16 @@ def find_own_address(who: WhoOptions, environment: Mapping[str, str]) -> str | N
     """
     provider = find_provider(who.backend)
     return None if provider is None else find_address(who.base_url, environment, provider.address_variable)
+
+
+def check_key(options: BackendOptions, environment: Mapping[str, str]) -> None:
+    """Raises UsageError for a key that a run will need and that is not set, or is none."""
+    provider = find_provider(options.target.provider)
+    if provider is None:
+        return
+    address = find_address(options.target.base_url, environment, provider.address_variable)
+    if not (provider.serves_own and find_other_host(address)):  # a server of the user's own may want none
+        find_key(environment, *provider.key_variables)
 
 
 def find_other_host(address: str | None) -> str | None:

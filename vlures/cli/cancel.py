@@ -68,7 +68,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
 
     jobs = store.open_jobs()
     if not jobs:
-        tell(f"{store.folder} has no batch under way.")
+        tell(f"{folder} has no batch under way.")
         return 0
     interruption = Interruption(live=False)
     with ExitStack() as stack:
@@ -98,7 +98,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
             tags = {job.tag for job in jobs}
             left = sum(job.tag in tags for job in store.open_jobs())
             tell(
-                f"{store.folder}: {len(jobs) - left} of {counted(len(jobs), 'batch')} ended, "
+                f"{folder}: {len(jobs) - left} of {counted(len(jobs), 'batch')} ended, "
                 f"{counted(stored.total(), 'answer')} stored; what was left unanswered is due. Nothing was sent."
             )
     if interruption.interrupted:

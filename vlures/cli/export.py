@@ -76,5 +76,5 @@ def export(
     exported = export_run(folder, form, to, with_images=with_images, force=force, say=say, raw_cells=raw_cells)
     rows = ", ".join(f"{count:,} {status}" for status, count in exported.statuses.items()) or "no rows"
     due = f"{counted(exported.due, 'request')} still due" if exported.due else "nothing is due"
-    tell(f"Wrote {'standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
+    tell(f"Wrote {'to standard output' if to_stdout else path}: {rows}; {due}.", err=to_stdout)
     return 0

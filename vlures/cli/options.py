@@ -168,7 +168,7 @@ config_argument = click.argument(
     CONFIG_ARGUMENT,
     metavar="[CONFIG]",
     required=False,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     shell_complete=suggest_configs,
 )
 """A configuration without `-c`."""
@@ -178,7 +178,7 @@ def take_config_argument(config_file: Path | None, own: dict[str, Any]) -> tuple
     """The configuration, given with -c or without, and the other arguments of a command. A configuration may also stand
     in the place of a run's folder.
 
-    Raises UsageError where two are given.
+    Raises UsageError where two are given, or a folder.
     """
     named = [config_file, own.pop(CONFIG_ARGUMENT, None)]
     if _is_config(own.get("folder")):
@@ -188,6 +188,8 @@ def take_config_argument(config_file: Path | None, own: dict[str, Any]) -> tuple
         named += filter(_is_config, own["folders"])
         own = own | {"folders": tuple(folder for folder in own["folders"] if not _is_config(folder))}
     configs = [Path(name) for name in named if name is not None]
+    if folder := next(filter(Path.is_dir, configs), None):
+        raise UsageError(f"{folder} is a folder, not a configuration; a dataset goes into --dataset {folder}.")
     if len(configs) > 1:
         raise UsageError(f"Two configurations are named, {configs[0]} and {configs[1]}; leave one of them out.")
     return next(iter(configs), None), own

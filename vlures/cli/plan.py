@@ -25,6 +25,7 @@ def plan(config: RunConfig) -> int:
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
     from vlures.runs.plan import make_plan
     from vlures.runs.prepare import check_limit, prepare
+    from vlures.runs.sandbox_guard import is_rehearsal
     from vlures.store.checkpoints import CheckpointStore
 
     prepared = prepare(config, say)
@@ -42,7 +43,8 @@ def plan(config: RunConfig) -> int:
     elsewhere = find_other_host(find_own_address(config.who, read_environment()))
     for note in describe_costs(config, made, prices, elsewhere):
         tell(note)
-    if money := describe_account(config, read_accounts(open_stores(config.output_folder), prices)):
+    stores, rehearsal = open_stores(config.output_folder), config.rehearsal.sandbox or is_rehearsal(store)
+    if money := describe_account(config, read_accounts(stores, prices), rehearsal=rehearsal):
         tell(money)
     check_limit(prepared, store)
     return 0

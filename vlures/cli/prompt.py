@@ -39,7 +39,8 @@ def prompt(config: RunConfig, one_language: str | None, one_task: str | None, on
     tell(as_line(f"── {request.key} ── {request.model}"))
     for name, value in request.parameters.items():
         tell(as_line(f"{name} = {value}"))
-    tell(f"── system ──\n{request.prompt.system}")
+    if request.prompt.system:
+        tell(f"── system ──\n{request.prompt.system}")
     tell(f"── user: text ──\n{request.prompt.user}")
     tell(
         f"── user: image ──\n{as_line(image.path)} ({image.mime_type}, {image.width} × {image.height} pixels, "

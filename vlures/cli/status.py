@@ -34,7 +34,7 @@ def status(config: RunConfig, folders: tuple[str, ...]) -> int:
         raise VluresError(f"There is no run under {config.storage.output} yet; start one with `vlures run`.")
     if len(found) > 1 or not (folders or names_run(config)):
         tell(tabulate_runs(found, say))
-        tell("`vlures status RUN` shows one whole.")
+        tell("`vlures status RUN` shows the details of one.")
         return 0
     for number, text in enumerate(report(found[0], say)):
         tell(("\n" if number else "") + text)

@@ -80,7 +80,7 @@ class GenerationOptions:
 class SelectionOptions:
     """Which benchmark is asked."""
 
-    benchmark: str = option("What is asked: vlures.", "vlures")
+    benchmark: str = option("Whose questions are asked: VLURes' or those of your own table.", "vlures")
     skip_problems: bool = option("Go on without the files that `vlures check` finds wrong.", False)
 
 

@@ -26,7 +26,7 @@ class Bounds:
         if not Path(end).is_relative_to(os.path.realpath(self.folder)):
             if not Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(self.folder.absolute())):
                 raise VluresError(
-                    f"a path outside of the folder {self.folder}, and what leads out of it is not read; copy the "
+                    f"a path outside the folder {self.folder}, and what leads out of it is not read; copy the "
                     "file into it, or allow this with --follow-links"
                 )
             raise VluresError(

@@ -107,7 +107,7 @@ def describe_calibration(calibration: Calibration) -> str | None:
         ("output", calibration.output, calibration.real_output, calibration.estimated_output),
     ):
         if abs(factor - 1) > QUARTER:
-            parts.append(f"the {what} is {factor:.2g} times its estimate ({real:,} tokens for {estimated:,})")
+            parts.append(f"the {what} is {factor:.2g} times the estimate ({real:,} tokens instead of {estimated:,})")
     if not parts:
         return None
     return (

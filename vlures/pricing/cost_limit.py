@@ -19,7 +19,7 @@ class CostLimit:
         self.max_cost = max_cost
         self._nano = None if max_cost is None else cap_to_nano(max_cost)
         self._forgone = 0
-        self._least_forgone = 0
+        self._least_forgone = self._all_forgone = 0
 
     @property
     def is_set(self) -> bool:
@@ -32,6 +32,7 @@ class CostLimit:
     def forgo(self, nano: int) -> None:
         """A request that may cost so much is not sent."""
         self._least_forgone = min(nano, self._least_forgone) if self._forgone else nano
+        self._all_forgone += nano
         self._forgone += 1
 
     @property
@@ -50,10 +51,12 @@ class CostLimit:
         """Why nothing more was sent, and which limit would allow it."""
         also = f", up to {format_usd(reserved / NANO)} is reserved for requests under way" if reserved else ""
         later = " once those are answered, or" if reserved else ""
+        all_of_them = sufficient_limit(spent + reserved + self._all_forgone)
+        for_all = f"; {all_of_them} is enough for all {self._forgone:,} that were not sent" if self._forgone > 1 else ""
         return (
             f"--max-cost {self.max_cost:g} allows no further request: {format_usd(spent / NANO)} is spent{also}, and "
             f"the next one may cost {format_usd(self._least_forgone / NANO)}. Run again{later} with --max-cost "
-            f"{sufficient_limit(spent + reserved + self._least_forgone)} or more."
+            f"{sufficient_limit(spent + reserved + self._least_forgone)} or more{for_all}."
         )
 
 

@@ -36,5 +36,5 @@ def group_unanswered(store: CheckpointStore) -> list[Group]:
             group = groups.setdefault((status, reason), Group(status, reason, bool(error.get("transient"))))
             group.count += 1
             if len(group.samples) < MOST_NAMED:
-                group.samples.append(f"{title} {sample_id}")
+                group.samples.append(f"{title}: {sample_id}")
     return sorted(groups.values(), key=lambda group: -group.count)

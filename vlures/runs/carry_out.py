@@ -10,6 +10,7 @@ from typing import Any
 from vlures.errors import LockLost
 from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
+from vlures.runs.describe_outcome import describe_outcome, describe_remainder
 from vlures.runs.interrupt import Interruption
 from vlures.runs.notice import giving_notice
 from vlures.runs.progress import Progress
@@ -37,6 +38,7 @@ def carry_out(
     with ExitStack() as stack:
         log = stack.enter_context(closing(RunLog.of_environment()))
         say = log.tee(say)
+        tell = _tee(log, tell)
         end = stack.enter_context(giving_notice(config.notice.notify, config.output_folder, say))
         session = stack.enter_context(open_session(config, say))
         log.open(config.output_folder)
@@ -53,13 +55,32 @@ def carry_out(
         return replace(outcome, complete=complete)
 
 
+def _tee(log: RunLog, tell: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+    """Tells an outcome and writes it."""
+
+    def tell_and_write(outcome: Outcome) -> None:
+        for line in (describe_outcome(outcome), *describe_remainder(outcome)):
+            log.write(line.strip())
+        tell(outcome)
+
+    return tell_and_write
+
+
 def _work(
     session: Session, interruption: Interruption, watch: Watch, log: RunLog, tell: Callable[[Outcome], None]
 ) -> None:
     """Ask for all that is due. If that ends in an exception, the results are written and told before it is raised."""
     plan = session.plan
     with (
-        closing(Progress(plan.selected, plan.total("answered"), session.describe_money, log.write)) as progress,
+        closing(
+            Progress(
+                plan.selected,
+                plan.total("answered"),
+                session.describe_money,
+                log.write,
+                lambda: interruption.interrupted,
+            )
+        ) as progress,
         session.connected(progress, interruption) as work,
     ):
         try:

@@ -36,7 +36,7 @@ def describe_remainder(outcome: Outcome) -> Iterator[str]:
         yield f"{counted(creating, 'batch')} may have been created; run the same command again to find out."
     if outcome.due:
         requests = counted(outcome.due, "request", "is", "are")
-        yield f"{requests} still due: run the same command again; nothing that was received is lost."
+        yield f"{requests} still due; the same command continues from here, and nothing that was received is lost."
 
 
 def describe_next_steps(outcome: Outcome) -> Iterator[str]:

@@ -17,7 +17,7 @@ from vlures.pricing import (
 )
 from vlures.pricing.costs import Account, Prices, add_up
 from vlures.runs.config import RunConfig
-from vlures.runs.describe_money import describe_estimate
+from vlures.runs.describe_money import describe_estimate, describe_spent
 from vlures.runs.plan import CellPlan, Plan
 
 COUNTS = ("due", "answered", "in_flight", "left_out")
@@ -88,14 +88,15 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str
         yield change
 
 
-def describe_account(config: RunConfig, accounts: Iterable[Account]) -> str | None:
+def describe_account(config: RunConfig, accounts: Iterable[Account], *, rehearsal: bool) -> str | None:
     """What earlier runs of the folder have spent, as `--max-cost` counts it."""
     accounts = list(accounts)
     spent = add_up(account.in_all() for account in accounts)
     reserved = sum(account.reserved() for account in accounts)
     if not spent and not reserved and config.money.max_cost is None:
         return None
-    said = "Earlier spending is unknown" if spent is None else f"{format_usd(spent)} was spent before"
+    before = describe_spent(spent, rehearsal=rehearsal)
+    said = "Earlier spending is unknown" if spent is None else f"{before} was spent before"
     held = f", up to {format_usd(reserved)} more is reserved for requests under way" if reserved else ""
     limit = f", of --max-cost {config.money.max_cost:g}" if config.money.max_cost is not None else ""
     return f"{said}{held}{limit}."

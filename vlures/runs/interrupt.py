@@ -55,6 +55,10 @@ class Interruption:
                 f"Stopping: waiting for the answers in flight, which are paid. {self._how} again to abandon them."
             )
         else:
+            if self.live:
+                self._say(
+                    "The requests in flight are abandoned: they may be charged, and the next run asks them again."
+                )
             self._task.cancel()
 
     def stop_once(self) -> None:

@@ -39,4 +39,4 @@ def describe_unknown_model(provider: Provider, model: str) -> str | None:
     near = difflib.get_close_matches(name, known, n=1, cutoff=CUTOFF)
     if not near:
         return None
-    return f"{model} is in no list of {provider.title}'s models; did you mean {near[0]}? It is asked for as it is."
+    return f"{model} is in no list of {provider.title}'s models; did you mean {near[0]}? It is asked for all the same."

@@ -25,7 +25,8 @@ SAID_AGAIN_AFTER_S = 600.0
 class Progress:
     """Shows the progress of a run of `total` requests, `answered` of which have an answer already.
 
-    money: what was spent so far, in words. log: called with every sentence and every failed call. A thread of its own
+    money: what was spent so far, in words. log: called with every sentence and every failed call.
+    is_stopping: whether the user has interrupted the run. A thread of its own
     keeps the clock going, whatever the run does.
     """
 
@@ -35,11 +36,13 @@ class Progress:
         answered: int,
         money: Callable[[], str | None] = lambda: None,
         log: Callable[[str], None] = lambda _: None,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._total = total
         self._answered = answered
         self._money = money
         self._log = log
+        self._is_stopping = is_stopping
         self._failed = self._in_flight = self._new = self._retries = 0
         self._jobs: dict[str, JobProgress] = {}
         self._trouble: tuple[Trouble, float] | None = None
@@ -173,4 +176,5 @@ class Progress:
             left_s=left_s,
             money=self._money(),
             jobs=jobs,
+            is_stopping=self._is_stopping(),
         )

@@ -53,6 +53,8 @@ class Counts:
     left_s: float | None
     money: str | None
     jobs: tuple[JobProgress, ...]
+    is_stopping: bool = False
+    """The user has interrupted the run, which waits for what is in flight."""
 
     @property
     def is_batch(self) -> bool:
@@ -88,6 +90,8 @@ def describe_state(counts: Counts) -> str:
         look = f"; next look in {min(soon):.0f} s" if soon and min(soon) >= 1 else ""
         live = f"; {counted(counts.in_flight, 'live request')} in flight" if counts.in_flight else ""
         return f"batches: {describe_jobs(counts.jobs)}{live}{look}; Ctrl-C is safe"
+    if counts.is_stopping:
+        return f"stopping: {counts.in_flight:,} in flight are waited for, because they are paid"
     rate = counts.new / max(counts.now_s - counts.began_s, 0.001)
     retries = f", {counted(counts.retries, 'retry')}" if counts.retries else ""
     return f"{counts.in_flight:,} in flight{retries}, {rate:.1f}/s; Ctrl-C is safe"

@@ -39,16 +39,16 @@ def guard_sandbox_folder(config: RunConfig, environment: Mapping[str, str], stor
         if not _holds_answers(store):  # a sandbox was named but never answered
             store.remember(FACT, {})
             return None
-        raise VluresError(f"{store.folder} holds the answers of a sandbox; give this run another --name.")
+        raise VluresError(f"{store.folder.parent} holds the answers of a sandbox; give this run another --name.")
     if address is None or not may_be_sandbox or not _is_sandbox(address):
         return None
     if _holds_answers(store) and not _was_asked_before(store, address):
         raise VluresError(
-            f"{address} is a sandbox, and {store.folder} holds answers that may be a model's; use --sandbox, or "
+            f"{address} is a sandbox, and {store.folder.parent} holds answers that may be a model's; use --sandbox, or "
             "another --name."
         )
     store.remember(FACT, {"address": address, "time": now()})
-    return f"{address} is a sandbox, so the folder {store.folder} holds sandbox answers only."
+    return f"{address} is a sandbox, so the folder {store.folder.parent} holds sandbox answers only."
 
 
 def holds_sandbox_answers(store: CheckpointStore) -> bool:

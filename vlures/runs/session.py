@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vlures.backends import Backend, Setup, connect
+from vlures.backends import Backend, Setup, check_key, connect
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.errors import counted
@@ -226,6 +226,8 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
     """
     prepared = prepare(config, say)
     benchmark = prepared.benchmark
+    if not config.rehearsal.sandbox and not config.output_folder.exists():  # else all may be answered
+        check_key(config.backend_options, read_environment())
     if not config.rehearsal.sandbox and (advice := describe_open_keys()):
         say(advice)
     with ExitStack() as stack:

@@ -46,7 +46,8 @@ class Creator:
             return await self._patience.call(call)
         except NotFound as error:
             raise VluresError(
-                f"{self._client.provider} finds nothing at that address ({error}); check the base URL, then run again."
+                f"{self._client.provider} finds nothing at that address ({error}); check the base URL, or ask a server "
+                "that has no batches with --mode live, then run again."
             ) from error
 
     async def create(self, job: BatchJob, file_id: str) -> tuple[BatchState, ...]:

@@ -18,7 +18,7 @@ from vlures.backends.batch.shards import Shard, ShardFile
 from vlures.backends.batch.state import DriverState
 from vlures.backends.batch.watch import as_text
 from vlures.backends.retry import wait_s
-from vlures.errors import FileTooLarge
+from vlures.errors import FileTooLarge, VluresError
 from vlures.records import Job
 from vlures.store.clock import now
 
@@ -57,7 +57,7 @@ class Submitter:
             await state.client.place_images(shard.requests)
             shard = shard.rewritten(state.client.write_line)
             file = ShardFile(f"vlures-{job.tag}.jsonl", shard)
-            job.file_id = await self._creator.reach(lambda: state.client.upload(file))
+            job.file_id = await self._upload(job, file)
             job.input_until = as_text(datetime.now(UTC) + state.client.lifetimes.input)
             state.journal.update_job(job.tag, "uploaded", file_id=job.file_id, input_until=job.input_until)
         except FileTooLarge as refusal:
@@ -68,6 +68,14 @@ class Submitter:
         finally:
             state.uploads.release()
         await self._see_through(job, job.file_id, shard)
+
+    async def _upload(self, job: BatchJob, file: ShardFile) -> str:
+        """The uploaded file's id. Where the upload fails for good no batch was made, so the requests are due."""
+        try:
+            return await self._creator.reach(lambda: self._state.client.upload(file))
+        except VluresError as error:
+            self._state.journal.update_job(job.tag, "dropped", note=str(error))
+            raise
 
     def _begin(self, job: BatchJob) -> None:
         state: Literal["uploaded", "intended"] = "uploaded" if job.file_id else "intended"
@@ -149,6 +157,7 @@ class Submitter:
         """Whether the batch was refused for the size of its file, and its requests are in smaller ones."""
         if batch.problem != "too large" or len(job.requests) == 1:
             return False
+        self._state.journal.update_job(job.tag, "dropped", status=batch.status, note=batch.reason)
         self._cut_smaller(job, shard, batch.reason)
         return True
 
@@ -162,7 +171,6 @@ class Submitter:
                 f"{state.client.provider} refuses a batch's file of {shard.size_bytes:,} bytes; the next files have at "
                 f"most {half:,} bytes. {refusal}"
             )
-        state.journal.update_job(job.tag, "dropped", note=refusal)
         state.observer.job_ended(job.tag)
         state.queue_limit.release(job.tag)
         state.attempts.subtract(job.digests.keys())

@@ -29,6 +29,8 @@ from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure, Request, Response
 
 LONGEST_NAP_S = 0.5
+LONGEST_UNREACHED_PAUSE_S = 5.0
+"""Between two tries of a server that refuses every connection: each fails in a millisecond."""
 SHORTAGE_PAUSE_S = 0.5
 SHORTAGE_PATIENCE_S = 60.0
 LAST_LOOK_S = 0.05
@@ -95,6 +97,8 @@ class LiveDriver:
         self._last_answer = 0.0
         self._stopped: Exception | None = None
         self._told_of_shortage = False
+        self._unreached = 0
+        """Calls in a row that did not reach the provider."""
         self._bell = asyncio.Event()
         """Set when a call ends: there is room, or a question to ask again."""
 
@@ -300,6 +304,7 @@ class LiveDriver:
             request = question.request
             heard = failure.heard or Response(request.key, "failed")
             return replace(heard, digest=request.digest, error=error, attempts=question.attempt)
+        self._unreached = 0 if failure.reached else self._unreached + 1
         self._slow_down(failure, now, sent, wait)
         heapq.heappush(self._aside, (now + wait, next(self._order), question))
         return None
@@ -327,7 +332,9 @@ class LiveDriver:
         return now - max(self._last_answer, question.began) < SHORTAGE_PATIENCE_S
 
     def _slow_down(self, failure: Retry, now: float, sent: float, wait: float) -> None:
-        """Slow all requests down where a failure tells of a limit or an overload."""
+        """Slow all requests down where a failure tells of a limit, an overload, or a server that cannot be reached."""
+        if self._unreached:
+            self._rate_control.pause(now, min(wait_s(self._unreached), LONGEST_UNREACHED_PAUSE_S))
         if failure.signal is None:
             return
         if failure.signal == "rate":

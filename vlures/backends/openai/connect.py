@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from openai import AsyncOpenAI
@@ -69,9 +70,11 @@ def connect_live(setup: Setup) -> Backend:
 
 
 def _make_patience(setup: Setup) -> Patience:
-    official = setup.sandbox_url is not None or is_official(client_address(setup.options, setup.environment, None))
+    address = client_address(setup.options, setup.environment, setup.sandbox_url)
+    official = setup.sandbox_url is not None or is_official(address)
+    name = FACTS.title if official else f"The server at {urlsplit(address).netloc.rpartition('@')[2]}"
     hint = partial(hint_at_setup, official=official)
-    return Patience.of(FACTS.title, setup.options.contact, setup.observer.trouble, hint)
+    return Patience.of(name, setup.options.contact, setup.observer.trouble, hint)
 
 
 def _find_names(setup: Setup) -> ParameterNames:

@@ -85,7 +85,7 @@ class Errors:
     def _of_connection(self, error: openai.APIConnectionError) -> Exception:
         if isinstance(error.__cause__, VluresError):
             return error.__cause__  # an image that changed while a shard was read from it
-        cause = str(error.__cause__ or error)
+        cause = str(error.__cause__ or error).replace(" ssl:default", "")  # aiohttp says it of plain HTTP, too
         never_sent = _was_never_sent(error.__cause__)
         if self._creating and not never_sent:
             return InDoubt(cause or "connection lost")

@@ -105,7 +105,8 @@ class TableBenchmark:
     def notes(self) -> Iterator[str]:
         if self.table.errors:
             count = sum(error.times for error in self.table.errors)
-            yield f"{counted(count, 'row', 'is', 'are')} left out of {self.table.path}; `vlures check` names them."
+            rows = f"{counted(count, 'row', 'is', 'are')} left out of {self.table.path}"
+            yield f"{rows}; `{_name_check(self.table)}` names them."
         if doubtful := sum(looks_double_encoded(row.question) for row in self.table.rows):
             yield describe_double_encoded(doubtful)
 
@@ -115,6 +116,12 @@ class TableBenchmark:
 
     def _is_skipped(self, row: TableRow) -> bool:
         return self.skips is not None and self.skips(row.image)
+
+
+def _name_check(table: QuestionTable) -> str:
+    """The command that names everything wrong with a table."""
+    where = "" if table.folder == table.path.parent else f" --dataset {table.folder}"
+    return f"vlures check --benchmark table --questions {table.path}{where}"
 
 
 def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> TableBenchmark:
@@ -127,11 +134,11 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
         first = table.errors[0]
         raise VluresError(
             f"{table.path} has {counted(sum(error.times for error in table.errors), 'problem')}, the first: "
-            f"{', '.join(first.files)}: {first.reason}. See them all with `vlures check`; correct them, or leave those "
-            "rows out with --skip-problems."
+            f"{', '.join(first.files)}: {first.reason}. See them all with `{_name_check(table)}`; correct them, "
+            "or leave those rows out with --skip-problems."
         )
     if not table.rows:
-        raise VluresError(f"{table.path} has no row that can be asked; see why with `vlures check`.")
+        raise VluresError(f"{table.path} has no row that can be asked; see why with `{_name_check(table)}`.")
     return TableBenchmark(table, asked, skips)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,12 @@ class VluresBenchmark:
         folders = {code: dataset.folder for code, dataset in self.datasets.items()}
         if crossing := describe_crossing(find_text_languages(self.options, self.datasets), folders):
             yield crossing
+        for dataset in {id(dataset): dataset for dataset in self.datasets.values()}.values():
+            if count := sum(error.times for error in dataset.errors):
+                yield (
+                    f"{dataset.folder} has {counted(count, 'problem')}, and those files are left out; "
+                    f"`vlures check --dataset {dataset.folder}` names them."
+                )
         shown = {sample.text for codes in self._languages_by_dataset() for sample in self.samples(codes[0])}
         if doubtful := sum(looks_double_encoded(text) for text in shown if text is not None):
             yield describe_double_encoded(doubtful)
@@ -148,15 +154,33 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = No
     for dataset in {id(dataset): dataset for dataset in datasets.values()}.values():
         if dataset.errors and skips is None:
             first = dataset.errors[0]
+            count = sum(error.times for error in dataset.errors)
             raise VluresError(
-                f"{dataset.folder} has {counted(sum(error.times for error in dataset.errors), 'problem')}, the first: "
-                f"{', '.join(first.files)}: {first.reason}. See them all with `vlures check`; correct them, or leave "
+                f"{dataset.folder} has {counted(count, 'problem')}, the first: {', '.join(first.files)}: "
+                f"{first.reason}. See them all with `vlures check --dataset {dataset.folder}`; correct them, or leave "
                 "those files out with --skip-problems."
             )
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
     if unknown := [number for number in options.samples if number not in known]:
-        raise VluresError(f"No dataset has a sample with the ID {unknown[0]}; see the IDs with `vlures check`.")
+        every = load_datasets(replace(options, samples=(), limit=None))
+        there = {sample.id for dataset in every.values() for sample in dataset.samples}
+        raise VluresError(f"No dataset has a sample with the ID {unknown[0]}; there are {_name_ids(there)}.")
     return VluresBenchmark(options, asked, datasets, load_prompts(options), skips)
+
+
+MOST_NAMED = 8
+
+
+def _name_ids(numbers: Collection[int]) -> str:
+    """Numbers in order, runs of them as `1-6`; the first few of many."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    named = [f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return ", ".join(named[:MOST_NAMED]) + (", …" if len(named) > MOST_NAMED else "")
 
 
 def load_datasets(options: Options) -> dict[str, Dataset]:

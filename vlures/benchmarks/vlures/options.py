@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ def _read_languages(words: Any, place: str) -> list[str]:
         language = find_language(word)
         if language is None:
             known = ", ".join(f"{language.code} ({language.name})" for language in LANGUAGES.values())
-            raise UsageError(f"{place}: {word!r} is not one of the languages {known}.")
+            commas = "; separate several by commas" if len(word.split()) > 1 else ""
+            raise UsageError(f"{place}: {word!r} is not one of the languages {known}{commas}.")
         if language.code not in codes:
             codes.append(language.code)
     return codes
@@ -70,6 +72,8 @@ def _read_dataset(value: Any, place: str) -> str | dict[str, str]:
         language, equals, folder = word.partition("=")
         if not equals:
             raise UsageError(f"{place}: with several folders each needs its language, as in En={word}.")
+        if re.search(r",\w+=", folder):
+            raise UsageError(f"{place}: {word!r} names several folders; give each a --dataset of its own.")
         folders[_read_languages([language], place)[0]] = folder
     _require_names(list(folders.values()), place)
     return folders

@@ -10,10 +10,14 @@ from vlures.sandbox.images.inspection import InspectedImage
 
 Language = Literal["English", "Japanese", "Swahili", "Urdu"]
 
-_SWAHILI = re.compile(r"\b(?:ya|na|kwa|katika|picha|wewe|ni|kila|hii|yako)\b", re.IGNORECASE)
+_SWAHILI = re.compile(
+    r"\b(?:ya|na|kwa|katika|kwenye|picha|wewe|ni|je|kuna|kila|hii|yako|gani|nini|ngapi)\b", re.IGNORECASE
+)
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _ARABIC = re.compile(r"[\u0600-\u06ff]")
 _ENOUGH_WORDS = 4
+SHORT_WORDS = 15
+"""A text of fewer words is a single question."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ def language_of(text: str) -> Language:
         return "Urdu"
     words = len(text.split()) or 1
     swahili = len(_SWAHILI.findall(text))
-    return "Swahili" if swahili >= _ENOUGH_WORDS and swahili * 12 >= words else "English"
+    enough = _ENOUGH_WORDS if words >= SHORT_WORDS else 2
+    return "Swahili" if swahili >= enough and swahili * 12 >= words else "English"
 
 
 def split_article(text: str) -> tuple[str, list[str]]:

@@ -142,7 +142,8 @@ def _language_layout(
     found = by_language.get(language.code, [])
     if not found:
         raise VluresError(
-            f"{folder} has a folder per language, but none for {language.name}: {there}; leave it out with --languages."
+            f"{folder} has a folder per language, but none for {language.name}: {there}; ask for those that are there "
+            f"with --languages {','.join(by_language)}."
         )
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
