@@ -16,7 +16,8 @@ from vlures.errors import Incomplete, Retry, VluresError
 T = TypeVar("T")
 
 NEVER_ANSWERED_S = 180.0
-"""How long a server is tried that was reached and has answered no call yet: it may be set up wrong for good."""
+"""How long a server may fail that was reached and has answered no call yet: it may be set up wrong for good. A slow one
+needs longer for its first answer, so this counts from its first failure."""
 STARTING = frozenset({"429", "502", "503", "504", "529", "timeout", "connection"})
 """Codes of a server that is starting, or has too much to do: it keeps the whole budget."""
 
@@ -59,6 +60,9 @@ class Patience:
         self._trouble = TroubleWatch(provider)
         self.reached = False
         self._answered = False
+        self._broken_since_s: float | None = None
+        """The first failure since the server last seemed to be starting."""
+        self._broken_for_s = 0.0
 
     @classmethod
     def of(
@@ -71,18 +75,25 @@ class Patience:
         """The configuration's budgets."""
         return cls(provider, options.retry_budget_s, options.first_contact_s, observe, hint)
 
-    def _budget_s(self, failure: Retry) -> float:
+    def _left_s(self, failure: Retry, failing_for_s: float) -> float:
+        """Until calls that fail like this are no longer retried."""
         if not self.reached:
-            return self._first_contact_s
+            return self._first_contact_s - failing_for_s
+        left_s = self._retry_budget_s - failing_for_s
         if not self._answered and failure.code not in STARTING:
-            return min(self._retry_budget_s, NEVER_ANSWERED_S)
-        return self._retry_budget_s
+            return min(left_s, NEVER_ANSWERED_S - self._broken_for_s)
+        return left_s
 
     def note_failure(self, failure: Retry, now_s: float, since_s: float) -> None:
         """A call has failed. since_s: since when the budget of time is running, by the same clock."""
         self.reached = self.reached or failure.reached
-        gives_up_in_s = since_s + self._budget_s(failure) - now_s
-        trouble = self._trouble.failed(failure, now_s, gives_up_in_s, reached=self.reached)
+        if failure.code in STARTING:
+            self._broken_since_s = None
+        elif self._broken_since_s is None:
+            self._broken_since_s = now_s
+        self._broken_for_s = 0.0 if self._broken_since_s is None else now_s - self._broken_since_s
+        left_s = self._left_s(failure, now_s - since_s)
+        trouble = self._trouble.failed(failure, now_s, left_s, reached=self.reached)
         self._observe(replace(trouble, hint="" if self._answered else self._hint(failure.reason)))
 
     def note_success(self) -> None:
@@ -101,7 +112,7 @@ class Patience:
                 f"{self._provider} cannot be reached: {failure.reason}. Check the network and the base URL, then run "
                 "again."
             )
-        return failing_for_s + (asked_s or 0.0) <= self._budget_s(failure)
+        return (asked_s or 0.0) <= self._left_s(failure, failing_for_s)
 
     def describe_end(self, failure: Retry, failing_for_s: float) -> str:
         """Why the run ends: no call has succeeded for so long."""
