@@ -41,10 +41,10 @@ class ApiVersion:
 
         sent: the version that the call had. status, message: of the error.
         """
+        if status != NOT_FOUND and not (status == BAD_REQUEST and _UNKNOWN_FIELD.search(message)):
+            return False  # such a creation may have made a batch, whatever the version is now
         if sent != self.current:
             return True  # another call has changed it meanwhile
-        if status != NOT_FOUND and not (status == BAD_REQUEST and _UNKNOWN_FIELD.search(message)):
-            return False
         if self.current == V1 and self._is_open:
             self.current, self._is_open, self._is_proven = V1BETA, False, False
             return True
