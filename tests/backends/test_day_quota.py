@@ -26,6 +26,9 @@ NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
         "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
         "More than 1000 requests/day",
         "limit: 50 requests per 24 hours",
+        "50 requests/24hr",
+        "Rate limit exceeded: 100 per 1 day",
+        "Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 3661 seconds before retrying.",
     ],
 )
 def test_a_day_is_recognised(words: str) -> None:
@@ -40,6 +43,8 @@ def test_a_day_is_recognised(words: str) -> None:
         "Too many requests, please slow down.",
         "The model is overloaded today.",
         "GenerateRequestsPerMinutePerProjectPerModel",
+        "Rate limit exceeded: 100 per 1 minute",
+        "Rate limit of 10 per 60s exceeded for UserByModelByMinute. Please wait 8 seconds before retrying.",
     ],
 )
 def test_a_minute_is_no_day(words: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vlures.backends.lenient_json import decode_object
-from vlures.backends.openai.errors import asked_wait, error_of, read_failure, read_live_error
+from vlures.backends.openai.errors import asked_wait, error_of, read_failure, read_live_error, status_within
 from vlures.errors import Incomplete, Retry, VluresError
 from vlures.records import Failure
 
@@ -161,3 +161,8 @@ def test_the_wait_that_is_asked_for() -> None:
     assert asked_wait({"retry-after": "3"}) == 3.0
     assert asked_wait({"retry-after-ms": "250", "retry-after": "3"}) == 0.25
     assert asked_wait({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
+
+
+def test_an_invalid_url_is_a_wrong_path_only_where_it_is_the_call_s() -> None:
+    assert status_within({"message": "Invalid URL (POST /v1/v1/chat/completions)"}) == 404
+    assert status_within({"message": "Invalid url: the image could not be downloaded."}) is None

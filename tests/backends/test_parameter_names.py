@@ -97,6 +97,14 @@ def test_the_folder_remembers_a_name_once_an_answer_has_come() -> None:
     assert len(said) == 1
 
 
+def test_a_name_that_a_batch_was_refused_for_is_remembered_at_once() -> None:
+    folder = Folder()
+    assert ParameterNames(OLDER, folder).take_other({"message": AZURE, "code": "unsupported_parameter"})
+    body = {"max_completion_tokens": 5}
+    ParameterNames(OLDER, folder).apply(body)
+    assert body == {"max_completion_tokens": 5}
+
+
 def test_a_line_of_a_batch_that_was_written_before_is_sent_again() -> None:
     names = ParameterNames(OLDER)
     assert names.take_other({"message": AZURE, "code": "unsupported_parameter"})

@@ -11,12 +11,13 @@ from vlures.backends.lenient_json import as_object, as_objects, as_seconds, as_t
 from vlures.errors import Incomplete
 
 _PER_DAY = re.compile(
-    r"per[\s_-]?day|\bdaily\b[\w\s-]{0,40}\b(limit|quota|allowance|cap)\b|\b(limit|quota)\b[\w\s-]{0,20}\bfor today\b"
-    r"|\b[RTI]PD\b|/\s?day\b|\ba day\b|\b24[\s-]?h(ours?)?\b",
+    r"per[\s_-]?(1[\s_-])?day|\bdaily\b[\w\s-]{0,40}\b(limit|quota|allowance|cap)\b"
+    r"|\b(limit|quota)\b[\w\s-]{0,20}\bfor today\b|\b[RTI]PD\b|/\s?day\b|\ba day\b|\b24[\s-]?h(ou)?r?s?\b|ByDay\b",
     re.IGNORECASE,
 )
 """Seen: `Requests per day (RPD)` (OpenAI), `free-models-per-day` (OpenRouter), `GenerateRequestsPerDayPerProject…`
-(Gemini), `tokens per day (TPD)` (Groq), `daily request limit`."""
+(Gemini), `tokens per day (TPD)` (Groq), `UserByModelByDay` (GitHub), `100 per 1 day` (slowapi), `daily request
+limit`."""
 _RESET_HEADER = re.compile(r"(x-)?rate-?limit-reset(-requests|-tokens)?(-day|-daily)?", re.IGNORECASE)
 _IN_WORDS = re.compile(
     r"\b(?:again|retry|resets?|renewed|available) in ((?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+)", re.IGNORECASE

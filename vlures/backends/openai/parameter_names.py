@@ -80,6 +80,8 @@ class ParameterNames:
         self._say(
             f"{PROVIDER} refuses the parameter {refused} here; every request has {other} in its place from now on."
         )
+        if sent is None:
+            self.prove()  # another process may see the next batch end
         return True
 
     def prove(self) -> None:
