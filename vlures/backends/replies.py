@@ -43,11 +43,15 @@ _REFUSED_FOR_SIZE = re.compile(
     r"|(exceed|larger than|greater than|more than|maximum|at most)[^.]*\b(bytes?|[kmg]i?b|size|lines|requests|rows)\b",
     re.IGNORECASE,
 )
+_STORAGE = re.compile(r"\bstorage\b|\bquota\b", re.IGNORECASE)
+"""What is full is the account, whatever the size of the file."""
 BAD_REQUEST, PAYLOAD_TOO_LARGE = 400, 413
 
 
 def is_refused_for_size(status: int, message: str) -> bool:
     """Whether an upload's refusal is about the size of the file. Gateways have caps of their own, each in its words."""
+    if _STORAGE.search(message):
+        return False
     return status == PAYLOAD_TOO_LARGE or (status == BAD_REQUEST and _REFUSED_FOR_SIZE.search(message) is not None)
 
 

@@ -135,6 +135,12 @@ async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend
         raise Incomplete(
             f"The disk of {store.folder} is nearly full, so nothing more was sent; free some space and run again."
         )
+    if sink.is_hopeless and not run.counts.all_failed_alike():
+        reason = run.counts.failures.most_common(1)[0][0].rstrip(".")
+        raise Incomplete(
+            f"Nothing more was sent after {counted(HOPELESS_AFTER, 'request')} had failed in the same way ({reason}) "
+            "before any was answered; then answers came after all. Run the same command again; it continues from here."
+        )
     if sink.is_hopeless or (not sink.ever_answered and run.counts.are_hopeless):
         raise _hopeless(run.counts)
     if sink.gave_up and (not run.counts.warnings.any_usable or next(due_requests(benchmark, store), None)):

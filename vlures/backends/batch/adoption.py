@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
-from vlures.backends.batch.client import NEVER_BEGUN, BatchState
+from vlures.backends.batch.client import GIVEN_BACK, BatchState
 from vlures.backends.batch.creation import Creator
 from vlures.backends.batch.job import BatchJob
 from vlures.backends.batch.queue_limit import IMAGE_WEIGHT
@@ -93,16 +93,19 @@ class Adopter:
         if ended is None:
             return
         self.adopt_twins(job, ended, await self._creator.find_twins(job, ended))
-        if ended.problem in NEVER_BEGUN:
+        too_large_alone = ended.problem == "too large" and len(job.digests) == 1
+        if ended.problem in GIVEN_BACK and not too_large_alone:
             if ended.problem == "queue full":
                 state.queue_limit.refuse(job.tag)
+            elif ended.problem == "too large":
+                self._cut_shorter(job, ended)
             self._settler.give_back(job, ended.reason)
         else:
             await self._settler.collect(job, ended)
 
-    def adopt_twins(self, job: BatchJob, batch: BatchState, others: Iterable[BatchState]) -> bool:
-        """Take over every other batch of the job's tag; True if there is one. The job's requests wait until all
-        batches of its tag have ended."""
+    def adopt_twins(self, job: BatchJob, batch: BatchState, others: Iterable[BatchState]) -> None:
+        """Take over every other batch of the job's tag. The job's requests wait until all batches of its tag have
+        ended."""
         state = self._state
         twins = self._creator.note_twins(job, batch, others)
         for twin, _ in twins:
@@ -112,7 +115,6 @@ class Adopter:
             state.claims.wait(request)
         for twin, batch_id in twins:
             state.tasks.start(partial(self._adopt_created, twin, batch_id))
-        return bool(twins)
 
     async def watch(self, job: BatchJob, batch: BatchState) -> BatchState | None:
         """Poll a batch until it has ended. None if this run does not see that."""
@@ -125,6 +127,16 @@ class Adopter:
             return batch
         self._state.leave_open(job)
         return None
+
+    def _cut_shorter(self, job: BatchJob, batch: BatchState) -> None:
+        """The provider has refused the file of an earlier process for its size, of which only the lines are known."""
+        state = self._state
+        if not state.cancelling:
+            most = state.halve_lines(len(job.digests))
+            state.observer.say(
+                f"{state.client.provider} refuses the file of {batch.name}, of {len(job.digests):,} lines; the next "
+                f"files have at most {most:,}. {batch.reason}"
+            )
 
     async def _cancel(self, job: BatchJob, batch: BatchState) -> BatchState:
         self._state.observer.job_changed(job.tag, "cancelling", batch.done, len(job.digests))

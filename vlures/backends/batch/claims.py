@@ -34,6 +34,10 @@ class Claims:
         """Whether the batch may still answer the request."""
         return tag in self._tags.get(key, ())
 
+    def holds_any(self, tag: str, keys: Iterable[str]) -> bool:
+        """Whether the batch may still answer one of the requests."""
+        return any(self.holds(tag, key) for key in keys)
+
     def wait(self, request: Request) -> None:
         """Hold the request back until no open batch may answer it."""
         self._waiting[request.key] = request

@@ -15,6 +15,8 @@ from vlures.records import Request, Response
 JobProblem = Literal["queue full", "file not visible", "file gone", "too large", "refused"]
 NEVER_BEGUN: frozenset[str | None] = frozenset({"queue full", "file not visible"})
 """No work was done and the requests are sound: the same batch may be created again."""
+GIVEN_BACK: frozenset[str | None] = NEVER_BEGUN | {"too large"}
+"""No work was done and the requests are sound: they may go into other batches."""
 
 
 @dataclass(frozen=True, slots=True)

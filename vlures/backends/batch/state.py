@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vlures.backends import Budget, Journal, Observer
@@ -15,6 +16,7 @@ from vlures.backends.batch.queue_limit import QueueLimit, recall_limit, remember
 from vlures.backends.batch.shards import ShardLimits
 from vlures.backends.batch.tasks import JobTasks
 from vlures.backends.retry import Patience
+from vlures.files.writing import NotWritable
 from vlures.records import Deferred, Response
 from vlures.store.clock import now
 
@@ -61,6 +63,8 @@ class DriverState:
     batched: set[str] = field(init=False)
     """Keys of all requests that any batch has ever held, where a share of them may be finished live; else empty."""
     limits: ShardLimits = field(init=False)
+    _proven_bytes: int | None = field(init=False)
+    """The learned size of a file that is known to be small enough."""
     last_collected: Collected | None = None
     queue_is_full: bool = False
     """The provider's queue has no room, and this run does not wait for any."""
@@ -78,16 +82,25 @@ class DriverState:
             {key for job in self.journal.jobs for key in job.requests} if self.policy.live_share is not None else set()
         )
         likely = self.journal.recall(self._file_size_fact).get("most")
+        self._proven_bytes = likely
         self.limits = ShardLimits(self.policy.most_lines, self.policy.most_bytes, likely)
 
     @property
     def _file_size_fact(self) -> str:
         return f"file size at {self.client.account}"
 
-    def learn_file_size(self, most_bytes: int) -> None:
-        """The provider refuses files that are not smaller than this; later runs over the folder know it, too."""
-        self.limits.likely_bytes = most_bytes
-        self.journal.remember(self._file_size_fact, {"most": most_bytes, "time": now()})
+    def prove_file_size(self) -> None:
+        """A file was taken, so later runs over the folder begin with the size that this one has learned."""
+        learned = self.limits.likely_bytes
+        if learned is not None and learned != self._proven_bytes:
+            self._proven_bytes = learned
+            with suppress(NotWritable):  # a later run learns it again
+                self.journal.remember(self._file_size_fact, {"most": learned, "time": now()})
+
+    def halve_lines(self, lines: int) -> int:
+        """A batch of so many lines was too large. Returns how many the next ones may have."""
+        self.limits.most_lines = min(self.limits.most_lines, (lines + 1) // 2)
+        return self.limits.most_lines
 
     def mark_queue_full(self) -> None:
         """Send nothing more: the provider's queue is full, and this run does not wait."""

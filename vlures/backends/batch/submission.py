@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from vlures.backends.batch.adoption import Adopter
-from vlures.backends.batch.client import NEVER_BEGUN, BatchState
+from vlures.backends.batch.client import GIVEN_BACK, NEVER_BEGUN, BatchState
 from vlures.backends.batch.creation import Creator
 from vlures.backends.batch.job import BatchJob
 from vlures.backends.batch.queue_limit import weigh
@@ -23,6 +23,8 @@ from vlures.records import Job
 from vlures.store.clock import now
 
 MOST_RECREATIONS = 6
+MOST_REFUSED_ALONE = 20
+"""Uploads of a single request in a row that are refused for their size: it cannot be their images."""
 REFUSED_ALONE = 3
 """After so many refusals by a queue that holds no other batch of ours, a batch is sent again in halves."""
 
@@ -35,6 +37,8 @@ class Submitter:
         self._creator = creator
         self._adopter = adopter
         self._settler = settler
+        self._refused_alone = 0
+        """How many uploads in a row were refused for their size although they held a single request."""
 
     async def submit(self, shard: Shard, *, trial: bool = False) -> None:
         """Upload a shard and see its batch through. The caller holds an upload slot, which this releases."""
@@ -51,6 +55,7 @@ class Submitter:
         if state.leftovers.may_go_live:
             state.batched.update(job.digests)
         state.queue_limit.take(job.tag, job.weight)
+        refused: BatchState | None = None
         try:
             self._begin(job)
             state.observer.job_changed(job.tag, "uploading", 0, len(job.digests))
@@ -60,14 +65,28 @@ class Submitter:
             job.file_id = await self._upload(job, file)
             job.input_until = as_text(datetime.now(UTC) + state.client.lifetimes.input)
             state.journal.update_job(job.tag, "uploaded", file_id=job.file_id, input_until=job.input_until)
+            self._refused_alone = 0
         except FileTooLarge as refusal:
-            if len(shard.requests) == 1:
-                raise
-            self._cut_smaller(job, shard, str(refusal))
-            return
+            refused = self._refuse(shard, refusal, trial=trial)
         finally:
             state.uploads.release()
-        await self._see_through(job, job.file_id, shard)
+        if refused is None:
+            await self._see_through(job, str(job.file_id), shard)
+        elif not self._was_too_large(job, shard, refused):
+            await self._settler.collect(job, refused)
+
+    def _refuse(self, shard: Shard, refusal: FileTooLarge, *, trial: bool) -> BatchState:
+        """What an upload that was refused for its size means for its requests. One that is alone in it fails alone.
+
+        Raises VluresError where it cannot be the size.
+        """
+        reason = str(refusal)
+        if len(shard.requests) == 1:
+            self._refused_alone += 1
+            reason = f"{reason} The request is alone in it: make its image smaller, or ask it live."
+        if len(shard.requests) == 1 and (trial or self._refused_alone >= MOST_REFUSED_ALONE):
+            raise VluresError(f"{reason} Then run again.") from refusal
+        return BatchState("", "refused", ended=True, problem="too large", reason=reason)
 
     async def _upload(self, job: BatchJob, file: ShardFile) -> str:
         """The uploaded file's id. Where the upload fails for good no batch was made, so the requests are due."""
@@ -144,12 +163,11 @@ class Submitter:
     def _send_in_halves(self, job: BatchJob) -> None:
         """The batch seems too large for the provider's queue even alone."""
         state = self._state
-        half = (len(job.requests) + 1) // 2
+        most = state.halve_lines(len(job.requests))
         state.observer.say(
             f"{state.client.provider}'s queue has no room for a batch of {len(job.requests)} lines, even alone; "
-            f"the next batches have at most {half} lines."
+            f"the next batches have at most {most} lines."
         )
-        state.limits.most_lines = min(state.limits.most_lines, half)
         state.attempts.subtract(job.digests.keys())
         state.leftovers.unsent += job.requests.values()
 
@@ -166,7 +184,7 @@ class Submitter:
         state = self._state
         half = shard.size_bytes // 2
         if half < (state.limits.likely_bytes or shard.size_bytes):
-            state.learn_file_size(half)
+            state.limits.likely_bytes = half
             state.observer.say(
                 f"{state.client.provider} refuses a batch's file of {shard.size_bytes:,} bytes; the next files have at "
                 f"most {half:,} bytes. {refusal}"
@@ -181,13 +199,15 @@ class Submitter:
         if batch.batch_id:
             self._adopter.adopt_twins(job, batch, others)
             self._creator.confirm(job, batch)
+            self._state.prove_file_size()
         ended = await self._adopter.watch(job, batch)
         if ended is None:
             return None
         others = await self._creator.find_twins(job, ended)
         if others and not ended.batch_id:
             return await self._follow(job, *others)
-        if self._adopter.adopt_twins(job, ended, others) and ended.problem in NEVER_BEGUN:
-            self._settler.give_back(job, ended.reason)
+        self._adopter.adopt_twins(job, ended, others)
+        if ended.problem in GIVEN_BACK and self._state.claims.holds_any(job.tag, job.digests):
+            self._settler.give_back(job, ended.reason)  # a twin may yet answer its requests
             return None
         return ended

@@ -72,7 +72,7 @@ class Errors:
         if error.code in (409, 499):
             return Retry(said, code=str(error.code))
         if not self._creating and is_refused_for_size(error.code, said):
-            return FileTooLarge(f"Gemini finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
+            return FileTooLarge(f"Gemini finds a batch's file too large: {said}")
         outcome = read_error(error.code, str(error.status or ""), error.details, error.response.headers)
         if isinstance(outcome, Failure):
             return VluresError(f"Gemini refuses the request: {said} Correct what it names, then run again.")

@@ -123,7 +123,7 @@ class Errors:
                 "file, then run again."
             )
         if is_refused_for_size(error.status_code, said):
-            return FileTooLarge(f"OpenAI finds a batch's file too large: {said} Lower --batch-bytes, then run again.")
+            return FileTooLarge(f"OpenAI finds a batch's file too large: {said}")
         return VluresError(f"OpenAI refuses the request: {said} Correct what it names, then run again.")
 
 
@@ -230,9 +230,10 @@ STATUS_OF = {
 }
 """Codes and types of errors → the status that such an error usually has."""
 _NO_SUCH_PATH = re.compile(
-    r"unexpected endpoint|no such (endpoint|route)|unknown (endpoint|route|path)|invalid url", re.I
+    r"unexpected endpoint|no such (endpoint|route)|unknown (endpoint|route|path)|invalid url \((get|post)\b", re.I
 )
-"""LM Studio says the first: https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618."""
+"""LM Studio says the first: https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618. OpenAI says the last;
+without the method it may be about an image's address."""
 
 
 def status_within(error: Mapping[str, object]) -> int | None:
