@@ -92,6 +92,8 @@ class Submitter:
         """The uploaded file's id. Where the upload fails for good no batch was made, so the requests are due."""
         try:
             return await self._creator.reach(lambda: self._state.client.upload(file))
+        except FileTooLarge:
+            raise
         except VluresError as error:
             self._state.journal.update_job(job.tag, "dropped", note=str(error))
             raise
