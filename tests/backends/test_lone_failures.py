@@ -71,6 +71,11 @@ def test_a_server_that_never_answered_is_not_the_questions_fault() -> None:
     assert fail_until_given_up(LoneFailures(), Record(), BROKEN, last=True) > 100
 
 
+def test_the_only_questions_of_a_later_run_are_given_up_too() -> None:
+    failures = LoneFailures(answered_before=True)
+    assert fail_until_given_up(failures, Record(), BROKEN, last=True) == GIVE_UP_AFTER + IN_DOUBT
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
 def test_where_calls_fail_by_chance_next_to_no_question_is_given_up(share: float) -> None:
     """2,000 questions, 20 at a time, each call failing with the given probability."""

@@ -158,6 +158,8 @@ class Setup:
     """False while nothing may be sent, because an answer could not be stored."""
     connections: int = MOST_CONNECTIONS
     """That a batch backend may have open at a time."""
+    has_answers: bool = False
+    """The provider has answered requests of this run before."""
 
 
 def connect(setup: Setup) -> Backend:

@@ -42,6 +42,7 @@ class Patience:
 
     provider: its name in sentences. observe: called with every failure as the trouble that it is part of, and with None
     when the trouble is over. hint: what a server's own words hint at, as a sentence; empty for nothing.
+    answered: whether the provider has answered requests of the run before.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Patience:
         first_contact_s: float,
         observe: Callable[[Trouble | None], None] = lambda _: None,
         hint: Callable[[str], str] = lambda _: "",
+        *,
+        answered: bool = False,
     ) -> None:
         self._provider = provider
         self._retry_budget_s = retry_budget_s
@@ -59,7 +62,7 @@ class Patience:
         self._hint = hint
         self._trouble = TroubleWatch(provider)
         self.reached = False
-        self._answered = False
+        self.answered = answered
         self._broken_since_s: float | None = None
         """The first failure since the server last seemed to be starting."""
         self._broken_for_s = 0.0
@@ -71,16 +74,18 @@ class Patience:
         options: ContactOptions,
         observe: Callable[[Trouble | None], None],
         hint: Callable[[str], str] = lambda _: "",
+        *,
+        answered: bool = False,
     ) -> Patience:
         """The configuration's budgets."""
-        return cls(provider, options.retry_budget_s, options.first_contact_s, observe, hint)
+        return cls(provider, options.retry_budget_s, options.first_contact_s, observe, hint, answered=answered)
 
     def _left_s(self, failure: Retry, failing_for_s: float) -> float:
         """Until calls that fail like this are no longer retried."""
         if not self.reached:
             return self._first_contact_s - failing_for_s
         left_s = self._retry_budget_s - failing_for_s
-        if not self._answered and failure.code not in STARTING:
+        if not self.answered and failure.code not in STARTING:
             return min(left_s, NEVER_ANSWERED_S - self._broken_for_s)
         return left_s
 
@@ -94,10 +99,10 @@ class Patience:
         self._broken_for_s = 0.0 if self._broken_since_s is None else now_s - self._broken_since_s
         left_s = self._left_s(failure, now_s - since_s)
         trouble = self._trouble.failed(failure, now_s, left_s, reached=self.reached)
-        self._observe(replace(trouble, hint="" if self._answered else self._hint(failure.reason)))
+        self._observe(replace(trouble, hint="" if self.answered else self._hint(failure.reason)))
 
     def note_success(self) -> None:
-        self.reached = self._answered = True
+        self.reached = self.answered = True
         if self._trouble.succeeded():
             self._observe(None)
 
@@ -117,7 +122,7 @@ class Patience:
     def describe_end(self, failure: Retry, failing_for_s: float) -> str:
         """Why the run ends: no call has succeeded for so long."""
         since, reason = f"{failing_for_s:.0f} s{_asked(failure)}", failure.reason.rstrip(".")
-        if self._answered:
+        if self.answered:
             return (
                 f"{self._provider} has not answered as it should for {since} ({reason}), longer than this run's "
                 "patience. Run the same command again later; it continues from here."

@@ -15,7 +15,7 @@ from vlures.benchmarks import Benchmark
 from vlures.errors import Incomplete, VluresError, counted
 from vlures.pricing.ledger_journal import LedgerJournal
 from vlures.pricing.spending import Spending
-from vlures.records import FINAL_STATUSES, Deferred, Request, Response
+from vlures.records import Deferred, Request, Response
 from vlures.runs.answer_warnings import UNUSABLE, AnswerWarnings, describe_canary, describe_unusable
 from vlures.runs.config import RunConfig
 from vlures.runs.prepare import due_requests
@@ -165,7 +165,7 @@ class ResponseSink:
         self.gave_up = ""
         """Why nothing more was sent, where none of the first answers can be used."""
         entries = [entry for cell in store.cells for entry in store.entries(cell).values() if not entry.imported]
-        self.ever_answered = any(entry.status in FINAL_STATUSES for entry in entries)
+        self.ever_answered = any(entry.is_own_answer for entry in entries)
         warnings.any_usable = warnings.any_usable or any(entry.status == "ok" for entry in entries)
 
     async def take(self, backend: Backend, requests: Iterable[Request]) -> None:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from vlures.backends import all_providers, find_own_address, find_provider
 from vlures.config.route import is_this_machine
 from vlures.errors import VluresError
-from vlures.records import FINAL_STATUSES
 from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.clock import now
@@ -64,7 +63,7 @@ def is_rehearsal(store: CheckpointStore) -> bool:
 
 def _holds_answers(store: CheckpointStore) -> bool:
     entries = (entry for cell in store.cells for entry in store.entries(cell).values())
-    return bool(store.open_jobs()) or any(entry.status in FINAL_STATUSES and not entry.imported for entry in entries)
+    return bool(store.open_jobs()) or any(entry.is_own_answer for entry in entries)
 
 
 def _was_asked_before(store: CheckpointStore, address: str) -> bool:

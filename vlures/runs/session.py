@@ -121,6 +121,7 @@ class Session:
                 self.spending.budget(config.target.mode),
                 keeper.can_store,
                 connections.batch,
+                any(entry.is_own_answer for cell in store.cells for entry in store.entries(cell).values()),
             )
             live_options = config.replace(mode="live").backend_options
             live_setup = replace(setup, options=live_options, budget=self.spending.budget("live"))

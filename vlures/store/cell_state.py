@@ -29,6 +29,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     imported: bool = False
     """Taken over from the original scripts, so the digest of its question is unknown."""
 
+    @property
+    def is_own_answer(self) -> bool:
+        """Whether a provider has answered it through vlures."""
+        return self.status in FINAL_STATUSES and not self.imported
+
 
 @dataclass(slots=True)
 class CellTotals:

@@ -20,7 +20,7 @@ def connect_live(setup: Setup) -> Backend:
     """Gemini's generateContent, many requests at a time."""
     options = setup.options
     client = _find_live_client(setup)
-    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble)
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble, answered=setup.has_answers)
     return LiveDriver(
         client, LivePolicy.of(options), patience, setup.observer, setup.keep_going, setup.budget, setup.may_send
     )
@@ -44,7 +44,7 @@ def connect_batch(setup: Setup) -> Backend:
         timeout_s=options.live.timeout_s,
         connections=setup.connections,
     )
-    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble)
+    patience = Patience.of(FACTS.title, options.contact, setup.observer.trouble, answered=setup.has_answers)
     policy = BatchPolicy.of(options, MOST_LINES, MOST_BYTES, setup.connections)
     return BatchDriver(client, policy, patience, setup.observer, setup.budget)
 

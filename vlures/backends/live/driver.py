@@ -88,7 +88,7 @@ class LiveDriver:
         self._may_send = may_send
         self._rate_control = RateControl(policy.concurrency)
         self._allowance = Allowance(policy)
-        self._lone_failures = LoneFailures()
+        self._lone_failures = LoneFailures(answered_before=patience.answered)
         self._all_asked = False
         """No request is left that was never sent."""
         self._aside: list[tuple[float, int, _Question]] = []

@@ -35,7 +35,9 @@ class Record:
 class LoneFailures:
     """Tells a question that fails alone from a provider that fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answered_before: bool = False) -> None:
+        """answered_before: whether others were answered in an earlier run, so that not all need to be wrong."""
+        self._answered_before = answered_before
         self._calls: deque[int] = deque(maxlen=RECENT_ANSWERS)
         """That each of the last answers took."""
         self._answers = 0
@@ -60,7 +62,7 @@ class LoneFailures:
         enough = max(GIVE_UP_AFTER, OFTEN * max(self._calls, default=0))
         if record.beside_answers >= enough:
             return True
-        if not last or not self._answers or failure.code in OUTAGES:
+        if not last or not (self._answers or self._answered_before) or failure.code in OUTAGES:
             return False
         others_since = self._answers > record.answers_at_first
         return record.failures >= enough + (0 if others_since else IN_DOUBT)

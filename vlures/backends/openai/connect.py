@@ -74,7 +74,7 @@ def _make_patience(setup: Setup) -> Patience:
     official = setup.sandbox_url is not None or is_official(address)
     name = FACTS.title if official else f"The server at {urlsplit(address).netloc.rpartition('@')[2]}"
     hint = partial(hint_at_setup, official=official)
-    return Patience.of(name, setup.options.contact, setup.observer.trouble, hint)
+    return Patience.of(name, setup.options.contact, setup.observer.trouble, hint, answered=setup.has_answers)
 
 
 def _find_names(setup: Setup) -> ParameterNames:

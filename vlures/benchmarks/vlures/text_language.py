@@ -13,7 +13,7 @@ from pathlib import Path
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.settings import parse_cell
 from vlures.errors import VluresError
-from vlures.records import FINAL_STATUSES, Cell
+from vlures.records import Cell
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import parse_key
 
@@ -52,7 +52,7 @@ def check_text_languages(store: CheckpointStore, texts: Mapping[str, str], folde
 
 
 def _has_own_answer(store: CheckpointStore, cell: Cell) -> bool:
-    return any(entry.status in FINAL_STATUSES and not entry.imported for entry in store.entries(cell).values())
+    return any(entry.is_own_answer for entry in store.entries(cell).values())
 
 
 def remember_text_languages(store: CheckpointStore, texts: Mapping[str, str]) -> None:
