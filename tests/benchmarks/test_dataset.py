@@ -129,8 +129,8 @@ def test_a_text_without_an_image_is_an_error(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", "is empty"),
-        (b"no picture at all", "is not an image"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is not an image"),
+        (b"no picture at all", "cannot be opened as an image"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "cannot be opened as an image"),
         (GIF, "is really a GIF"),
     ],
 )

@@ -130,5 +130,5 @@ def test_what_is_wrong_in_folders_side_by_side_is_named_with_its_folder(vlures: 
     options = lay_out(vlures, "images and texts", {"image2.png": b"no image"})
     (vlures.folder / "data/texts/text3.txt").write_text("no image of it")
     said = vlures("check", *options).out
-    assert "images/image2.png: the image is not an image" in said
+    assert "images/image2.png: the image cannot be opened as an image" in said
     assert "texts/text3.txt: a text without an image" in said

@@ -201,7 +201,7 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
         *(
             "names no file",
             "capitals only",
-            "not an image",
+            "cannot be opened as an image",
             "more than 200 characters",
             "too long",
             "which is no ID",

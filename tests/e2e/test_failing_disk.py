@@ -124,6 +124,7 @@ def test_what_a_batch_has_answered_stays_at_the_provider_until_it_can_be_stored(
     command: WarmCommand, shared_sandbox: Sandbox, backend: str
 ) -> None:
     batches = (*arguments(backend), "--mode", "batch", "--batch-size", "5", "--poll-s", "0.2", "--no-canary")
+    batches = (*batches, "--doubt-patience-s", "2")
     before = shared_sandbox.stats["batches_created"]
     command.limits = {resource.RLIMIT_FSIZE: NO_ROOM_BYTES}
     result = command(*batches)

@@ -103,7 +103,8 @@ def test_status_and_summary_say_what_was_spent_and_what_a_rerun_would_cost(
     failed = REQUESTS // 5
     status = vlures("status", f"outputs/{OUTPUT}")
     headers = re.split(r"\s{2,}", status.out.splitlines()[1])
-    in_all = dict(zip(headers, re.split(r"\s{2,}", status.out.splitlines()[-1]), strict=True))
+    row = [line for line in status.out.splitlines() if "$" in line][-1]
+    in_all = dict(zip(headers, re.split(r"\s{2,}", row), strict=True))
     assert (in_all["ok"], in_all["failed"], in_all["due"]) == (str(REQUESTS - failed), str(failed), str(failed))
     summary = json.loads((vlures.folder / "outputs" / OUTPUT / "results_1shot_rationales/summary.json").read_bytes())
     cells = summary["cells"].values()
@@ -116,7 +117,8 @@ def test_status_and_summary_say_what_was_spent_and_what_a_rerun_would_cost(
     assert float(in_all["rest for real"].lstrip("$")) == pytest.approx(summary["rerun_usd"], rel=0.06)
     sandbox.show()
     assert vlures(*BATCH).code == 0
-    assert vlures("status", f"outputs/{OUTPUT}").out.splitlines()[-1].endswith("$0.00")
+    table = [line for line in vlures("status", f"outputs/{OUTPUT}").out.splitlines() if "$" in line]
+    assert table[-1].endswith("$0.00")
 
 
 def test_a_plan_counts_only_the_pictures_that_are_still_to_upload(
