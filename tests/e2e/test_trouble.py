@@ -45,9 +45,9 @@ def test_trouble_is_said_once_while_it_lasts(
 
 @EACH_PROVIDER
 @pytest.mark.parametrize("mode", ["live", "batch"])
-def test_a_run_without_a_key_leaves_no_folder(vlures: Command, target: Target, mode: str) -> None:
+def test_a_run_without_a_key_leaves_no_trace_of_a_run(vlures: Command, target: Target, mode: str) -> None:
     vlures(*target.run(mode, *ASKED)).assert_stopped(2, "is not set")
-    assert not list((vlures.folder / "outputs").glob("*"))
+    vlures("status").assert_stopped(1, "There is no run under outputs yet")
 
 
 @EACH_PROVIDER

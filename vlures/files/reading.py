@@ -93,4 +93,11 @@ def parse_toml(data: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise UnusableFile("is not a readable TOML file: it is nested too deeply") from error
     except ValueError as error:  # also a number with more digits than Python converts
-        raise UnusableFile(f"is not a readable TOML file: {error}") from error
+        raise UnusableFile(f"is not a readable TOML file: {error}{_explain(str(error))}") from error
+
+
+def _explain(message: str) -> str:
+    """What is most often behind a message of Python's reader of TOML."""
+    if message.startswith("Invalid value"):
+        return "; a text stands in quotation marks"
+    return "; the key is there twice" if message.startswith("Cannot overwrite a value") else ""

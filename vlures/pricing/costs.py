@@ -168,6 +168,11 @@ class Account:
         ours = (nano for key, nano in held if cell_of_group(group_of(key), self.store.variant) is not None)
         return sum(ours) / NANO
 
+    def uncertain(self) -> float:
+        """The part of what was spent that no answer tells: lost replies, at their highest estimate."""
+        ours = (nano for group, nano in self.ledger.charged.items() if cell_of_group(group, self.store.variant))
+        return sum(ours) / NANO
+
     def group(self, cell: Cell) -> str:
         return cell_group(cell, self.store.variant)
 

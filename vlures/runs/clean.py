@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from vlures.errors import VluresError
 from vlures.runs.rehearsal_files import STATE_FOLDER
 from vlures.runs.rehearsals import Kept, Piece, Rehearsal, examine
-from vlures.runs.status import align
+from vlures.runs.table_text import align
 from vlures.sandbox.state_files import LOCK_FILE
 from vlures.store.lock import hold_folder
 

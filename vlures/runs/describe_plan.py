@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tabulate import tabulate
-
 from vlures.errors import counted
 from vlures.pricing import (
     Price,
@@ -19,6 +17,7 @@ from vlures.pricing.costs import Account, Prices, add_up
 from vlures.runs.config import RunConfig
 from vlures.runs.describe_money import describe_estimate, describe_spent
 from vlures.runs.plan import CellPlan, Plan
+from vlures.runs.table_text import align
 
 COUNTS = ("due", "answered", "in_flight", "left_out")
 HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of images", "tokens out")
@@ -30,8 +29,7 @@ def tabulate_plan(plan: Plan, prices: Prices) -> str:
     rows = [_row(cell.title, _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
     rows.append(_row("total", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
     headers = [*HEADERS, "USD batch", "USD live", "about MB"]
-    alignment = ["left"] + ["right"] * (len(headers) - 1)
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=alignment)
+    return align(headers, rows, texts=1)
 
 
 def _counts_of(cell: CellPlan) -> list[int]:
@@ -113,8 +111,9 @@ def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
     if plan.total("left_out"):
         parts.append(f"{plan.total('left_out'):,} left out")
     saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
-    parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
-    if config.target.mode == "batch":
+    if plan.total("due"):
+        parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
+    if plan.total("due") and config.target.mode == "batch":
         parts.append(counted(plan.shards, "batch"))
     if plan.tokens.requests and (price := prices.of(config.target.mode)):
         costs = cost_range(plan.tokens, price)

@@ -1,4 +1,4 @@
-"""Names of models that cannot be meant: another provider's, and those that look like a slip of the pen."""
+"""Names of models that cannot be meant: another provider's, and those that look mistyped."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from vlures.results.files import count_statuses
 from vlures.runs.config import RunConfig
 from vlures.runs.describe_money import describe_spent
 from vlures.runs.sandbox_guard import is_rehearsal
-from vlures.runs.status import align, open_run
+from vlures.runs.status import open_run
+from vlures.runs.table_text import align
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import count_left
 

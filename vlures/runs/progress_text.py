@@ -147,7 +147,7 @@ def announce_trouble(trouble: Trouble, today: datetime) -> str:
     state = "cannot be reached" if not trouble.reached else "does not answer as it should"
     until = _clock(trouble.gives_up_in_s, today)
     return (
-        f"{trouble.provider} {state}: {trouble.reason}. The run keeps trying until {until} and goes on by itself. "
+        f"{trouble.provider} {state}: {trouble.reason}. The run keeps trying until {until} and resumes by itself. "
         f"{_advise(trouble)} Ctrl-C is safe: the same command continues."
     )
 

@@ -106,6 +106,8 @@ class Session:
         Raises UsageError for a key or an address that is missing or malformed.
         """
         config, store = self.config, self.store
+        if not config.rehearsal.sandbox:  # before a checkpoint is made, which is the first trace of a run
+            check_key(config.backend_options, read_environment())
         with ExitStack() as stack:
             sandbox_url = stack.enter_context(_sandbox(config)) if config.rehearsal.sandbox else None
             connections = fit_connections(config, self.plan, store, self.say)
@@ -227,8 +229,6 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
     """
     prepared = prepare(config, say)
     benchmark = prepared.benchmark
-    if not config.rehearsal.sandbox and not config.output_folder.exists():  # else all may be answered
-        check_key(config.backend_options, read_environment())
     if not config.rehearsal.sandbox and (advice := describe_open_keys()):
         say(advice)
     with ExitStack() as stack:
@@ -252,9 +252,8 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         stack.callback(spending.close)
         if money := spending.describe():
             say(money)
-        yield Session(
-            prepared, store, plan, spending, say, spending.spent, config.rehearsal.sandbox or is_rehearsal(store)
-        )
+        rehearsal = config.rehearsal.sandbox or is_rehearsal(store)
+        yield Session(prepared, store, plan, spending, say, spending.spent, rehearsal)
 
 
 def _import_checkpoints(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses, describe_summary, results_folder
 from vlures.runs.sandbox_guard import is_rehearsal
+from vlures.runs.table_text import align
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.due import Left, count_left
@@ -57,7 +58,9 @@ def _headline(output_folder: Path, account: Account) -> str:
     unspent = "; $0.00 spent, the table says what it would have been for real" if is_rehearsal(store) else ""
     reserved = account.reserved()
     held = f", up to {format_usd(reserved)} reserved for requests under way" if reserved else ""
-    return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}{unspent}")
+    doubt = account.uncertain()
+    lost = f"; at most {format_usd(doubt)} of it for calls whose cost is not known" if doubt else ""
+    return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}{unspent}{lost}")
 
 
 def _cells(account: Account) -> str:
@@ -86,13 +89,6 @@ def _cells(account: Account) -> str:
     headers = ["cell", *STATUSES, "in flight", "due", "tokens in", "tokens out"]
     headers += ["for real", "rest for real"] if is_rehearsal(store) else ["spent", "rest, about"]
     return align(headers, rows, texts=1)
-
-
-def align(headers: list[str], rows: Iterable[Iterable[Any]], texts: int) -> str:
-    """A table whose first columns are texts and the others numbers or money, aligned at the right."""
-    cells = [[f"{cell:,}" if isinstance(cell, int) else as_line(cell) for cell in row] for row in rows]
-    alignment = ["left"] * texts + ["right"] * (len(headers) - texts)
-    return tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=alignment)
 
 
 def _imported(store: CheckpointStore) -> Iterator[str]:

@@ -104,6 +104,7 @@ class _Drive:
 
     def __init__(self, state: DriverState) -> None:
         self._state = state
+        self._told_of_money = False
         self.abandoned = False
         """The outbox is no longer emptied; waiting for room in a full one would never end."""
         journaling = (state.client, state.policy, state.patience, state.observer, state.journal)
@@ -150,6 +151,12 @@ class _Drive:
         """A request waits for money: send what fits once a batch has ended and its answers are stored. Where no batch
         is under way, give the request up."""
         state = self._state
+        if not self._told_of_money and state.tasks.active:
+            self._told_of_money = True
+            state.observer.say(
+                "The limit of --max-cost has no room for another request until a batch has ended and was cheaper than "
+                "its highest estimate; the rest is sent then, batch after batch. A higher limit sends all at once."
+            )
         if state.tasks.active:
             await state.tasks.next_end(LEFTOVERS_WAIT_S if state.tasks.all_parked else None)
         elif state.last_collected is not None:

@@ -10,9 +10,10 @@ from tabulate import tabulate
 
 from vlures.benchmarks.image_check import ImageCheck
 from vlures.benchmarks.problems import Problem
-from vlures.benchmarks.vlures.benchmark import load_datasets, load_prompts
+from vlures.benchmarks.vlures.benchmark import find_text_languages, load_datasets, load_prompts
 from vlures.benchmarks.vlures.options import Options
 from vlures.benchmarks.vlures.samples import Dataset
+from vlures.benchmarks.vlures.text_language import describe_crossing
 from vlures.safety.control_characters import as_line
 
 HEADERS = ("folder", "layout", "languages", "samples", "with text", "only tasks 1-5", "errors")
@@ -37,6 +38,9 @@ def check_data(options: Options, image_check: ImageCheck, tell: Callable[[str], 
         problems.update(dict.fromkeys((problem.folder or dataset.folder, problem) for problem in dataset.problems))
     for folder, problem in problems:
         tell(as_line(f"{problem.severity}: {folder}: {', '.join(problem.files)}: {problem.reason}"))
+    folders = {code: dataset.folder for code, dataset in loaded.items()}
+    if crossing := describe_crossing(find_text_languages(options, loaded), folders):
+        tell(f"note: {crossing}")
     return not any(dataset.errors for _, dataset in datasets.values())
 
 
