@@ -221,3 +221,21 @@ def read_columns(roles: tuple[str, ...]) -> Read:
         return dict(pairs)
 
     return read
+
+
+def read_folder(value: Any, place: str) -> str:
+    """The one folder that holds the images."""
+    folders = read_texts(value, place)
+    if len(folders) != 1:
+        raise UsageError(f"{place}: the images lie in one folder; name one.")
+    if not folders[0].strip():
+        raise UsageError(f"{place} is empty; name a folder, or leave it out.")
+    return folders[0]
+
+
+def read_ids(value: Any, place: str) -> list[str]:
+    """IDs, optionally comma-separated, each once; whole numbers in a TOML file are IDs too."""
+    ids = [part.strip() for item in as_list(value) for part in str(item).split(",")]
+    if not all(ids):
+        raise UsageError(f"{place}: an ID is empty.")
+    return list(dict.fromkeys(ids))

@@ -6,30 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vlures.config.options import as_list, option, read_columns, read_texts
+from vlures.config.options import option, read_columns, read_folder, read_ids, read_texts
 from vlures.config.sections import PositiveInt
 from vlures.errors import UsageError
 from vlures.records import Cell
 
 ROLES = ("image", "question", "id", "system", "answer", "group")
 """Roles of the table's columns. The first two are required; additional columns are exported unchanged."""
-
-
-def _read_folder(value: Any, place: str) -> str:
-    folders = read_texts(value, place)
-    if len(folders) != 1:
-        raise UsageError(f"{place}: the images of a table lie in one folder; name one.")
-    if not folders[0].strip():
-        raise UsageError(f"{place} is empty; name a folder, or leave it out.")
-    return folders[0]
-
-
-def _read_ids(value: Any, place: str) -> list[str]:
-    """IDs, optionally comma-separated; whole numbers in a TOML file are IDs too."""
-    ids = [part.strip() for item in as_list(value) for part in str(item).split(",")]
-    if not all(ids):
-        raise UsageError(f"{place}: an ID is empty.")
-    return list(dict.fromkeys(ids))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +23,7 @@ class Options:
     dataset: str | None = option(
         "The folder of the images; by default the table's own.",
         metavar="FOLDER",
-        read=_read_folder,
+        read=read_folder,
         suggest="folder",
         beside=True,
     )
@@ -51,7 +34,7 @@ class Options:
         read=read_columns(ROLES),
     )
     limit: PositiveInt | None = option("Take only the first N rows.")
-    samples: tuple[str, ...] = option("Take only the rows with these IDs.", (), metavar="IDS", read=_read_ids)
+    samples: tuple[str, ...] = option("Take only the rows with these IDs.", (), metavar="IDS", read=read_ids)
     text_encoding: Literal["utf-8", "latin-1"] = option("How the table is encoded.", "utf-8")
     follow_links: bool = option("Follow links to images that lead out of their folder.", False)
 
