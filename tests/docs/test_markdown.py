@@ -26,8 +26,6 @@ OF_OTHERS = {"--no-deps", "--no-cache", "--only", "--quick"}
 """Options of pip, lint-imports and `make bench`."""
 LAID_OUT = ("configs/mine", "configs/prompts", "configs/original", "data/ImagesText", "data/VLURes", "data/Published")
 """What a reader has, or what commands of the pages make."""
-LATER = ("vlures/metrics", "tests/metrics")
-"""Rooms that the pages announce."""
 
 
 @pytest.mark.parametrize("page", PROSE, ids=page_id)
@@ -89,7 +87,7 @@ def test_every_option_that_a_page_names_exists(page: Path, capsys: pytest.Captur
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = {path for token in inline(page, "code_inline") for path in PATH.findall(token.content)}
     missing = {path for path in named if not (REPOSITORY / path).exists() and "NAME" not in path}
-    assert {path for path in missing if not path.startswith((*LAID_OUT, *LATER))} == set()
+    assert {path for path in missing if not path.startswith(LAID_OUT)} == set()
 
 
 def _code(page: Path) -> Iterator[str]:
