@@ -82,7 +82,7 @@ def test_a_rehearsal_needs_nothing_but_the_wheel(installed: Installation, tmp_pa
     assert "cd 'a study' && vlures run --sandbox" in said
     assert sorted(path.name for path in study.iterdir()) == ["configs", "data", "outputs"]
     assert contents(study / "configs") == contents(REPOSITORY / "configs")
-    for dataset in sorted((REPOSITORY / "data").glob("Sample*")):
+    for dataset in sorted((REPOSITORY / "data").glob("Sample??")):
         assert contents(study / "data" / dataset.name) == contents(dataset), "with the pictures, the same in all"
 
     installed("vlures", "check", at=study)
@@ -94,6 +94,9 @@ def test_a_rehearsal_needs_nothing_but_the_wheel(installed: Installation, tmp_pa
 def test_the_wheel_is_small_and_the_source_archive_has_all_of_it(built: Path) -> None:
     [wheel], [archive] = built.glob("*.whl"), built.glob("*.tar.gz")
     assert wheel.stat().st_size < 3_000_000, "every picture is in it once"
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "vlures/benchmarks/urban/subtypes.toml" in names
+    assert not any("SampleUrban" in name for name in names)
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("vlures/")}
     with tarfile.open(archive) as files:
         assert in_wheel <= {member.name.partition("/")[2] for member in files.getmembers() if member.isreg()}

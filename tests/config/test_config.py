@@ -121,7 +121,7 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
     config = load(toml, content)
     untouched = {name for name in config.options() if getattr(config, name) == getattr(RunConfig(), name)}
     assert untouched == {"benchmark"}
-    assert set(config.options()) == set(all_options()) - {"questions"}
+    assert set(config.options()) == set(all_options()) - {"questions", "prompt_style", "cot", "groups"}
     assert config.languages == ("Sw", "Ur")
     assert config.dataset == {"Sw": "data/sw", "Ur": "data/ur"}
     assert config.example_language == "En"
@@ -155,6 +155,24 @@ def test_every_option_of_a_table_can_stand_in_the_file(toml: Path) -> None:
     plain = RunConfig(benchmark="table")
     assert {name for name in vars(config.benchmark_options) if getattr(config, name) == getattr(plain, name)} == set()
     assert config.samples == ("7", "a-1")
+
+
+def test_every_option_of_street_views_can_stand_in_the_file(toml: Path) -> None:
+    content = """
+        benchmark = "urban"
+        questions = "test.json"
+        dataset = "pictures"
+        prompt_style = "template"
+        cot = true
+        groups = ["depth_binary", "count"]
+        limit = 3
+        samples = "image_1_0123456789ab"
+        follow_links = true
+    """
+    config = load(toml, content)
+    plain = RunConfig(benchmark="urban")
+    assert {name for name in vars(config.benchmark_options) if getattr(config, name) == getattr(plain, name)} == set()
+    assert config.groups == ("depth_binary", "count")
 
 
 def test_a_configuration_can_be_replaced_by_its_options_names() -> None:

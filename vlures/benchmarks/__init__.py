@@ -18,7 +18,11 @@ from vlures.store.small_files import read_small_file
 if TYPE_CHECKING:
     from vlures.benchmarks.image_check import ImageCheck
 
-BENCHMARKS = {"vlures": "vlures.benchmarks.vlures", "table": "vlures.benchmarks.table"}
+BENCHMARKS = {
+    "vlures": "vlures.benchmarks.vlures",
+    "table": "vlures.benchmarks.table",
+    "urban": "vlures.benchmarks.urban",
+}
 """Name → package. Each has the functions of a BenchmarkPackage."""
 
 OLD_RUNS = "vlures"

@@ -35,6 +35,7 @@ from vlures.cli.sandbox import sandbox
 from vlures.cli.show import show
 from vlures.cli.status import status
 from vlures.cli.streams import enduring, silence
+from vlures.cli.urban import urban
 from vlures.config.environment import read_environment
 from vlures.errors import Incomplete, UsageError, VluresError
 from vlures.safety.redaction import BlottedStream, find_secrets, make_blot
@@ -154,6 +155,7 @@ for command in (
     cancel,
     export,
     import_,
+    urban,
     config,
     sandbox,
     clean,

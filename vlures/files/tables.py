@@ -269,7 +269,7 @@ def _read_jsonl(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with open_file(table, READ_AHEAD_BYTES) as file:
-            lines = _lines(table, file.readline)
+            lines = bounded_lines(table, file.readline)
             for number, line in enumerate(lines if wanted is None else islice(lines, len(wanted)), 1):
                 if not _is_wanted(number, wanted):
                     continue
@@ -295,7 +295,7 @@ def _read_jsonl(
         raise VluresError(f"{table} cannot be read ({error.strerror}); correct or remove it.") from error
 
 
-def _lines(table: Path, read_line: Callable[[int], Line]) -> Iterator[Line]:
+def bounded_lines(table: Path, read_line: Callable[[int], Line]) -> Iterator[Line]:
     """Lines with their line breaks. Raises VluresError at one that is too long to be a row."""
     number = 0
     while line := read_line(LONGEST_LINE + 1):
@@ -357,7 +357,7 @@ def _read_csv(table: Path, encoding: str, complain: Complain) -> Iterator[tuple[
         is_whole = _ends_a_line(table)
         codec = "utf-8-sig" if encoding == "utf-8" else encoding
         with TextIOWrapper(open_file(table), encoding=codec, errors="surrogateescape", newline="") as file:
-            reader = csv.reader(_lines(table, file.readline), strict=True)
+            reader = csv.reader(bounded_lines(table, file.readline), strict=True)
             last: tuple[int, list[str]] | None = None
             try:
                 for fields in reader:

@@ -1,0 +1,1 @@
+"""Streets drawn by a program, so that every label about them is true by construction."""
