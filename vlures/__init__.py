@@ -1,6 +1,6 @@
 """vlures: a vision-language model's answers to a whole multilingual benchmark.
 
-For programs and notebooks: run, run_async, load and show; RunConfig and Outcome; VluresError, UsageError and
+For programs and notebooks: run, run_async, load, score and show; RunConfig and Outcome; VluresError, UsageError and
 Incomplete.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.api import load, run, run_async
+    from vlures.api import load, run, run_async, score
     from vlures.errors import Incomplete, UsageError, VluresError
     from vlures.results.show import show
     from vlures.runs.config import RunConfig
@@ -27,6 +27,7 @@ __all__ = [
     "load",
     "run",
     "run_async",
+    "score",
     "show",
 ]
 
@@ -34,6 +35,7 @@ _HOMES = {
     "run": "api",
     "run_async": "api",
     "load": "api",
+    "score": "api",
     "show": "results.show",
     "RunConfig": "runs.config",
     "Outcome": "runs.session",

@@ -1,4 +1,4 @@
-"""The API for programs and notebooks: run, run_async and load.
+"""The API for programs and notebooks: run, run_async, load and score.
 
 A run works in a thread and an event loop of its own. So the caller's loop is never blocked, and an interruption, which
 Python raises wherever the main thread happens to be, never strikes between an answer's arrival and its storage.
@@ -25,6 +25,7 @@ from vlures.runs.session import Outcome
 if TYPE_CHECKING:
     import pandas
 
+    from vlures.benchmarks import Parser
     from vlures.results.load import Outputs
 
 CHECK_EVERY_S = 0.5
@@ -229,6 +230,21 @@ def load(output: Outputs) -> pandas.DataFrame:
     # An unreadable time, as a text editor may leave it, becomes an empty value.
     table["time"] = pandas.to_datetime(table["time"], utc=True, format="ISO8601", errors="coerce")
     return table
+
+
+def score(output: str | os.PathLike[str], parser: Parser = "strict") -> list[dict[str, Any]]:
+    """The scores of a run, as its scores.json has them: an entry for each way in which its questions were asked. Writes
+    the files that `vlures score` writes.
+
+    output: the run's folder. parser: `legacy` reads answers as the benchmark's original evaluation does.
+
+    Raises VluresError if the folder holds no run that can be scored, if its questions cannot be read, or if a package
+    is missing.
+    """
+    from vlures.results.scores import describe_command, score_run
+
+    folder = Path(output).expanduser()
+    return [dict(each.scores.content) for each in score_run(folder, parser, describe_command(folder, parser), _say)]
 
 
 def _say(sentence: str) -> None:

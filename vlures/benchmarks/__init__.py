@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from vlures.benchmarks.columns import Columns
 from vlures.errors import VluresError
@@ -27,6 +27,9 @@ BENCHMARKS = {
 
 OLD_RUNS = "vlures"
 """The benchmark of a run.json that names none, written before 0.2.0."""
+
+Parser = Literal["strict", "legacy"]
+"""How an answer is read. strict: a value, or a reason why there is none. legacy: as the benchmark's original code."""
 
 Skips = Callable[[Image], bool]
 """Whether an image is left out, because the model would refuse it."""
@@ -118,6 +121,33 @@ class Heading:
     """The answer's language as a BCP 47 tag."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What scoring answers has found."""
+
+    content: Mapping[str, Any]
+    """As JSON, for programs."""
+    report: str
+    """As Markdown, for people. Every figure stands under a heading that says how it came about."""
+    predictions: Sequence[Mapping[str, Any]]
+    """A row per question: what was answered, and its value or why it has none."""
+
+
+class Scorer(Protocol):
+    """How a benchmark's answers are scored. It has read the questions and their reference answers, and no image."""
+
+    def score(self, responses: Mapping[Question, Response], parser: Parser, about: Mapping[str, Any]) -> Scores:
+        """Score answers. A question without one stays in the denominators.
+
+        about: what the figures are about (run, model, file of answers), for their heading. Raises VluresError if a
+        package that scores is not installed.
+        """
+
+    def read_answers(self, path: Path, say: Callable[[str], None]) -> Mapping[Question, Response]:
+        """Answers that were made elsewhere, from a file. say: called with a sentence about lines that were left out.
+        Raises VluresError if it cannot be read or answers none of the questions."""
+
+
 class BenchmarkPackage(Protocol):
     """The functions of a benchmark's package. options: an object of its `Options`."""
 
@@ -149,6 +179,10 @@ class BenchmarkPackage(Protocol):
 
     def heading(self, variant: Variant, cell: Cell) -> Heading:
         """The heading of an answer of this cell."""
+
+    def find_scorer(self, options: Any) -> Scorer | None:
+        """How answers are scored; None where none is right or wrong by itself. Raises VluresError where the questions
+        or their reference answers cannot be read."""
 
 
 def find_package(name: str) -> BenchmarkPackage:

@@ -32,6 +32,7 @@ from vlures.cli.prompt import prompt
 from vlures.cli.prompts import prompts
 from vlures.cli.run import run
 from vlures.cli.sandbox import sandbox
+from vlures.cli.score import score
 from vlures.cli.show import show
 from vlures.cli.status import status
 from vlures.cli.streams import enduring, silence
@@ -153,6 +154,7 @@ for command in (
     status,
     show,
     cancel,
+    score,
     export,
     import_,
     urban,

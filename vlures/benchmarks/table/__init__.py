@@ -67,3 +67,7 @@ def heading(variant: Variant, cell: Cell) -> Heading:  # noqa: ARG001 (the same 
     from vlures.benchmarks import Heading
 
     return Heading(cell, None)
+
+
+def find_scorer(options: Options) -> None:  # noqa: ARG001 (no answer is right or wrong by itself)
+    return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Heading, Question, Skips
+    from vlures.benchmarks import Heading, Question, Scorer, Skips
     from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.image_check import ImageCheck
     from vlures.benchmarks.urban.benchmark import UrbanBenchmark
@@ -65,3 +65,9 @@ def heading(variant: Variant, cell: Cell) -> Heading:  # noqa: ARG001 (the same 
     from vlures.benchmarks import Heading
 
     return Heading(cell, "en")
+
+
+def find_scorer(options: Options) -> Scorer | None:
+    from vlures.benchmarks.urban.scoring import find_scorer
+
+    return find_scorer(options)
