@@ -200,7 +200,7 @@ def test_every_option_is_shown_with_where_it_came_from_and_no_key(vlures: Comman
     assert rows["dataset"] == "data run.toml"
     assert rows["base_url"] == "http://h:1/x GOOGLE_GEMINI_BASE_URL, in .env"
     assert rows["seed"] == "– default"
-    assert set(all_options()) - {"questions"} <= rows.keys()
+    assert set(all_options()) - {"questions", "prompt_style", "cot", "groups"} <= rows.keys()
 
     assert rows["OPENAI_API_KEY"] == "set in the environment"
     assert rows["GOOGLE_API_KEY"] == "set in .env"
