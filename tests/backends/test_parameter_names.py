@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vlures.backends.openai.parameter_names import ParameterNames
+from vlures.backends.openai.parameter_names import MOST_REFUSED, ParameterNames
 
 
 class Folder:
@@ -78,6 +78,15 @@ def test_no_name_is_tried_twice() -> None:
     back = "Unsupported parameter: 'max_completion_tokens'. Use 'max_tokens' instead."
     assert not names.take_other({"message": back}, {"max_completion_tokens"})
     assert names.take_other({"message": AZURE}, {"max_tokens"}), "one that had left before is sent again"
+
+
+def test_a_server_that_always_names_another_is_not_followed_for_ever() -> None:
+    names = ParameterNames()
+    taken = 0
+    while names.take_other({"message": f"'p{taken}' is not supported. Use 'p{taken + 1}' instead."}, {f"p{taken}"}):
+        taken += 1
+        assert taken < 100
+    assert taken == MOST_REFUSED
 
 
 def test_the_folder_remembers_a_name_once_an_answer_has_come() -> None:

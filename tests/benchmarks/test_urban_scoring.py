@@ -148,6 +148,16 @@ def test_predictions_are_answers_that_can_be_scored_again(made: WarmCommand) -> 
     assert (made.folder / "mine-scores/scores.json").read_text(encoding="utf-8") == first
 
 
+def test_the_scored_answers_are_never_replaced(made: WarmCommand) -> None:
+    answers = made.folder / "mine.jsonl"
+    own = answers.rename(made.folder / "predictions.jsonl")
+    before = own.read_bytes()
+    result = made("score", *URBAN, "test.json", "--answers", "predictions.jsonl", "--out", ".")
+    result.assert_stopped(1, "would replace predictions.jsonl itself", "--out")
+    assert own.read_bytes() == before
+    assert not (made.folder / "scores.json").exists()
+
+
 def test_rows_of_answers_that_fit_nothing_are_told_of(made: WarmCommand) -> None:
     given = [
         {"image_id": "image1", "question": "Is a car there?", "pred_answer": "yes"},

@@ -75,6 +75,19 @@ def test_rehearsals_are_listed_and_then_removed_and_a_run_is_left(vlures: Comman
     assert (again.code, again.out) == (0, "There is no rehearsal to remove.\n")
 
 
+def test_scores_and_predictions_go_with_the_rehearsal_that_they_are_of(vlures: Command) -> None:
+    assert vlures("urban", "scenes", "--n", "4", "--size", "64", "--out", "streets").code == 0
+    asked = ("--benchmark", "urban", "--questions", "streets/test.jsonl", "--dataset", "streets/images")
+    assert vlures("run", "--sandbox", "--mode", "live", *asked, "--limit", "2", "--name", "streets").code == 0
+    for parser in ("strict", "legacy"):
+        scored = vlures("score", "outputs/sandbox-streets", "--parser", parser)
+        assert scored.code == 0, scored
+        assert "**a rehearsal**: a sandbox gave the answers" in scored.out
+    removed = vlures("clean", "--yes")
+    assert (removed.code, removed.err) == (0, ""), removed
+    assert not (vlures.folder / "outputs/sandbox-streets").exists()
+
+
 def test_one_is_chosen_by_folder_pattern_or_configuration(vlures: Command) -> None:
     for name in ("a1", "a2", "b", "c"):
         rehearse(vlures, name)

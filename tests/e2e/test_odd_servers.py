@@ -201,20 +201,8 @@ def test_a_quota_of_a_minute_beside_one_of_a_day_that_is_not_used_up_is_waited_f
 def test_a_parameter_that_batches_are_refused_for_has_its_other_name(vlures: Command, shared_sandbox: Sandbox) -> None:
     """A deployment with a name of its own: nothing says beforehand that its model wants the newer name."""
     vlures.use(shared_sandbox)
-    batches = (
-        "run",
-        "--backend",
-        "openai",
-        "--mode",
-        "batch",
-        "--dataset",
-        "data",
-        "--languages",
-        "En",
-        "--tasks",
-        "1",
-    )
-    asked = (*batches, "--model", "prod-gpt5-vision", "--max-output-tokens", "500", "--poll-s", "0.2", "--name", OUTPUT)
+    batches = (*LIVE, "--mode", "batch", "--tasks", "1")
+    asked = (*batches, "--model", "prod-gpt5-vision", "--max-output-tokens", "500", "--poll-s", "0.2")
     result = vlures(*asked, "--no-canary", "--limit", "3")
     assert result.code == 0, result
     assert result.err.count("refuses the parameter max_tokens here; every request has max_completion_tokens") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -183,6 +184,11 @@ class BenchmarkPackage(Protocol):
     def find_scorer(self, options: Any) -> Scorer | None:
         """How answers are scored; None where none is right or wrong by itself. Raises VluresError where the questions
         or their reference answers cannot be read."""
+
+
+def digest_content(content: object) -> str:
+    """Of questions or data, for run.json."""
+    return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def find_package(name: str) -> BenchmarkPackage:

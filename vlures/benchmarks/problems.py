@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
+
+from vlures.errors import VluresError, counted
 
 Thing = TypeVar("Thing")
 Severity = Literal["error", "note"]
@@ -64,3 +67,21 @@ class ProblemList:
 
     def __bool__(self) -> bool:
         return bool(self._listed)
+
+
+def name_check(benchmark: str, questions: Path, folder: Path, *more: str) -> str:
+    """The command that names everything wrong with a file of questions. folder: of the images. more: further options
+    that decide what is wrong."""
+    words = ["vlures", "check", "--benchmark", benchmark, "--questions", str(questions)]
+    if folder != questions.parent:
+        words += ["--dataset", str(folder)]
+    return shlex.join([*words, *more])
+
+
+def refuse_data(place: Path, errors: Sequence[Problem], check: str, what: str) -> VluresError:
+    """Data with problems stop a run. check: the command that names all. what: what --skip-problems leaves out."""
+    first = errors[0]
+    return VluresError(
+        f"{place} has {counted(sum(error.times for error in errors), 'problem')}, the first: {', '.join(first.files)}: "
+        f"{first.reason}. See them all with `{check}`; correct them, or leave those {what} out with --skip-problems."
+    )

@@ -22,10 +22,10 @@ def plan(config: RunConfig) -> int:
     from vlures.config.environment import read_environment
     from vlures.legacy.checkpoints import assume_checkpoints_imported
     from vlures.pricing.costs import read_accounts
+    from vlures.results.rehearsal import is_rehearsal
     from vlures.runs.describe_plan import describe_account, describe_costs, describe_plan, tabulate_plan
     from vlures.runs.plan import make_plan
     from vlures.runs.prepare import check_limit, prepare
-    from vlures.runs.sandbox_guard import is_rehearsal
     from vlures.store.checkpoints import CheckpointStore
 
     prepared = prepare(config, say)

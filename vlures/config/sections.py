@@ -80,7 +80,9 @@ class GenerationOptions:
 class SelectionOptions:
     """Which benchmark is asked."""
 
-    benchmark: str = option("Whose questions are asked: VLURes' or those of your own table.", "vlures")
+    benchmark: str = option(
+        "Whose questions are asked: VLURes', those about street views, or those of your own table.", "vlures"
+    )
     skip_problems: bool = option("Go on without the files that `vlures check` finds wrong.", False)
 
 

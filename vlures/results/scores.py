@@ -27,6 +27,7 @@ from vlures.files.names import path_as_text
 from vlures.files.writing import write_whole
 from vlures.records import Response
 from vlures.results.files import results_folder
+from vlures.results.rehearsal import is_rehearsal
 from vlures.store.checkpoints import CheckpointStore
 
 Say = Callable[[str], None]
@@ -59,6 +60,7 @@ def score_run(output_folder: Path, parser: Parser, command: str, say: Say) -> li
             "run": path_as_text(output_folder),
             "model": run.get("model"),
             "provider": run.get("provider"),
+            "rehearsal": is_rehearsal(store),
             "command": command,
         }
         scores = scorer.score(responses, parser, about)
@@ -78,6 +80,8 @@ def score_answers(
 
     options: the benchmark's own. Raises VluresError as score_run does.
     """
+    if any((to / name).resolve() == answers.resolve() for name in score_files(parser)):
+        raise VluresError(f"The scores would replace {answers} itself; name another folder with --out.")
     package = find_package(benchmark)
     scorer = package.find_scorer(options)
     if scorer is None:
@@ -88,6 +92,13 @@ def score_answers(
     responses = scorer.read_answers(answers, say)
     scores = scorer.score(responses, parser, {"answers": path_as_text(answers), "command": command})
     return ScoreFiles(scores, _write(to, parser, scores))
+
+
+def score_files(parser: Parser) -> tuple[str, str, str]:
+    """Names of the files that scores are written into: for programs, for people, and a row per question. Another parser
+    has other names, so that neither replaces the other's figures."""
+    end = "" if parser == "strict" else f"_{parser}"
+    return f"scores{end}.json", f"scores{end}.md", f"predictions{end}.jsonl"
 
 
 def describe_command(output_folder: Path, parser: Parser) -> str:
@@ -123,13 +134,12 @@ def _read_responses(store: CheckpointStore) -> dict[Question, Response]:
 
 
 def _write(folder: Path, parser: Parser, scores: Scores) -> tuple[Path, ...]:
-    """With another parser than the usual one, under other names, so that neither replaces the other's figures."""
-    end = "" if parser == "strict" else f"_{parser}"
-    texts = {
-        f"scores{end}.json": json.dumps(scores.content, ensure_ascii=False, indent=2) + "\n",
-        f"scores{end}.md": scores.report,
-        f"predictions{end}.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores.predictions),
-    }
-    for name, text in texts.items():
-        write_whole(folder / name, text)
-    return tuple(folder / name for name in texts)
+    texts = (
+        json.dumps(scores.content, ensure_ascii=False, indent=2) + "\n",
+        scores.report,
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores.predictions),
+    )
+    paths = tuple(folder / name for name in score_files(parser))
+    for path, text in zip(paths, texts, strict=True):
+        write_whole(path, text)
+    return paths

@@ -13,9 +13,9 @@ from vlures.errors import VluresError
 from vlures.pricing.costs import Account, prices_of
 from vlures.records import STATUSES
 from vlures.results.files import count_statuses
+from vlures.results.rehearsal import is_rehearsal
 from vlures.runs.config import RunConfig
 from vlures.runs.describe_money import describe_spent
-from vlures.runs.sandbox_guard import is_rehearsal
 from vlures.runs.status import open_run
 from vlures.runs.table_text import align
 from vlures.store.checkpoints import CheckpointStore

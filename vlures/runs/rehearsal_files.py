@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import get_args
 
+from vlures.benchmarks import Parser
 from vlures.pricing.spending_file import FILE as SPENDING_FILE
+from vlures.results.scores import score_files
 from vlures.runs.redo import REDO_FILE
 from vlures.runs.run_log import RUN_LOG
 from vlures.sandbox.state_files import LEDGER_FILE, is_state_file, is_state_folder
@@ -16,6 +19,8 @@ from vlures.store.lock import HOLDER_FILE, LOCK_FILE
 STATE_FOLDER = "sandbox"
 """Where `vlures run --sandbox` has its sandbox keep files, batches and ledger."""
 RUN_FILE, JOBS_FILE = "run.json", "jobs.jsonl"
+WRITTEN_ABOUT_RESULTS = ("summary.json", *(name for parser in get_args(Parser) for name in score_files(parser)))
+"""In each results folder, beside the answers."""
 LOCKS = (HOLDER_FILE, LOCK_FILE)
 
 _BESIDE = re.compile(r"\.(?P<new>.+)\.new|(?P<torn>.+)\.torn-\d+(-\d+)?")
@@ -51,7 +56,7 @@ class Layout:
             return folder in (*LOCKS, RUN_LOG, SPENDING_FILE) or folder in tables
         if folder in self.checkpoints:
             return rest in (RUN_FILE, JOBS_FILE, REDO_FILE) or rest in self.checkpoints[folder]
-        return folder in self.results and (rest == "summary.json" or rest in self.results[folder])
+        return folder in self.results and (rest in (*WRITTEN_ABOUT_RESULTS, *self.results[folder]))
 
     def is_folder_of_ours(self, path: PurePath) -> bool:
         """path: below the folder."""

@@ -17,8 +17,8 @@ from vlures.config.route import is_this_machine
 from vlures.errors import VluresError, counted
 from vlures.records import FINAL_STATUSES, Job
 from vlures.results.files import results_folder
+from vlures.results.rehearsal import holds_sandbox_answers, is_rehearsal
 from vlures.runs.rehearsal_files import JOBS_FILE, LOCKS, RUN_FILE, STATE_FOLDER, Layout
-from vlures.runs.sandbox_guard import holds_sandbox_answers, is_rehearsal
 from vlures.sandbox.answers.phrases import bears_mark
 from vlures.sandbox.state_files import LEDGER_FILE
 from vlures.store.checkpoints import CheckpointStore

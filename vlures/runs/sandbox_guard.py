@@ -13,13 +13,12 @@ from urllib.parse import urlsplit
 from vlures.backends import all_providers, find_own_address, find_provider
 from vlures.config.route import is_this_machine
 from vlures.errors import VluresError
+from vlures.results.rehearsal import FACT, holds_sandbox_answers
 from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.clock import now
 
 LONGEST_WAIT_S = 5.0
-FACT = "rehearsal"
-"""The name of the stored fact, as older folders have it."""
 
 
 def guard_sandbox_folder(config: RunConfig, environment: Mapping[str, str], store: CheckpointStore) -> str | None:
@@ -48,17 +47,6 @@ def guard_sandbox_folder(config: RunConfig, environment: Mapping[str, str], stor
         )
     store.remember(FACT, {"address": address, "time": now()})
     return f"{address} is a sandbox, so the folder {store.folder.parent} holds sandbox answers only."
-
-
-def holds_sandbox_answers(store: CheckpointStore) -> bool:
-    """Whether the folder is marked for sandbox answers only."""
-    return bool(store.recall(FACT))
-
-
-def is_rehearsal(store: CheckpointStore) -> bool:
-    """Whether a sandbox gave the answers in the folder, by --sandbox or by its address."""
-    asked = (store.read_json("run.json").get("config") or {}).get("sandbox")
-    return bool(asked) or holds_sandbox_answers(store)
 
 
 def _holds_answers(store: CheckpointStore) -> bool:

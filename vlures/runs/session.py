@@ -21,6 +21,7 @@ from vlures.legacy.checkpoints import find_unknown_samples, import_checkpoints
 from vlures.pricing import cost_range
 from vlures.pricing.spending import Spending
 from vlures.results.files import describe_summary, results_folder, write_results
+from vlures.results.rehearsal import is_rehearsal
 from vlures.results.unanswered import Group, group_unanswered
 from vlures.runs.answer_warnings import UNUSABLE, describe_unusable
 from vlures.runs.config import RunConfig
@@ -35,7 +36,7 @@ from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.rehearsal_files import STATE_FOLDER
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.runs.run_record import describe_run
-from vlures.runs.sandbox_guard import guard_sandbox_folder, is_rehearsal
+from vlures.runs.sandbox_guard import guard_sandbox_folder
 from vlures.safety.env_file_access import describe_open_keys
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lock import hold_folder

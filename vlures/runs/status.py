@@ -17,7 +17,7 @@ from vlures.pricing import format_usd
 from vlures.pricing.costs import Account, add_up, prices_of, rerun_costs
 from vlures.records import STATUSES, Job
 from vlures.results.files import count_imported, count_statuses, describe_summary, results_folder
-from vlures.runs.sandbox_guard import is_rehearsal
+from vlures.results.rehearsal import is_rehearsal
 from vlures.runs.table_text import align
 from vlures.safety.control_characters import as_line
 from vlures.store.checkpoints import CheckpointStore

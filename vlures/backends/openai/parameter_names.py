@@ -27,6 +27,8 @@ _UNKNOWN = re.compile(
 )
 
 
+MOST_REFUSED = 8
+"""Names that a server may refuse before its refusals are taken at their word."""
 STRUCTURE = frozenset({"model", "messages", "input", "instructions", "text", "reasoning"})
 """Parts of a body that hold the question: another name for one is another form."""
 
@@ -73,6 +75,8 @@ class ParameterNames:
         if refused in gone:
             return True  # a request that left before the others were renamed
         if other is None or other in gone or refused in STRUCTURE or (sent is not None and other in sent):
+            return False
+        if len(gone) >= MOST_REFUSED:  # a server that always names another would be asked for ever
             return False
         ours = next((name for name, theirs in names.items() if theirs == refused), refused)
         self._learned = {"names": {**names, ours: other}, "refused": [*gone, refused]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vlures.benchmarks import Question, Skips, make_request
+from vlures.benchmarks import Question, Skips, digest_content, make_request
 from vlures.benchmarks.image_check import ImageCheck
 from vlures.benchmarks.left_files import find_left_files, note_files
-from vlures.benchmarks.problems import Problem
+from vlures.benchmarks.problems import Problem, name_check, refuse_data
 from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
 from vlures.benchmarks.table.variant import TableVariant
@@ -73,10 +72,11 @@ class TableBenchmark:
         kinds = {name: kind.__name__ for name, kind in self.table.find_kinds().items()}
         return {
             "prompt_digests": {
-                group: _digest([(row.id, row.system, row.question) for row in rows]) for group, rows in groups.items()
+                group: digest_content([(row.id, row.system, row.question) for row in rows])
+                for group, rows in groups.items()
             },
             "data_digests": {
-                group: _digest([(row.id, row.image.digest) for row in rows]) for group, rows in groups.items()
+                group: digest_content([(row.id, row.image.digest) for row in rows]) for group, rows in groups.items()
             },
             "table_columns": {"roles": dict(self.table.columns), "others": kinds},
         }
@@ -119,9 +119,7 @@ class TableBenchmark:
 
 
 def _name_check(table: QuestionTable) -> str:
-    """The command that names everything wrong with a table."""
-    where = "" if table.folder == table.path.parent else f" --dataset {table.folder}"
-    return f"vlures check --benchmark table --questions {table.path}{where}"
+    return name_check("table", table.path, table.folder)
 
 
 def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> TableBenchmark:
@@ -131,12 +129,7 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
     """
     table = read_table(options)
     if table.errors and skips is None:
-        first = table.errors[0]
-        raise VluresError(
-            f"{table.path} has {counted(sum(error.times for error in table.errors), 'problem')}, the first: "
-            f"{', '.join(first.files)}: {first.reason}. See them all with `{_name_check(table)}`; correct them, "
-            "or leave those rows out with --skip-problems."
-        )
+        raise refuse_data(table.path, table.errors, _name_check(table), "rows")
     if not table.rows:
         raise VluresError(f"{table.path} has no row that can be asked; see why with `{_name_check(table)}`.")
     return TableBenchmark(table, asked, skips)
@@ -185,7 +178,3 @@ def _find_unnamed(table: QuestionTable, options: Options) -> tuple[Problem, ...]
     left = set(paths).difference(images)
     found = find_left_files(left, Bounds(table.folder), table.folder, expected, lambda _: "note")
     return (*note_files(sorted(path.name for path in images), expected), *found)
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]

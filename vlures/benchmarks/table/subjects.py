@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, Literal
 
 from vlures.benchmarks import Question, Subject
 from vlures.benchmarks.columns import TAKEN, Columns
+from vlures.benchmarks.stored_questions import Mark, read_stored_questions
 from vlures.benchmarks.table.benchmark import TableBenchmark
 from vlures.benchmarks.table.options import Options
 from vlures.benchmarks.table.rows import QuestionTable, TableRow, read_table
-from vlures.config.resolve import stored_section, stored_target
 from vlures.errors import VluresError
-from vlures.files.named_files import as_on_disk
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 
@@ -116,27 +112,30 @@ def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> TableSubjec
 
 def _read_stored(run: Mapping[str, Any]) -> TableBenchmark | None:
     """The whole table that a run has asked, as it is today; None if it cannot be read."""
-    try:
-        options, target = stored_section(Options, run.get("config") or {}), stored_target(run)
-    except msgspec.ValidationError:
-        return None
-    if options.questions is None or target is None:
-        return None
-    try:
-        state = as_on_disk(Path(options.questions)).stat()
-        mark = (options.questions, state.st_mtime_ns, state.st_size, options.dataset, options.text_encoding)
-        table = _read_once(mark, tuple(options.columns.items()), options.follow_links)
-    except (VluresError, OSError):
-        return None
-    return TableBenchmark(table, target.asked)
+    stored = read_stored_questions(run, Options, _read_whole)
+    return None if stored is None else TableBenchmark(stored.questions, stored.asked)
+
+
+def _read_whole(options: Options, mark: Mark) -> QuestionTable:
+    columns = tuple(options.columns.items())
+    return _read_once(options.questions, mark, options.dataset, columns, options.text_encoding, options.follow_links)
 
 
 @lru_cache(maxsize=4)
-def _read_once(mark: tuple[Any, ...], columns: tuple[tuple[str, str], ...], follow_links: bool) -> QuestionTable:
-    """mark: the table's path, time and size, the images' folder, the encoding."""
-    path, _, _, dataset, encoding = mark
+def _read_once(
+    questions: str | None,
+    mark: Mark,  # noqa: ARG001 (an unchanged file is read once)
+    dataset: str | None,
+    columns: tuple[tuple[str, str], ...],
+    text_encoding: Literal["utf-8", "latin-1"],
+    follow_links: bool,
+) -> QuestionTable:
     return read_table(
         Options(
-            questions=path, dataset=dataset, columns=dict(columns), text_encoding=encoding, follow_links=follow_links
+            questions=questions,
+            dataset=dataset,
+            columns=dict(columns),
+            text_encoding=text_encoding,
+            follow_links=follow_links,
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vlures.benchmarks import Question, Skips, make_request
+from vlures.benchmarks import Question, Skips, digest_content, make_request
 from vlures.benchmarks.image_check import ImageCheck
 from vlures.benchmarks.left_files import note_files
-from vlures.benchmarks.problems import Problem
+from vlures.benchmarks.problems import Problem, refuse_data
 from vlures.benchmarks.urban.options import Options
 from vlures.benchmarks.urban.prompts import make_prompt
-from vlures.benchmarks.urban.rows import QaFile, UrbanRow, name_check, read_qa_file
+from vlures.benchmarks.urban.rows import QaFile, UrbanRow, name_qa_check, read_qa_file
 from vlures.benchmarks.urban.subtypes import NUMERIC, AnswerKind, read_wordings
 from vlures.benchmarks.urban.variant import UrbanVariant
 from vlures.errors import VluresError, counted
@@ -83,11 +82,11 @@ class UrbanBenchmark:
             groups[row.subtype.group].append(row)
         return {
             "prompt_digests": {
-                group: _digest([(row.id, make_prompt(row, self.variant)) for row in rows])
+                group: digest_content([(row.id, make_prompt(row, self.variant)) for row in rows])
                 for group, rows in groups.items()
             },
             "data_digests": {
-                group: _digest([(row.id, _image(row).digest) for row in rows]) for group, rows in groups.items()
+                group: digest_content([(row.id, _image(row).digest) for row in rows]) for group, rows in groups.items()
             },
             "qa_file": {
                 "path": str(self.qa_file.path),
@@ -103,7 +102,7 @@ class UrbanBenchmark:
     def notes(self) -> Iterator[str]:
         if left_out := self.qa_file.left_out:
             rows = f"{counted(left_out, 'row', 'is', 'are')} left out of {self.qa_file.path}"
-            yield f"{rows}; `{name_check(self.qa_file, self.variant.style)}` names them."
+            yield f"{rows}; `{name_qa_check(self.qa_file, self.variant.style)}` names them."
         if self.variant.style == "template" and (same := self._count_same()):
             yield (
                 f"{counted(same, 'question', 'is', 'are')} asked with the same words as another one about the same "
@@ -142,14 +141,9 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None) -> 
     """
     qa_file = read_qa_file(options)
     if qa_file.errors and skips is None:
-        first = qa_file.errors[0]
-        raise VluresError(
-            f"{qa_file.path} has {counted(qa_file.left_out, 'problem')}, the first: {', '.join(first.files)}: "
-            f"{first.reason}. See them all with `{name_check(qa_file, options.prompt_style)}`; correct them, or leave "
-            "those rows out with --skip-problems."
-        )
+        raise refuse_data(qa_file.path, qa_file.errors, name_qa_check(qa_file, options.prompt_style), "rows")
     if not qa_file.rows:
-        check = name_check(qa_file, options.prompt_style)
+        check = name_qa_check(qa_file, options.prompt_style)
         raise VluresError(f"{qa_file.path} has no question that can be asked; see why with `{check}`.")
     return UrbanBenchmark(qa_file, asked, options.variant, skips)
 
@@ -207,7 +201,3 @@ def _find_unnamed(qa_file: QaFile, options: Options) -> tuple[Problem, ...]:
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and os.path.realpath(path) not in taken
     )
     return tuple(note_files(images, f"no row of {Path(qa_file.path).name} names it"))
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:32]

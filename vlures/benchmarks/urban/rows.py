@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vlures.benchmarks.problems import Problem, ProblemList
+from vlures.benchmarks.problems import Problem, ProblemList, name_check
 from vlures.benchmarks.urban.options import Options
 from vlures.benchmarks.urban.parsing import Invalid, Value, parse_label
 from vlures.benchmarks.urban.qa_files import Record, read_records
@@ -103,14 +102,10 @@ class QaFile:
         return frozenset(str(row.label) for row in self.rows if row.subtype.answer == "thing")
 
 
-def name_check(qa_file: QaFile, style: PromptStyle) -> str:
-    """The command that names everything wrong with a QA file."""
-    words = ["vlures", "check", "--benchmark", "urban", "--questions", str(qa_file.path)]
-    if qa_file.folder != qa_file.path.parent:
-        words += ["--dataset", str(qa_file.folder)]
-    if style == "template":  # which needs fields that the question itself does not
-        words += ["--prompt-style", style]
-    return shlex.join(words)
+def name_qa_check(qa_file: QaFile, style: PromptStyle) -> str:
+    """The command that names everything wrong with a QA file. A template needs fields that the question does not."""
+    more = ("--prompt-style", style) if style == "template" else ()
+    return name_check("urban", qa_file.path, qa_file.folder, *more)
 
 
 def stem_of(image_id: str) -> str:

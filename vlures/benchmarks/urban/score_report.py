@@ -81,7 +81,9 @@ def heading(about: Mapping[str, Any]) -> str:
 
 
 def _describe_rest(about: Mapping[str, Any]) -> Iterator[str]:
-    """What has no part in the figures."""
+    """What else must be known of the figures."""
+    if about.get("rehearsal"):
+        yield "- **a rehearsal**: a sandbox gave the answers, so the figures say nothing about the model"
     if left_out := about["rows_left_out"]:
         yield f"- {counted(left_out, 'row')} of it left out: `{about['check']}` names them"
     if outside := about["answers_outside"]:

@@ -14,7 +14,7 @@ from vlures.benchmarks.urban.benchmark import question_of
 from vlures.benchmarks.urban.options import Options
 from vlures.benchmarks.urban.parsing import Invalid, Value, parse_answer
 from vlures.benchmarks.urban.parsing.names import same_thing
-from vlures.benchmarks.urban.rows import QaFile, UrbanRow, name_check, read_qa_file
+from vlures.benchmarks.urban.rows import QaFile, UrbanRow, name_qa_check, read_qa_file
 from vlures.benchmarks.urban.subtypes import BINARY, NUMERIC, AnswerKind, read_wordings
 from vlures.benchmarks.urban.variant import UrbanVariant
 from vlures.errors import VluresError
@@ -119,7 +119,7 @@ class UrbanScorer:
             "questions": len(self.qa_file.rows),
             "images": len({row.cluster for row in self.qa_file.rows}),
             "rows_left_out": self.qa_file.left_out,
-            "check": name_check(self.qa_file, self.variant.style),
+            "check": name_qa_check(self.qa_file, self.variant.style),
             "answers_outside": len(responses.keys() - asked),
         }
 
@@ -129,7 +129,7 @@ def find_scorer(options: Options) -> UrbanScorer:
     read or has no question."""
     qa_file = read_qa_file(options, with_images=False)
     if not qa_file.rows:
-        check = name_check(qa_file, options.prompt_style)
+        check = name_qa_check(qa_file, options.prompt_style)
         raise VluresError(f"{qa_file.path} has no question that can be scored; see why with `{check}`.")
     return UrbanScorer(qa_file, options.variant)
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from vlures.benchmarks import Question, Subject
 from vlures.benchmarks.columns import Columns
+from vlures.benchmarks.stored_questions import Mark, read_stored_questions
 from vlures.benchmarks.urban.benchmark import UrbanBenchmark
 from vlures.benchmarks.urban.options import Options
 from vlures.benchmarks.urban.rows import QaFile, UrbanRow, read_qa_file
 from vlures.benchmarks.urban.subtypes import SLOTS
-from vlures.config.resolve import stored_section, stored_target
+from vlures.benchmarks.urban.variant import PromptStyle
 from vlures.errors import VluresError
-from vlures.files.named_files import as_on_disk
 from vlures.records import Response
 from vlures.store.checkpoints import CheckpointStore
 
@@ -89,23 +86,22 @@ def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> UrbanSubjec
 
 def _read_stored(run: Mapping[str, Any]) -> UrbanBenchmark | None:
     """All of the QA file that a run has asked, as it is today; None if it cannot be read."""
-    try:
-        options, target = stored_section(Options, run.get("config") or {}), stored_target(run)
-    except msgspec.ValidationError:
-        return None
-    if options.questions is None or target is None:
-        return None
-    try:
-        state = as_on_disk(Path(options.questions)).stat()
-        mark = (options.questions, state.st_mtime_ns, state.st_size, options.dataset, options.prompt_style)
-        qa_file = _read_once(mark, options.follow_links)
-    except (VluresError, OSError):
-        return None
-    return UrbanBenchmark(qa_file, target.asked, options.variant)
+    stored = read_stored_questions(run, Options, _read_whole)
+    return None if stored is None else UrbanBenchmark(stored.questions, stored.asked, stored.options.variant)
+
+
+def _read_whole(options: Options, mark: Mark) -> QaFile:
+    return _read_once(options.questions, mark, options.dataset, options.prompt_style, options.follow_links)
 
 
 @lru_cache(maxsize=4)
-def _read_once(mark: tuple[Any, ...], follow_links: bool) -> QaFile:
-    """mark: the file's path, time and size, the images' folder, the prompt style."""
-    path, _, _, dataset, style = mark
-    return read_qa_file(Options(questions=path, dataset=dataset, prompt_style=style, follow_links=follow_links))
+def _read_once(
+    questions: str | None,
+    mark: Mark,  # noqa: ARG001 (an unchanged file is read once)
+    dataset: str | None,
+    prompt_style: PromptStyle,
+    follow_links: bool,
+) -> QaFile:
+    return read_qa_file(
+        Options(questions=questions, dataset=dataset, prompt_style=prompt_style, follow_links=follow_links)
+    )

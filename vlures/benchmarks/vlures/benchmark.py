@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vlures.benchmarks import Question, Skips, make_request
+from vlures.benchmarks import Question, Skips, digest_content, make_request
+from vlures.benchmarks.problems import refuse_data
 from vlures.benchmarks.vlures.answer_length import expect_tokens
 from vlures.benchmarks.vlures.dataset import Reading, Selection, find_reading, load_reading
 from vlures.benchmarks.vlures.dataset.language_names import find_folder_language
@@ -85,7 +86,7 @@ class VluresBenchmark:
     def describe(self) -> Mapping[str, Any]:
         return {
             "text_languages": find_text_languages(self.options, self.datasets),
-            "prompt_digests": {cell: digest(prompt) for cell, prompt in self.prompts.items()},
+            "prompt_digests": {cell: digest_content(prompt) for cell, prompt in self.prompts.items()},
             "data_digests": {_part(code, dataset): digest_data(dataset) for code, dataset in self.datasets.items()},
             "data_sources": {code: dataset.fetched for code, dataset in self.datasets.items() if dataset.fetched},
         }
@@ -103,10 +104,8 @@ class VluresBenchmark:
             yield crossing
         for dataset in {id(dataset): dataset for dataset in self.datasets.values()}.values():
             if count := sum(error.times for error in dataset.errors):
-                yield (
-                    f"{dataset.folder} has {counted(count, 'problem')}, and those files are left out; "
-                    f"`vlures check --dataset {dataset.folder}` names them."
-                )
+                problems = f"{dataset.folder} has {counted(count, 'problem')}, and those files are left out"
+                yield f"{problems}; `{_name_check(dataset)}` names them."
         shown = {sample.text for codes in self._languages_by_dataset() for sample in self.samples(codes[0])}
         if doubtful := sum(looks_double_encoded(text) for text in shown if text is not None):
             yield describe_double_encoded(doubtful)
@@ -153,19 +152,17 @@ def load_benchmark(options: Options, asked: AskedModel, skips: Skips | None = No
     datasets = load_datasets(options)
     for dataset in {id(dataset): dataset for dataset in datasets.values()}.values():
         if dataset.errors and skips is None:
-            first = dataset.errors[0]
-            count = sum(error.times for error in dataset.errors)
-            raise VluresError(
-                f"{dataset.folder} has {counted(count, 'problem')}, the first: {', '.join(first.files)}: "
-                f"{first.reason}. See them all with `vlures check --dataset {dataset.folder}`; correct them, or leave "
-                "those files out with --skip-problems."
-            )
+            raise refuse_data(dataset.folder, dataset.errors, _name_check(dataset), "files")
     known = {sample.id for dataset in datasets.values() for sample in dataset.samples}
     if unknown := [number for number in options.samples if number not in known]:
         every = load_datasets(replace(options, samples=(), limit=None))
         there = {sample.id for dataset in every.values() for sample in dataset.samples}
         raise VluresError(f"No dataset has a sample with the ID {unknown[0]}; there are {_name_ids(there)}.")
     return VluresBenchmark(options, asked, datasets, load_prompts(options), skips)
+
+
+def _name_check(dataset: Dataset) -> str:
+    return shlex.join(["vlures", "check", "--dataset", str(dataset.folder)])
 
 
 MOST_NAMED = 8
@@ -240,11 +237,7 @@ def load_prompts(options: Options) -> dict[Cell, CellPrompt]:
 
 def digest_data(dataset: Dataset) -> str:
     """Digest of all images and articles of a dataset, as run.json holds it."""
-    return digest([(sample.id, sample.image.digest, sample.text) for sample in dataset.samples])
-
-
-def digest(content: object) -> str:
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+    return digest_content([(sample.id, sample.image.digest, sample.text) for sample in dataset.samples])
 
 
 def _part(code: str, dataset: Dataset) -> str:

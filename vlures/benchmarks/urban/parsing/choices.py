@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from vlures.benchmarks.urban.parsing.names import names_thing
-from vlures.benchmarks.urban.parsing.text import Invalid, first_sentence
+from vlures.benchmarks.urban.parsing.text import EDGES, Invalid, first_sentence
 
 ChoiceKind = Literal["complex_simple", "level", "people_or_cars", "absent_thing"]
 
@@ -102,7 +102,6 @@ _NO = re.compile(
 means No."""
 _LETTER = {"y": "yes", "n": "no"}
 _JUDGEMENTS = {"true": "yes", "correct": "yes", "false": "no", "incorrect": "no"}
-_EDGES = " \t\r\n.,;:!?\"'()[]"
 
 
 def read_yes_no(text: str, *, presence: bool, about: str) -> Literal["yes", "no"] | Invalid:
@@ -120,7 +119,7 @@ def read_yes_no(text: str, *, presence: bool, about: str) -> Literal["yes", "no"
         return Invalid("says both yes and no")
     if said_yes or said_no:
         return "yes" if said_yes else "no"
-    bare = text.strip(_EDGES)
+    bare = text.strip(EDGES)
     if judged := _LETTER.get(bare) or _JUDGEMENTS.get(bare):
         return "yes" if judged == "yes" else "no"
     if presence and (stated := _read_statement(first_sentence(bare), about)) is not None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vlures.benchmarks.urban.parsing.text import Invalid, first_sentence
+from vlures.benchmarks.urban.parsing.text import EDGES, Invalid, first_sentence
 
 _ONE_TO_NINE = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
@@ -55,7 +55,6 @@ _NONE_THERE = re.compile(
 )
 LONGEST_STATEMENT = 120
 """Characters of a sentence that says that there is none."""
-_EDGES = " \t\r\n.,;:!?\"'()[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class _Mention:
 
 def read_count(text: str) -> int | Invalid:
     """A whole number from 0, in digits or as a word."""
-    sentence = first_sentence(text.strip(_EDGES)).strip(_EDGES)
+    sentence = first_sentence(text.strip(EDGES)).strip(EDGES)
     if len(sentence) <= LONGEST_STATEMENT and _NONE_THERE.fullmatch(sentence):
         return 0
     found = _choose(list(_find_digits(text)) + list(_find_words(text)), text)

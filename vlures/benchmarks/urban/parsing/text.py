@@ -15,6 +15,9 @@ class Invalid:
     """For a report: `names several: left, right`."""
 
 
+EDGES = " \t\r\n.,;:!?\"'()[]"
+"""What may stand around an answer."""
+
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SIGNS = str.maketrans(
     {
