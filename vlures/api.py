@@ -125,10 +125,10 @@ class _BackgroundRun:
         finally:
             self.ended.set_result(None)
 
-    def _watch(self, work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> None:
+    def _watch(self, begin: Callable[[], Coroutine[Any, Any, None]], say: Callable[[str], None]) -> None:
         # nest_asyncio2 replaces asyncio.run where it has been applied.
         with asyncio.Runner(loop_factory=RunningTimeLoop) as runner:
-            runner.run(self._interruption.watch(work, say))
+            runner.run(self._interruption.watch(begin, say))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

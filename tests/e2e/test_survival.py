@@ -116,6 +116,42 @@ def test_ctrl_c_leaves_batches_alive_and_says_so(vlures: Command, start_sandbox:
     assert set(sandbox.paid.values()) == {1}
 
 
+CTRL_C_WHILE_A_LOOP_IS_MADE = """
+import os, signal, socket, sys
+
+sent = []
+
+def watch(event, arguments):
+    # A loop's constructor makes a pair of sockets to wake itself.
+    if event == "socket.__new__" and arguments[1] == socket.AF_UNIX and not sent:
+        sent.append(os.kill(os.getpid(), signal.SIGINT))
+
+sys.addaudithook(watch)
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c_while_the_event_loop_is_made_sends_nothing_and_leaves_no_half_of_it(
+    vlures: Command, start_sandbox: Callable[..., Sandbox], backend: str
+) -> None:
+    sandbox = start_sandbox()
+    vlures.use(sandbox)
+    hooks = vlures.folder / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(CTRL_C_WHILE_A_LOOP_IS_MADE)
+    vlures.environment["PYTHONPATH"] = str(hooks)
+    result = vlures(*run_arguments(backend))
+    assert result.code == 130, result
+    for word in ("Exception ignored", "never awaited", "Warning"):
+        assert word not in result.err
+    assert "the same command continues from here" in result.err
+    assert not sandbox.ledger
+    assert sandbox.stats["batches_created"] == 0
+    del vlures.environment["PYTHONPATH"]
+    assert vlures(*run_arguments(backend)).code == 0
+    assert set(sandbox.paid.values()) == {1}
+
+
 def test_a_torn_last_line_is_cut_off_and_its_request_asked_again(
     vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:

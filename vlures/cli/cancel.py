@@ -85,7 +85,9 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
         stored: Counter[str] = Counter()
         failed = True
         try:
-            run_until_signal(interruption, cancel_jobs(store, backend, progress, stored, spending), progress.say)
+            run_until_signal(
+                interruption, lambda: cancel_jobs(store, backend, progress, stored, spending), progress.say
+            )
             failed = False
         finally:
             progress.close()

@@ -33,7 +33,7 @@ def run(config: RunConfig) -> int:
     interruption = Interruption(live=config.run_mode == "live")
     with enduring("stdout"):
         outcome = carry_out(
-            config, interruption, lambda work, aside: run_until_signal(interruption, work, aside), say, _print_outcome
+            config, interruption, lambda begin, aside: run_until_signal(interruption, begin, aside), say, _print_outcome
         )
     if interruption.interrupted:
         return EXIT_INTERRUPTED

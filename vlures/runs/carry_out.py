@@ -17,8 +17,8 @@ from vlures.runs.progress import Progress
 from vlures.runs.run_log import RunLog
 from vlures.runs.session import Outcome, Session, open_session
 
-Watch = Callable[[Coroutine[Any, Any, None], Callable[[str], None]], None]
-"""Runs some work to its end. Its second argument says something beside the progress bar."""
+Watch = Callable[[Callable[[], Coroutine[Any, Any, None]], Callable[[str], None]], None]
+"""(begin, say) → runs the work that begin gives to its end. say: says something beside the progress bar."""
 
 
 def carry_out(
@@ -81,10 +81,10 @@ def _work(
                 lambda: interruption.interrupted,
             )
         ) as progress,
-        session.connected(progress, interruption) as work,
+        session.connected(progress, interruption) as begin,
     ):
         try:
-            watch(work(), progress.say)
+            watch(begin, progress.say)
         except BaseException as reason:
             progress.close()
             log.write(f"The run ended: {reason or type(reason).__name__}")

@@ -31,12 +31,12 @@ class Interruption:
     def keep_going(self) -> bool:
         return not self.interrupted
 
-    async def watch(self, work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> None:
-        """Run the work to its end or until it is stopped. say: says something beside the progress bar."""
+    async def watch(self, begin: Callable[[], Coroutine[Any, Any, None]], say: Callable[[str], None]) -> None:
+        """Run the work that begin gives, to its end or until it is stopped. say: says it beside the progress bar."""
         import asyncio
 
         self._loop, self._say = asyncio.get_running_loop(), say
-        self._task = asyncio.ensure_future(work)
+        self._task = asyncio.ensure_future(begin())
         if self.interrupted:  # while the run was being prepared: nothing is in flight
             self._task.cancel()
         try:
