@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import REPOSITORY, Command
-from vlures.cli import call, commands, main
+from vlures.cli import COMMANDS, call, commands, main
 from vlures.cli.config_report import tabulate_config, write_toml
 from vlures.config.environment import check_address
 from vlures.config.options import GROUPS
@@ -30,9 +30,30 @@ from vlures.scaffold import lay_out
 # Help
 
 
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    context = click.Context(commands)
+    for name, text in COMMANDS.items():
+        command = commands.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.help is not None
+        assert command.help.startswith(text.removesuffix("."))
+
+
+def test_help_loads_no_command_and_no_benchmark() -> None:
+    code = "import sys; from vlures.cli import call; call(['--help']); print(*sorted(sys.modules), sep='\\n')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = {name for name in ended.stdout.splitlines() if name.startswith("vlures")}
+    assert "vlures.cli.console" in loaded
+    assert len(loaded) < 12, loaded
+    assert not any(name in ended.stdout.splitlines() for name in ("dotenv", "msgspec", "PIL", "asyncio"))
+
+
 def every_command(group: click.Group = commands, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The words of each command, those of groups included."""
-    for word, command in group.commands.items():
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
         yield (*name, word)
         if isinstance(command, click.Group):
             yield from every_command(command, (*name, word))
@@ -56,7 +77,9 @@ def find_command(line: str) -> tuple[tuple[str, ...], click.Command]:
     command: click.Command = commands
     for word in line.split():
         if isinstance(command, click.Group):
-            words, command = (*words, word), command.commands[word]
+            found = command.get_command(click.Context(command), word)
+            assert found is not None, word
+            words, command = (*words, word), found
     return words, command
 
 

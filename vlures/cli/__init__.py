@@ -11,33 +11,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TextIO, cast
 
 import click
 
 import vlures
-from vlures.backends import secret_variables
-from vlures.cli.cancel import cancel
-from vlures.cli.check import check
-from vlures.cli.clean import clean
-from vlures.cli.completion import completion
-from vlures.cli.config import config
-from vlures.cli.export import export
-from vlures.cli.fetch import fetch
-from vlures.cli.import_ import import_
-from vlures.cli.init import init
-from vlures.cli.options import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, say, tell
-from vlures.cli.plan import plan
-from vlures.cli.prompt import prompt
-from vlures.cli.prompts import prompts
-from vlures.cli.run import run
-from vlures.cli.sandbox import sandbox
-from vlures.cli.score import score
-from vlures.cli.show import show
-from vlures.cli.status import status
+from vlures.cli.console import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, say, tell
 from vlures.cli.streams import enduring, silence
-from vlures.cli.urban import urban
-from vlures.config.environment import read_environment
 from vlures.errors import Incomplete, UsageError, VluresError
 from vlures.safety.redaction import BlottedStream, find_secrets, make_blot
 
@@ -60,8 +41,9 @@ def call(argv: list[str]) -> int:
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show Urdu shows its code points
             stream.reconfigure(errors="backslashreplace")
-    blot = make_blot(find_secrets(_environment(), secret_variables()))
-    sys.stdout, sys.stderr = (cast("TextIO", BlottedStream(stream, blot)) for stream in before)
+    if not _is_static(argv):
+        blot = make_blot(find_secrets(_environment(), _secret_variables()))
+        sys.stdout, sys.stderr = (cast("TextIO", BlottedStream(stream, blot)) for stream in before)
     try:
         with enduring("stderr"):
             return _call(argv, debug)
@@ -69,7 +51,20 @@ def call(argv: list[str]) -> int:
         sys.stdout, sys.stderr = before
 
 
+def _is_static(argv: list[str]) -> bool:
+    """Whether the answer is the same for everybody, and holds nobody's keys."""
+    return argv in ([], ["--help"], ["-h"], ["--version"])
+
+
+def _secret_variables() -> tuple[str, ...]:
+    from vlures.backends import secret_variables
+
+    return secret_variables()
+
+
 def _environment() -> Mapping[str, str]:
+    from vlures.config.environment import read_environment
+
     try:
         return read_environment()
     except UsageError:  # an unreadable .env: a command that needs it reports it
@@ -125,14 +120,52 @@ def _describe_fault(error: BaseException) -> str:
     )
 
 
-class InOrder(click.Group):
-    """A group whose help lists its commands in the order in which a user needs them."""
+COMMANDS = {
+    "init": "Set up a folder: configurations, sample data, outputs/.",
+    "fetch": "Download a dataset from the Hugging Face Hub.",
+    "check": "Name everything that is wrong with the datasets and prompts.",
+    "prompt": "Print exactly what would be sent for one sample.",
+    "prompts": "Import prompts from a script, check packs, compare them.",
+    "plan": "Show what a run would send and cost.",
+    "run": "Ask for every answer that is still missing.",
+    "status": "Show where runs stand.",
+    "show": "Show the answers about one sample.",
+    "cancel": "Cancel a run's batches and keep the answers they have.",
+    "score": "Score answers that are right or wrong.",
+    "export": "Write everything that a run has stored as one table.",
+    "import": "Import checkpoints of the original scripts.",
+    "urban": "Street views: ask about them, make questions and metadata.",
+    "config": "Look at the configuration of a run.",
+    "sandbox": "Serve the providers' protocols on this machine.",
+    "clean": "List rehearsals, and remove them with --yes.",
+    "completion": "Print the script that completes this command in your shell.",
+}
+"""Each command in its own module, in the order in which a user needs them, with the beginning of its help."""
+
+
+class Commands(click.Group):
+    """Loads a command when it is called: `vlures --help` needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = "import_" if cmd_name == "import" else cmd_name
+        command: click.Command = getattr(import_module(f"vlures.cli.{module}"), module)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Commands,
+    commands={name: click.Command(name) for name in COMMANDS},  # for click to suggest the nearest name
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(vlures.__version__, prog_name="vlures")
 def commands() -> None:
     """A vision-language model's answers to a whole multilingual benchmark.
@@ -141,26 +174,3 @@ def commands() -> None:
     Example, in an empty folder:
       vlures init && vlures run --sandbox
     """
-
-
-for command in (
-    init,
-    fetch,
-    check,
-    prompt,
-    prompts,
-    plan,
-    run,
-    status,
-    show,
-    cancel,
-    score,
-    export,
-    import_,
-    urban,
-    config,
-    sandbox,
-    clean,
-    completion,
-):
-    commands.add_command(command)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options, tell
+from vlures.cli.console import EXIT_CANNOT, tell
+from vlures.cli.options import GroupedCommand, config_options
 from vlures.records import Image
 from vlures.runs.config import RunConfig
 

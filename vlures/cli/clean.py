@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, GroupedCommand, config_options, say, tell
+from vlures.cli.console import EXIT_CANNOT, say, tell
+from vlures.cli.options import GroupedCommand, config_options
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import VluresError, counted
 from vlures.runs.config import RunConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import CONFIG_ARGUMENT, GroupedCommand, config_options, tell
+from vlures.cli.console import tell
+from vlures.cli.options import CONFIG_ARGUMENT, GroupedCommand, config_options
 from vlures.config.environment import read_environment
 from vlures.runs.config import RunConfig, all_options, find_origins
 from vlures.safety.control_characters import as_toml

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import debug_option, say, tell
+from vlures.cli.console import say, tell
+from vlures.cli.options import debug_option
 from vlures.errors import UsageError
 
 

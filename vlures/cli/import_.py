@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
+from vlures.cli.console import EXIT_INCOMPLETE, say, tell
 from vlures.cli.options import (
     CONFIG_ARGUMENT,
-    EXIT_INCOMPLETE,
     config_argument,
     config_file_option,
     config_option,
     debug_option,
-    say,
     take_config_argument,
-    tell,
 )
 from vlures.errors import VluresError, counted
 from vlures.runs.config import load_config

@@ -1,4 +1,4 @@
-"""What the commands share: a flag for every option of a run, the help, the exit codes, and printing."""
+"""What the commands share: a flag for every option of a run, and the help."""
 
 from __future__ import annotations
 
@@ -16,19 +16,6 @@ from vlures.cli.suggestions import SUGGESTIONS, Suggest, suggest_configs, sugges
 from vlures.config.options import GROUPS, Group, Option, show_numbers
 from vlures.errors import UsageError, VluresError
 from vlures.runs.config import RunConfig, all_options, help_of, load_config
-from vlures.safety.control_characters import as_line, as_text
-
-EXIT_CANNOT, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 1, 2, 3, 130
-
-
-def say(sentence: str) -> None:
-    """Print a sentence on stderr."""
-    click.echo(as_line(sentence), err=True)
-
-
-def tell(text: str, *, err: bool = False) -> None:
-    """Print a command's output, which may have several lines, on stdout."""
-    click.echo(as_text(text), err=err)
 
 
 class _Number(click.ParamType[float]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vlures.cli.options import GroupedCommand, config_options, say, tell
+from vlures.cli.console import say, tell
+from vlures.cli.options import GroupedCommand, config_options
 from vlures.runs.config import RunConfig
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from vlures.benchmarks.vlures.languages import LANGUAGES
-from vlures.cli.options import GroupedCommand, config_options, say, tell
+from vlures.cli.console import say, tell
+from vlures.cli.options import GroupedCommand, config_options
 from vlures.cli.suggestions import suggest_from
 from vlures.errors import VluresError
 from vlures.runs.config import RunConfig

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_CANNOT, debug_option, say, tell
+from vlures.cli.console import EXIT_CANNOT, say, tell
+from vlures.cli.options import debug_option
 from vlures.config.options import show_numbers
 from vlures.errors import counted
 from vlures.safety.control_characters import as_line, as_text

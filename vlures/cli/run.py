@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vlures.cli.options import EXIT_INCOMPLETE, EXIT_INTERRUPTED, GroupedCommand, config_options, say, tell
+from vlures.cli.console import EXIT_INCOMPLETE, EXIT_INTERRUPTED, say, tell
+from vlures.cli.options import GroupedCommand, config_options
 from vlures.cli.signals import run_until_signal
 from vlures.cli.streams import enduring
 from vlures.runs.config import RunConfig

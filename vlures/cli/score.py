@@ -9,7 +9,8 @@ from typing import get_args
 import click
 
 from vlures.benchmarks import Parser
-from vlures.cli.options import GroupedCommand, config_options, only_run, say, tell
+from vlures.cli.console import say, tell
+from vlures.cli.options import GroupedCommand, config_options, only_run
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import UsageError
 from vlures.runs.config import RunConfig

@@ -8,15 +8,8 @@ from typing import Any
 
 import click
 
-from vlures.cli.options import (
-    config_file_option,
-    config_option,
-    debug_option,
-    only_run,
-    say,
-    take_config_argument,
-    tell,
-)
+from vlures.cli.console import say, tell
+from vlures.cli.options import config_file_option, config_option, debug_option, only_run, take_config_argument
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import VluresError
 from vlures.runs.config import load_config

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from vlures.cli.options import debug_option, tell
+from vlures.cli.console import tell
+from vlures.cli.options import debug_option
 from vlures.errors import counted
 
 
 @click.group()
 def urban() -> None:
-    """Street views: draw some whose labels are true."""
+    """Street views: ask about them, make questions and metadata."""
 
 
 @urban.command()
