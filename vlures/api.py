@@ -15,6 +15,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlures.backends import is_paid
 from vlures.errors import UsageError, VluresError
 from vlures.runs.carry_out import carry_out
 from vlures.runs.config import RunConfig, check_name, load_config
@@ -92,7 +93,9 @@ class _BackgroundRun:
     def __init__(self, config: RunConfig) -> None:
         self.ended: Future[None] = Future()
         self._config = config
-        self._interruption = Interruption(live=config.run_mode == "live", how="Interrupt")
+        self._interruption = Interruption(
+            live=config.run_mode == "live", how="Interrupt", paid=is_paid(config.who.backend)
+        )
         self._outcome: Outcome | None = None
         self._error: BaseException | None = None
 

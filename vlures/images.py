@@ -23,6 +23,7 @@ from vlures.files.signatures import IS_LFS_POINTER, describe_foreign, find_kind,
 from vlures.records import Image, ImageTrait
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as Pillow
     from PIL.ImageFile import ImageFile
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "encoded_length",
     "read_bytes",
     "read_image",
+    "read_picture",
 ]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
@@ -193,6 +195,18 @@ def read_bytes(image: Image) -> bytes:
     if len(data) != image.size_bytes or hashlib.sha256(data).hexdigest() != image.digest:
         raise VluresError(f"{image.path} has changed since the run began; nothing of it was sent. Run again.")
     return data
+
+
+def read_picture(image: Image) -> Pillow:
+    """The image's pixels in RGB, neither turned nor scaled.
+
+    Raises UnusableImage if they cannot be decoded, VluresError if the file has changed since the start of the run.
+    """
+    try:
+        with _opened(read_bytes(image)) as opened:
+            return opened.convert("RGB")
+    except _DAMAGES as error:
+        raise UnusableImage(f"is damaged: its pixels cannot be decoded ({error}); get it again") from error
 
 
 class EncodedImages:

@@ -51,4 +51,4 @@ def test_only_a_providers_own_room_names_it() -> None:
 def test_the_table_names_each_provider_as_it_names_itself() -> None:
     assert [provider.name for provider in all_providers()] == list(PROVIDERS)
     assert [provider.title.lower() for provider in all_providers()] == list(PROVIDERS)
-    assert find_provider("local") is None
+    assert find_provider("azure") is None

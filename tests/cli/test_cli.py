@@ -144,7 +144,7 @@ def study(vlures: Command) -> Command:
     [
         ("vlures sta", ["plain,status"]),
         ("vlures run --max-c", ["plain,--max-cost"]),
-        ("vlures run --backend ", ["plain,openai", "plain,gemini"]),
+        ("vlures run --backend ", ["plain,openai", "plain,gemini", "plain,local"]),
         ("vlures plan --languages En,", ["plain,En,Jp", "plain,En,Sw", "plain,En,Ur"]),
         ("vlures plan --redo tr", ["plain,truncated"]),
         ("vlures run -c ", ["plain,configs/mine.toml", "plain,configs/openai.toml"]),
@@ -311,7 +311,7 @@ def test_an_address_with_a_password_or_a_key_is_refused_and_not_shown(vlures: Co
 def test_what_is_wrong_is_one_sentence(vlures: Command) -> None:
     ended = vlures("config", "show", "--backend", "azure")
     assert (ended.code, ended.out) == (2, "")
-    assert "choose from openai, gemini. A server of your own is asked with" in ended.err
+    assert "choose from openai, gemini, local. A server of your own is asked with" in ended.err
     ended = vlures("sandbox", "--nonsense")
     assert (ended.code, ended.err.splitlines()[-1]) == (2, "vlures sandbox: error: unrecognized arguments: --nonsense")
 
@@ -463,7 +463,7 @@ def test_the_help_names_defaults_and_what_both_benchmarks_have(terminal: Any) ->
     text = " ".join(terminal("run", "--help").split())
     for said in (
         "[default: openai]",
-        "[default: batch (openai), live (gemini)]",
+        "[default: batch (openai), live (gemini), live (local)]",
         "[default: En=data/SampleEn, ",
         "[default: En,Jp,Sw,Ur]",
         "[default: 1-8]",
@@ -473,4 +473,4 @@ def test_the_help_names_defaults_and_what_both_benchmarks_have(terminal: Any) ->
         "Benchmark table: Which column is which",
     ):
         assert said in text, said
-    assert not re.search(r"INTEGER|FLOAT|\blocal\b", text)
+    assert not re.search(r"INTEGER|FLOAT", text)

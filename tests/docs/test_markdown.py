@@ -20,10 +20,12 @@ LINK_TARGET = re.compile(r"\]\([^)]*\)|<https?://[^>]*>|https?://\S+")
 ROOM = re.compile(r"^  (\w+)/", re.MULTILINE)
 INNER_ROOM = re.compile(r"^    (\w+)/", re.MULTILINE)
 FLAT = re.compile(r"^  (\w+\.py) ", re.MULTILINE)
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*\w")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*\w")
 PATH = re.compile(r"(?:vlures|tests|docs|configs|data)/[\w./-]*\w")
-OF_OTHERS = {"--no-deps", "--no-cache", "--only", "--quick"}
+OF_OTHERS = {"--no-deps", "--no-cache", "--only", "--quick", "--size"}
 """Options of pip, lint-imports and `make bench`."""
+OF_OTHERS |= {"--nproc-per-node", "--num_processes", "--enable-lora", "--lora-modules"}
+"""Options of torchrun, accelerate and vLLM."""
 LAID_OUT = ("configs/mine", "configs/prompts", "configs/original", "data/ImagesText", "data/VLURes", "data/Published")
 """What a reader has, or what commands of the pages make."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -18,12 +20,13 @@ from vlures.records import BatchSnapshot, Deferred, Image, Job, JobState, Reques
 from vlures.safety.redaction import find_secrets, make_blot
 
 if TYPE_CHECKING:
-    from vlures.backends.provider import Provider
+    from vlures.backends.provider import Helper, Provider
     from vlures.backends.trouble import Trouble
 
 PROVIDERS = {
     "openai": "vlures.backends.openai",
     "gemini": "vlures.backends.gemini",
+    "local": "vlures.backends.local",
 }
 """Name → package. Its `facts.py` defines FACTS (a Provider), `keys.py` SECRET_VARIABLES, `options.py` Options."""
 
@@ -160,6 +163,10 @@ class Setup:
     """That a batch backend may have open at a time."""
     has_answers: bool = False
     """The provider has answered requests of this run before."""
+    everything: Callable[[], Iterable[Request]] = tuple
+    """All requests of the run, answered or not, in their order."""
+    shards: Path | None = None
+    """A folder of the run for what its other processes answer."""
 
 
 def connect(setup: Setup) -> Backend:
@@ -190,8 +197,25 @@ def _check_way(provider: Provider, setup: Setup) -> None:
     if setup.sandbox_url:
         check_surroundings(variables)
         return
+    if provider.usual_address is None:
+        return
     address = find_address(setup.options.target.base_url, setup.environment, provider.address_variable)
     find_route(address or provider.usual_address, variables)
+
+
+def is_paid(name: str) -> bool:
+    """Whether a backend's answers may cost money: all but those of this machine."""
+    provider = find_provider(name)
+    return provider is None or provider.usual_address is not None
+
+
+def meet(name: str) -> AbstractContextManager[Helper | None]:
+    """The meeting of a backend's processes of one run; see Provider.meet."""
+    provider = find_provider(name)
+    if provider is None or provider.meet is None:
+        return nullcontext()
+    meeting: AbstractContextManager[Helper | None] = _load(provider.meet)()
+    return meeting
 
 
 def find_uploaded(
@@ -269,7 +293,7 @@ def find_own_address(who: WhoOptions, environment: Mapping[str, str]) -> str | N
 def check_key(options: BackendOptions, environment: Mapping[str, str]) -> None:
     """Raises UsageError for a key that a run will need and that is not set, or is none."""
     provider = find_provider(options.target.provider)
-    if provider is None:
+    if provider is None or not provider.key_variables:
         return
     address = find_address(options.target.base_url, environment, provider.address_variable)
     if not (provider.serves_own and find_other_host(address)):  # a server of the user's own may want none

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from vlures.config.route import CERTIFICATES
-from vlures.records import Image, Parameters
+from vlures.records import Image, Parameters, Request
 
 if TYPE_CHECKING:
     from vlures.config.sections import BackendOptions, Mode
@@ -47,6 +47,20 @@ class ListedPrice:
     """Where the price comes from, in words."""
 
 
+class Helper(Protocol):
+    """The work of a process that helps another one, which holds the run."""
+
+    def help(
+        self,
+        options: BackendOptions,
+        everything: Callable[[], Iterable[Request]],
+        keep_going: Callable[[], bool],
+        say: Callable[[str], None],
+    ) -> Coroutine[Any, Any, None]:
+        """everything: all requests of the run, in their order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
     """Everything that vlures knows of one provider. A default means that it lacks the thing, or that it is unknown."""
@@ -68,15 +82,19 @@ class Provider:
 
     connectors: Mapping[Mode, str]
     """Mode → `module:function` that takes a Setup and returns a Backend. Only this loads the SDK."""
-    usual_address: str
-    address_variable: str
+    usual_address: str | None
+    """None: it answers on this machine, and nothing is sent anywhere."""
+    address_variable: str | None
     """The environment variable for an address other than the usual one."""
     key_variables: tuple[str, ...]
     """Environment variables of its key; the first that is set wins."""
     hosts: tuple[str, ...]
     """Suffixes of its own hosts' names, each with a leading dot."""
     sandbox_paths: tuple[str, ...]
-    """First parts of the path in a sandbox's addresses for it."""
+    """First parts of the path in a sandbox's addresses for it; none: a sandbox cannot stand in for it."""
+    meet: str | None = None
+    """`module:function` of a context manager in which the processes of one run meet. Gives the Helper of a process that
+    helps, None for the one that holds the run. None: a run is one process."""
     packages: Callable[[Any], tuple[str, ...]]
     """(own options) → names of the distributions that decide what is sent, for run.json."""
     serves_own: bool = False
@@ -90,6 +108,9 @@ class Provider:
 
     parameters: frozenset[str]
     """Names that its API accepts. Whether a model accepts them is checked in check_model_parameters only."""
+    implied_parameters: Callable[[str, Any, Parameters], Mapping[str, Any]] = lambda *_: {}
+    """(model, own options, parameters) → what else decides an answer, though the user has not set it. Raises
+    VluresError if the model cannot be found."""
     check_options: Callable[[BackendOptions], None]
     """Raises UsageError for options that the provider takes for no model."""
     check_model_parameters: Callable[[BackendOptions], None]

@@ -112,7 +112,7 @@ def _derived(config: RunConfig) -> dict[str, tuple[str, str]]:
         "timeout_s": (_show(config.live.find_timeout_s(config.who.service_tier)), "default"),
     }
     if find_provider(config.who.backend) is not None:
-        found["model"] = (config.target.model, f"default of {config.who.backend}")
+        found["model"] = (config.model_name, f"default of {config.who.backend}")
     return found
 
 
@@ -122,7 +122,7 @@ def _describe_address(config: RunConfig, origins: Mapping[str, str], environment
     variable = _address_variable(config) or ""
     address = find_address(config.who.base_url, environment, variable)
     if address is None:
-        return "the provider's own", "default"
+        return "the provider's own" if variable else "this machine", "default"
     return _hide(address), origins.get("base_url") or f"{variable}, {_place(variable)}"
 
 

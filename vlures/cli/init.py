@@ -38,7 +38,7 @@ def init(folder: Path) -> int:
     tell("  outputs/      for the results of runs")
     enter = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     tell(f"Try it without a key and at no cost: {enter}vlures run --sandbox")
-    keys = " or ".join(f"{provider.key_variables[0]}=…" for provider in all_providers())
+    keys = " or ".join(f"{provider.key_variables[0]}=…" for provider in all_providers() if provider.key_variables)
     first = f"configs/{all_providers()[0].name}.toml"
     tell(f"For real, put {keys} into a file .env there, then vlures plan -c {first}")
     return 0

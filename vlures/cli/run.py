@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -28,14 +29,18 @@ def run(config: RunConfig) -> int:
     Example:
       vlures run -c configs/openai.toml --languages En,Sw --limit 10
     """
+    from vlures.backends import is_paid, meet
     from vlures.runs.carry_out import carry_out
+    from vlures.runs.helping import help_run
     from vlures.runs.interrupt import Interruption
 
-    interruption = Interruption(live=config.run_mode == "live")
-    with enduring("stdout"):
-        outcome = carry_out(
-            config, interruption, lambda begin, aside: run_until_signal(interruption, begin, aside), say, _print_outcome
-        )
+    interruption = Interruption(live=config.run_mode == "live", paid=is_paid(config.who.backend))
+    watch = partial(run_until_signal, interruption)
+    with enduring("stdout"), meet(config.who.backend) as helper:
+        if helper is not None:
+            help_run(config, helper, interruption, watch, say)
+            return EXIT_INTERRUPTED if interruption.interrupted else 0
+        outcome = carry_out(config, interruption, watch, say, _print_outcome)
     if interruption.interrupted:
         return EXIT_INTERRUPTED
     return 0 if outcome.complete else EXIT_INCOMPLETE

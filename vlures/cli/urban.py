@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from vlures.cli.console import tell
 from vlures.cli.options import debug_option
+from vlures.cli.urban_launcher import launch, launcher_options, read_launch
 from vlures.errors import counted
 
 
-@click.group()
-def urban() -> None:
-    """Street views: ask about them, make questions and metadata."""
+@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND …]")
+@launcher_options
+@debug_option
+@click.pass_context
+def urban(context: click.Context, /, **given: Any) -> int:
+    """Street views: ask about them, make questions and metadata.
+
+    The options below are those of the benchmark's first launcher: they run and score a model in one go. `vlures run
+    --benchmark urban` does the same for every model, with every option.
+
+    \b
+    Example:
+      vlures urban --framework blip2 --test_json test.jsonl \\
+          --image_dir images --out_dir outputs/blip2 --bf16
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    if given["framework"] is None:
+        tell(context.get_help())
+        return 0
+    return launch(read_launch(given))
 
 
 @urban.command()

@@ -54,16 +54,19 @@ def describe_place(name: str) -> str:
     return name if line is None else f"{name} ({ENV_FILE} line {line})"
 
 
-def find_address(base_url: str | None, environment: Mapping[str, str], name: str) -> str | None:
-    """The provider's address if it is not the usual one: the option's, or the environment's under `name`. A blank one
-    is none.
+def find_address(base_url: str | None, environment: Mapping[str, str], name: str | None) -> str | None:
+    """The provider's address if it is not the usual one: the option's, or the environment's under `name`, if it has
+    a variable. A blank one is none.
 
     Raises UsageError if it is not an address.
     """
-    address = (base_url or "").strip() or find_value(environment, name) or None
-    if address is not None:
-        check_address(address, "The base URL" if (base_url or "").strip() else describe_place(name))
-    return address
+    if given := (base_url or "").strip():
+        check_address(given, "The base URL")
+        return given
+    found = find_value(environment, name) if name else ""
+    if name and found:
+        check_address(found, describe_place(name))
+    return found or None
 
 
 def check_address(address: str, place: str) -> None:

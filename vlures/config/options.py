@@ -18,6 +18,7 @@ Group = Literal[
     "What is asked again",
     "Batches",
     "Live requests",
+    "Local models",
     "Running",
     "Money",
     "Rehearsal",

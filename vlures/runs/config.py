@@ -115,15 +115,22 @@ class RunConfig:
 
     @cached_property
     def target(self) -> Target:
-        """Raises UsageError for an unknown model."""
-        who = self.who
-        provider = find_provider(who.backend)
-        model = who.model or (provider.default_model if provider else None)
-        if model is None:
-            raise UsageError(f"The backend {who.backend} needs a model; name one with --model.")
+        """Raises UsageError for an unknown model, VluresError for one that cannot be read."""
+        who, provider, model = self.who, find_provider(self.who.backend), self.model_name
+        parameters = self.parameters
         if provider is not None:
-            model = provider.plain_model(model)
-        return Target(who.backend, self.run_mode, model, self.parameters, who.service_tier, who.base_url)
+            implied = provider.implied_parameters(model, self.provider_options[provider.name], parameters)
+            parameters = {**parameters, **implied}
+        return Target(who.backend, self.run_mode, model, parameters, who.service_tier, who.base_url)
+
+    @property
+    def model_name(self) -> str:
+        """The chosen model, or the backend's default. Raises UsageError if there is none."""
+        provider = find_provider(self.who.backend)
+        model = self.who.model or (provider.default_model if provider else None)
+        if model is None:
+            raise UsageError(f"The backend {self.who.backend} needs a model; name one with --model.")
+        return model if provider is None else provider.plain_model(model)
 
     @property
     def run_mode(self) -> Mode:
@@ -152,7 +159,7 @@ class RunConfig:
     @property
     def run_name(self) -> str:
         """The name of the run's folder. Raises UsageError if there is none."""
-        model = self.target.model if self.storage.name is None else ""
+        model = self.model_name if self.storage.name is None else ""
         name = self.storage.name or name_after_model(model)
         if name is None:
             raise UsageError(f"The model {model!r} cannot name a folder; name it with --name.")

@@ -17,11 +17,12 @@ class Interruption:
     them. Batch: batches continue at the provider, so the first ends the run.
 
     how: how the user interrupts a second time, as in "Press Ctrl-C". live: whether live requests are under way, as at
-    times in a batch run too.
+    times in a batch run too. paid: whether they cost money.
     """
 
-    def __init__(self, *, live: bool, how: str = "Press Ctrl-C") -> None:
+    def __init__(self, *, live: bool, how: str = "Press Ctrl-C", paid: bool = True) -> None:
         self.live = live
+        self._paid = paid
         self._how = how
         self._task: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,12 +53,14 @@ class Interruption:
             return
         if self.live and not again:
             self._say(
-                f"Stopping: waiting for the answers in flight, which are paid. {self._how} again to abandon them."
+                f"Stopping: waiting for the answers in flight{', which are paid' if self._paid else ''}. "
+                f"{self._how} again to abandon them."
             )
         else:
             if self.live:
                 self._say(
-                    "The requests in flight are abandoned: they may be charged, and the next run asks them again."
+                    "The requests in flight are abandoned: "
+                    f"{'they may be charged, and ' if self._paid else ''}the next run asks them again."
                 )
             self._task.cancel()
 

@@ -121,6 +121,11 @@ def check_options(config: RunConfig, say: Say) -> Provider:
     provider = find_backend(config.who.backend, config.run_mode)
     options = config.backend_options
     provider.check_installed(options)
+    if config.rehearsal.sandbox and not provider.sandbox_paths:
+        raise UsageError(
+            f"A sandbox stands in for a server, and --backend {provider.name} needs none; leave --sandbox out, and try "
+            "a few questions with --limit."
+        )
     if config.target.mode == "live":
         if not config.batches.wait:
             raise UsageError(

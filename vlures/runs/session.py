@@ -31,7 +31,7 @@ from vlures.runs.describe_plan import describe_plan
 from vlures.runs.execute import Execution, RunCounts, RunObserver, execute, send_canary
 from vlures.runs.interrupt import Interruption
 from vlures.runs.plan import Plan, check_plan, count_due, count_unsent, make_plan, needs_canary
-from vlures.runs.prepare import Prepared, prepare, prepare_spending
+from vlures.runs.prepare import Prepared, prepare, prepare_spending, requests_of
 from vlures.runs.redo import end_redo, mark_asked_again
 from vlures.runs.rehearsal_files import STATE_FOLDER
 from vlures.runs.response_keeper import ResponseKeeper
@@ -41,6 +41,7 @@ from vlures.safety.env_file_access import describe_open_keys
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lock import hold_folder
 from vlures.store.rescue import take_rescued
+from vlures.store.shards import SHARDS_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ class Session:
                 keeper.can_store,
                 connections.batch,
                 any(entry.is_own_answer for cell in store.cells for entry in store.entries(cell).values()),
+                lambda: requests_of(self.benchmark),
+                store.folder / SHARDS_FOLDER,
             )
             live_options = config.replace(mode="live").backend_options
             live_setup = replace(setup, options=live_options, budget=self.spending.budget("live"))

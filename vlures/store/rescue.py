@@ -1,4 +1,5 @@
-"""Answers that the store could not take: in a file elsewhere, which the next run over the same folder reads."""
+"""Answers that the store could not take: in a file elsewhere, which the next run over the same folder reads. It reads
+what a run of several processes has left in shards, too."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from vlures.errors import counted
 from vlures.files.writing import CANCELLED, AppendOnlyFile, NotWritable
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lines import read_line
+from vlures.store.shards import SHARDS_FOLDER, find_left_shards, remove_shard
 
 
 class RescueFile:
@@ -66,7 +68,7 @@ def find_rescued(checkpoints: Path) -> list[Path]:
 
 def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
     """Store the answers that earlier runs had to leave elsewhere, each once. On NotWritable they stay there."""
-    for path in find_rescued(store.folder):
+    for path in [*find_rescued(store.folder), *find_left_shards(store.folder)]:
         taken, unreadable = 0, 0
         for line in path.read_bytes().splitlines(keepends=True):
             if line.endswith(CANCELLED):
@@ -77,11 +79,13 @@ def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
                 unreadable += 1
         store.sync()
         if taken:
-            say(f"{counted(taken, 'answer')} that could not be written to {store.folder} came back from {path}.")
+            say(f"{counted(taken, 'answer')} that an earlier run had not written to {store.folder} came from {path}.")
         if unreadable:
             kept = path.with_suffix(".unreadable")
             say(f"{counted(unreadable, 'line')} of {path} cannot be read; the file is kept as {kept}.")
             path.rename(kept)
+        elif path.parent == store.folder / SHARDS_FOLDER:
+            remove_shard(path)
         else:
             path.unlink()
 

@@ -26,7 +26,7 @@ from vlures.backends.clients import Bounded, BoundedAsync, client_options
 from vlures.backends.gemini.batch_errors import Errors, UnreadableReply, read_refusal
 from vlures.backends.gemini.content import build_content, split_content
 from vlures.backends.gemini.errors import PROVIDER
-from vlures.backends.gemini.live import ADDRESS
+from vlures.backends.gemini.facts import ADDRESS
 from vlures.backends.gemini.results import read_batch, read_result_line
 from vlures.backends.gemini.versions import ApiVersion
 from vlures.backends.lenient_json import as_text

@@ -6,7 +6,7 @@ from vlures.backends import Backend, Setup
 from vlures.backends.batch.accounts import SANDBOX_ACCOUNT, describe_account
 from vlures.backends.batch.client import BatchPolicy
 from vlures.backends.batch.driver import BatchDriver
-from vlures.backends.gemini.facts import FACTS
+from vlures.backends.gemini.facts import ADDRESS, FACTS
 from vlures.backends.gemini.live import GeminiLive
 from vlures.backends.gemini.versions import ApiVersion, split_version
 from vlures.backends.live.client import LiveClient, LivePolicy
@@ -88,7 +88,7 @@ def _find_live_client(setup: Setup) -> LiveClient:
 def _find_version(setup: Setup, address: str | None) -> tuple[str | None, ApiVersion]:
     """The address without its version, and the version to ask for."""
     host, chosen = split_version(address)
-    place = SANDBOX_ACCOUNT if setup.sandbox_url else host or FACTS.usual_address
+    place = SANDBOX_ACCOUNT if setup.sandbox_url else host or ADDRESS
     return host, ApiVersion(chosen, setup.journal, place, setup.observer.say)
 
 

@@ -18,6 +18,8 @@ from vlures.backends.gemini.tokens import CHARACTERS_PER_TOKEN, LANGUAGE_FACTORS
 from vlures.backends.provider import Provider
 from vlures.config.route import CERTIFICATES
 
+ADDRESS = "https://generativelanguage.googleapis.com"
+
 FACTS = Provider(
     name="gemini",
     title="Gemini",
@@ -29,7 +31,7 @@ FACTS = Provider(
         "batch": "vlures.backends.gemini.connect:connect_batch",
         "live": "vlures.backends.gemini.connect:connect_live",
     },
-    usual_address="https://generativelanguage.googleapis.com",
+    usual_address=ADDRESS,
     address_variable="GOOGLE_GEMINI_BASE_URL",
     key_variables=KEY_VARIABLES,
     hosts=(".googleapis.com",),

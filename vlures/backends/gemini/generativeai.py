@@ -32,7 +32,8 @@ from urllib3.exceptions import MaxRetryError
 
 from vlures.backends.gemini.content import GENERATION, read_answer
 from vlures.backends.gemini.errors import PROVIDER, read_error
-from vlures.backends.gemini.live import ADDRESS, CONNECT_TIMEOUT_S, LARGE_ANSWER_RETRIES, LOST_ANSWER_RETRIES
+from vlures.backends.gemini.facts import ADDRESS
+from vlures.backends.gemini.live import CONNECT_TIMEOUT_S, LARGE_ANSWER_RETRIES, LOST_ANSWER_RETRIES
 from vlures.backends.gemini.models import OLD_CERTIFICATES
 from vlures.backends.gemini.versions import split_version
 from vlures.backends.lenient_json import as_count, as_object, as_text, decode_object

@@ -15,7 +15,7 @@ import aiohttp
 from vlures.backends.clients import trusted_by
 from vlures.backends.gemini.content import build_content, read_answer, split_content
 from vlures.backends.gemini.errors import PROVIDER, read_error
-from vlures.backends.gemini.facts import FACTS
+from vlures.backends.gemini.facts import ADDRESS
 from vlures.backends.gemini.versions import ApiVersion
 from vlures.backends.lenient_json import as_object, as_text, decode_object
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
@@ -24,7 +24,6 @@ from vlures.errors import Retry, VluresError
 from vlures.images import IMAGES_HELD, EncodedImages
 from vlures.records import Failure, Request, Response
 
-ADDRESS = FACTS.usual_address
 HTTP_OK = 200
 CONNECT_TIMEOUT_S = 30.0
 LOST_ANSWER_RETRIES = 4

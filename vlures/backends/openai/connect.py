@@ -20,7 +20,7 @@ from vlures.backends.live.driver import LiveDriver
 from vlures.backends.openai.addresses import is_official
 from vlures.backends.openai.batch import MOST_LINES, OpenAIBatch, account_of
 from vlures.backends.openai.bodies import make_bodies
-from vlures.backends.openai.facts import FACTS
+from vlures.backends.openai.facts import ADDRESS, FACTS
 from vlures.backends.openai.hints import hint_at_setup
 from vlures.backends.openai.image_files import find_file
 from vlures.backends.openai.keys import NO_KEY
@@ -120,7 +120,7 @@ def client_address(options: BackendOptions, environment: Mapping[str, str], sand
     """The address that is asked: the user's own, the provider's, or the sandbox's."""
     if sandbox_url:
         return f"{sandbox_url}/openai/v1"
-    return find_address(options.target.base_url, environment, FACTS.address_variable) or FACTS.usual_address
+    return find_address(options.target.base_url, environment, FACTS.address_variable) or ADDRESS
 
 
 def _find_key(environment: Mapping[str, str], address: str | None) -> str:

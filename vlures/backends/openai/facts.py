@@ -17,6 +17,8 @@ from vlures.backends.openai.prices import CACHED_FROM_TOKENS, LISTED_PRICES
 from vlures.backends.openai.tokens import CHARACTERS_PER_TOKEN, LANGUAGE_FACTORS, load_vocabulary, thinking_tokens
 from vlures.backends.provider import Provider
 
+ADDRESS = "https://api.openai.com/v1"
+
 FACTS = Provider(
     name="openai",
     title="OpenAI",
@@ -27,7 +29,7 @@ FACTS = Provider(
         "batch": "vlures.backends.openai.connect:connect_batch",
         "live": "vlures.backends.openai.connect:connect_live",
     },
-    usual_address="https://api.openai.com/v1",
+    usual_address=ADDRESS,
     address_variable="OPENAI_BASE_URL",
     key_variables=KEY_VARIABLES,
     hosts=(".openai.com",),
