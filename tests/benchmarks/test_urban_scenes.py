@@ -17,7 +17,7 @@ from vlures.benchmarks.urban.parsing import Invalid, parse_label
 from vlures.benchmarks.urban.scenes.drawing import CLASSES
 from vlures.benchmarks.urban.scenes.facts import Scene, make_scene
 from vlures.benchmarks.urban.subtypes import SLOTS, find_subtype
-from vlures.benchmarks.urban.synthesis import make_rows
+from vlures.benchmarks.urban.synthesis.rows import make_rows
 
 
 @pytest.fixture

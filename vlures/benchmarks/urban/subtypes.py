@@ -44,6 +44,10 @@ class Subtype(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     group: str
     """The evaluation group: the cell."""
     answer: AnswerKind
+    rule: str
+    """How its label follows from the metadata."""
+    constant: str = ""
+    """The answer that every question of it has, where the rule leaves no other."""
     wording: str
     """Its fixed wording, with slots in braces."""
     presence: bool = False

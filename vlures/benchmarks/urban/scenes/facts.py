@@ -15,7 +15,8 @@ from vlures.benchmarks.urban.scenes.drawing import (
     is_within,
 )
 from vlures.benchmarks.urban.scenes.street import THING_KINDS, Street, choose_plan, choose_street
-from vlures.benchmarks.urban.synthesis import SideLabel, ViewFacts
+from vlures.benchmarks.urban.synthesis.facts import SideLabel, ViewFacts
+from vlures.benchmarks.urban.synthesis.rules import CLEARLY_NEARER_M
 
 FEWEST_PIXELS = 12
 SEEN_SHARE = 0.6
@@ -70,16 +71,19 @@ def find_facts(image_id: str, street: Street, drawn: Drawn) -> ViewFacts:
     return ViewFacts(
         image_id=image_id,
         counts={kind: sum(thing.kind == kind for thing in street.things) for kind in THING_KINDS},
+        asked_objects=THING_KINDS,
         factors={
             "greenery": pixels["vegetation"] / size**2,
             "sky": pixels["sky"] / size**2,
             "building": pixels["building"] / size**2,
         },
+        depth_kind="distance",
         depth_range=_depth_range(drawn),
         closest_object=min(depths, key=lambda kind: depths[kind]) if depths else None,
         sides=dict(_find_sides(drawn, pixels)),
         top_entity=max(CLASSES, key=lambda name: top[name]),
         depth_order=depths,
+        clear_difference=CLEARLY_NEARER_M,
         skyline_visible=_has_skyline(drawn),
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlures.benchmarks.urban.scenes.facts import Scene, make_scene
-from vlures.benchmarks.urban.synthesis import make_rows
+from vlures.benchmarks.urban.synthesis.rows import make_rows
+from vlures.benchmarks.urban.synthesis.splits import choose_splits
 from vlures.errors import VluresError
 from vlures.files.writing import NotWritable, write_whole
 
@@ -36,7 +36,7 @@ def write_scenes(folder: Path, count: int, size: int, seed: int) -> Written:
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise VluresError(f"{folder} is not empty; name a new folder with --out.")
-    splits = choose_splits(count, random.Random(f"{seed} splits"))  # noqa: S311 (a drawing's seed)
+    splits = choose_splits(count, random.Random(f"{seed} splits"), SPLITS)  # noqa: S311 (a drawing's seed)
     rows: dict[str, list[str]] = {name: [] for name, _ in SPLITS}
     features = []
     try:
@@ -56,20 +56,6 @@ def write_scenes(folder: Path, count: int, size: int, seed: int) -> Written:
     return Written({name: splits.count(name) for name, _ in SPLITS}, {name: len(lines) for name, lines in rows.items()})
 
 
-def choose_splits(count: int, chance: random.Random) -> list[str]:
-    """The split of each of so many images."""
-    names: list[str] = []
-    for name, share in SPLITS[1:]:
-        names += [name] * max(min(1, count // 3), round(count * share))
-    names = [SPLITS[0][0]] * (count - len(names)) + names
-    order = sorted(range(count), key=_keys(count, chance).__getitem__)
-    return [names[place] for place in order]
-
-
-def _keys(count: int, chance: random.Random) -> Sequence[float]:
-    return [chance.random() for _ in range(count)]
-
-
 def describe_features(scene: Scene) -> dict[str, Any]:
     """The metadata of an image, in the format that the benchmark's questions are made from."""
     facts, street = scene.facts, scene.street
@@ -77,10 +63,13 @@ def describe_features(scene: Scene) -> dict[str, Any]:
         "image_id": facts.image_id.removesuffix(".png"),
         "image_path": f"{IMAGE_FOLDER}/{facts.image_id}",
         "objects": {name: count for name, count in facts.counts.items() if count},
-        "view_factors": {name: round(share, 4) for name, share in facts.factors.items()},
-        "depth_stats": {"range": round(facts.depth_range, 2), "closest_object": facts.closest_object},
+        "known_objects": list(facts.counts),
+        # With nine digits no share is rounded over the edge of a label with two.
+        "view_factors": {name: round(share, 9) for name, share in facts.factors.items()},
+        "depth": {"kind": facts.depth_kind, "unit": "m"},
+        "depth_stats": {"range": round(facts.depth_range or 0, 2), "closest_object": facts.closest_object},
         "spatial_distribution": dict(facts.sides),
-        "vertical_layout": {"top_entity": facts.top_entity},
+        "vertical_layout": {"top_entity": facts.top_entity, "skyline_clear": facts.skyline_visible},
         "depth_order": {name: round(depth, 2) for name, depth in facts.depth_order.items()},
         "raw_objects": [
             {"label": thing.kind, "x_m": round(thing.x_m, 2), "depth_m": round(thing.depth_m, 2)}
