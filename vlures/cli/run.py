@@ -29,6 +29,14 @@ def run(config: RunConfig) -> int:
     Example:
       vlures run -c configs/openai.toml --languages En,Sw --limit 10
     """
+    return ask(config)[0]
+
+
+def ask(config: RunConfig) -> tuple[int, Outcome | None]:
+    """Ask for every answer that is still missing, and say where the run stands.
+
+    Returns the exit code, and the outcome, if the run is this process's and not another's that it helps.
+    """
     from vlures.backends import is_paid, meet
     from vlures.runs.carry_out import carry_out
     from vlures.runs.helping import help_run
@@ -39,11 +47,11 @@ def run(config: RunConfig) -> int:
     with enduring("stdout"), meet(config.who.backend) as helper:
         if helper is not None:
             help_run(config, helper, interruption, watch, say)
-            return EXIT_INTERRUPTED if interruption.interrupted else 0
+            return EXIT_INTERRUPTED if interruption.interrupted else 0, None
         outcome = carry_out(config, interruption, watch, say, _print_outcome)
     if interruption.interrupted:
-        return EXIT_INTERRUPTED
-    return 0 if outcome.complete else EXIT_INCOMPLETE
+        return EXIT_INTERRUPTED, outcome
+    return 0 if outcome.complete else EXIT_INCOMPLETE, outcome
 
 
 def _print_outcome(outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ import click
 from vlures.cli.console import tell
 from vlures.cli.options import debug_option
 from vlures.cli.urban_launcher import launch, launcher_options, read_launch
+from vlures.cli.urban_qa import qa
 from vlures.errors import counted
 
 
@@ -34,6 +35,9 @@ def urban(context: click.Context, /, **given: Any) -> int:
         tell(context.get_help())
         return 0
     return launch(read_launch(given))
+
+
+urban.add_command(qa)
 
 
 @urban.command()

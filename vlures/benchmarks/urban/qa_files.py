@@ -28,11 +28,11 @@ _GAP = re.compile(r"(?:\s|\\n)+")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
-def read_records(path: Path, complain: Complain, note: Complain) -> Iterator[tuple[str, Record]]:
+def read_records(path: Path, complain: Complain, note: Complain, what: str = "QA file") -> Iterator[tuple[str, Record]]:
     """The objects of a QA file, in order, each with its place: `line 5`, `line 501, row 3` or `item 7`.
 
-    complain: called for what is no object, which is left out. note: called for what was repaired. Raises VluresError
-    where the file cannot be read.
+    complain: called for what is no object, which is left out. note: called for what was repaired. what: how messages
+    call a file of another kind. Raises VluresError where the file cannot be read.
     """
     try:
         with open_file(path, READ_AHEAD_BYTES) as file:
@@ -43,9 +43,9 @@ def read_records(path: Path, complain: Complain, note: Complain) -> Iterator[tup
         else:
             yield from _read_lines(path, complain, note)
     except UnusableFile as error:
-        raise VluresError(f"{path} {error}; correct it, or name another QA file.") from error
+        raise VluresError(f"{path} {error}; correct it, or name another {what}.") from error
     except OSError as error:
-        raise VluresError(f"{path} cannot be read ({error.strerror}); correct it, or name another QA file.") from error
+        raise VluresError(f"{path} cannot be read ({error.strerror}); correct it, or name another {what}.") from error
 
 
 def _read_list(path: Path, complain: Complain) -> Iterator[tuple[str, Record]]:

@@ -146,7 +146,7 @@ class _Reader:
     def __init__(self, path: Path, options: Options, *, with_images: bool) -> None:
         self.found = ProblemList(KINDS)
         self.folder = as_on_disk(Path(options.dataset)) if options.dataset else path.parent
-        self.images = _Images(self.folder, options.follow_links)
+        self.images = Images(self.folder, options.follow_links)
         self._path = path
         self._options = options
         self._with_images = with_images
@@ -290,7 +290,7 @@ class _Reader:
         return f"{self._path.name} {place}"
 
 
-class _Images:
+class Images:
     """Finds the images that rows name, with or without an ending, and reads each once."""
 
     def __init__(self, folder: Path, follow_links: bool) -> None:
@@ -312,7 +312,7 @@ class _Images:
 
     def _find(self, image_id: str) -> Image | str:
         try:
-            path = self._find_path(image_id)
+            path = self.find_path(image_id)
             if path is None:
                 endings = "" if _has_ending(image_id) else ", with any ending of an image"
                 return f"there is no image {self._folder / image_id}{endings}"
@@ -326,7 +326,9 @@ class _Images:
         except (OSError, ValueError) as error:  # a name that no file can have
             return f"{_shorten(image_id)} cannot be an image's name ({error})"
 
-    def _find_path(self, image_id: str) -> Path | None:
+    def find_path(self, image_id: str) -> Path | None:
+        """The image's file, whatever is in it; None if there is none. Raises VluresError for a name that several files
+        have, OSError or ValueError for one that no file can have."""
         path = self._files.find(self._folder, image_id)
         if path is not None or _has_ending(image_id):
             return path
