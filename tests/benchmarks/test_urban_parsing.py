@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,10 +14,44 @@ from hypothesis import strategies as st
 
 from vlures.benchmarks.urban import legacy_parsing as legacy
 from vlures.benchmarks.urban.parsing import Invalid, Value, parse_answer, parse_label
-from vlures.benchmarks.urban.parsing.names import names_thing, same_thing
-from vlures.benchmarks.urban.subtypes import ANSWER_KINDS, AnswerKind, Subtype, read_wordings
+from vlures.benchmarks.urban.parsing.names import is_head, same_thing
+from vlures.benchmarks.urban.subtypes import ANSWER_KINDS, AnswerKind, Place, Subtype, read_wordings
 
 SUBTYPES = read_wordings().subtypes
+
+
+def read_answers_file() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Sections of urban_answers.txt: the head and, of each line, the value and the text."""
+    content = Path(__file__).with_name("urban_answers.txt").read_text(encoding="utf-8")
+    for section in content.split("\n[")[1:]:
+        head, _, rest = section.partition("]\n")
+        lines = (line.partition("\t") for line in rest.splitlines() if line)
+        yield head, [(value, json.loads(text)) for value, _, text in lines]
+
+
+@pytest.mark.parametrize(("head", "cases"), list(read_answers_file()))
+def test_answers_as_models_write_them(head: str, cases: list[tuple[str, str]]) -> None:
+    name, *rest = head.split(", ")
+    about = next((part.removeprefix("about ") for part in rest if part != "cot"), "")
+    wrong = []
+    for wanted, text in cases:
+        value = parse_answer(text, SUBTYPES[name], cot="cot" in rest, about=about)
+        shown = "-" if isinstance(value, Invalid) else f"{value:.4g}" if isinstance(value, float) else str(value)
+        if shown != wanted:
+            wrong.append((text, wanted, value))
+    assert wrong == []
+
+
+def test_a_question_that_is_repeated_before_the_answer_is_no_part_of_it() -> None:
+    question = "Is it true that no bus is visible, yes or no?"
+    subtype = SUBTYPES["negation.absence"]
+    for text, value in ((f"{question} No", "no"), (f"{question.upper()}\n\nYes.", "yes")):
+        assert parse_answer(text, subtype, cot=False, asked=(question,)) == value
+    alone = parse_answer(question, subtype, cot=False, asked=("Another?", question))
+    assert alone == Invalid("nothing but the question or reasoning")
+    near = "What is the closest object to the car?"
+    assert parse_answer(f"{near} A bus", SUBTYPES["depth.closest_object"], cot=False, asked=(near,)) == "bus"
+    assert isinstance(parse_answer(near, SUBTYPES["depth.closest_object"], cot=False, asked=(near,)), Invalid)
 
 
 def read(text: str, subtype: str, *, cot: bool = False, about: str = "") -> Value | None:
@@ -140,8 +178,8 @@ def test_counts(text: str, value: int | None) -> None:
         *(("0.31", 0.31), (".31", 0.31), ("35%", 0.35), ("35 %", 0.35), ("about 35 percent", 0.35), ("0", 0.0)),
         *(("1.0", 1.0), ("0.35 (35%)", 0.35), ("0.3 out of 1", 0.3), ("On a scale of 0 to 1: 0.4", 0.4), ("٠٫٥", 0.5)),
         *(("３５％", 0.35), ("0.31.", 0.31), ("۳۵٪", 0.35), ("0.3/1", 0.3)),
-        *(("35", None), ("1.2", None), ("135%", None), ("-0.2", None), ("30-40%", None), ("1e-2", None)),
-        *(("0.5 or 0.6", None), ("half", None), ("1/3", None), ("nan", None), ("inf", None), ("none", None)),
+        *(("35", None), ("1.2", None), ("135%", None), ("-0.2", None), ("30-40%", None), ("1e-2", 0.01)),
+        *(("0.5 or 0.6", None), ("half", 0.5), ("1/3", 1 / 3), ("nan", None), ("inf", None), ("none", None)),
         ("at least 0.5", None),
     ],
 )
@@ -190,8 +228,8 @@ def test_what_means_the_same_is_the_same() -> None:
 def test_a_statement_may_name_the_thing_in_another_word() -> None:
     assert read("There are two pedestrians.", "presence.binary", about="person") == "yes"
     assert read("No traffic lights are visible.", "presence.binary", about="traffic light") == "no"
-    assert not names_thing("a carpet", "car")
-    assert not names_thing("a car", "")
+    assert not is_head("carpet", "car")
+    assert not is_head("car", "")
 
 
 def test_reasoning_is_no_answer() -> None:
@@ -205,7 +243,8 @@ def test_reasoning_is_no_answer() -> None:
 
 
 def test_reasons_say_what_is_wrong() -> None:
-    assert why("I cannot tell", "presence.binary") == "says neither yes nor no"
+    assert why("maybe", "presence.binary") == "says neither yes nor no"
+    assert why("I cannot tell", "presence.binary") == "declines to answer"
     assert why("yes and no", "presence.binary") == "says both yes and no"
     assert why("35", "viewfactor.scalar") == "35 is not between 0 and 1 and has no percent sign"
     assert why("2 or 3", "count") == "names several numbers: 2, 3"
@@ -238,10 +277,15 @@ TEXTS = st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map(
 
 
 @pytest.mark.parametrize("kind", ANSWER_KINDS)
-@given(text=TEXTS, cot=st.booleans(), presence=st.booleans())
-def test_no_text_breaks_a_parser(kind: AnswerKind, text: str, cot: bool, presence: bool) -> None:
-    subtype = Subtype(name="any", group="any", answer=kind, wording="?", presence=presence)
-    value = parse_answer(text, subtype, cot=cot)
+@given(
+    text=TEXTS,
+    cot=st.booleans(),
+    place=st.sampled_from([None, *get_args(Place)]),
+    about=st.sampled_from(["", "car"]),
+)
+def test_no_text_breaks_a_parser(kind: AnswerKind, text: str, cot: bool, place: Place | None, about: str) -> None:
+    subtype = Subtype(name="any", group="any", answer=kind, rule="?", wording="?", presence=place)
+    value = parse_answer(text, subtype, cot=cot, about=about)
     if isinstance(value, Invalid):
         assert value.reason
     elif kind == "count":

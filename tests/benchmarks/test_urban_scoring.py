@@ -107,7 +107,7 @@ def test_predictions_say_what_was_read_and_why_not(made: WarmCommand) -> None:
     ]
     assert [row["valid"] for row in found] == [row["value"] is not None for row in found]
     reasons = [row["reason"] for row in found if not row["valid"]]
-    assert reasons == ["says neither yes nor no", "failed", "no number"]
+    assert reasons == ["declines to answer", "failed", "no number"]
     assert {"image_id", "question", "subtype", "raw", "valid", "value", "reason"} <= set(found[0])
     assert found[11]["right"], "trees are a tree"
 

@@ -14,6 +14,7 @@ from vlures.benchmarks.urban.benchmark import question_of
 from vlures.benchmarks.urban.options import Options
 from vlures.benchmarks.urban.parsing import Invalid, Value, parse_answer
 from vlures.benchmarks.urban.parsing.names import same_thing
+from vlures.benchmarks.urban.prompts import make_prompt
 from vlures.benchmarks.urban.rows import QaFile, UrbanRow, name_qa_check, read_qa_file
 from vlures.benchmarks.urban.subtypes import BINARY, NUMERIC, AnswerKind, read_wordings
 from vlures.benchmarks.urban.variant import UrbanVariant
@@ -97,9 +98,14 @@ class UrbanScorer:
             error = response.error
             why = f": {error.message}" if error else f" ({response.finish_reason})" if response.finish_reason else ""
             return Prediction(row, response.text, response.status, None, f"{response.status}{why}")
-        known = self.qa_file.labels if row.subtype.answer == "thing" else ()
-        about = row.slots.get("object", "")
-        value = parse_answer(response.text or "", row.subtype, cot=self.variant.cot, about=about, known=known)
+        value = parse_answer(
+            response.text or "",
+            row.subtype,
+            cot=self.variant.cot,
+            about=row.slots.get("object", ""),
+            known=self.qa_file.labels if row.subtype.answer == "thing" else (),
+            asked=(make_prompt(row, self.variant), row.question),
+        )
         if isinstance(value, Invalid):
             return Prediction(row, response.text, "invalid", None, value.reason)
         return Prediction(row, response.text, "valid", value, None)

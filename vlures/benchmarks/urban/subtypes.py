@@ -25,6 +25,7 @@ AnswerKind = Literal[
     "number",
 ]
 """How an answer is read. thing: the name of an object. proportion: from 0 to 1."""
+Place = Literal["image", "foreground", "background"]
 ANSWER_KINDS: tuple[AnswerKind, ...] = get_args(AnswerKind)
 NUMERIC: frozenset[AnswerKind] = frozenset({"count", "proportion", "number"})
 BINARY: frozenset[AnswerKind] = frozenset({"yes_no", "complex_simple"})
@@ -50,8 +51,8 @@ class Subtype(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The answer that every question of it has, where the rule leaves no other."""
     wording: str
     """Its fixed wording, with slots in braces."""
-    presence: bool = False
-    """It asks whether something is there, so that a statement answers it, too."""
+    presence: Place | None = None
+    """Where it asks whether something is there, if it asks that: a statement answers it, too."""
 
     @property
     def slots(self) -> tuple[str, ...]:

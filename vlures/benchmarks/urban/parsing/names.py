@@ -46,11 +46,37 @@ def same_thing(name: str) -> str:
     return name.removesuffix("s")
 
 
-def names_thing(text: str, name: str) -> bool:
-    """Whether a normalised text names this thing, or says it in another word that means the same."""
+def is_head(phrase: str, name: str) -> bool:
+    """Whether a normalised phrase is about this thing, or about another word that means the same: `red cars on the
+    street` is about a car, `car park` and `people near the car` are not."""
     wanted = same_thing(name.casefold())
-    words = _WORD.findall(text)
+    words = _WORD.findall(phrase)
     length = len(name.split())
-    return bool(wanted) and any(
-        same_thing(" ".join(words[at : at + length])) == wanted for at in range(len(words) - length + 1)
-    )
+    for at in range(min(MOST_ADJECTIVES + 1, len(words) - length + 1)):
+        if any(word in _NO_ADJECTIVE or word.isdigit() for word in words[:at]):
+            return False
+        if wanted and same_thing(" ".join(words[at : at + length])) == wanted:
+            return at + length == len(words) or _goes_on(words[at + length])
+    return False
+
+
+def _goes_on(word: str) -> bool:
+    """Whether a word can follow a noun without making another one of it, as `stop` does of `bus`."""
+    return word in _FOLLOWERS or (word.endswith(("ing", "ed")) and word not in _NOUNS_IN_ING)
+
+
+MOST_ADJECTIVES = 3
+_PLACE_WORDS = (
+    "in on at near next behind beside by with along under over around between among from across inside outside within "
+    "to toward towards against of for"
+)
+_PLACES = frozenset(_PLACE_WORDS.split())
+_NO_ADJECTIVE = _PLACES | frozenset(
+    ("a", "an", "the", "is", "are", "that", "which", "who", "one", "two", "three", "more", "less", "fewer")
+)
+_OTHER_FOLLOWERS = (
+    "that which who is are can and or visible present here there nearby parked seen shown anywhere either not at all "
+    "too also so as because only whatsoever"
+)
+_FOLLOWERS = _PLACES | frozenset(_OTHER_FOLLOWERS.split())
+_NOUNS_IN_ING = frozenset(("parking", "crossing", "building", "railing", "sharing", "charging"))
