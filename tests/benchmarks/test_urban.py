@@ -241,6 +241,28 @@ def test_bad_rows_are_named_by_line_and_stop_a_run_unless_they_are_left_out(work
     assert set(export(work)) == {row["subtype"] for row in ROWS}
 
 
+def test_a_field_with_two_values_is_named_and_not_chosen_from(work: WarmCommand) -> None:
+    rows = [json.dumps(row) for row in ROWS]
+    twice = json.dumps({**ROWS[0], "question": "Twice?"})[:-1] + ', "answer": "No"}'
+    same = json.dumps({**ROWS[0], "question": "The same?"})[:-1] + ', "answer": "Yes"}'
+    quoted = json.dumps({**ROWS[0], "question": '"answer" and "answer"?'})
+    for text, place in (
+        ("\n".join([*rows, same, quoted, twice]), "line 7"),
+        ("\n".join([*rows, same, "\\n".join([quoted, twice])]), "line 6, row 2"),
+        ("[" + ",".join([*rows, same, quoted, twice]) + "]", "item 7"),
+    ):
+        (work.folder / "twice.json").write_text(text)
+        checked = work("check", *URBAN, "twice.json")
+        assert checked.code == 1, checked
+        errors = [line for line in checked.out.splitlines() if line.startswith("error: ")]
+        assert errors == [f"error: twice.json {place}: has `answer` twice, with different values"]
+
+
+def test_an_item_that_no_reader_takes_is_named(work: WarmCommand) -> None:
+    (work.folder / "list.json").write_text(json.dumps(ROWS)[:-1] + f', {{"answer": 1{"0" * 400}.5}}]')
+    work("check", *URBAN, "list.json").assert_stopped(1, "list.json, item 5: not readable as one JSON list")
+
+
 def test_bad_items_of_a_list_are_named_by_their_number(work: WarmCommand) -> None:
     (work.folder / "list.json").write_text(json.dumps([*ROWS, 5, {**ROWS[0], "answer": "perhaps"}]))
     checked = work("check", *URBAN, "list.json")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ Complain = Callable[[str, str], None]
 _GAP = re.compile(r"(?:\s|\\n)+")
 """Between rows that were joined by a backslash and an n in the place of a line break."""
 _BYTE = re.compile(r"\(byte (\d+)\)")
+NEWLINE = b"\n"
+_ITEM = re.compile(r"\$\[(\d+)\]")
 
 
 def read_records(path: Path, complain: Complain, note: Complain, what: str = "QA file") -> Iterator[tuple[str, Record]]:
@@ -53,18 +56,26 @@ def _read_list(path: Path, complain: Complain) -> Iterator[tuple[str, Record]]:
     try:
         items = msgspec.json.decode(data, type=list[Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        place = _BYTE.search(str(error))
-        line = data.count(b"\n", 0, int(place[1])) + 1 if place else 0
-        where = f", line {line:,}" if line else ""
+        where = _find_place(data, str(error))
         raise VluresError(
             f"{path}{where}: not readable as one JSON list ({_first_line(error)}); correct it, or write one object per "
             "line."
         ) from error
+    doubled = _find_doubled_in_list(data, items)
     for number, item in enumerate(items, 1):
-        if isinstance(item, dict):
+        if number in doubled:
+            complain(f"item {number:,}", DOUBLED.format(doubled[number]))
+        elif isinstance(item, dict):
             yield f"item {number:,}", item
         else:
             complain(f"item {number:,}", "JSON, but not an object")
+
+
+def _find_place(data: bytes, message: str) -> str:
+    """Where in a list something is wrong, as the end of the file's name."""
+    if byte := _BYTE.search(message):
+        return f", line {data.count(NEWLINE, 0, int(byte[1])) + 1:,}"
+    return f", item {int(item[1]) + 1:,}" if (item := _ITEM.search(message)) else ""
 
 
 def _read_lines(path: Path, complain: Complain, note: Complain) -> Iterator[tuple[str, Record]]:
@@ -85,10 +96,12 @@ def _read_lines(path: Path, complain: Complain, note: Complain) -> Iterator[tupl
                 note(place, f"its line breaks are a backslash and an n; read as {counted(len(rows), 'row')}")
                 yield from _read_rows(rows, place, complain)
                 continue
-            if isinstance(record, dict):
-                yield place, record
-            else:
+            if not isinstance(record, dict):
                 complain(place, "JSON, but not an object")
+            elif name := _find_doubled(data, record):
+                complain(place, DOUBLED.format(name))
+            else:
+                yield place, record
 
 
 def split_joined(line: bytes) -> list[str] | None:
@@ -121,15 +134,64 @@ def split_joined(line: bytes) -> list[str] | None:
 def _read_rows(rows: list[str], place: str, complain: Complain) -> Iterator[tuple[str, Record]]:
     for number, row in enumerate(rows, 1):
         where = f"{place}, row {number:,}"
+        data = row.encode("utf-8", "surrogatepass")
         try:
-            record = msgspec.json.decode(row.encode("utf-8", "surrogatepass"))
+            record = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             complain(where, f"not a JSON object ({_first_line(error)})")
             continue
-        if isinstance(record, dict):
-            yield where, record
-        else:
+        if not isinstance(record, dict):
             complain(where, "JSON, but not an object")
+        elif name := _find_doubled(data, record):
+            complain(where, DOUBLED.format(name))
+        else:
+            yield where, record
+
+
+# Names that an object has twice: a reader of JSON takes the last one, in silence
+
+DOUBLED = "has `{}` twice, with different values"
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object's names and values, as they are written."""
+
+
+def _find_doubled(data: bytes, record: Record) -> str | None:
+    """The name that an object has with several values. data: the object's text."""
+    if all(data.count(_quoted(name)) < 2 for name in record):
+        return None
+    return _find_different(_read_pairs(data))
+
+
+def _find_doubled_in_list(data: bytes, items: list[Any]) -> dict[int, str]:
+    """The same of each item, by its number."""
+    records = [item for item in items if isinstance(item, dict)]
+    names = {name for record in records for name in record}
+    if all(data.count(_quoted(name)) <= sum(name in record for record in records) for name in names):
+        return {}
+    return {
+        number: name
+        for number, item in enumerate(_read_pairs(data), 1)
+        if isinstance(item, _Pairs) and (name := _find_different(item)) is not None
+    }
+
+
+def _read_pairs(data: bytes) -> Any:
+    try:
+        return json.loads(data, object_pairs_hook=_Pairs)
+    except RecursionError:  # its limit differs from that of msgspec
+        return _Pairs()
+
+
+def _find_different(pairs: Collection[tuple[str, Any]]) -> str | None:
+    first: dict[str, Any] = {}
+    return next((name for name, value in pairs if first.setdefault(name, value) != value), None)
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> bytes:
+    return json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _first_line(error: BaseException) -> str:
