@@ -48,6 +48,12 @@ def test_one_image_has_no_interval() -> None:
     assert proportion_interval([], []) is None
 
 
+def test_values_that_are_all_the_same_are_not_certain() -> None:
+    assert mean_interval([0.1 + 0.2, 0.3, 0.3], range(3)) is None
+    assert mean_interval([1.0, 3.0, 2.0], ["a", "a", "b"]) is None
+    assert mean_interval([0.0, 0.0, 1e-6], range(3)) is not None
+
+
 def test_the_mean_s_interval_is_student_s_where_clusters_are_single() -> None:
     values = [2.0, 4.0, 4.0, 6.0]
     bounds = mean_interval(values, range(4))

@@ -49,13 +49,18 @@ def proportion_interval(hits: Sequence[bool], clusters: Sequence[Hashable]) -> t
 
 
 def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, float] | None:
-    """Bounds of a mean, by Student's t with C - 1 degrees of freedom. None with fewer than two clusters."""
+    """Bounds of a mean, by Student's t with C - 1 degrees of freedom. None with fewer than two clusters, and where the
+    clusters' means are all the same: that says nothing of how sure the mean is, least of all that it is certain."""
     sums = _sum_up(values, clusters)
-    if len(sums) < 2:
+    if len(sums) < 2 or _are_equal([value / size for value, size in sums]):
         return None
     mean = math.fsum(values) / len(values)
     spread = _quantile(len(sums) - 1) * math.sqrt(_variance(sums))
     return mean - spread, mean + spread
+
+
+def _are_equal(numbers: Sequence[float]) -> bool:
+    return all(math.isclose(number, numbers[0], rel_tol=1e-9, abs_tol=1e-12) for number in numbers)
 
 
 def _sum_up(values: Sequence[float], clusters: Sequence[Hashable]) -> list[tuple[float, int]]:

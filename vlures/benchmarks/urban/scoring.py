@@ -227,7 +227,8 @@ def _errors(predictions: Sequence[Prediction]) -> dict[str, Any]:
         wanted, given, clusters = zip(*valid, strict=True)
         figures["mae"] = mean_absolute_error(wanted, given)
         off = [abs(label - value) for label, value, _ in valid]
-        figures["mae_interval"] = mean_interval(off, clusters)
+        bounds = mean_interval(off, clusters)
+        figures["mae_interval"] = bounds and (max(0.0, bounds[0]), bounds[1])  # no error is below 0
     return figures
 
 
