@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,58 @@ def test_predictions_are_answers_that_can_be_scored_again(made: WarmCommand) -> 
     (made.folder / "mine.jsonl").write_bytes((made.folder / "mine-scores/predictions.jsonl").read_bytes())
     score(made)
     assert (made.folder / "mine-scores/scores.json").read_text(encoding="utf-8") == first
+
+
+def test_what_was_cut_off_stays_so_where_predictions_are_scored_again(made: WarmCommand) -> None:
+    states = ["valid", "truncated", "refused", "missing", "failed"]
+    rows = [
+        {**row, "raw": answer, "state": state}
+        for row, answer, state in zip(QUESTIONS, ["yes", "yes", "no", None, None], states, strict=False)
+    ]
+    write_rows(made.folder / "mine.jsonl", rows)
+    for _ in range(2):
+        score(made)
+        figures = read_figures(made.folder / "mine-scores/scores.json")
+        assert figures["presence.binary"]["states"] == {"valid": 1, "truncated": 1, "refused": 1, "missing": 1}
+        assert figures["count"]["states"] == {"failed": 1, "missing": 2}
+        found = read_predictions(made.folder / "mine-scores/predictions.jsonl")
+        assert [row["state"] for row in found][:5] == states
+        assert [row["right"] for row in found].count(True) == 1
+        (made.folder / "mine.jsonl").write_bytes((made.folder / "mine-scores/predictions.jsonl").read_bytes())
+
+
+def test_a_question_is_known_by_its_words_where_an_id_is_of_another_tool(made: WarmCommand) -> None:
+    rows = [{**QUESTIONS[0], "raw": "yes", "sample_id": 17}, {**QUESTIONS[1], "raw": "yes", "sample_id": "q-2"}]
+    write_rows(made.folder / "mine.jsonl", rows)
+    score(made)
+    figures = read_figures(made.folder / "mine-scores/scores.json")
+    assert figures["presence.binary"]["states"] == {"valid": 2, "missing": 2}
+
+
+def test_a_file_s_name_that_is_no_text_is_no_obstacle(made: WarmCommand) -> None:
+    name = os.fsdecode(b"mine-\xff.jsonl")
+    (made.folder / "mine.jsonl").rename(made.folder / name)
+    result = made("score", *URBAN, "test.json", "--answers", name, "--out", "there")
+    assert result.code == 0, result
+    assert json.loads((made.folder / "there/scores.json").read_text(encoding="utf-8"))["figures"]
+
+
+def test_errors_that_are_all_the_same_have_no_interval(made: WarmCommand) -> None:
+    rows = [{**row, "raw": row["answer"]} for row in QUESTIONS if row["subtype"] in ("count", "viewfactor.scalar")]
+    write_rows(made.folder / "mine.jsonl", rows)
+    page = score(made).out
+    count = read_figures(made.folder / "mine-scores/scores.json")["count"]
+    assert (count["mae"], count["mae_interval"]) == (0, None)
+    [line] = [line for line in page.splitlines() if "count_numeric" in line and "0.000" in line]
+    assert "0.000 to" not in line
+
+
+def test_no_error_is_below_0_and_neither_is_its_interval(made: WarmCommand) -> None:
+    rows = [{**row, "raw": raw} for row, raw in zip(QUESTIONS[4:7], "252", strict=True)]
+    write_rows(made.folder / "mine.jsonl", rows)
+    score(made)
+    count = read_figures(made.folder / "mine-scores/scores.json")["count"]
+    assert count["mae_interval"][0] == 0
 
 
 def test_the_scored_answers_are_never_replaced(made: WarmCommand) -> None:

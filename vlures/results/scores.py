@@ -141,5 +141,5 @@ def _write(folder: Path, parser: Parser, scores: Scores) -> tuple[Path, ...]:
     )
     paths = tuple(folder / name for name in score_files(parser))
     for path, text in zip(paths, texts, strict=True):
-        write_whole(path, text)
+        write_whole(path, text.encode(errors="replace").decode())  # a file's name may hold bytes that are no text
     return paths

@@ -11,7 +11,7 @@ from vlures.benchmarks.urban.benchmark import question_of
 from vlures.benchmarks.urban.qa_files import Record, read_records
 from vlures.benchmarks.urban.rows import QaFile, UrbanRow, stem_of
 from vlures.errors import VluresError, counted
-from vlures.records import Response
+from vlures.records import Response, Status
 
 TEXT_FIELDS = ("raw", "pred_answer", "prediction")
 """Where a row may have the model's text: as predictions.jsonl has it, as the original evaluation writes it, and as
@@ -47,8 +47,8 @@ def read_answers(path: Path, qa_file: QaFile, say: Callable[[str], None]) -> Map
             complain(place, str(text))
         elif question_of(row) in answers:
             complain(place, "answers a question that an earlier row has answered; the first answer counts")
-        else:
-            answers[question_of(row)] = _as_response(text)
+        elif text is not None or record.get("state") != "missing":
+            answers[question_of(row)] = _as_response(text, record.get("state"))
     found = problems.problems(path.name)
     if found:
         for problem in found[:SAID_LINES]:
@@ -74,12 +74,14 @@ def _index(qa_file: QaFile) -> dict[_Key, UrbanRow | None]:
 
 def _find_row(record: Record, ids: Mapping[str, UrbanRow], asked: Mapping[_Key, UrbanRow | None]) -> UrbanRow | str:
     """The question that a row answers, or why none is found."""
-    if (sample_id := record.get("sample_id")) is not None:
-        found = ids.get(sample_id) if isinstance(sample_id, str) else None
-        return found or "its `sample_id` is none of the QA file's questions"
-    image, question, subtype = (record.get(name) for name in ("image_id", "question", "subtype"))
+    sample_id, image, question, subtype = (
+        record.get(name) for name in ("sample_id", "image_id", "question", "subtype")
+    )
+    if isinstance(sample_id, str) and sample_id in ids:
+        return ids[sample_id]
     if not isinstance(image, str) or not isinstance(question, str):
-        return "without `image_id` or `question`"
+        unknown = "its `sample_id` is none of the QA file's questions"
+        return unknown if sample_id is not None else "without `image_id` or `question`"
     key = (stem_of(image), question, subtype.strip() if isinstance(subtype, str) else None)
     if key not in asked:
         return "answers none of the QA file's questions"
@@ -98,5 +100,10 @@ def _find_text(record: Record) -> str | ValueError | None:
     return ValueError(f"without the model's text (`{TEXT_FIELDS[0]}`)")
 
 
-def _as_response(text: str | None) -> Response:
-    return Response(key="", status="ok", text=text) if text is not None else Response(key="", status="failed")
+_KEPT: Mapping[object, Status] = {"truncated": "truncated", "refused": "refused"}
+"""States of predictions.jsonl: what was cut off stays so, whatever its text says."""
+
+
+def _as_response(text: str | None, state: object) -> Response:
+    status = _KEPT.get(state) if isinstance(state, str) else None
+    return Response(key="", status=status or ("failed" if text is None else "ok"), text=text)

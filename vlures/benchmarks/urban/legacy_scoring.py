@@ -12,7 +12,7 @@ from vlures.benchmarks.urban.benchmark import question_of
 from vlures.benchmarks.urban.legacy_parsing import UNSETTLED, LegacyReading
 from vlures.benchmarks.urban.rows import UrbanRow
 from vlures.benchmarks.urban.score_report import NONE, decimals, heading, share
-from vlures.benchmarks.urban.scoring import UrbanScorer
+from vlures.benchmarks.urban.scoring import State, UrbanScorer
 from vlures.benchmarks.urban.subtypes import AnswerKind, all_groups
 from vlures.errors import VluresError, counted
 from vlures.metrics.classes import accuracy, f1_of, macro_f1
@@ -61,6 +61,7 @@ class _Read:
 
     row: UrbanRow
     raw: str
+    state: State
     label: Legacy
     value: Legacy
     is_right: bool
@@ -72,7 +73,8 @@ def score_legacy(scorer: UrbanScorer, responses: Mapping[Question, Response], ab
     for row in scorer.qa_file.rows:
         response = responses.get(question_of(row))
         if response is not None and response.text is not None:  # cut off or not
-            read.setdefault(row.subtype.group, []).append(_read(row, response.text))
+            state: State = "valid" if response.status == "ok" else response.status
+            read.setdefault(row.subtype.group, []).append(_read(row, response.text, state))
     if not read:
         raise VluresError(f"No question of {scorer.qa_file.path} has an answer in words, so there is nothing to score.")
     figures = [_figures(group, read[group]) for group in all_groups() if group in read]
@@ -82,16 +84,16 @@ def score_legacy(scorer: UrbanScorer, responses: Mapping[Question, Response], ab
     return Scores(content, _describe(content), rows)
 
 
-def _read(row: UrbanRow, text: str) -> _Read:
+def _read(row: UrbanRow, text: str, state: State) -> _Read:
     reading = OF_KIND.get(row.subtype.answer)
     if reading is None:
         label, value = row.answer.lower().strip(), legacy.clean(text)
-        return _Read(row, text, label, value, label in value)
+        return _Read(row, text, state, label, value, label in value)
     wanted, given = READINGS[reading](row.answer), READINGS[reading](text)
     if isinstance(wanted, float) and isinstance(given, float):
         equal = int(wanted) == int(given) if reading == "count" else abs(wanted - given) <= EQUAL_WITHIN
-        return _Read(row, text, wanted, given, equal)
-    return _Read(row, text, wanted, given, wanted == given)
+        return _Read(row, text, state, wanted, given, equal)
+    return _Read(row, text, state, wanted, given, wanted == given)
 
 
 def _figures(group: str, read: Sequence[_Read]) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def _as_row(one: _Read) -> dict[str, Any]:
         "subtype": one.row.written_subtype,
         "group": one.row.subtype.group,
         "raw": one.raw,
+        "state": one.state,
         "valid": True,
         "value": one.value,
         "reason": None,

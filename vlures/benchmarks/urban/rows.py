@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class UrbanRow:
         return stem_of(self.image_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QaFile:
     """A QA file that was read."""
 
@@ -96,7 +97,7 @@ class QaFile:
         """Rows that cannot be asked."""
         return sum(error.times for error in self.errors)
 
-    @property
+    @cached_property
     def labels(self) -> frozenset[str]:
         """Names of objects that are reference answers: an answer may give them."""
         return frozenset(str(row.label) for row in self.rows if row.subtype.answer == "thing")

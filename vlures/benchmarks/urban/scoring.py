@@ -61,6 +61,7 @@ class Prediction:
             "subtype": self.row.written_subtype,
             "group": self.row.subtype.group,
             "raw": self.raw,
+            "state": self.state,
             "valid": self.value is not None,
             "value": self.value,
             "reason": self.reason,
