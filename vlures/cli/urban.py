@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vlures.cli.console import tell
+from vlures.cli.console import EXIT_INCOMPLETE, say, tell
 from vlures.cli.options import debug_option
 from vlures.cli.urban_launcher import launch, launcher_options, read_launch
 from vlures.cli.urban_qa import qa
 from vlures.errors import counted
+
+if TYPE_CHECKING:
+    from vlures.benchmarks.urban.features.measures import DepthKind
+    from vlures.benchmarks.urban.features.models import Dtype
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[COMMAND …]")
@@ -67,3 +71,89 @@ def scenes(count: int, size: int, out: Path, seed: int) -> int:
         tell(f"{out / split}.jsonl: {counted(written.questions[split], 'question')} about {counted(images, 'image')}")
     tell(f"Ask them: `vlures run --benchmark urban --questions {out / 'test.jsonl'} --dataset {out / 'images'}`")
     return 0
+
+
+@urban.command()
+@click.option(
+    "--images",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of the images.",
+    metavar="FOLDER",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A new folder, or that of a run to continue.",
+    metavar="FOLDER",
+)
+@click.option(
+    "--depth-model",
+    default="Intel/dpt-large",
+    show_default=True,
+    help="Tells how far everything is. A folder, or an ID on the hub, with @ and a revision if you like.",
+    metavar="MODEL",
+)
+@click.option(
+    "--detection-model",
+    default="facebook/detr-resnet-50",
+    show_default=True,
+    help="Finds the objects.",
+    metavar="MODEL",
+)
+@click.option(
+    "--segmentation-model",
+    default="nvidia/segformer-b5-finetuned-cityscapes-1024-1024",
+    show_default=True,
+    help="Tells the class of each pixel.",
+    metavar="MODEL",
+)
+@click.option(
+    "--depth-kind",
+    type=click.Choice(["inverse", "metric"]),
+    help="inverse: a larger depth is nearer; metric: it is farther. By default as is known of the model.",
+)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1 or mps.", metavar="DEVICE")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="What the models compute in.",
+)
+@click.option("--depth-maps", is_flag=True, help="Keep each image's depths as an .npy file, too.")
+@debug_option
+def features(
+    images: Path,
+    out: Path,
+    depth_model: str,
+    detection_model: str,
+    segmentation_model: str,
+    depth_kind: DepthKind | None,
+    device: str,
+    dtype: Dtype,
+    depth_maps: bool,
+) -> int:
+    """Let models tell what is in street views, as metadata for questions.
+
+    The folder gets features.json, one JSON list with a record per image, and features.jsonl, from which the same
+    command continues after an interruption. Another model, or a changed image, is measured again. Needs
+    `pip install 'vlures[local]'`.
+
+    \b
+    Example:
+      vlures urban features --images photos --out photos-features
+    """
+    from vlures.benchmarks.urban.features.making import Choice, make_features
+
+    choice = Choice(
+        {"depth": depth_model, "detection": detection_model, "segmentation": segmentation_model},
+        device,
+        dtype,
+        depth_kind,
+        depth_maps,
+    )
+    made = make_features(images, out, choice, say)
+    tell(f"{made.path}: {made.measured:,} of {counted(made.images, 'image')}")
+    return 0 if made.measured == made.images else EXIT_INCOMPLETE
