@@ -5,6 +5,7 @@ The models that see them in other images are tested in tests/local.
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
-from tests.conftest import make_dataset
+from tests.conftest import Command, make_dataset
 from tests.warm import WarmCommand
 from vlures.benchmarks.urban.features.measures import (
     DepthMap,
@@ -46,7 +47,7 @@ def array(picture: Picture) -> NDArray[Any]:
 
 
 def true_depth(scene: Scene) -> DepthMap:
-    return DepthMap(array(scene.drawn.depths), "metric")
+    return DepthMap(array(scene.drawn.depths), "distance")
 
 
 def inverse_depth(scene: Scene) -> DepthMap:
@@ -86,7 +87,7 @@ def test_true_depths_and_classes_give_the_streets_own_features(scenes: list[Scen
         assert made["vertical_layout"]["skyline_clear"] == scene.facts.skyline_visible
         if masks:
             assert made["depth_order"] == pytest.approx(own["depth_order"], abs=0.011)
-        assert set(own) - set(made) == {"image_id", "image_path"}
+        assert set(own) - set(made) == {"image_id", "image_path", "known_objects"}
 
 
 def few_pixels(scene: Scene) -> set[str]:
@@ -99,16 +100,42 @@ def test_inverse_depths_give_the_same_order_and_zones(scenes: list[Scene]) -> No
         classes, found = true_classes(scene), true_objects(scene, masks=True)
         metric = describe_view(true_depth(scene), classes, found)
         inverse = describe_view(inverse_depth(scene), classes, found)
-        assert (metric["depth"], inverse["depth"]) == ({"kind": "metric"}, {"kind": "inverse"})
+        assert (metric["depth"], inverse["depth"]) == ({"kind": "distance", "unit": "m"}, {"kind": "inverse"})
         assert inverse["depth_stats"]["closest_object"] == metric["depth_stats"]["closest_object"]
         by_metres = sorted(metric["depth_order"], key=lambda name: metric["depth_order"][name])
-        by_rank = sorted(inverse["depth_order"], key=lambda name: inverse["depth_order"][name])
-        assert by_rank == by_metres
-        assert sorted(inverse["depth_order"].values()) == list(range(1, len(by_rank) + 1))
+        by_nearness = sorted(inverse["depth_order"], key=lambda name: -inverse["depth_order"][name])
+        assert by_nearness == by_metres
         for zone in ("car_foreground", "car_background", "building_foreground", "building_background"):
             assert inverse["depth_per_class"][zone] == metric["depth_per_class"][zone]
         for same in ("objects", "view_factors", "spatial_distribution", "vertical_layout"):
             assert inverse[same] == metric[same]
+
+
+def test_questions_made_of_either_depth_have_the_same_answers(scenes: list[Scene], vlures: Command) -> None:
+    """`urban qa` reads the direction of depth as `urban features` writes it."""
+    found: dict[str, dict[str, str]] = {}
+    for kind, depth in (("distance", true_depth), ("inverse", inverse_depth)):
+        records = [
+            {"image_id": scene.facts.image_id}
+            | describe_view(depth(scene), true_classes(scene), true_objects(scene, masks=True))
+            for scene in scenes
+        ]
+        (vlures.folder / f"{kind}.json").write_text(json.dumps(records), encoding="utf-8")
+        result = vlures("urban", "qa", "--metadata", f"{kind}.json", "--out", kind, "--constant-labels")
+        assert result.code == 0, result
+        rows = [
+            json.loads(line)
+            for path in (vlures.folder / kind).glob("*.jsonl")
+            for line in path.read_text(encoding="utf-8").splitlines()
+        ]
+        found[kind] = {
+            f"{row['image_id']} {row['subtype']} {row.get('object1')} {row.get('object2')}": row["answer"]
+            for row in rows
+            if row["subtype"] in ("depth.closest_object", "spatial.relation", "negation.spatial_refute")
+        }
+    both = found["distance"].keys() & found["inverse"].keys()
+    assert len(both) > 20
+    assert {name: found["distance"][name] for name in both} == {name: found["inverse"][name] for name in both}
 
 
 def test_zones_and_mean_depths_are_those_of_the_pixels() -> None:
@@ -117,7 +144,7 @@ def test_zones_and_mean_depths_are_those_of_the_pixels() -> None:
     indices = np.zeros((30, 30), dtype=np.int16)
     indices[0:8, 5:25] = 3  # a far building
     indices[22:28, 3:9] = 2  # a near car
-    made = describe_view(DepthMap(depth, "metric"), Segmentation(indices, names), [])
+    made = describe_view(DepthMap(depth, "distance"), Segmentation(indices, names), [])
     assert made["depth_per_class"] == {
         "road": pytest.approx(depth[indices == 0].mean(), abs=0.006),
         "car": 5.0,
@@ -151,7 +178,7 @@ def test_every_object_has_its_own_depth() -> None:
         found = [Detection("car", 0.9, box) for box in order]
         made = describe_view(depth, classes, [*found, Detection("person", 0.6, person)])
         assert made["depth_stats"]["closest_object"] == "car"
-        assert made["depth_order"] == {"car": 1, "person": 2}
+        assert made["depth_order"] == {"car": 9.0, "person": 6.0}
         assert {each["depth"] for each in made["raw_objects"]} == {9.0, 3.0, 6.0}
         assert made["objects"] == {"car": 2, "person": 1}
 

@@ -110,7 +110,7 @@ def test_the_command_writes_the_metadata_of_every_image(work: Command, drawn: Pa
         assert record["vertical_layout"]["top_entity"] in CITYSCAPES
         assert record["objects"] == dict(Counter(each["label"] for each in record["raw_objects"]))
         assert record["depth_stats"]["range"] > 0
-        assert record["depth_order"][record["depth_stats"]["closest_object"]] == 1
+        assert record["depth_order"][record["depth_stats"]["closest_object"]] == max(record["depth_order"].values())
         nearest = max(record["raw_objects"], key=lambda each: each["depth"])
         assert nearest["label"] == record["depth_stats"]["closest_object"], "a larger inverse depth is nearer"
         for each in record["raw_objects"]:
@@ -197,8 +197,8 @@ def test_other_models_and_changed_images_are_measured_again(here: Here, work: Co
     other = here(depth="models/other-dpt")
     assert "4 images: 0 done already, 0 to do, again 4 that other models or options made." in other.err
     assert features(work)[0]["depth_stats"] != first[0]["depth_stats"]
-    assert "again 4 that other" in here("--depth-kind", "metric").err
-    assert features(work)[0]["depth"] == {"kind": "metric"}
+    assert "again 4 that other" in here("--depth-kind", "distance").err
+    assert features(work)[0]["depth"] == {"kind": "distance", "unit": "m"}
     images[3].unlink()
     gone = here()
     assert gone.code == 0
@@ -343,7 +343,7 @@ def test_the_direction_of_depths_is_known_or_asked_for(here: Here, work: Command
     config = json.loads((models / "dpt/config.json").read_text(encoding="utf-8"))
     config["backbone_config"] = {"model_type": "dinov2", "hidden_size": 16, "out_indices": [1, 2, 3, 4]}
     (work.folder / "dinov2/config.json").write_text(json.dumps(config), encoding="utf-8")
-    assert_stopped(here(depth="dinov2"), "say so with --depth-kind metric or --depth-kind inverse")
+    assert_stopped(here(depth="dinov2"), "say so with --depth-kind distance or --depth-kind inverse")
 
 
 def test_a_segmentation_without_a_sky_is_refused(here: Here, work: Command) -> None:

@@ -118,9 +118,9 @@ SIZES = {
         words=1_000,
     ),
     "cpu": Size(
-        images=8,
+        images=4,
         new_tokens=5,
-        batches=(1, 4, 16, 48),
+        batches=(4, 16, 32),
         rows=15,
         vision={"blip": _square(224, 14, 384, 12, 6, 1536), "llava": _square(336, 14, 384, 12, 6, 1536)},
         t5=_t5(512, 8, 8, 1024),

@@ -14,8 +14,8 @@ from vlures.cli.urban_qa import qa
 from vlures.errors import counted
 
 if TYPE_CHECKING:
-    from vlures.benchmarks.urban.features.measures import DepthKind
     from vlures.benchmarks.urban.features.models import Dtype
+    from vlures.benchmarks.urban.synthesis.facts import DepthKind
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[COMMAND …]")
@@ -111,8 +111,8 @@ def scenes(count: int, size: int, out: Path, seed: int) -> int:
 )
 @click.option(
     "--depth-kind",
-    type=click.Choice(["inverse", "metric"]),
-    help="inverse: a larger depth is nearer; metric: it is farther. By default as is known of the model.",
+    type=click.Choice(["inverse", "distance"]),
+    help="inverse: a larger depth is nearer; distance: it is farther, in metres. By default as is known of the model.",
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1 or mps.", metavar="DEVICE")
 @click.option(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlures.benchmarks.urban.features import models
 from vlures.benchmarks.urban.features.depth_maps import FOLDER, DepthMaps
-from vlures.benchmarks.urban.features.measures import DepthKind, DepthMap, describe_view
+from vlures.benchmarks.urban.features.measures import DepthMap, describe_view
 from vlures.benchmarks.urban.features.models import Dtype, FoundModel, Task
 from vlures.benchmarks.urban.features.pictures import Listed, list_images, read_picture
 from vlures.benchmarks.urban.features.stored import (
@@ -27,6 +27,7 @@ from vlures.benchmarks.urban.features.stored import (
     find_reason,
     read_stored,
 )
+from vlures.benchmarks.urban.synthesis.facts import DepthKind
 from vlures.errors import VluresError, counted
 from vlures.files.names import path_as_text
 from vlures.files.writing import AppendOnlyFile, write_whole

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from vlures.benchmarks.urban.scenes.facts import FEWEST_PIXELS, LEFT_ABOVE, RIGHT_BELOW, TOP_SHARE
-from vlures.benchmarks.urban.synthesis import SideLabel
+from vlures.benchmarks.urban.synthesis.facts import DepthKind, SideLabel
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DepthKind = Literal["inverse", "metric"]
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels. The last two are just outside."""
 
@@ -60,7 +59,7 @@ class DepthMap:
     values: NDArray[np.float32]
     """Height × width, in the model's own units."""
     kind: DepthKind
-    """inverse: larger is nearer. metric: smaller is nearer, and the sky has no depth that means anything."""
+    """distance: in metres, and the sky has none that means anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +105,18 @@ def describe_view(depth: DepthMap, segmentation: Segmentation, found: Sequence[D
     found = sorted((each for each in found if each.label != NO_OBJECT), key=lambda each: -each.score)
     depths = [_measure(depth, segmentation, each) for each in found]
     nearest = _find_nearest(depth.kind, found, depths)
+    closest = max if depth.kind == "inverse" else min
     return {
         "objects": dict(Counter(each.label for each in found)),
         "view_factors": {name: _share(segmentation.mask(classes)) for name, classes in FACTORS.items()},
-        "depth": {"kind": depth.kind},
+        "depth": {"kind": "distance", "unit": "m"} if depth.kind == "distance" else {"kind": "inverse"},
         "depth_stats": {
             "range": round(float(depth.values[known].max()) - float(depth.values[known].min()), 2),
-            "closest_object": min(nearest, key=lambda label: nearest[label]) if nearest else None,
+            "closest_object": closest(nearest, key=lambda label: nearest[label]) if nearest else None,
         },
         "spatial_distribution": dict(_find_sides(segmentation)),
         "vertical_layout": _describe_layout(segmentation),
-        "depth_order": _order(depth.kind, nearest),
+        "depth_order": nearest,
         "depth_per_class": {**_average_depths(depth, segmentation), **_find_zones(depth, segmentation)},
         "raw_objects": [
             {
@@ -144,7 +144,7 @@ def _find_known(depth: DepthMap, segmentation: Segmentation) -> NDArray[np.bool_
     if not np.isfinite(depth.values).all():
         raise ValueError("the depth model gave values that are no numbers; try --dtype float32")
     known = depth.values > 0
-    if depth.kind == "metric":
+    if depth.kind == "distance":
         known = known & ~segmentation.mask(FACTORS["sky"])
     if not known.any():
         raise ValueError("the depth model gave no depth above 0")
@@ -167,20 +167,12 @@ def _measure(depth: DepthMap, segmentation: Segmentation, found: Detection) -> f
 
 
 def _find_nearest(kind: DepthKind, found: Sequence[Detection], depths: Sequence[float]) -> dict[str, float]:
-    """Label → how far the nearest object of that label is, in numbers of which the smaller is nearer."""
+    """Label → the depth of the nearest object of that label."""
+    nearer = max if kind == "inverse" else min
     nearest: dict[str, float] = {}
     for each, value in zip(found, depths, strict=True):
-        remoteness = -value if kind == "inverse" else value
-        nearest[each.label] = min(remoteness, nearest.get(each.label, remoteness))
+        nearest[each.label] = nearer(round(value, 4), nearest.get(each.label, round(value, 4)))
     return nearest
-
-
-def _order(kind: DepthKind, nearest: Mapping[str, float]) -> dict[str, float]:
-    """Label → distance, or its rank from 1 where distances have no unit. The smaller is nearer in both."""
-    if kind == "metric":
-        return {label: round(distance, 2) for label, distance in nearest.items()}
-    ranks = sorted(set(nearest.values()))
-    return {label: ranks.index(remoteness) + 1 for label, remoteness in nearest.items()}
 
 
 def _find_sides(segmentation: Segmentation) -> Iterator[tuple[str, SideLabel]]:
@@ -239,4 +231,4 @@ def _find_zones(depth: DepthMap, segmentation: Segmentation) -> dict[str, bool]:
 
 
 def _share(mask: NDArray[np.bool_]) -> float:
-    return round(float(mask.mean()), 4)
+    return round(float(mask.mean()), 9)  # a threshold must not hang on the rounding

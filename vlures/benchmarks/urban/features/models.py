@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from vlures.benchmarks.urban.features.measures import DepthKind, Detection, Segmentation, missing_factors
+from vlures.benchmarks.urban.features.measures import Detection, Segmentation, missing_factors
+from vlures.benchmarks.urban.synthesis.facts import DepthKind
 from vlures.errors import VluresError
 
 if TYPE_CHECKING:
@@ -183,17 +184,17 @@ def find_depth_kind(found: FoundModel, wanted: DepthKind | None) -> DepthKind:
     if kind is None:
         raise VluresError(
             f"It is not known whether {found.name} gives depths (smaller is nearer) or inverse depths (larger is "
-            "nearer); say so with --depth-kind metric or --depth-kind inverse."
+            "nearer); say so with --depth-kind distance or --depth-kind inverse."
         )
     return kind
 
 
 def _know_depth_kind(config: Any) -> DepthKind | None:
     if config.model_type == "depth_anything":
-        return "metric" if config.depth_estimation_type == "metric" else "inverse"
+        return "distance" if config.depth_estimation_type == "metric" else "inverse"
     if config.model_type == "dpt":  # those of MiDaS; others were trained on metres
         return None if getattr(config.backbone_config, "model_type", "") == "dinov2" else "inverse"
-    return "metric" if config.model_type in METRIC_MODELS else None
+    return "distance" if config.model_type in METRIC_MODELS else None
 
 
 def load_pipeline(found: FoundModel, device: str, dtype: Dtype) -> Any:
