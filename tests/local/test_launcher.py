@@ -53,7 +53,12 @@ def test_the_launcher_runs_and_scores(hub: Command, framework: str) -> None:
     assert len(predictions) == QUESTIONS
     run = json.loads((hub.folder / f"out/{framework}-run/checkpoints_question/run.json").read_text(encoding="utf-8"))
     assert run["model"] == NAMES[framework][0]
-    assert run["parameters"] == {"model_files": COMMIT, "dtype": "bf16", "max_output_tokens": 20}
+    assert run["parameters"] == {
+        "model_files": COMMIT,
+        "dtype": "bf16",
+        "image_backend": "pil",
+        "max_output_tokens": 20,
+    }
 
 
 def test_reasoning_has_room(hub: Command) -> None:

@@ -14,7 +14,7 @@ from tests.local.conftest import write_questions
 from tests.local.tiny_models import KINDS
 from vlures.backends.local.backend import LocalBackend
 from vlures.backends.local.families import Loaded, find_family
-from vlures.backends.local.generation import Generator, make_settings, read_group
+from vlures.backends.local.generation import Generator, read_group
 from vlures.backends.local.grouping import group
 from vlures.backends.local.loading import load
 from vlures.backends.local.model_files import find_model
@@ -132,14 +132,17 @@ def test_one_question_that_does_not_fit_fails_alone(
     assert 0 < len(failed) < len(responses)
 
 
-def test_chance_can_be_repeated(tiny: Callable[[str], Path], requests: Callable[..., list[Request]]) -> None:
-    loaded = open_model(tiny("blip2_t5"))
-    asked = requests("blip2_t5", temperature=1.0, seed=7)
+@pytest.mark.parametrize("kind", ["blip2_t5", "llava"])
+def test_chance_can_be_repeated(tiny: Callable[[str], Path], requests: Callable[..., list[Request]], kind: str) -> None:
+    loaded = open_model(tiny(kind))
+    asked = requests(kind, temperature=1.0, seed=7)
     first, again = (answer_all(loaded, asked, 18, []) for _ in range(2))
     assert [one.text for one in first] == [one.text for one in again]
-    other = requests("blip2_t5", temperature=1.0, seed=8)
+    groups = [len(list(together.requests)) for together in group(asked, 18)]
+    rest = answer_all(loaded, asked[groups[0] :], 18, [])  # as in a run that continues with the second group
+    assert [one.text for one in rest] == [one.text for one in first[groups[0] :]]
+    other = requests(kind, temperature=1.0, seed=8)
     assert [one.text for one in answer_all(loaded, other, 18, [])] != [one.text for one in first]
-    assert make_settings(asked[0].parameters, next(group(asked, 18)))["do_sample"]
 
 
 def test_a_part_that_is_due_is_answered_as_in_the_whole(

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+import transformers as hf
+from peft import LoraConfig, get_peft_model
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.local.conftest import ASKED, draw
 from tests.local.tiny_models import KINDS
@@ -17,6 +20,7 @@ from vlures.backends.local.families import Loaded, find_family
 from vlures.backends.local.loading import load
 from vlures.backends.local.model_files import find_model
 from vlures.backends.local.options import DtypeName, Options
+from vlures.errors import VluresError
 from vlures.records import Prompt
 
 NEW_TOKENS = 6
@@ -119,3 +123,40 @@ def test_a_system_text_reaches_a_model_whose_template_drops_it(tmp_path: Path, t
     family = find_family(loaded, NEW_TOKENS)
     image, _ = family.ask(picture, [Prompt("Be brief.", ("How many?",))])
     assert "Be brief." in loaded.processor.tokenizer.decode(image.rows[0].ids)
+
+
+@pytest.mark.parametrize("kind", ["llava", "idefics3"])
+def test_system_texts_of_different_length(tmp_path: Path, tiny: Callable[[str], Path], kind: str) -> None:
+    """They stand before the image, so the beginnings that questions share are not all the same."""
+    loaded = open_model(tiny(kind))
+    draw(tmp_path / "0.png", 0)
+    picture = Image.open(tmp_path / "0.png").convert("RGB")
+    prompts = [
+        Prompt(system, (question,)) for system in ("", "Be brief.", "Look twice, then answer.") for question in ASKED
+    ]
+    family = find_family(loaded, NEW_TOKENS)
+    image, unfit = family.ask(picture, prompts)
+    assert not any(unfit)
+    with torch.inference_mode():
+        together = family.generate([image], SETTINGS)
+        alone = [find_family(loaded, NEW_TOKENS).generate([image.take(row, row + 1)], SETTINGS)[0] for row in range(18)]
+    assert not family.note
+    assert together == alone
+
+
+def test_an_adapter_that_does_not_fit_is_refused(tmp_path: Path, tiny: Callable[[str], Path]) -> None:
+    """Its layers would be left at nothing, and the base's answers taken for its own."""
+    base = tiny("blip2_t5")
+    model = hf.AutoModelForImageTextToText.from_pretrained(base)
+    adapted = get_peft_model(model, LoraConfig(r=2, target_modules=r".*language_model.*\.(q|v)"))
+    adapted.save_pretrained(tmp_path / "adapter")
+    load(find_model(str(tmp_path / "adapter")), "fp32", Options(device="cpu"))
+    weights = tmp_path / "adapter/adapter_model.safetensors"
+    tensors = load_file(weights)
+    save_file({name.replace("encoder.block.0", "encoder.block.7"): tensor for name, tensor in tensors.items()}, weights)
+    with pytest.raises(VluresError, match="does not fit its base model"):
+        load(find_model(str(tmp_path / "adapter")), "fp32", Options(device="cpu"))
+    weights.rename(weights.with_name("elsewhere.safetensors"))
+    torch.save(tensors, tmp_path / "adapter/adapter_model.bin")
+    with pytest.raises(VluresError, match="only format"):
+        load(find_model(str(tmp_path / "adapter")), "fp32", Options(device="cpu"))

@@ -166,6 +166,7 @@ class Session:
     def end(self) -> Outcome:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
+        take_rescued(store, self.say)  # shards, whose answers the store has by now
         summary = write_results(config.output_folder, config.run_name, store, self.prepared.prices)
         for sentence in describe_summary(summary, store.variant):
             self.say(sentence)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from vlures.errors import counted
 from vlures.files.writing import CANCELLED, AppendOnlyFile, NotWritable
+from vlures.records import FINAL_STATUSES
 from vlures.store.checkpoints import CheckpointStore
+from vlures.store.keys import parse_key
 from vlures.store.lines import read_line
-from vlures.store.shards import SHARDS_FOLDER, find_left_shards, remove_shard
+from vlures.store.shards import SHARDS_FOLDER, find_left_shards
 
 
 class RescueFile:
@@ -74,7 +76,8 @@ def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
             if line.endswith(CANCELLED):
                 continue
             try:
-                taken += store.take_in(line)
+                if not (path.parent.name == SHARDS_FOLDER and _stands(store, line)):
+                    taken += store.take_in(line)
             except ValueError:
                 unreadable += 1
         store.sync()
@@ -84,10 +87,15 @@ def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
             kept = path.with_suffix(".unreadable")
             say(f"{counted(unreadable, 'line')} of {path} cannot be read; the file is kept as {kept}.")
             path.rename(kept)
-        elif path.parent == store.folder / SHARDS_FOLDER:
-            remove_shard(path)
         else:
             path.unlink()
+
+
+def _stands(store: CheckpointStore, line: bytes) -> bool:
+    """Whether the store has an answer to the question of a shard's line: the one that was taken from the shard, or a
+    later one. Raises ValueError for a line that cannot be read."""
+    entry = store.entry(*parse_key(read_line(line).key, store.variant))
+    return entry is not None and entry.status in FINAL_STATUSES and not entry.due
 
 
 def _places() -> Iterator[Path]:

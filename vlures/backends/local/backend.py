@@ -20,12 +20,15 @@ from vlures.backends.local.model_files import find_model
 from vlures.backends.local.ranks import ALONE, Meeting
 from vlures.backends.threads import in_daemon_thread
 from vlures.config.sections import BackendOptions
+from vlures.errors import VluresError
 from vlures.records import Deferred, Request, Response
 
 ROWS_ON_GPU, ROWS_ON_CPU = 64, 16
 READ_AHEAD = 3
 """Groups whose images are read while the model computes another."""
 READERS = 4
+MOST_HELD = 200
+"""Failures in a row that wait for an answer."""
 
 Due = tuple[AskedTogether, frozenset[str]]
 
@@ -89,6 +92,7 @@ class LocalBackend:
         generator = Generator(family, _decoder(loaded), self._say)
         groups = with_due(group(self._ours(), self._most_rows(loaded)), chain([first], unread))
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="vlures images")
+        held = _HeldFailures()
         try:
             for reading, keys in _read_ahead(groups, family, pool):
                 if not self._keep_going():
@@ -96,10 +100,13 @@ class LocalBackend:
                 self._in_flight(len(keys))
                 read = await asyncio.wrap_future(reading)
                 for response in await in_daemon_thread(partial(generator.answer, read, keys, parameters)):
-                    yield response
+                    for ready in held.release(response):
+                        yield ready
                 if family.note:
                     self._say(family.note)
                     family.note = ""
+            for response in held.rest():
+                yield response
         finally:
             self._in_flight(0)
             pool.shutdown(wait=False, cancel_futures=True)
@@ -107,7 +114,10 @@ class LocalBackend:
     def _load(self) -> Loaded:
         target = self._options.target
         self._say(f"Loading {target.model} …")
-        return load(find_model(target.model), target.parameters["dtype"], self._options.provider)
+        files = find_model(target.model)
+        if files.identity != target.parameters["model_files"]:
+            raise VluresError(f"The files of {target.model} have changed since this run began; run again.")
+        return load(files, target.parameters["dtype"], self._options.provider)
 
     def _ours(self) -> Iterator[Request]:
         return (one for one in self._everything() if self._meeting.is_ours(one.image))
@@ -115,6 +125,26 @@ class LocalBackend:
     def _most_rows(self, loaded: Loaded) -> int:
         given: int | None = self._options.provider.rows
         return given or (ROWS_ON_CPU if loaded.device.type == "cpu" else ROWS_ON_GPU)
+
+
+class _HeldFailures:
+    """Failures before the first answer wait for it: many questions about one bad image are no sign that all will
+    fail."""
+
+    def __init__(self) -> None:
+        self._held: list[Response] = []
+        self._any_answered = False
+
+    def release(self, response: Response) -> list[Response]:
+        """What may be told now."""
+        self._any_answered = self._any_answered or response.status != "failed"
+        self._held.append(response)
+        return self.rest() if self._any_answered or len(self._held) >= MOST_HELD else []
+
+    def rest(self) -> list[Response]:
+        """All that is held, answers first."""
+        held, self._held = self._held, []
+        return sorted(held, key=lambda response: response.status == "failed")
 
 
 def _read_ahead(

@@ -18,6 +18,8 @@ def find_device(own: Options) -> torch.device:
     import torch
 
     name = _best_device() if own.device == "auto" else own.device
+    if name == "cuda":  # of several ranks each takes its own
+        name = f"cuda:{local_rank()}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

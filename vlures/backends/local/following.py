@@ -10,7 +10,7 @@ import msgspec
 from vlures.backends.local.ranks import Meeting, Order
 from vlures.errors import counted
 from vlures.records import Request, Response
-from vlures.store.shards import ShardReader, is_held, remove_shard
+from vlures.store.shards import ShardReader, is_held
 
 LOOK_EVERY_S = 0.3
 
@@ -28,7 +28,7 @@ class Followed:
             yield from self._read(shard)
 
     async def read_rest(self, keep_going: Callable[[], bool]) -> AsyncGenerator[Response, None]:
-        """What they answer until they end, or this run is to stop. A shard that was read to its end is removed."""
+        """What they answer until they end, or this run is to stop."""
         while self._shards and keep_going():
             for shard in list(self._shards):
                 ended = not is_held(shard.path)  # asked before reading: nothing comes after that
@@ -36,7 +36,6 @@ class Followed:
                     yield response
                 if ended:
                     self._shards.remove(shard)
-                    remove_shard(shard.path)
             if self._shards:
                 await asyncio.sleep(LOOK_EVERY_S)
 

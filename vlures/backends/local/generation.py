@@ -6,16 +6,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vlures.backends.local.families import AskedImage, Family, Generated
+from vlures.backends.local.families import AskedImage, Family, Generated, UnfitPrompt, lacks_memory
 from vlures.backends.local.grouping import AskedTogether
 from vlures.backends.outcomes import judge_reply
+from vlures.errors import VluresError
 from vlures.images import UnusableImage, read_picture
 from vlures.records import Failure, Parameters, Request, Response, Usage
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +33,11 @@ def read_group(family: Family, together: AskedTogether) -> ReadGroup:
     """Read a group's images and prompts. Needs no GPU, and may run in any thread."""
     images, asked, failed = [], [], {}
     for requests in together.images:
-        picture = _read(requests[0])
-        if isinstance(picture, Failure):
-            failed.update({request.key: picture for request in requests})
+        found = _ask(family, requests)
+        if isinstance(found, Failure):
+            failed.update({request.key: found for request in requests})
             continue
-        image, unfit = family.ask(picture, [request.prompt for request in requests])
+        image, unfit = found
         for request, reason in zip(requests, unfit, strict=True):
             if reason is None:
                 asked.append(request)
@@ -50,11 +48,18 @@ def read_group(family: Family, together: AskedTogether) -> ReadGroup:
     return ReadGroup(together, tuple(images), tuple(asked), failed)
 
 
-def _read(request: Request) -> Image | Failure:
+def _ask(family: Family, requests: Sequence[Request]) -> tuple[AskedImage, list[UnfitPrompt | None]] | Failure:
+    """An image with its questions, or why it cannot be asked about."""
+    image = requests[0].image
     try:
-        return read_picture(request.image)
+        return family.ask(read_picture(image), [request.prompt for request in requests])
     except UnusableImage as reason:
-        return Failure("bad image", f"{request.image.path} {reason}.")
+        return Failure("bad image", f"{image.path} {reason}.")
+    except VluresError:
+        raise
+    except Exception as error:  # noqa: BLE001 (one odd image must not end a run of thousands, whatever its processor raises)
+        said = " ".join(str(error).split())[:300]
+        return Failure("bad image", f"The model's processor cannot take {image.path} ({type(error).__name__}: {said}).")
 
 
 class Generator:
@@ -71,8 +76,8 @@ class Generator:
         then are what they would have been at first."""
         found: dict[str, Generated | None] = {}
         if any(request.key in keys for request in read.asked):
-            settings = make_settings(parameters, read.together)
-            answers = self._generate(list(read.images), settings)
+            seed = find_seed(parameters, read.together)
+            answers = self._generate(list(read.images), make_settings(parameters), seed)
             found = dict(zip((request.key for request in read.asked), answers, strict=True))
         tokens = dict(zip((request.key for request in read.asked), _prompt_lengths(read.images), strict=True))
         return [
@@ -104,22 +109,22 @@ class Generator:
             return heard  # asked again, the model would end at once again: saying nothing is its answer
         return judge_reply(heard, "done" if answer.ended else "cut", try_again=False)
 
-    def _generate(self, images: list[AskedImage], settings: Mapping[str, Any]) -> list[Generated | None]:
+    def _generate(self, images: list[AskedImage], settings: Mapping[str, Any], seed: int) -> list[Generated | None]:
         """The rows' answers; None for one that does not fit into memory even alone."""
         import torch
 
         rows = sum(len(image.rows) for image in images)
         halves = _halve(images)
         if halves and self._most_rows is not None and rows > self._most_rows:
-            return [answer for half in halves for answer in self._generate(half, settings)]
+            return [answer for half in halves for answer in self._generate(half, settings, seed)]
         try:
+            torch.manual_seed(seed)
             with torch.inference_mode():  # of this thread
                 return list(self._family.generate(images, settings))
-        except torch.OutOfMemoryError:
-            pass  # outside this block: the error holds the tensors of the failed attempt
         except RuntimeError as error:
-            if "memory" not in str(error).lower():
+            if not lacks_memory(error):
                 raise
+        # Outside that block: the error holds the tensors of the failed attempt.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if not halves:
@@ -130,12 +135,11 @@ class Generator:
                 "the next. --rows sets a smaller number from the start."
             )
         self._most_rows = min(self._most_rows or rows, max(rows // 2, 1))
-        return [answer for half in halves for answer in self._generate(half, settings)]
+        return [answer for half in halves for answer in self._generate(half, settings, seed)]
 
 
-def make_settings(parameters: Parameters, together: AskedTogether) -> dict[str, Any]:
-    """How transformers' `generate` chooses tokens: the likeliest, unless a temperature is given. Then the group's own
-    questions decide what chance gives, so that a continued run repeats it."""
+def make_settings(parameters: Parameters) -> dict[str, Any]:
+    """How transformers' `generate` chooses tokens: the likeliest, unless a temperature is given."""
     settings: dict[str, Any] = {
         "max_new_tokens": parameters["max_output_tokens"],
         "num_beams": 1,
@@ -145,12 +149,14 @@ def make_settings(parameters: Parameters, together: AskedTogether) -> dict[str, 
         "top_k": 0,
     }
     if temperature := parameters.get("temperature"):
-        import torch
-
         settings |= {"do_sample": True, "temperature": temperature, "top_p": parameters.get("top_p", 1.0)}
-        names = "\n".join([str(parameters.get("seed", 0)), *(request.key for request in together.requests)])
-        torch.manual_seed(int.from_bytes(hashlib.sha256(names.encode()).digest()[:8], "big") >> 1)
     return settings
+
+
+def find_seed(parameters: Parameters, together: AskedTogether) -> int:
+    """What chance gives a group hangs on the seed and its own questions, so that a continued run repeats it."""
+    names = "\n".join([str(parameters.get("seed", 0)), *(request.key for request in together.requests)])
+    return int.from_bytes(hashlib.sha256(names.encode()).digest()[:8], "big") >> 1
 
 
 def _halve(images: Sequence[AskedImage]) -> tuple[list[AskedImage], list[AskedImage]] | None:

@@ -10,7 +10,7 @@ from vlures.backends.threads import in_daemon_thread
 from vlures.config.sections import BackendOptions
 from vlures.records import Request
 from vlures.store.lines import encode_line
-from vlures.store.shards import Shard
+from vlures.store.shards import Shard, is_held
 
 
 class Helper:
@@ -26,7 +26,9 @@ class Helper:
         keep_going: Callable[[], bool],
         say: Callable[[str], None],
     ) -> None:
-        """Answer what the first process says is due, for this rank's images. everything, keep_going: as Setup has them.
+        """Answer what the first process says is due, for this rank's images, as long as that one lives.
+
+        everything, keep_going: as Setup has them.
 
         Raises VluresError if this process would ask in another way, NotWritable where the disk fails.
         """
@@ -36,16 +38,17 @@ class Helper:
             return
         shard = Shard(order.shard_path(meeting.rank))
         try:
+            due = read_due(order)
             await in_daemon_thread(meeting.say_ready)
             ours = (one for one in everything() if meeting.is_ours(one.image))
             backend = LocalBackend(
                 options,
                 everything,
-                keep_going,
+                lambda: keep_going() and is_held(order.due_path),
                 say=lambda sentence: say(f"[{meeting.rank}] {sentence}"),
                 meeting=meeting,
             )
-            async for response in backend.answer(check_same(ours, read_due(order))):
+            async for response in backend.answer(check_same(ours, due)):
                 shard.append(encode_line(response))
         finally:
             shard.close()

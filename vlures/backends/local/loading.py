@@ -61,10 +61,27 @@ def _quantisation(quant: Quantisation | None, dtype: torch.dtype) -> Any:
 
 
 def _adapt(model: Any, files: ModelFiles) -> Any:
-    """The model with the adapter's layers in place."""
-    from peft import PeftModel
+    """The model with the adapter's layers in place. Raises VluresError for an adapter that would not change it."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
 
-    return PeftModel.from_pretrained(model, str(files.adapter)).get_base_model()
+    assert files.adapter is not None
+    weights = files.adapter / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise VluresError(
+            f"The adapter {files.adapter} has no adapter_model.safetensors, the only format that is read; save it so."
+        )
+    adapted = PeftModel.from_pretrained(model, str(files.adapter))
+    if adapted.active_peft_config.is_prompt_learning:
+        raise VluresError(f"The adapter {files.adapter} learns prompts, which are not run here; take LoRA or the like.")
+    with safe_open(weights, framework="pt") as file:
+        unfit = set(file.keys()) ^ set(get_peft_model_state_dict(adapted))
+    if unfit:
+        raise VluresError(
+            f"The adapter {files.adapter} does not fit its base model ({sorted(unfit)[0]} is in only one of them); "
+            "name the base that it was trained on."
+        )
+    return adapted.get_base_model()
 
 
 def _check_whole(files: ModelFiles, report: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ ALIASES = {
 MOST_OUTPUT_TOKENS = 512
 """Of an answer, unless --max-output-tokens says otherwise. A model that never ends would go on to its context's end."""
 
-PARAMETERS = SAMPLING | {"seed", "model_files", "dtype", "quant"}
+PARAMETERS = SAMPLING | {"seed", "model_files", "dtype", "quant", "image_backend", "trust_remote_code"}
 PACKAGES = ("accelerate", "bitsandbytes", "peft", "tokenizers", "torch", "transformers")
 NEEDED = ("torch", "transformers", "accelerate", "peft")
 
@@ -39,8 +39,8 @@ def full_name(model: str) -> str:
 
 
 def implied_parameters(model: str, own: Options, parameters: Parameters) -> Mapping[str, Any]:
-    """What decides an answer beside the parameters that the user has set: the model's files, the type of its numbers,
-    their quantisation, and the longest answer.
+    """What decides an answer beside the parameters that the user has set: the model's files, the type of its numbers
+    and their quantisation, what scales images, and the longest answer.
 
     Raises VluresError if the model cannot be found or its packages are not installed.
     """
@@ -48,8 +48,12 @@ def implied_parameters(model: str, own: Options, parameters: Parameters) -> Mapp
     from vlures.backends.local.devices import find_dtype
 
     implied: dict[str, Any] = {"model_files": find_model(model).identity, "dtype": find_dtype(own)}
+    # Pillow and torchvision scale images to slightly different pixels; transformers takes what is installed.
+    implied["image_backend"] = "torchvision" if find_spec("torchvision") else "pil"
     if own.quant:
         implied["quant"] = own.quant
+    if own.trust_remote_code:
+        implied["trust_remote_code"] = True
     if "max_output_tokens" not in parameters:
         implied["max_output_tokens"] = MOST_OUTPUT_TOKENS
     return implied

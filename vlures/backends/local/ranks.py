@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vlures.errors import Incomplete, VluresError
 from vlures.records import Image, Request
+from vlures.store.shards import HeldFile
 
 MEET_WITHIN = timedelta(hours=2)
 """Rank 0 may hash a large model and read a large store before it calls."""
@@ -33,7 +34,7 @@ class Order:
 
     @property
     def due_path(self) -> Path:
-        """A line for each request that is due: its key, a tab, its digest."""
+        """A line for each request that is due: its key, a tab, its digest. Rank 0 holds it as long as it lives."""
         return Path(self.folder) / f"{self.token}.due"
 
     def shard_path(self, rank: int) -> Path:
@@ -46,6 +47,8 @@ class Meeting:
     def __init__(self, rank: int, world: int) -> None:
         self.rank, self.world = rank, world
         self._told = False
+        self.life: HeldFile | None = None
+        """Of rank 0, once it has given an order."""
 
     @property
     def leads(self) -> bool:
@@ -72,6 +75,8 @@ class Meeting:
 
     def close(self) -> None:
         """Rank 0 lets the others go if it never had work for them."""
+        if self.life is not None:
+            self.life.close()
         if self.world == 1:
             return
         import torch.distributed as dist
@@ -90,8 +95,14 @@ class Meeting:
         folder.mkdir(parents=True, exist_ok=True)
         order = Order(str(folder.resolve()), secrets.token_hex(4))
         order.due_path.write_text("".join(f"{one.key}\t{one.digest}\n" for one in due), encoding="utf-8")
-        self._tell(order)
-        dist.barrier()
+        self.life = HeldFile(order.due_path)
+        try:
+            self._tell(order)
+            dist.barrier()
+        except RuntimeError as error:
+            raise Incomplete(
+                "Another process of this run has ended before it began; see what it said, mend that and run again."
+            ) from error
         return order
 
     def hear_order(self) -> Order | None:
@@ -108,10 +119,13 @@ class Meeting:
         return heard[0]
 
     def say_ready(self) -> None:
-        """Another rank: the shard is held."""
+        """Another rank: the shard is held. Raises Incomplete if rank 0 has gone."""
         import torch.distributed as dist
 
-        dist.barrier()
+        try:
+            dist.barrier()
+        except RuntimeError as error:
+            raise Incomplete("The first process of this run has ended; run again.") from error
 
     def _tell(self, order: Order | None) -> None:
         import torch.distributed as dist

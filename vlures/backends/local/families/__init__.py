@@ -60,6 +60,11 @@ class AskedImage:
         """The image with some of its questions."""
         return replace(self, rows=self.rows[first:end], conversations=self.conversations[first:end])
 
+    def choose(self, places: Sequence[int]) -> AskedImage:
+        """The image with the questions at these places."""
+        conversations = tuple(self.conversations[place] for place in places) if self.conversations else ()
+        return replace(self, rows=tuple(self.rows[place] for place in places), conversations=conversations)
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
@@ -85,6 +90,13 @@ class Family(Protocol):
 
     def generate(self, images: Sequence[AskedImage], settings: Mapping[str, Any]) -> list[Generated]:
         """The answers to all rows, image by image. settings: as `generate` of transformers takes them."""
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error says that there is too little memory: a CPU's is a plain RuntimeError."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
 
 
 def find_family(loaded: Loaded, most_new_tokens: int) -> Family:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+NO_TOKEN = -1
+
+
 class BlipFamily:
     """BLIP-2 and InstructBLIP, with a language model of either kind."""
 
@@ -31,7 +34,8 @@ class BlipFamily:
         self._queries: int = config.num_query_tokens
         self._reads_question = config.model_type == "instructblip"
         self._is_seq2seq = bool(self._language_model.config.is_encoder_decoder)
-        self._image_token: int = config.image_token_index
+        # An old configuration names none; which token stands for a place does not matter here.
+        self._image_token = NO_TOKEN if config.image_token_index is None else int(config.image_token_index)
         self._pad: int = self._language_model.config.pad_token_id or 0
         self._ends = end_tokens(self._language_model)
         # T5's positions are relative: it has no limit of its own.

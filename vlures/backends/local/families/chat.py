@@ -13,7 +13,7 @@ from itertools import groupby
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from vlures.backends.local.families import AskedImage, Generated, Loaded, Row, UnfitPrompt
+from vlures.backends.local.families import AskedImage, Generated, Loaded, Row, UnfitPrompt, lacks_memory
 from vlures.backends.local.families.tokens import check_known, check_length, cut_answers, end_tokens, pad
 from vlures.records import Prompt
 
@@ -41,6 +41,7 @@ class ChatFamily:
     def __init__(self, loaded: Loaded, most_new_tokens: int) -> None:
         self._model, self._processor = loaded.model, loaded.processor
         self._device, self._dtype = loaded.device, loaded.dtype
+        _complete_processor(loaded)
         self._tokenizer = loaded.processor.tokenizer
         config = loaded.model.config
         positions = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
@@ -48,7 +49,7 @@ class ChatFamily:
         self._image_token = int(
             getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None) or NO_TOKEN
         )
-        self._pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0
+        self._pad: int = self._tokenizer.pad_token_id or 0
         self._ends = end_tokens(loaded.model)
         self._shares: bool | None = None
         """Whether questions may share an image's beginning; None until it was tried."""
@@ -56,7 +57,6 @@ class ChatFamily:
         self.note = ""
         self._one_at_a_time = RLock()
         """A tokenizer serves one thread."""
-        _complete_processor(loaded)
 
     def ask(self, picture: Image, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
         with self._one_at_a_time:
@@ -114,7 +114,7 @@ class ChatFamily:
 
         try:
             text: str = self._processor.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
-        except TemplateError:
+        except (TemplateError, TypeError):  # some templates take no parts, only a text
             return ""
         return text
 
@@ -159,24 +159,29 @@ class ChatFamily:
         return bool(by_token) or not known or not all(isinstance(value, torch.Tensor) for value in pixels.values())
 
     def _try_sharing(self, image: AskedImage, settings: Mapping[str, Any]) -> bool:
-        """Whether the first question's first token comes out the same in both ways."""
-        one = {**settings, "max_new_tokens": 1, "output_logits": True, "return_dict_in_generate": True}
+        """Whether the first tokens of the shortest question, which has most pads, and of the longest come out the same
+        in both ways."""
+        import torch
+
+        one = {**settings, "max_new_tokens": 1, "do_sample": False}
+        one |= {"output_logits": True, "return_dict_in_generate": True}
+        by_length = sorted(range(len(image.rows)), key=lambda row: len(image.rows[row].ids))
+        probe = image.choose((by_length[0], by_length[-1]))
         scores: list[torch.Tensor] = []
 
         def keep(output: Any) -> Any:
-            scores.append(output.logits[0][0].float())
+            scores.append(output.logits[0].float())
             return output.sequences
 
         try:
-            self._generate_sharing([image], one, keep)
-            self._generate_plainly([image.take(0, 1)], one, keep)
+            self._generate_sharing([probe], one, keep)
+            self._generate_plainly([probe], one, keep)
         except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-            import torch
-
-            if isinstance(error, torch.OutOfMemoryError):
+            if lacks_memory(error):
                 raise
             return False
-        shared, plain = scores
+        plain = scores.pop()
+        shared = torch.cat(scores)  # apart, where the beginnings are of different length
         largest = LARGEST_DIFFERENCE[str(self._dtype).removeprefix("torch.")]
         return bool((shared - plain).abs().max() <= largest * plain.abs().max())
 
@@ -282,6 +287,8 @@ def _cache_name(model: Any) -> str:
 def _complete_processor(loaded: Loaded) -> None:
     """Tell an old processor of LLaVA's how many places an image takes, which only the model's configuration says."""
     processor, config = loaded.processor, loaded.model.config
+    if processor.tokenizer.pad_token is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
     if config.model_type == "llava" and getattr(processor, "patch_size", None) is None:
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = config.vision_feature_select_strategy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,30 +11,37 @@ from vlures.backends.local.families import Generated, UnfitPrompt
 if TYPE_CHECKING:
     import torch
 
-MOST_UNKNOWN, FEW_UNKNOWN = 0.1, 5
-"""The largest share of a prompt's characters that the tokenizer may not know, and how many it never matters for. A few
-are names and signs; a text in a script that it lacks is unknown altogether."""
+MOST_UNKNOWN, FEW_UNKNOWN, HALF = 0.1, 5, 0.5
+"""The largest share of a prompt's characters that the tokenizer may not know; so many do not matter either, unless they
+are half of it. A few are names and signs; a text in a script that it lacks is unknown altogether."""
 
 
 def check_known(tokenizer: Any, text: str) -> UnfitPrompt | None:
     """Why a text cannot be asked: its tokenizer has no tokens for too much of it. Unknown words stand for all they
     hold, so characters are counted, not tokens."""
-    unknown_id = tokenizer.unk_token_id
-    if unknown_id is None or not text.strip():
+    if tokenizer.unk_token_id is None or not text.strip():
         return None
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    spans = [
-        span for token, span in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if token == unknown_id
-    ]
+    spans = _find_unknown(tokenizer, text)
     lost = sum(len(text[first:end].replace(" ", "")) for first, end in spans)
     share = lost / len("".join(text.split()))
-    if share <= MOST_UNKNOWN or lost <= FEW_UNKNOWN:
+    if share <= MOST_UNKNOWN or (lost <= FEW_UNKNOWN and share < HALF):
         return None
     return UnfitPrompt(
         "unknown tokens",
         f"The model's tokenizer does not know {share:.0%} of the prompt's characters ({len(spans):,} unknown tokens): "
         "it was not made for this language. Take another model for it.",
     )
+
+
+def _find_unknown(tokenizer: Any, text: str) -> list[tuple[int, int]]:
+    """Where in the text the unknown tokens are: (first character, the one after the last)."""
+    if not tokenizer.is_fast:  # it does not say where its tokens are: words are tried one by one
+        words = [(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
+        known = [tokenizer(text[first:end], add_special_tokens=False)["input_ids"] for first, end in words]
+        return [word for word, ids in zip(words, known, strict=True) if tokenizer.unk_token_id in ids]
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    return [(first, end) for token, (first, end) in pairs if token == tokenizer.unk_token_id]
 
 
 def check_length(tokens: int, most: int | None, what: str = "prompt") -> UnfitPrompt | None:
