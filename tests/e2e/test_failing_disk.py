@@ -89,7 +89,7 @@ def test_answers_that_find_no_room_wait_elsewhere_and_the_next_run_takes_them_in
 
     result = command(*arguments(backend))
     assert result.code == 0, result
-    assert f"{counted(len(rescued), 'answer')} that could not be written" in result.err
+    assert f"{counted(len(rescued), 'answer')} that an earlier run had not written" in result.err
     assert_all_answered_once(command, shared_sandbox)
 
 

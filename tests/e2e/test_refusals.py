@@ -141,7 +141,7 @@ def test_a_dataset_with_problems(vlures: Command, arguments: tuple[str, ...]) ->
         (("--dataset", "nowhere"), ("--dataset", "En=data")),
         (("--output", "data/image1.png"), ("data/image1.png",)),
         (("--config", "nowhere.toml"), ("nowhere.toml",)),
-        (("--backend", "local", "--model", "x"), ("choose from openai, gemini", "--base-url http://")),
+        (("--backend", "azure", "--model", "x"), ("choose from openai, gemini, local", "--base-url http://")),
         (("--model", "gpt-4-turbo"), ("gpt-4-turbo", "2026-10-23", "gpt-6-sol")),
         (("--temperature", "0.5"), ("gpt-6-luna", "temperature")),
         (("--thinking-level", "low"), ("thinking_level", "reasoning_effort")),

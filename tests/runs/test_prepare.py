@@ -70,6 +70,7 @@ CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
     "price_input": (("--price-input", "1"),),
     "price_output": (("--price-output", "1"),),
     "sandbox": (("--sandbox",),),
+    "dtype": (("--dtype", "fp32"),),
     "fault": (("--fault", "blocked_prompt"), ("--fault", "nonsense")),
 }
 """Values that may not go together. An option that is not here is a number or a place that every other one lets be."""
@@ -78,6 +79,7 @@ INDIFFERENT = {
     *("output", "text_encoding", "skip_problems", "follow_links", "dataset", "batch_size", "max_attempts", "poll_s"),
     *("doubt_patience_s", "result_patience_s", "forget_lost", "stall_after_s", "delete_remote_files", "concurrency"),
     *("rpm", "tpm", "timeout_s", "retry_budget_s", "first_contact_s"),
+    *("device", "quant", "rows", "trust_remote_code"),  # as dtype: refused with every provider that has a server
 }
 
 

@@ -40,7 +40,7 @@ from vlures.runs.sandbox_guard import guard_sandbox_folder
 from vlures.safety.env_file_access import describe_open_keys
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.lock import hold_folder
-from vlures.store.rescue import take_rescued
+from vlures.store.rescue import take_rescued, take_shards
 from vlures.store.shards import SHARDS_FOLDER
 
 
@@ -166,7 +166,7 @@ class Session:
     def end(self) -> Outcome:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
-        take_rescued(store, self.say)  # shards, whose answers the store has by now
+        take_shards(store, self.say)  # their answers are stored by now
         summary = write_results(config.output_folder, config.run_name, store, self.prepared.prices)
         for sentence in describe_summary(summary, store.variant):
             self.say(sentence)

@@ -18,7 +18,7 @@ from vlures.records import FINAL_STATUSES
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import parse_key
 from vlures.store.lines import read_line
-from vlures.store.shards import SHARDS_FOLDER, find_left_shards
+from vlures.store.shards import SHARDS_FOLDER, find_left_shards, remove_left_orders
 
 
 class RescueFile:
@@ -70,25 +70,38 @@ def find_rescued(checkpoints: Path) -> list[Path]:
 
 def take_rescued(store: CheckpointStore, say: Callable[[str], None]) -> None:
     """Store the answers that earlier runs had to leave elsewhere, each once. On NotWritable they stay there."""
-    for path in [*find_rescued(store.folder), *find_left_shards(store.folder)]:
-        taken, unreadable = 0, 0
-        for line in path.read_bytes().splitlines(keepends=True):
-            if line.endswith(CANCELLED):
-                continue
-            try:
-                if not (path.parent.name == SHARDS_FOLDER and _stands(store, line)):
-                    taken += store.take_in(line)
-            except ValueError:
-                unreadable += 1
-        store.sync()
-        if taken:
-            say(f"{counted(taken, 'answer')} that an earlier run had not written to {store.folder} came from {path}.")
-        if unreadable:
-            kept = path.with_suffix(".unreadable")
-            say(f"{counted(unreadable, 'line')} of {path} cannot be read; the file is kept as {kept}.")
-            path.rename(kept)
-        else:
-            path.unlink()
+    for path in find_rescued(store.folder):
+        _take(store, path, say)
+    take_shards(store, say)
+
+
+def take_shards(store: CheckpointStore, say: Callable[[str], None]) -> None:
+    """Store what other processes of a run have answered, each once, and remove their shards. Those of processes that
+    still live stay, and on NotWritable all do."""
+    for path in find_left_shards(store.folder):
+        _take(store, path, say)
+    remove_left_orders(store.folder)
+
+
+def _take(store: CheckpointStore, path: Path, say: Callable[[str], None]) -> None:
+    taken, unreadable = 0, 0
+    for line in path.read_bytes().splitlines(keepends=True):
+        if line.endswith(CANCELLED):
+            continue
+        try:
+            if not (path.parent.name == SHARDS_FOLDER and _stands(store, line)):
+                taken += store.take_in(line)
+        except ValueError:
+            unreadable += 1
+    store.sync()
+    if taken:
+        say(f"{counted(taken, 'answer')} that an earlier run had not written to {store.folder} came from {path}.")
+    if unreadable:
+        kept = path.with_suffix(".unreadable")
+        say(f"{counted(unreadable, 'line')} of {path} cannot be read; the file is kept as {kept}.")
+        path.rename(kept)
+    else:
+        path.unlink()
 
 
 def _stands(store: CheckpointStore, line: bytes) -> bool:

@@ -67,6 +67,13 @@ def find_left_shards(checkpoints: Path) -> list[Path]:
     return [path for path in sorted((checkpoints / SHARDS_FOLDER).glob("*.jsonl")) if not is_held(path)]
 
 
+def remove_left_orders(checkpoints: Path) -> None:
+    """Delete what a first process that was killed had told the others."""
+    for path in (checkpoints / SHARDS_FOLDER).glob("*.due"):
+        if not is_held(path):
+            path.unlink(missing_ok=True)
+
+
 def is_held(path: Path) -> bool:
     """Whether the process that holds the file lives. A file that is gone is nobody's."""
     try:
