@@ -48,10 +48,10 @@ def measure(folder: Path, asked: Path) -> None:
     computed: list[tuple[float, float]] = []
     compute = Generator._generate
 
-    def timed(generator: Generator, images: Any, settings: Any) -> Any:
+    def timed(*arguments: Any) -> Any:
         began = time.perf_counter()
         try:
-            return compute(generator, images, settings)
+            return compute(*arguments)
         finally:
             computed.append((began, time.perf_counter()))
 
