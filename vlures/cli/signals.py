@@ -45,6 +45,7 @@ def _handlers(interruption: Interruption) -> dict[int, Callable[[], None]]:
 
 @contextmanager
 def _noted(handlers: dict[int, Callable[[], None]]) -> Iterator[None]:
+    """Until a loop handles them, signals are noted: Interruption.stop does no more before the work has begun."""
     before = {number: signal.getsignal(number) for number in handlers}
     for number, handler in handlers.items():
         signal.signal(number, lambda *_, handler=handler: handler())
@@ -52,7 +53,8 @@ def _noted(handlers: dict[int, Callable[[], None]]) -> Iterator[None]:
         yield
     finally:
         for number, handler_before in before.items():
-            signal.signal(number, handler_before)
+            if handler_before is not None:  # one that Python has not set cannot be set again
+                signal.signal(number, handler_before)
 
 
 @contextmanager

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class UnfitPrompt(Exception):
-    """Why a model cannot be asked a question, as a sentence; the code is short and stable."""
+@dataclass(frozen=True, slots=True)
+class UnfitPrompt:
+    """Why a model cannot be asked a question."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
+    code: str
+    """Short and stable."""
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,6 @@ class AskedImage:
     pixels: Mapping[str, torch.Tensor]
     """What the image processor made of it, with a first dimension for images: (1, …)."""
     rows: tuple[Row, ...]
-    picture: Image
-    """In RGB."""
     conversations: tuple[Any, ...] = ()
     """Of each row, for a processor that has to see everything at once."""
 
@@ -79,8 +78,6 @@ class Generated:
 class Family(Protocol):
     """Models that are asked in one way."""
 
-    most_prompt_tokens: int | None
-    """With the image's places; None where the model has no limit of its own."""
     note: str
     """A sentence for the user that has not been said yet; empty if there is none."""
 
@@ -92,11 +89,17 @@ class Family(Protocol):
         """The answers to all rows, image by image. settings: as `generate` of transformers takes them."""
 
 
+TOO_LITTLE_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
 def lacks_memory(error: Exception) -> bool:
-    """Whether an error says that there is too little memory: a CPU's is a plain RuntimeError."""
+    """Whether an error says that there is too little memory: a CPU's is a plain RuntimeError. An illegal access to
+    memory is another matter."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error).lower() for words in TOO_LITTLE_MEMORY)
+    )
 
 
 def find_family(loaded: Loaded, most_new_tokens: int) -> Family:

@@ -40,7 +40,7 @@ class BlipFamily:
         self._ends = end_tokens(self._language_model)
         # T5's positions are relative: it has no limit of its own.
         positions = None if self._is_seq2seq else getattr(config.text_config, "max_position_embeddings", None)
-        self.most_prompt_tokens = positions and positions - most_new_tokens
+        self._most_prompt_tokens = positions and positions - most_new_tokens
         self._most_question_tokens: int | None = (
             config.qformer_config.max_position_embeddings if self._reads_question else None
         )
@@ -58,7 +58,7 @@ class BlipFamily:
             unfit.append(row if isinstance(row, UnfitPrompt) else None)
             if isinstance(row, Row):
                 rows.append(row)
-        return AskedImage({"pixel_values": pixels}, tuple(rows), picture), unfit
+        return AskedImage({"pixel_values": pixels}, tuple(rows)), unfit
 
     def _put(self, prompt: Prompt) -> str:
         """The prompt as the family was trained: https://arxiv.org/abs/2301.12597 (table 4 and appendix) asks
@@ -75,7 +75,7 @@ class BlipFamily:
             return UnfitPrompt(
                 "image token", "The prompt holds the text that stands for the image; take it out of the question."
             )
-        if too_long := check_length(self._queries + len(ids), self.most_prompt_tokens):
+        if too_long := check_length(self._queries + len(ids), self._most_prompt_tokens):
             return too_long
         question = self._processor.qformer_tokenizer(text)["input_ids"] if self._reads_question else ()
         if too_long := check_length(len(question), self._most_question_tokens, "question for the Q-Former"):

@@ -45,7 +45,7 @@ class ChatFamily:
         self._tokenizer = loaded.processor.tokenizer
         config = loaded.model.config
         positions = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-        self.most_prompt_tokens = positions and positions - most_new_tokens
+        self._most_prompt_tokens = positions and positions - most_new_tokens
         self._image_token = int(
             getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None) or NO_TOKEN
         )
@@ -67,7 +67,7 @@ class ChatFamily:
         unfit = [check_known(self._tokenizer, f"{prompt.system}\n{prompt.user}") for prompt in prompts]
         fit = [number for number, reason in enumerate(unfit) if reason is None]
         if not fit:
-            return AskedImage({}, (), picture), unfit
+            return AskedImage({}, ()), unfit
         first = self._processor.apply_chat_template(
             conversations[fit[0]], tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
         )
@@ -83,7 +83,7 @@ class ChatFamily:
             else:
                 rows.append(row)
                 taken.append(conversations[number])
-        return AskedImage(pixels, tuple(rows), picture, tuple(taken)), unfit
+        return AskedImage(pixels, tuple(rows), tuple(taken)), unfit
 
     def generate(self, images: Sequence[AskedImage], settings: Mapping[str, Any]) -> list[Generated]:
         if self._shares is None:
@@ -148,7 +148,7 @@ class ChatFamily:
         else:
             place = ids.index(self._image_token)
             ids = [*ids[:place], *image_ids, *ids[place + 1 :]]
-        return check_length(len(ids), self.most_prompt_tokens) or Row(tuple(ids))
+        return check_length(len(ids), self._most_prompt_tokens) or Row(tuple(ids))
 
     def _must_go_plainly(self, first: Mapping[str, Any], pixels: Mapping[str, Any]) -> bool:
         """Whether the model takes more by token than the tokens, or its image's places are unknown."""
