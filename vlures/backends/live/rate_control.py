@@ -9,7 +9,7 @@
   1. *Refused*: requests leave at half the rate; from the second refusal on they leave one by one after growing gaps (a
      quarter of the time since the first), so that finding the end of a used-up minute costs a dozen refusals, not
      hundreds. A request that is not refused in the time that refusals take counts as admitted: answers may take half a
-     minute.
+     minute. Where its refusal arrives after all, whatever followed from it is taken back.
   2. *Admitted again*: from there to the end of the last such block is a round. Where the block was a good part of its
      round, a window was used up too soon: what the round admitted, by its length, is the limit. Otherwise the rate was
      a little too high and is cut by a twentieth; by more each time if it was refused again at once, but not far below
@@ -67,6 +67,18 @@ LATE_S = 0.02
 """A start that is late by no more than this does not delay the next: timers are not exact."""
 WINDOW_CUT = 0.5
 
+TAKEN_BACK = (
+    "rate",
+    "_round_began",
+    "_span_s",
+    "_mean_rate",
+    "_cuts_in_a_row",
+    "_period_requests",
+    "_periods",
+    "_block",
+)
+"""What the end of a block changes."""
+
 
 class RateControl:
     """The state of the two limits. concurrency: the window never exceeds it."""
@@ -93,6 +105,8 @@ class RateControl:
         self._block = _Block()
         self._refusal_s = 0.02
         """The longest that a refusal takes to arrive."""
+        self._before_end: tuple[float, dict[str, object]] | None = None
+        """The probe that counted as admitted because time had passed, and what was known before."""
 
     def wait_s(self, now: float, in_flight: int) -> float:
         """Seconds until the next request may leave; infinite while one in flight must come back first."""
@@ -142,6 +156,8 @@ class RateControl:
         if place >= 0:
             del self._admitted[place]
         self._refusal_s = max(0.9 * self._refusal_s, min(now - sent, LONGEST_GAP_S))
+        if self._before_end is not None and self._before_end[0] == sent:
+            self._take_back_end(self._before_end[1])
         block = self._block
         block.refusals += 1
         block.asked_s = max(block.asked_s, after_s or 0.0)
@@ -174,8 +190,18 @@ class RateControl:
         return probe + LONGER_THAN_REFUSALS * self._refusal_s + 0.01
 
     def _look_at_probe(self, now: float) -> None:
-        if self._block.probe is not None and now >= self._admitted_at(self._block.probe):
-            self._end_block(self._block.probe)
+        probe = self._block.probe
+        if probe is not None and now >= self._admitted_at(probe):
+            self._before_end = (probe, {name: getattr(self, name) for name in TAKEN_BACK})
+            self._end_block(probe)
+
+    def _take_back_end(self, before: dict[str, object]) -> None:
+        """The block went on: the probe that seemed to end it was refused late."""
+        later, self._before_end = self._block, None
+        for name, value in before.items():
+            setattr(self, name, value)
+        self._block.refusals += later.refusals
+        self._block.asked_s = max(self._block.asked_s, later.asked_s)
 
     def _end_block(self, probe: float) -> None:
         """The request that left at `probe` was admitted: set the new rate."""
