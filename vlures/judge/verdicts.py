@@ -1,0 +1,97 @@
+"""What judges and people have said of a run's answers, in one form for both.
+
+A judge's verdicts lie in `<run>/judged/<judge>/verdicts.jsonl`, people's in `<run>/people/<sheets>.jsonl`: a verdict in
+JSON on each line. Both files are derived: from the judge's checkpoints, and from the sheets that came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from vlures.errors import VluresError
+from vlures.files.writing import write_whole
+from vlures.records import Cell
+
+VERDICTS_FILE = "verdicts.jsonl"
+JUDGED = "judged"
+PEOPLE = "people"
+
+LOWEST, HIGHEST = 1, 100
+"""Of an overall score, a judge's and a person's."""
+
+Kind = Literal["judge", "person"]
+Control = Literal["wrong image", "no image", "other answer", "wrong language", "padded", "repeat"]
+"""A verdict that tests its rater; it is in no mean. other answer: another sample's. repeat: the same once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rater said of one answer, or why it said nothing."""
+
+    rater: str
+    """The judge's folder, or a person's pseudonym."""
+    kind: Kind
+    run: str
+    """The name of the run's folder."""
+    variant: str
+    """The label of the variant that was answered."""
+    cell: Cell
+    sample_id: str
+    answer_digest: str
+    """SHA-256 of the text that was rated, in hexadecimal."""
+    image_digest: str
+    """SHA-256 of the image that was asked about: verdicts about one image are not independent."""
+    overall: int | None = None
+    """From LOWEST to HIGHEST; None where it is missing."""
+    criteria: Mapping[str, int] = field(default_factory=dict)
+    """From 0 to 5, by the criterion's name. Empty where the rater gives none."""
+    reasons: str = ""
+    missing: str | None = None
+    """Why there is no score: `invalid: …`, `refused`, `truncated`, `failed: …`, `due`. None where there is one."""
+    control: Control | None = None
+    """None: the answer itself, as it was given."""
+    probability: float | None = None
+    """With which the answer was drawn to be rated; None where all were."""
+    rubric: str = ""
+    """Digest of the wording by which it was rated."""
+    language: str | None = None
+    """Of the answer, as a BCP 47 tag."""
+    model: str | None = None
+    """The judge that really answered."""
+
+
+def write_verdicts(path: Path, verdicts: Iterable[Verdict]) -> None:
+    """Replace the file whole. Raises NotWritable where the disk fails."""
+    encode = msgspec.json.encode
+    write_whole(path, "".join(encode(verdict).decode() + "\n" for verdict in verdicts))
+
+
+def read_verdicts(output_folder: Path) -> Iterator[Verdict]:
+    """All verdicts on a run, judges' first. Raises VluresError with file and line for one that cannot be read."""
+    for path in [
+        *sorted((output_folder / JUDGED).glob(f"*/{VERDICTS_FILE}")),
+        *sorted((output_folder / PEOPLE).glob("*.jsonl")),
+    ]:
+        yield from _read(path)
+
+
+def _read(path: Path) -> Iterator[Verdict]:
+    decoder = msgspec.json.Decoder(Verdict)
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            yield decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise VluresError(
+                f"{path}, line {number}, is no verdict ({error}); `vlures judge` and `vlures sheets in` write such "
+                "files: run the one that wrote it again."
+            ) from error
+
+
+def about(verdict: Verdict) -> tuple[str, str, Cell, str]:
+    """Which answer a verdict is about: run, variant, cell, sample."""
+    return verdict.run, verdict.variant, verdict.cell, verdict.sample_id

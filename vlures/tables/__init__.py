@@ -1,0 +1,1 @@
+"""Verdicts as numbers: means with their intervals, agreement, comparisons."""
