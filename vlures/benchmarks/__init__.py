@@ -216,7 +216,7 @@ def find_stored_variants(output_folder: Path) -> list[tuple[BenchmarkPackage, Va
         if not folder.is_dir():
             continue
         named = read_small_file(folder / "run.json").get("benchmark")
-        packages = [find_package(name) for name in ([named] if named else BENCHMARKS)]
+        packages = map(find_package, [named] if named else BENCHMARKS)  # on use: a package takes a moment to load
         variants = ((package, package.find_variant(label)) for package in packages)
         known = next(((package, variant) for package, variant in variants if variant is not None), None)
         if known is not None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from vlures.benchmarks import Benchmark
-from vlures.benchmarks.vlures.benchmark import VluresBenchmark
 from vlures.benchmarks.vlures.settings import Setting, parse_cell
 from vlures.errors import counted
 from vlures.legacy.checkpoint_files import (
@@ -92,6 +91,8 @@ def assume_checkpoints_imported(store: CheckpointStore, say: Callable[[str], Non
 
 def find_unknown_samples(benchmark: Benchmark, store: CheckpointStore) -> list[str]:
     """Keys of imported answers about samples that the datasets lack, where those were read completely."""
+    from vlures.benchmarks.vlures.benchmark import VluresBenchmark  # `vlures status` reads no data
+
     if not isinstance(benchmark, VluresBenchmark):
         return []
     datasets = {code: dataset for code, dataset in benchmark.datasets.items() if not dataset.selection}

@@ -48,9 +48,13 @@ class CellTotals:
     def add(self, usage: Usage | StoredUsage | CellTotals) -> None:
         self.input_tokens += usage.input_tokens or 0
         self.output_tokens += usage.output_tokens or 0
-        self.cached_tokens += usage.cached_tokens or 0
-        self.thinking_tokens += usage.thinking_tokens or 0
-        self.cache_write_tokens += usage.cache_write_tokens or 0
+        # Most answers have none of the following, and a million are added up at every start.
+        if usage.cached_tokens:
+            self.cached_tokens += usage.cached_tokens
+        if usage.thinking_tokens:
+            self.thinking_tokens += usage.thinking_tokens
+        if usage.cache_write_tokens:
+            self.cache_write_tokens += usage.cache_write_tokens
 
 
 @dataclass(slots=True)
