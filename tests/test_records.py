@@ -1,5 +1,6 @@
 """The words of the project: their names, keys and digests. Stored checkpoints depend on every one of them."""
 
+import json
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,8 @@ def test_the_digest_of_a_question_never_changes() -> None:
         ("prompt", replace(PROMPT, pieces=("What is it? ", "Another article.", " End."))),
         ("prompt", replace(PROMPT, pieces=("Where is it? ", "An article.", " End."))),
         ("image", replace(IMAGE, digest="cd" * 32)),
+        ("image", None),
+        ("schema", {"type": "object", "properties": {"a": {"type": "string"}}}),
     ],
 )
 def test_whatever_decides_an_answer_changes_the_digest(what: str, value: object) -> None:
@@ -113,6 +116,15 @@ def test_whatever_decides_an_answer_changes_the_digest(what: str, value: object)
 )
 def test_what_the_model_does_not_see_leaves_the_digest_alone(what: str, value: object) -> None:
     assert digest_request(**QUESTION | {what: value}) == digest_request(**QUESTION)
+
+
+def test_a_schema_enters_the_digest_in_its_own_order() -> None:
+    """Models write the properties in that order, so another order is another question."""
+    one: dict[str, Any] = {"properties": {"reasons": {"type": "string"}, "score": {"type": "integer"}}}
+    other = {"properties": dict(reversed(one["properties"].items()))}
+    assert digest_request(**QUESTION, schema=None) == digest_request(**QUESTION)
+    assert digest_request(**QUESTION, schema=one) == digest_request(**QUESTION, schema=json.loads(json.dumps(one)))
+    assert digest_request(**QUESTION, schema=one) != digest_request(**QUESTION, schema=other)
 
 
 def test_a_prompt_says_its_pieces_in_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,6 +85,11 @@ Parameters = Mapping[str, Any]
 """Generation parameters that the user has set, by our own names."""
 
 
+Schema = Mapping[str, Any]
+"""The JSON Schema of an answer, in what all providers understand: objects whose properties are all required, strings,
+integers, arrays, enums of strings. Models write the properties in the schema's order."""
+
+
 @dataclass(frozen=True, slots=True)
 class AskedModel:
     """Who is asked, and how."""
@@ -110,16 +116,33 @@ class Request:
     model: str
     parameters: Parameters
     prompt: Prompt
-    image: Image
+    image: Image | None
+    """None: the model is shown none."""
     digest: str
     language: str | None = None
     """Of prompt and answer, as a BCP 47 tag: a hint for token estimates, never sent."""
+    schema: Schema | None = None
+    """The answer is to be JSON of this form."""
 
 
-def digest_request(provider: str, model: str, parameters: Parameters, prompt: Prompt, image: Image) -> str:
-    """Digest of everything that determines an answer: 32 hexadecimal digits of a SHA-256."""
+def write_schema(schema: Schema) -> str:
+    """A schema as JSON, in its own order."""
+    return json.dumps(schema, ensure_ascii=False)
+
+
+def digest_request(
+    provider: str,
+    model: str,
+    parameters: Parameters,
+    prompt: Prompt,
+    image: Image | None,
+    schema: Schema | None = None,
+) -> str:
+    """Digest of everything that determines an answer: 32 hexadecimal digits of a SHA-256. A schema enters it only where
+    there is one, so that requests without one keep the digests that earlier versions stored."""
     sha = hashlib.sha256()
-    sha.update(repr((provider, model, sorted(parameters.items()), prompt.system, image.digest)).encode())
+    what = (provider, model, sorted(parameters.items()), prompt.system, image and image.digest)
+    sha.update(repr(what if schema is None else (*what, write_schema(schema))).encode())
     for piece in prompt.pieces:
         sha.update(piece.encode())
     return sha.hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,23 @@ def test_a_request_is_estimated_with_its_text_image_and_answer() -> None:
     assert longer.text_tokens > plain.text_tokens + 200
     assert not longer.output_bounded
     assert (plain.cacheable, longer.cacheable) == (plain.input_tokens >= 1_024, True)
+
+
+def test_a_request_without_an_image_pays_for_none_and_a_schema_is_input() -> None:
+    estimator = RequestEstimator(OPENAI, "gpt-5.6-luna", lambda _: 100)
+    plain = request("gpt-5.6-luna", max_output_tokens=1_024)
+    seeing = estimator.estimate(plain)
+    blind = estimator.estimate(replace(plain, image=None))
+    assert (blind.image_tokens, blind.image_most) == (0, 0)
+    assert seeing.input_tokens - blind.input_tokens == 360
+    schema = {"type": "object", "properties": {"reasons": {"type": "string"}}, "required": ["reasons"]}
+    formed = estimator.estimate(replace(plain, image=None, schema=schema))
+    assert 10 < formed.input_tokens - blind.input_tokens < 60
+    assert formed.input_most > blind.input_most
+    totals = Totals()
+    totals.add(blind)
+    assert totals.unknown_images == 0
+    assert cost_range(totals, PRICE).expected is not None
 
 
 def test_totals_of_a_cell_and_of_all() -> None:

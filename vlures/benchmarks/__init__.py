@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from vlures.benchmarks.columns import Columns
 from vlures.errors import VluresError
-from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Variant, digest_request
+from vlures.records import AskedModel, Cell, Image, Prompt, Request, Response, Schema, Variant, digest_request
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import request_key
 from vlures.store.small_files import read_small_file
@@ -88,7 +88,8 @@ class Benchmark(Protocol):
 class Subject:
     """What a stored answer is about."""
 
-    image: Image
+    image: Image | None
+    """None: the model was shown none."""
     text: str | None
     """The text that belongs to the image."""
     columns: Mapping[str, Any]
@@ -250,10 +251,12 @@ def make_request(
     variant: Variant,
     asked: AskedModel,
     prompt: Prompt,
-    image: Image,
+    image: Image | None,
     language: str | None = None,
+    schema: Schema | None = None,
 ) -> Request:
-    """A benchmark's question as a request. language: of prompt and answer, as a BCP 47 tag."""
+    """A benchmark's question as a request. language: of prompt and answer, as a BCP 47 tag. schema: the answer is to be
+    JSON of this form."""
     return Request(
         key=request_key(question.cell, variant, question.sample_id),
         cell=question.cell,
@@ -262,6 +265,7 @@ def make_request(
         parameters=asked.parameters,
         prompt=prompt,
         image=image,
-        digest=digest_request(asked.provider, asked.name, asked.parameters, prompt, image),
+        digest=digest_request(asked.provider, asked.name, asked.parameters, prompt, image, schema),
         language=language,
+        schema=schema,
     )

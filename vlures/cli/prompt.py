@@ -9,6 +9,7 @@ from vlures.cli.console import say, tell
 from vlures.cli.options import GroupedCommand, config_options
 from vlures.cli.suggestions import suggest_from
 from vlures.errors import VluresError
+from vlures.records import write_schema
 from vlures.runs.config import RunConfig
 from vlures.safety.control_characters import as_line
 
@@ -43,8 +44,11 @@ def prompt(config: RunConfig, one_language: str | None, one_task: str | None, on
     if request.prompt.system:
         tell(f"── system ──\n{request.prompt.system}")
     tell(f"── user: text ──\n{request.prompt.user}")
-    tell(
-        f"── user: image ──\n{as_line(image.path)} ({image.mime_type}, {image.width} × {image.height} pixels, "
-        f"{image.size_bytes:,} bytes)"
-    )
+    if image is not None:
+        tell(
+            f"── user: image ──\n{as_line(image.path)} ({image.mime_type}, {image.width} × {image.height} pixels, "
+            f"{image.size_bytes:,} bytes)"
+        )
+    if request.schema is not None:
+        tell(f"── the answer's JSON schema ──\n{as_line(write_schema(request.schema))}")
     return 0

@@ -11,7 +11,7 @@ from vlures.pricing.output_tokens import expect_output
 from vlures.pricing.prices import Price
 from vlures.pricing.provider import PricedProvider
 from vlures.pricing.text_tokens import TextCounter
-from vlures.records import Cell, Request
+from vlures.records import Cell, Request, write_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Estimate:
     """Tokens of one request."""
 
     text_tokens: int
+    """With those of a schema, which providers count as input."""
     image_tokens: int | None
     """None where no formula is published."""
     image_most: int
@@ -114,8 +115,13 @@ class RequestEstimator:
         """What a request will take."""
         provider, model, parameters, image = self._provider, request.model, request.parameters, request.image
         text = self.counter.count_prompt(request.prompt, request.language)
-        image_tokens = provider.image_tokens(model, image.width, image.height, parameters)
-        image_most = most_image_tokens(provider, model, image.width, image.height, parameters)
+        if request.schema is not None:
+            text += self.counter.count(write_schema(request.schema))
+        image_tokens: int | None = 0
+        image_most = 0
+        if image is not None:
+            image_tokens = provider.image_tokens(model, image.width, image.height, parameters)
+            image_most = most_image_tokens(provider, model, image.width, image.height, parameters)
         output = expect_output(provider, model, self._expected_tokens(request.cell), request.language, parameters)
         return Estimate(
             text_tokens=text,

@@ -108,6 +108,7 @@ def _read_variant(
     for found_id, cell, response in _merge_cells(store, sample_id):
         question = Question(cell, found_id)
         subject = subjects.find(question, response, wanted=images_as is not None)
+        image = subject.image if subject else None
         is_latest = _is_of_run(run, subjects, question, response)
         row: Row = {
             "name": name,
@@ -117,13 +118,13 @@ def _read_variant(
             "model_answered": response.model,
             **package.describe_question(store.variant, question),
             **_describe_response(response),
-            "image": path_as_text(subject.image.path) if subject else None,
+            "image": path_as_text(image.path) if image else None,
             **{name: subject.columns.get(name) if subject else None for name in columns.subject},
         }
         if images_as == "bytes":
-            row["image"] = {"bytes": read(subject.image), "path": row["image"]} if subject else None
+            row["image"] = {"bytes": read(image), "path": row["image"]} if image else None
         elif images_as == "base64":
-            row["image_base64"] = base64.b64encode(read(subject.image)).decode("ascii") if subject else None
+            row["image_base64"] = base64.b64encode(read(image)).decode("ascii") if image else None
         yield StandingResponse(
             row, response, subject, run, package, cell, store.variant, package.heading(store.variant, cell)
         )

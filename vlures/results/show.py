@@ -128,7 +128,7 @@ def _group_by_subject(answers: Iterable[Answer]) -> list[_Panel]:
     groups: dict[tuple[str | None, str | None], list[Answer]] = {}
     for answer in answers:
         subject = answer.subject
-        about = (subject.image.digest, subject.text) if subject else (None, None)
+        about = (subject.image.digest if subject.image else None, subject.text) if subject else (None, None)
         groups.setdefault(about, []).append(answer)
     panels = []
     for group in groups.values():

@@ -15,9 +15,10 @@ def show_as_text(answers: Sequence[Answer]) -> Iterator[str]:
     shown = None
     for answer in answers:
         subject = answer.subject
-        if subject is not None and subject.image.path != shown:
-            shown = subject.image.path
-            yield f"{as_line(shown.as_posix())}, {subject.image.width} × {subject.image.height}"
+        image = subject.image if subject else None
+        if image is not None and image.path != shown:
+            shown = image.path
+            yield f"{as_line(shown.as_posix())}, {image.width} × {image.height}"
         yield f"\n{as_line(_head(answer))}\n{textwrap.indent(as_text(_said(answer)), '    ')}"
 
 

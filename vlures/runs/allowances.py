@@ -46,12 +46,10 @@ def is_only_raised(config: RunConfig, run: Mapping[str, Any]) -> bool:
 
 def is_answer_to(request: Request, provider: str, digest: str, allowances: Iterable[int]) -> bool:
     """Whether a digest is the request's under one of these limits."""
+    asked = [{**request.parameters, ALLOWANCE: allowance} for allowance in allowances]
+    prompt, image, schema = request.prompt, request.image, request.schema
     return any(
-        digest
-        == digest_request(
-            provider, request.model, {**request.parameters, ALLOWANCE: allowance}, request.prompt, request.image
-        )
-        for allowance in allowances
+        digest == digest_request(provider, request.model, parameters, prompt, image, schema) for parameters in asked
     )
 
 

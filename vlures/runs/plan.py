@@ -163,7 +163,7 @@ class _PlanCounter:
     def _add_due(self, counts: CellPlan, request: Request) -> None:
         counts.due += 1
         counts.bytes += self._upload.add(request)
-        if request.image in self._refusals:
+        if request.image is not None and request.image in self._refusals:
             self._refused[request.image] += 1
         elif self._estimator:
             counts.tokens.add(self._estimator.estimate(request))

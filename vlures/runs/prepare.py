@@ -199,10 +199,13 @@ def check_addresses(
     """Raises UsageError as _check_addresses does. image_address: as Provider has it."""
     seen: dict[str, Image] = {}
     for request in requests:
-        address = image_address(template, request.image, request.sample_id)
-        other = seen.setdefault(address, request.image)
-        if other.digest != request.image.digest:
+        image = request.image
+        if image is None:
+            continue
+        address = image_address(template, image, request.sample_id)
+        other = seen.setdefault(address, image)
+        if other.digest != image.digest:
             raise UsageError(
-                f"image_url_template gives {address} for {other.path} and for {request.image.path}, which are "
+                f"image_url_template gives {address} for {other.path} and for {image.path}, which are "
                 "different images; add {folder}, {sha256} or another placeholder that tells them apart."
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vlures.images import encoded_length
-from vlures.records import Image, Request
+from vlures.records import Image, Request, write_schema
 
 LINE_OVERHEAD_BYTES = 300
 """JSON around the texts of one request."""
@@ -33,11 +33,12 @@ class UploadEstimate:
     def add(self, request: Request) -> int:
         """Returns the approximate bytes of the request."""
         size = approximate_text_bytes(request)
-        encoded = encoded_length(request.image)
-        if self.inline:
-            size += encoded
-        self.inline_bytes += encoded
-        self.images.setdefault(request.image.digest, request.image)
+        if request.image is not None:
+            encoded = encoded_length(request.image)
+            if self.inline:
+                size += encoded
+            self.inline_bytes += encoded
+            self.images.setdefault(request.image.digest, request.image)
         is_full = self._lines == self.batch_size or self._size_bytes + size > self.batch_bytes
         if self.shards == 0 or is_full:
             self.shards, self._lines, self._size_bytes = self.shards + 1, 0, 0
@@ -47,6 +48,7 @@ class UploadEstimate:
 
 
 def approximate_text_bytes(request: Request) -> int:
-    """Approximate bytes of a request without its image: its texts in UTF-8 and the JSON around them."""
+    """Approximate bytes of a request without its image: its texts in UTF-8, its schema, and the JSON around them."""
     text = len(request.prompt.system.encode()) + sum(len(piece.encode()) for piece in request.prompt.pieces)
-    return text + LINE_OVERHEAD_BYTES
+    schema = 0 if request.schema is None else len(write_schema(request.schema).encode())
+    return text + schema + LINE_OVERHEAD_BYTES

@@ -11,6 +11,7 @@ from vlures.sandbox.openai.chat import read_limit, read_messages
 from vlures.sandbox.openai.completion import ending
 from vlures.sandbox.openai.endpoints import answer_checked
 from vlures.sandbox.openai.errors import OpenAIError
+from vlures.sandbox.openai.forms import read_response_format
 from vlures.sandbox.openai.images import ImageSource, estimate_image_tokens
 from vlures.sandbox.openai.request import Answered, OpenAIRequest, check_model, refuse_stream
 from vlures.sandbox.state import State
@@ -56,7 +57,8 @@ def _read(body: dict[str, Any], state: State) -> OpenAIRequest:
     conversation = read_messages(body, ImageSource(state.image_cache, state.files, state.faults, "plain"))
     tokens = estimate_image_tokens(model, conversation.images)
     thought_tokens = REASONING_TOKENS if state.settings.plain_reasoning else 0
-    return OpenAIRequest(conversation.question(model), tokens, read_limit(body), thought_tokens)
+    question = conversation.question(model, read_response_format(body.get("response_format")))
+    return OpenAIRequest(question, tokens, read_limit(body), thought_tokens)
 
 
 def _document(answered: Answered, *, reasoning: bool) -> dict[str, object]:

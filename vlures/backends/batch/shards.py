@@ -23,15 +23,17 @@ class Line:
 
     head: bytes
     tail: bytes | None
-    """None: the request only names its image."""
+    """None: the request only names its image, or has none."""
 
-    def size_bytes(self, image: Image) -> int:
-        return len(self.head) if self.tail is None else len(self.head) + encoded_length(image) + len(self.tail)
+    def size_bytes(self, image: Image | None) -> int:
+        if self.tail is None or image is None:
+            return len(self.head)
+        return len(self.head) + encoded_length(image) + len(self.tail)
 
-    def write(self, encode: Callable[[Image], bytes], image: Image) -> Iterator[bytes]:
+    def write(self, encode: Callable[[Image], bytes], image: Image | None) -> Iterator[bytes]:
         """The bytes, piece by piece. encode: returns an image in base64."""
         yield self.head
-        if self.tail is not None:
+        if self.tail is not None and image is not None:
             yield encode(image)
             yield self.tail
 
@@ -94,9 +96,11 @@ def cut_shards(
         line = write_line(request)
         line_bytes = line.size_bytes(request.image)
         if line_bytes > limits.most_bytes:
+            holder = f" with {request.image.path}" if request.image is not None else ""
             raise VluresError(
-                f"The request {request.key} with {request.image.path} is {line_bytes:,} bytes, more than a whole batch "
-                f"file may be ({limits.most_bytes:,}); make the image smaller, or raise --batch-bytes."
+                f"The request {request.key}{holder} is {line_bytes:,} bytes, more than a whole batch file may be "
+                f"({limits.most_bytes:,}); make {'the image smaller' if holder else 'it shorter'}, or raise "
+                "--batch-bytes."
             )
         if held and limits.are_reached(len(held), size, line_bytes):
             yield Shard(tuple(held), tuple(lines), size)

@@ -149,8 +149,10 @@ class GeminiBatch:
         https://protobuf.dev/programming-guides/json/#field-names. Names that only the SDK has are refused:
         https://github.com/UKGovernmentBEIS/inspect_ai/pull/3273"""
         content = build_content(request, summary=self._summary)
-        line = split_content({"key": request.key, "request": content})
-        return Line(line.head, (line.tail or b"") + b"\n")
+        line = split_content({"key": request.key, "request": content}, request.image)
+        if line.tail is None:
+            return Line(line.head + b"\n", None)
+        return Line(line.head, line.tail + b"\n")
 
     # The calls
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from vlures.backends.batch.shards import Line, encode_line
 from vlures.backends.endings import Ending, read_ending, read_word
+from vlures.backends.gemini.schemas import JSON_TYPE, write_form
 from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.outcomes import describe_trouble, judge_reply, raise_transient
 from vlures.backends.usage import count_output
-from vlures.records import Request, Response, Usage
+from vlures.records import Image, Request, Response, Usage
 
 ENDINGS: dict[str, Ending] = {
     "stop": "done",
@@ -36,6 +37,9 @@ def build_content(request: Request, service_tier: str | None = None, *, summary:
     the image's base64. The long text comes first, the image last. summary: ask for a summary of the thinking."""
     parameters = request.parameters
     generation: dict[str, Any] = {GENERATION[key]: parameters[key] for key in GENERATION if key in parameters}
+    if request.schema is not None:
+        generation["responseMimeType"] = JSON_TYPE
+        generation["responseSchema"] = write_form(request.schema)
     if "media_resolution" in parameters:
         generation["mediaResolution"] = f"MEDIA_RESOLUTION_{parameters['media_resolution'].upper()}"
     thinking: dict[str, Any] = {THINKING[key]: parameters[key] for key in THINKING if key in parameters}
@@ -46,25 +50,22 @@ def build_content(request: Request, service_tier: str | None = None, *, summary:
     if thinking:
         generation["thinkingConfig"] = thinking
     system = {"systemInstruction": {"parts": [{"text": request.prompt.system}]}} if request.prompt.system else {}
+    parts: list[dict[str, Any]] = [{"text": request.prompt.user}]
+    if request.image is not None:
+        parts.append({"inlineData": {"mimeType": request.image.mime_type, "data": _MARK}})
     return {
         **system,
-        "contents": [
-            {
-                "role": "user",
-                "parts": [
-                    {"text": request.prompt.user},
-                    {"inlineData": {"mimeType": request.image.mime_type, "data": _MARK}},
-                ],
-            }
-        ],
+        "contents": [{"role": "user", "parts": parts}],
         **({"generationConfig": generation} if generation else {}),
         **({"serviceTier": service_tier} if service_tier else {}),
     }
 
 
-def split_content(content: Mapping[str, object]) -> Line:
-    """A body, or an object that holds one, as JSON around its image. No text can contain the mark, because quotation
-    marks in a text are escaped."""
+def split_content(content: Mapping[str, object], image: Image | None) -> Line:
+    """A request's body, or an object that holds one, as JSON around its image. No text can contain the mark, because
+    quotation marks in a text are escaped."""
+    if image is None:
+        return Line(encode_line(content), None)
     head, tail = encode_line(content).split(b'"data":"\\u0000"')
     return Line(head + b'"data":"', b'"' + tail)
 

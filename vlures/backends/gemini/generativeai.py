@@ -35,8 +35,10 @@ from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.facts import ADDRESS
 from vlures.backends.gemini.live import CONNECT_TIMEOUT_S, LARGE_ANSWER_RETRIES, LOST_ANSWER_RETRIES
 from vlures.backends.gemini.models import OLD_CERTIFICATES
+from vlures.backends.gemini.schemas import JSON_TYPE, write_form
 from vlures.backends.gemini.versions import split_version
 from vlures.backends.lenient_json import as_count, as_object, as_text, decode_object
+from vlures.backends.refused_forms import check_form
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.backends.threads import CallingThreads
 from vlures.config.route import find_route
@@ -112,6 +114,8 @@ class GenerativeAILive:
         except _Refused as refused:
             outcome = refused.read()
             if isinstance(outcome, Failure):
+                if request.schema is not None:
+                    check_form(request.model, outcome.message)
                 return Response(request.key, "failed", error=outcome)
             raise outcome from None
         except RequestException as error:
@@ -130,14 +134,20 @@ class GenerativeAILive:
     def _call(self, request: Request) -> Any:
         """The same content as `content.py` builds: the long text first, the image's own bytes last."""
         parameters = request.parameters
-        image = sdk.protos.Blob(mime_type=request.image.mime_type, data=read_bytes(request.image))
-        parts = [sdk.protos.Part(text=request.prompt.user), sdk.protos.Part(inline_data=image)]
+        parts = [sdk.protos.Part(text=request.prompt.user)]
+        if request.image is not None:
+            image = sdk.protos.Blob(mime_type=request.image.mime_type, data=read_bytes(request.image))
+            parts.append(sdk.protos.Part(inline_data=image))
+        generation = {name: parameters[name] for name in GENERATION if name in parameters}
+        if request.schema is not None:
+            schema = sdk.protos.Schema(write_form(request.schema))
+            generation |= {"response_mime_type": JSON_TYPE, "response_schema": schema}
         system = (
             sdk.protos.Content(parts=[sdk.protos.Part(text=request.prompt.system)]) if request.prompt.system else None
         )
         model = sdk.GenerativeModel(
             request.model,
-            generation_config={name: parameters[name] for name in GENERATION if name in parameters},
+            generation_config=generation,
             system_instruction=system,
         )
         return model.generate_content(

@@ -18,6 +18,7 @@ from vlures.backends.gemini.errors import PROVIDER, read_error
 from vlures.backends.gemini.facts import ADDRESS
 from vlures.backends.gemini.versions import ApiVersion
 from vlures.backends.lenient_json import as_object, as_text, decode_object
+from vlures.backends.refused_forms import check_form
 from vlures.backends.replies import MOST_REPLY_BYTES, REDIRECTS, Redirected, TooLarge, is_ours, name_mishap
 from vlures.config.route import find_route
 from vlures.errors import Retry, VluresError
@@ -67,7 +68,7 @@ class GeminiLive:
 
         Raises Retry for what is transient, VluresError where the run cannot go on.
         """
-        content = split_content(build_content(request, self._service_tier, summary=self._summary))
+        content = split_content(build_content(request, self._service_tier, summary=self._summary), request.image)
         data = b"".join(content.write(self._images.encode, request.image))
         version = self._version.current
         url = f"{self._host}/{version}/models/{quote(request.model, safe='')}:generateContent"
@@ -87,6 +88,8 @@ class GeminiLive:
                 return await self.answer(request)
             outcome = read_error(reply.status, error_status, document, reply.headers)
             if isinstance(outcome, Failure):
+                if request.schema is not None:
+                    check_form(request.model, f"{reply.status} {outcome.message}")
                 return Response(request.key, "failed", error=outcome)
             raise outcome
         if document is None:

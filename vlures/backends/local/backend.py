@@ -71,7 +71,7 @@ class LocalBackend:
         due = list(due)
         order = await in_daemon_thread(partial(self._meeting.give_order, self._shards, due))
         followed = Followed(order, self._meeting, due)
-        async for response in self.answer([one for one in due if self._meeting.is_ours(one.image)]):
+        async for response in self.answer([one for one in due if self._meeting.is_ours(one)]):
             yield response
             for others in followed.read_new():
                 yield others
@@ -120,7 +120,7 @@ class LocalBackend:
         return load(files, target.parameters["dtype"], self._options.provider)
 
     def _ours(self) -> Iterator[Request]:
-        return (one for one in self._everything() if self._meeting.is_ours(one.image))
+        return (one for one in self._everything() if self._meeting.is_ours(one))
 
     def _most_rows(self, loaded: Loaded) -> int:
         given: int | None = self._options.provider.rows

@@ -19,7 +19,7 @@ class Followed:
     """The other ranks' shards."""
 
     def __init__(self, order: Order, meeting: Meeting, due: Sequence[Request]) -> None:
-        self._missing = {one.key: one.digest for one in due if not meeting.is_ours(one.image)}
+        self._missing = {one.key: one.digest for one in due if not meeting.is_ours(one)}
         self._shards = [ShardReader(order.shard_path(rank)) for rank in range(1, meeting.world)]
 
     def read_new(self) -> Iterator[Response]:

@@ -51,15 +51,18 @@ def read_group(family: Family, together: AskedTogether) -> ReadGroup:
 def _ask(family: Family, requests: Sequence[Request]) -> tuple[AskedImage, list[UnfitPrompt | None]] | Failure:
     """An image with its questions, or why it cannot be asked about."""
     image = requests[0].image
+    prompts = [request.prompt for request in requests]
+    what = image.path if image is not None else "a question without an image"
     try:
-        return family.ask(read_picture(image), [request.prompt for request in requests])
+        return family.ask(read_picture(image) if image is not None else None, prompts)
     except UnusableImage as reason:
-        return Failure("bad image", f"{image.path} {reason}.")
+        return Failure("bad image", f"{what} {reason}.")
     except VluresError:
         raise
     except Exception as error:  # noqa: BLE001 (one odd image must not end a run of thousands, whatever its processor raises)
         said = " ".join(str(error).split())[:300]
-        return Failure("bad image", f"The model's processor cannot take {image.path} ({type(error).__name__}: {said}).")
+        code = "bad image" if image is not None else "no image"
+        return Failure(code, f"The model's processor cannot take {what} ({type(error).__name__}: {said}).")
 
 
 class Generator:

@@ -15,7 +15,7 @@ class AskedTogether:
     """Questions that are computed together."""
 
     images: tuple[tuple[Request, ...], ...]
-    """Of each image, its questions."""
+    """Of each image, its questions. Neighbours without an image count as one image's."""
 
     @property
     def requests(self) -> Iterator[Request]:
@@ -27,7 +27,7 @@ def group(requests: Iterable[Request], most_rows: int) -> Iterator[AskedTogether
     that is a group, or several, of its own."""
     waiting: list[tuple[Request, ...]] = []
     rows = 0
-    for _, same in groupby(requests, key=lambda request: request.image.digest):
+    for _, same in groupby(requests, key=lambda request: request.image and request.image.digest):
         image = tuple(same)
         if waiting and rows + len(image) > most_rows:
             yield AskedTogether(tuple(waiting))

@@ -40,7 +40,7 @@ class Helper:
         try:
             due = read_due(order)
             await in_daemon_thread(meeting.say_ready)
-            ours = (one for one in everything() if meeting.is_ours(one.image))
+            ours = (one for one in everything() if meeting.is_ours(one))
             backend = LocalBackend(
                 options,
                 everything,

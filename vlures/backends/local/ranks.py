@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from vlures.errors import Incomplete, VluresError
-from vlures.records import Image, Request
+from vlures.records import Request
 from vlures.store.shards import HeldFile
 
 MEET_WITHIN = timedelta(hours=2)
@@ -54,9 +54,10 @@ class Meeting:
     def leads(self) -> bool:
         return self.rank == 0
 
-    def is_ours(self, image: Image) -> bool:
-        """Whether this rank answers for the image."""
-        return int(image.digest[:12], 16) % self.world == self.rank
+    def is_ours(self, request: Request) -> bool:
+        """Whether this rank answers for the request's image, or for the request if it has none."""
+        digest = request.image.digest if request.image is not None else request.digest
+        return int(digest[:12], 16) % self.world == self.rank
 
     def open(self) -> None:
         """Wait until all ranks are there. Raises VluresError if they do not come."""

@@ -52,7 +52,8 @@ KEPT_CONNECTIONS = 100
 def write_line(request: Request, bodies: Bodies) -> Line:
     """A request's line in a batch's file."""
     body = bodies.build(request)
-    line = split_body({"custom_id": request.key, "method": "POST", "url": bodies.endpoint.path, "body": body})
+    content = {"custom_id": request.key, "method": "POST", "url": bodies.endpoint.path, "body": body}
+    line = split_body(content, request.image)
     if line.tail is None:
         return Line(line.head + b"\n", None)
     return Line(line.head, line.tail + b"\n")

@@ -15,7 +15,7 @@ from vlures.backends.openai.options import ImageTransport
 from vlures.backends.openai.parameter_names import ParameterNames
 from vlures.config.sections import BackendOptions
 from vlures.errors import UsageError
-from vlures.records import Request, Response
+from vlures.records import Image, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +67,24 @@ class Bodies:
 
     def write(self, request: Request) -> Line:
         """The body as bytes."""
-        return split_body(self.build(request))
+        return split_body(self.build(request), request.image)
 
-    def _image_part(self, request: Request) -> ImagePart:
+    def _image_part(self, request: Request) -> ImagePart | None:
+        image = request.image
+        if image is None:
+            return None
         if self.transport == "file" and self.files is not None:
-            return ImagePart(file_id=self.files.find(request.image) or PLACEHOLDER)
+            return ImagePart(file_id=self.files.find(image) or PLACEHOLDER)
         if self.transport == "url":
-            return ImagePart(address=self._address(request))
-        return inline_image(request.image)
+            return ImagePart(address=self._address(image, request.sample_id))
+        return inline_image(image)
 
-    def _address(self, request: Request) -> str:
-        address = fill_template(self.template, request.image, request.sample_id)
-        if self._addresses.setdefault(address, request.image.digest) != request.image.digest:
+    def _address(self, image: Image, sample_id: str) -> str:
+        address = fill_template(self.template, image, sample_id)
+        if self._addresses.setdefault(address, image.digest) != image.digest:
             raise UsageError(
                 f"image_url_template {self.template!r} gives {address} for several images, one of them "
-                f"{request.image.path}; add {{name}}, {{folder}} or {{sha256}} to tell them apart."
+                f"{image.path}; add {{name}}, {{folder}} or {{sha256}} to tell them apart."
             )
         return address
 

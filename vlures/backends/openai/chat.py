@@ -12,6 +12,7 @@ from typing import Any
 from vlures.backends.endings import Ending, read_ending, read_word
 from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.openai.image_parts import ImagePart
+from vlures.backends.openai.schemas import name_form
 from vlures.backends.outcomes import describe_trouble, judge_reply
 from vlures.backends.thinking import is_thinking, join_thoughts, read_words, split_content
 from vlures.backends.usage import count_output
@@ -47,28 +48,27 @@ REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinkin
 
 def build_completion(
     request: Request,
-    image: ImagePart,
+    image: ImagePart | None,
     service_tier: str | None,
     *,
     summary: bool,  # noqa: ARG001
 ) -> dict[str, Any]:
     """The body of a chat completion, with what the user has set and nothing else. Chat completions summarise no
     reasoning, so summary changes nothing."""
-    image_url = {"url": image.address}
-    if "image_detail" in request.parameters:
-        image_url["detail"] = request.parameters["image_detail"]
+    content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt.user}]
+    if image is not None:
+        image_url = {"url": image.address}
+        if "image_detail" in request.parameters:
+            image_url["detail"] = request.parameters["image_detail"]
+        content.append({"type": "image_url", "image_url": image_url})
+    form = {"type": "json_schema", "json_schema": name_form(request.schema)} if request.schema is not None else None
     return {
         "model": request.model,
         "messages": [
             *([{"role": "system", "content": request.prompt.system}] if request.prompt.system else []),
-            {
-                "role": "user",
-                "content": [
-                    {"type": "text", "text": request.prompt.user},
-                    {"type": "image_url", "image_url": image_url},
-                ],
-            },
+            {"role": "user", "content": content},
         ],
+        **({"response_format": form} if form else {}),
         **{PARAMETERS[key]: value for key, value in request.parameters.items() if key in PARAMETERS},
         **({"service_tier": service_tier} if service_tier else {}),
     }

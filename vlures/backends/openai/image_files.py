@@ -50,7 +50,7 @@ class ImageFiles:
 
     async def place_all(self, requests: Iterable[Request], reach: Reach) -> None:
         """Upload the images that have no file yet."""
-        images = {request.image.digest: request.image for request in requests}
+        images = {request.image.digest: request.image for request in requests if request.image is not None}
         async with asyncio.TaskGroup() as group:
             for image in images.values():
                 if self.find(image) is None:

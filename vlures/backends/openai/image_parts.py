@@ -25,10 +25,12 @@ def inline_image(image: Image) -> ImagePart:
     return ImagePart(address=f"data:{image.mime_type};base64,{_MARK}")
 
 
-def split_body(body: Mapping[str, object]) -> Line:
-    """A body as JSON: split around an image in base64, else whole.
+def split_body(body: Mapping[str, object], image: Image | None) -> Line:
+    """A request's body as JSON: split around its image in base64, if it holds one, else whole.
 
     A NUL right before the end of a string marks the image's place: an article is never last in its string.
     """
+    if image is None:
+        return Line(encode_line(body), None)
     head, mark, tail = encode_line(body).partition(b'base64,\\u0000"')
     return Line(head + b"base64,", b'"' + tail) if mark else Line(head, None)

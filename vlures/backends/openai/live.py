@@ -28,6 +28,7 @@ from vlures.backends.openai.image_files import ImageFiles
 from vlures.backends.openai.image_parts import split_body
 from vlures.backends.openai.keys import NO_KEY
 from vlures.backends.outcomes import BROKEN, EMPTY_ANSWER_RETRIES, raise_transient
+from vlures.backends.refused_forms import check_form
 from vlures.errors import Retry, VluresError
 from vlures.images import IMAGES_HELD, EncodedImages
 from vlures.records import Failure, Image, Request, Response
@@ -68,11 +69,11 @@ class OpenAILive:
         Raises Retry for what is transient, VluresError where the run cannot go on.
         """
         client = self._client()
-        if self._bodies.transport == "file" and self._bodies.files is not None:
+        if self._bodies.transport == "file" and self._bodies.files is not None and request.image is not None:
             await self._bodies.files.place(request.image, _once)
         content = self._bodies.build(request)
         sent = frozenset(content)
-        data = b"".join(split_body(content).write(self._images.encode, request.image))
+        data = b"".join(split_body(content, request.image).write(self._images.encode, request.image))
         try:
             with Errors(passing=openai.APIStatusError):
                 reply = await client.post(
@@ -122,6 +123,8 @@ class OpenAILive:
             raise outcome
         if status == OK:
             raise Retry(outcome.message, code="error in a reply", limit=EMPTY_ANSWER_RETRIES)
+        if request.schema is not None and status in REFUSALS:
+            check_form(request.model, f"{status} {outcome.message}")
         response = read_failure(request.key, outcome)
         if self._bodies.files is not None and self._bodies.transport == "file":
             response = self._bodies.files.forget_gone(response, request.image)

@@ -29,7 +29,7 @@ _UNKNOWN = re.compile(
 
 MOST_REFUSED = 8
 """Names that a server may refuse before its refusals are taken at their word."""
-STRUCTURE = frozenset({"model", "messages", "input", "instructions", "text", "reasoning"})
+STRUCTURE = frozenset({"model", "messages", "input", "instructions", "text", "reasoning", "response_format"})
 """Parts of a body that hold the question: another name for one is another form."""
 
 

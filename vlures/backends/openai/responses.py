@@ -13,6 +13,7 @@ from vlures.backends.endings import Ending, read_ending, read_word
 from vlures.backends.lenient_json import as_count, as_object, as_objects, as_speech, as_text
 from vlures.backends.openai.errors import read_failure
 from vlures.backends.openai.image_parts import ImagePart
+from vlures.backends.openai.schemas import name_form
 from vlures.backends.outcomes import judge_reply
 from vlures.backends.thinking import pick_final, read_words
 from vlures.backends.usage import count_output
@@ -24,10 +25,17 @@ PARAMETERS = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens
 """Our name → OpenAI's. Responses have no `seed`; the effort goes under `reasoning`, `image_detail` beside the image."""
 
 
-def build_response(request: Request, image: ImagePart, service_tier: str | None, *, summary: bool) -> dict[str, Any]:
+def build_response(
+    request: Request, image: ImagePart | None, service_tier: str | None, *, summary: bool
+) -> dict[str, Any]:
     """The body of a response, with what the user has set and nothing else, except `detail`, which is required: without
     a setting it is the documented default. summary: ask for a summary of the reasoning."""
-    named = {"file_id": image.file_id} if image.file_id else {"image_url": image.address}
+    content: list[dict[str, Any]] = [{"type": "input_text", "text": request.prompt.user}]
+    if image is not None:
+        named = {"file_id": image.file_id} if image.file_id else {"image_url": image.address}
+        detail = request.parameters.get("image_detail", "auto")
+        content.append({"type": "input_image", "detail": detail, **named})
+    form = {"format": {"type": "json_schema", **name_form(request.schema)}} if request.schema is not None else None
     reasoning: dict[str, Any] = {}
     if "reasoning_effort" in request.parameters:
         reasoning["effort"] = request.parameters["reasoning_effort"]
@@ -37,14 +45,9 @@ def build_response(request: Request, image: ImagePart, service_tier: str | None,
         "model": request.model,
         **({"instructions": request.prompt.system} if request.prompt.system else {}),
         "input": [
-            {
-                "role": "user",
-                "content": [
-                    {"type": "input_text", "text": request.prompt.user},
-                    {"type": "input_image", "detail": request.parameters.get("image_detail", "auto"), **named},
-                ],
-            }
+            {"role": "user", "content": content},
         ],
+        **({"text": form} if form else {}),
         **{PARAMETERS[key]: value for key, value in request.parameters.items() if key in PARAMETERS},
         **({"reasoning": reasoning} if reasoning else {}),
         **({"service_tier": service_tier} if service_tier else {}),

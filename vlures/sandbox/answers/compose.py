@@ -1,12 +1,14 @@
 """The sandbox's answers: made from the image and the article, in the language of the request, always with the mark."""
 
 import hashlib
+import random
 import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from vlures.sandbox.answers.forms import fill_form, write_json
 from vlures.sandbox.answers.phrases import PHRASES, Phrases
 from vlures.sandbox.answers.questions import Question
 from vlures.sandbox.faults.fault import Fault
@@ -81,6 +83,8 @@ def answer_question(
     limit: the most output tokens, with the `thought_tokens` that come before the text; None for no limit.
     """
     prompt_tokens = count_tokens(question.system) + count_tokens(question.text) + 8
+    if question.schema is not None:
+        prompt_tokens += count_tokens(write_json(question.schema))
     if fault is not None and fault.kind == "other_model":
         fault = None
     if fault is not None and fault.kind in _ALTERED:
@@ -152,7 +156,16 @@ def reported_usage(usage: dict[str, object], form: str) -> dict[str, object] | N
 
 
 def compose(question: Question, seed: int) -> str:
-    """The text of an answer: the mark and three to six sentences."""
+    """The text of an answer: JSON where the question has a schema, else prose."""
+    prose = _compose_prose(question, seed)
+    if question.schema is None:
+        return prose
+    chance = random.Random(f"{seed}|{question.digest()}")  # noqa: S311 (an answer, not a secret)
+    return write_json(fill_form(question.schema, prose, PHRASES[question.language()], chance))
+
+
+def _compose_prose(question: Question, seed: int) -> str:
+    """The mark and three to six sentences."""
     phrases = PHRASES[question.language()]
     drawn = hashlib.sha256(f"{seed}|{question.digest()}".encode()).digest()
     sentences = [phrases.mark]

@@ -1,10 +1,11 @@
 """What a request asks, in the same form for both providers."""
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from vlures.sandbox.images.inspection import InspectedImage
 
@@ -31,6 +32,8 @@ class Question:
     last_message: str
     """The user's last message alone."""
     images: tuple[InspectedImage, ...]
+    schema: dict[str, Any] | None = None
+    """The answer's form, as JSON Schema; None for plain text."""
 
     @property
     def image_digests(self) -> tuple[str, ...]:
@@ -38,8 +41,11 @@ class Question:
         return tuple(image.digest for image in self.images)
 
     def digest(self) -> str:
-        """SHA-256 of model, system text, user text and the SHA-256 of each image, joined by NUL, in hexadecimal."""
+        """SHA-256 of model, system text, user text, the SHA-256 of each image, and the schema if there is one, joined
+        by NUL, in hexadecimal."""
         parts = [self.model, self.system, self.text, *self.image_digests]
+        if self.schema is not None:
+            parts.append(json.dumps(self.schema))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def language(self) -> Language:

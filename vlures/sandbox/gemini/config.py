@@ -6,6 +6,7 @@ from typing import Any
 
 from vlures.sandbox.gemini.errors import bad_request
 from vlures.sandbox.gemini.fields import pick
+from vlures.sandbox.gemini.forms import read_form
 
 LEVEL_TOKENS = {"MINIMAL": 0, "LOW": 64, "MEDIUM": 128, "HIGH": 512}
 """Thinking level -> the sandbox's tokens of thinking, which count towards `maxOutputTokens` as Google's do."""
@@ -35,6 +36,8 @@ class Config:
     thinking: Thinking
     resolution: str
     """Of images, without its prefix; empty if not set."""
+    schema: dict[str, Any] | None
+    """The answer's form, as JSON Schema; None for plain text."""
 
 
 def read_config(config: dict[str, Any], model: str) -> Config:
@@ -46,7 +49,8 @@ def read_config(config: dict[str, Any], model: str) -> Config:
         )
         raise bad_request(message, [("generation_config.temperature", message.strip())])
     resolution = read_resolution(pick(config, "mediaResolution"), "generation_config.media_resolution", RESOLUTIONS)
-    return Config(_read_limit(config), _read_thinking(pick(config, "thinkingConfig") or {}, model), resolution)
+    thinking = _read_thinking(pick(config, "thinkingConfig") or {}, model)
+    return Config(_read_limit(config), thinking, resolution, read_form(config))
 
 
 def _read_limit(config: dict[str, Any]) -> int | None:

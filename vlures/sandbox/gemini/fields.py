@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 # None: any value. A name: an object of that kind. A list with a name: an array of such objects.
-FIELDS: dict[str, dict[str, str | list[str] | None]] = {
+# A tuple with a name: an object whose values, under any names, are such objects.
+FIELDS: dict[str, dict[str, str | list[str] | tuple[str] | None]] = {
     "request": {
         "model": None,
         "contents": ["content"],
@@ -55,7 +56,7 @@ FIELDS: dict[str, dict[str, str | list[str] | None]] = {
         "topK": None,
         "seed": None,
         "responseMimeType": None,
-        "responseSchema": None,
+        "responseSchema": "schema",
         "responseJsonSchema": None,
         "_responseJsonSchema": None,
         "responseFormat": None,
@@ -69,6 +70,18 @@ FIELDS: dict[str, dict[str, str | list[str] | None]] = {
         "speechConfig": None,
         "imageConfig": None,
         "enableEnhancedCivicAnswers": None,
+    },
+    "schema": {
+        **dict.fromkeys(
+            ("type", "format", "title", "description", "nullable", "enum", "required", "default", "example")
+        ),
+        **dict.fromkeys(
+            ("minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength", "pattern")
+        ),
+        **dict.fromkeys(("minimum", "maximum", "propertyOrdering")),
+        "items": "schema",
+        "properties": ("schema",),
+        "anyOf": ["schema"],
     },
 }
 
@@ -95,6 +108,9 @@ def _walk(value: Any, kind: str, path: str) -> Iterator[tuple[str, str]]:
         place = f"{path}.{name}" if path else name
         if isinstance(beneath, str):
             yield from _walk(inner, beneath, place)
+        elif isinstance(beneath, tuple):
+            for key, item in inner.items() if isinstance(inner, dict) else ():
+                yield from _walk(item, beneath[0], f"{place}[{key}]")
         elif isinstance(beneath, list):
             for index, item in enumerate(inner if isinstance(inner, list) else [inner]):
                 yield from _walk(item, beneath[0], f"{place}[{index}]" if isinstance(inner, list) else place)

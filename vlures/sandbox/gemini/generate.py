@@ -56,8 +56,9 @@ def read_generate(body: object, model: str, image_cache: ImageCache) -> Generate
         last = text if content.get("role") != "model" else last
     instruction = pick(body, "systemInstruction")
     system = _read_parts(instruction, "systemInstruction", image_cache, []) if instruction else ""
-    question = Question(model, system, "\n".join(texts), last, tuple(image for image, _ in seen))
     config = read_config(pick(body, "generationConfig") or {}, model)
+    images = tuple(image for image, _ in seen)
+    question = Question(model, system, "\n".join(texts), last, images, config.schema)
     tokens = tuple(
         gemini_image_tokens(model, image.width, image.height, resolution or config.resolution)
         for image, resolution in seen

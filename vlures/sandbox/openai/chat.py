@@ -3,6 +3,7 @@
 from typing import Any
 
 from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, missing_parameter
+from vlures.sandbox.openai.forms import read_response_format
 from vlures.sandbox.openai.images import ImageSource, RequestImage, check_detail, count_image_tokens, read_image_url
 from vlures.sandbox.openai.request import (
     EFFORTS,
@@ -72,9 +73,11 @@ def read_chat(body: object, source: ImageSource, models: tuple[str, ...]) -> Ope
     limit = _check_parameters(fields, model)
     effort = check_word(fields.get("reasoning_effort"), "reasoning_effort", EFFORTS)
     tier = check_word(fields.get("service_tier"), "service_tier", TIERS)
+    schema = read_response_format(fields.get("response_format"))
     conversation = read_messages(fields, source)
     tokens = count_image_tokens(model, conversation.images)
-    return OpenAIRequest(conversation.question(model), tokens, limit, THOUGHT_TOKENS[effort or "none"], tier)
+    question = conversation.question(model, schema)
+    return OpenAIRequest(question, tokens, limit, THOUGHT_TOKENS[effort or "none"], tier)
 
 
 def _check_parameters(body: dict[str, Any], model: str) -> int | None:

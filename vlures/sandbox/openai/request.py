@@ -99,10 +99,10 @@ class Conversation:
         (self.system if role in ("system", "developer") else self.texts).append(text)
         self.last = text if role == "user" else self.last
 
-    def question(self, model: str) -> Question:
-        """The question that the messages ask."""
+    def question(self, model: str, schema: dict[str, Any] | None) -> Question:
+        """The question that the messages ask. schema: of its answer."""
         images = tuple(item.image for item in self.images)
-        return Question(model, "\n".join(self.system), "\n".join(self.texts), self.last, images)
+        return Question(model, "\n".join(self.system), "\n".join(self.texts), self.last, images, schema)
 
 
 def check_names(body: object, known: frozenset[str]) -> dict[str, Any]:

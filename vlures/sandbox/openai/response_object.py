@@ -41,7 +41,7 @@ def response_document(answered: Answered, body: dict[str, Any]) -> dict[str, obj
         "service_tier": answered.tier,
         "store": body.get("store", True),
         "temperature": body.get("temperature", 1.0),
-        "text": {"format": {"type": "text"}, "verbosity": text.get("verbosity", "medium")},
+        "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity", "medium")},
         "tool_choice": "auto",
         "tools": [],
         "top_p": body.get("top_p", 1.0),

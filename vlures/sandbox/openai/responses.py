@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlures.sandbox.openai.errors import OpenAIError, invalid_type, invalid_value, missing_parameter
+from vlures.sandbox.openai.forms import read_text_format
 from vlures.sandbox.openai.images import (
     ImageSource,
     RequestImage,
@@ -88,13 +89,13 @@ def read_responses(body: object, source: ImageSource, models: tuple[str, ...]) -
     """Check a request body as OpenAI does; raises OpenAIError with its message, param and code."""
     fields = check_names(body, PARAMETERS)
     model = check_model(fields, models)
-    _check_parameters(fields, model)
+    schema = _check_parameters(fields, model)
     conversation = Conversation()
     if fields.get("instructions") is not None:
         conversation.add("system", _check_text(fields["instructions"], "instructions"))
     _read_input(fields.get("input"), conversation, source)
     return OpenAIRequest(
-        conversation.question(model),
+        conversation.question(model, schema),
         count_image_tokens(model, conversation.images),
         check_limit(fields, "max_output_tokens", MIN_OUTPUT_TOKENS),
         THOUGHT_TOKENS[_check_reasoning(fields, model)],
@@ -112,7 +113,8 @@ def named_files(body: object) -> Iterator[str]:
                 yield str(part["file_id"])
 
 
-def _check_parameters(body: dict[str, Any], model: str) -> None:
+def _check_parameters(body: dict[str, Any], model: str) -> dict[str, Any] | None:
+    """Returns the schema of the answer; None for plain text."""
     refuse_stream(body)
     if body.get("background"):
         raise OpenAIError(
@@ -125,6 +127,7 @@ def _check_parameters(body: dict[str, Any], model: str) -> None:
     check_number(body, "top_p", 1)
     text = _check_object(body.get("text"), "text", TEXT_FIELDS)
     check_word(text.get("verbosity"), "text.verbosity", VERBOSITIES)
+    return read_text_format(text.get("format"))
 
 
 def _check_reasoning(body: dict[str, Any], model: str) -> str:

@@ -50,7 +50,7 @@ class AskedImage:
     """An image as its model takes it, and the questions about it."""
 
     pixels: Mapping[str, torch.Tensor]
-    """What the image processor made of it, with a first dimension for images: (1, …)."""
+    """What the image processor made of it, with a first dimension for images: (1, …). Empty without an image."""
     rows: tuple[Row, ...]
     conversations: tuple[Any, ...] = ()
     """Of each row, for a processor that has to see everything at once."""
@@ -81,9 +81,9 @@ class Family(Protocol):
     note: str
     """A sentence for the user that has not been said yet; empty if there is none."""
 
-    def ask(self, picture: Image, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
+    def ask(self, picture: Image | None, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
         """An image and questions as tensors and tokens, on the CPU and in any thread. The image has a row for each
-        prompt that fits; the list says of every prompt why it does not."""
+        prompt that fits; the list says of every prompt why it does not. picture: None for questions without one."""
 
     def generate(self, images: Sequence[AskedImage], settings: Mapping[str, Any]) -> list[Generated]:
         """The answers to all rows, image by image. settings: as `generate` of transformers takes them."""

@@ -49,7 +49,10 @@ class BlipFamily:
         """A tokenizer serves one thread."""
         _check_queries(loaded)
 
-    def ask(self, picture: Image, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
+    def ask(self, picture: Image | None, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
+        if picture is None:
+            reason = UnfitPrompt("no image", "The question has no image, and models of this kind must have one.")
+            return AskedImage({}, ()), [reason] * len(prompts)
         pixels = self._processor.image_processor(picture, return_tensors="pt")["pixel_values"]
         rows, unfit = [], []
         for prompt in prompts:

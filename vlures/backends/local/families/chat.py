@@ -25,6 +25,9 @@ PLAIN_WAY = (
     "What this model computes for an image cannot be shared by its questions: each is answered with its image anew, "
     "which takes longer."
 )
+UNFIT_TOKEN = UnfitPrompt(
+    "image token", "The prompt holds the text that stands for the image; take it out of the question."
+)
 NO_TOKEN = -1
 """Where the configuration names no token that stands for an image."""
 TEXT_KEYS = frozenset({"input_ids", "attention_mask"})
@@ -58,9 +61,27 @@ class ChatFamily:
         self._one_at_a_time = RLock()
         """A tokenizer serves one thread."""
 
-    def ask(self, picture: Image, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
+    def ask(self, picture: Image | None, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
         with self._one_at_a_time:
-            return self._ask(picture, prompts)
+            return self._ask_blind(prompts) if picture is None else self._ask(picture, prompts)
+
+    def _ask_blind(self, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
+        """Questions without an image."""
+        rows, taken, unfit = [], [], []
+        for prompt in prompts:
+            conversation = self._converse(prompt, None)
+            row = check_known(self._tokenizer, f"{prompt.system}\n{prompt.user}") or self._encode_text(conversation)
+            unfit.append(row if isinstance(row, UnfitPrompt) else None)
+            if isinstance(row, Row):
+                rows.append(row)
+                taken.append(conversation)
+        return AskedImage({}, tuple(rows), tuple(taken)), unfit
+
+    def _encode_text(self, conversation: list[dict[str, Any]]) -> Row | UnfitPrompt:
+        ids = self._tokenize(conversation)
+        if self._image_token in ids:
+            return UNFIT_TOKEN
+        return check_length(len(ids), self._most_prompt_tokens) or Row(tuple(ids))
 
     def _ask(self, picture: Image, prompts: Sequence[Prompt]) -> tuple[AskedImage, list[UnfitPrompt | None]]:
         conversations = [self._converse(prompt, picture) for prompt in prompts]
@@ -86,20 +107,21 @@ class ChatFamily:
         return AskedImage(pixels, tuple(rows), tuple(taken)), unfit
 
     def generate(self, images: Sequence[AskedImage], settings: Mapping[str, Any]) -> list[Generated]:
-        if self._shares is None:
-            self._shares = self._try_sharing(images[0], settings)
+        first = next((image for image in images if image.pixels), None)
+        if self._shares is None and first is not None:
+            self._shares = self._try_sharing(first, settings)
             if not self._shares:
                 self.note = PLAIN_WAY
-        way = self._generate_sharing if self._shares else self._generate_plainly
         answers: list[Generated] = []
-        for _, alike in groupby(images, _shape):
+        for shape, alike in groupby(images, _shape):
+            way = self._generate_sharing if self._shares and shape else self._generate_plainly
             answers += way(list(alike), settings)
         return answers
 
-    def _converse(self, prompt: Prompt, picture: Image) -> list[dict[str, Any]]:
+    def _converse(self, prompt: Prompt, picture: Image | None) -> list[dict[str, Any]]:
         """The prompt as a conversation. A system text that the template would drop goes before the question."""
         image, question = {"type": "image", "image": picture}, {"type": "text", "text": prompt.user}
-        user = {"role": "user", "content": [image, question]}
+        user = {"role": "user", "content": [question] if picture is None else [image, question]}
         if not prompt.system:
             return [user]
         system = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
@@ -139,9 +161,7 @@ class ChatFamily:
     def _encode(self, conversation: list[dict[str, Any]], image_ids: list[int] | None) -> Row | UnfitPrompt:
         ids = self._tokenize(conversation)
         if ids.count(self._image_token) > 1:
-            return UnfitPrompt(
-                "image token", "The prompt holds the text that stands for the image; take it out of the question."
-            )
+            return UNFIT_TOKEN
         if image_ids is None:
             whole = self._process([conversation])
             ids = whole["input_ids"][0].tolist()
