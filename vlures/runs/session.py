@@ -171,7 +171,8 @@ class Session:
         for sentence in describe_summary(summary, store.variant):
             self.say(sentence)
         jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
-        complete = not count_due(self.benchmark, store) and not jobs
+        due = count_due(self.benchmark, store)
+        complete = not due and not jobs
         folder = results_folder(config.output_folder, store.variant)
         return Outcome(
             config.output_folder,
@@ -180,7 +181,7 @@ class Session:
             self.counts.failures,
             jobs,
             summary["cost_usd"],
-            count_unsent(self.benchmark, store),
+            count_unsent(self.benchmark, store) if jobs else due,
             tuple(group_unanswered(store)),
             self.rehearsal,
             complete,

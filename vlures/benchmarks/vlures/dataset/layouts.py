@@ -91,7 +91,7 @@ def _with_table(folder: Path, table: Path, bounds: Bounds) -> Layout:
 def list_folder(folder: Path) -> list[Path]:
     """Its files and folders by name. Raises VluresError if it cannot be read."""
     try:
-        return sorted(folder.iterdir())
+        return sorted(folder.iterdir(), key=str)  # paths themselves compare slowly
     except OSError as error:
         if not folder.exists():
             raise VluresError(
