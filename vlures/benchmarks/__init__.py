@@ -96,6 +96,20 @@ class Subject:
     """Values of Columns.subject and Columns.local."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a question asked of a model, in the parts that a judge of its answer is shown."""
+
+    wording: str
+    """All instructions, without worked examples and without the article."""
+    article: str | None
+    """The text that the model was given with the image; None where it had none."""
+    rubric: str
+    """The kind of task, as rubrics are named."""
+    language: str | None
+    """That the answer should have, as a BCP 47 tag."""
+
+
 class Subjects(Protocol):
     """The images and texts that a run's answers are about, as far as they still exist."""
 
@@ -112,6 +126,9 @@ class Subjects(Protocol):
 
     def is_asked_today(self, question: Question, digest: str) -> bool:
         """Whether the last run's configuration, with today's data, asks the question with this digest."""
+
+    def find_assignment(self, question: Question, response: Response) -> Assignment | None:
+        """What was asked. None where the subject is missing, or the wording is no longer what was asked."""
 
 
 @dataclass(frozen=True, slots=True)

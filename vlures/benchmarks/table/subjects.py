@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from vlures.benchmarks import Question, Subject
+from vlures.benchmarks import Assignment, Question, Subject
 from vlures.benchmarks.columns import TAKEN, Columns
 from vlures.benchmarks.stored_questions import Mark, read_stored_questions
 from vlures.benchmarks.table.benchmark import TableBenchmark
@@ -78,6 +78,12 @@ class TableSubjects:
     def is_asked_today(self, question: Question, digest: str) -> bool:
         row = self.benchmark.rows_by_id.get(question.sample_id) if self.benchmark else None
         return row is not None and self._is_asked(row, question, digest)
+
+    def find_assignment(self, question: Question, response: Response) -> Assignment | None:
+        row = self.benchmark.rows_by_id.get(question.sample_id) if self.benchmark else None
+        if row is None or not self._is_asked(row, question, response.digest):
+            return None
+        return Assignment("\n\n".join(filter(None, (row.system, row.question))), None, question.cell, None)
 
     def _is_asked(self, row: TableRow, question: Question, digest: str) -> bool:
         assert self.benchmark is not None

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from vlures.benchmarks import Question, Subject
+from vlures.benchmarks import Assignment, Question, Subject
 from vlures.benchmarks.columns import Columns
 from vlures.benchmarks.stored_questions import Mark, read_stored_questions
 from vlures.benchmarks.urban.benchmark import UrbanBenchmark
 from vlures.benchmarks.urban.options import Options
+from vlures.benchmarks.urban.prompts import make_prompt
 from vlures.benchmarks.urban.rows import QaFile, UrbanRow, read_qa_file
 from vlures.benchmarks.urban.subtypes import SLOTS
 from vlures.benchmarks.urban.variant import PromptStyle
@@ -56,6 +57,12 @@ class UrbanSubjects:
     def is_asked_today(self, question: Question, digest: str) -> bool:
         row = self.benchmark.rows_by_id.get(question.sample_id) if self.benchmark else None
         return row is not None and self._is_asked(row, question, digest)
+
+    def find_assignment(self, question: Question, response: Response) -> Assignment | None:
+        row = self.benchmark.rows_by_id.get(question.sample_id) if self.benchmark else None
+        if row is None or self.benchmark is None or not self._is_asked(row, question, response.digest):
+            return None
+        return Assignment(make_prompt(row, self.benchmark.variant), None, question.cell, "en")
 
     def _is_asked(self, row: UrbanRow, question: Question, digest: str) -> bool:
         assert self.benchmark is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -11,19 +12,20 @@ from typing import Any
 
 import msgspec
 
-from vlures.benchmarks import Question, Subject
+from vlures.benchmarks import Assignment, Question, Subject, digest_content
 from vlures.benchmarks.columns import Columns
 from vlures.benchmarks.vlures.benchmark import VluresBenchmark, digest_data, find_language_reading, load_prompts
 from vlures.benchmarks.vlures.dataset import Reading, Selection, load_reading
 from vlures.benchmarks.vlures.languages import LANGUAGES
 from vlures.benchmarks.vlures.options import Options
+from vlures.benchmarks.vlures.prompts import build_cell_prompt, load_pack
 from vlures.benchmarks.vlures.samples import Dataset, Sample
 from vlures.benchmarks.vlures.settings import Setting, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.config.resolve import stored_section, stored_target
 from vlures.errors import VluresError
 from vlures.files.names import path_as_text
-from vlures.records import AskedModel, Response, Variant
+from vlures.records import AskedModel, Cell, Response, Variant
 from vlures.store.checkpoints import CheckpointStore
 
 COLUMNS = Columns(
@@ -69,6 +71,8 @@ class _Language:
     """Today's questions, to compare digests with; None if no sample has changed since the last run."""
     ask: Callable[[], VluresBenchmark]
     """Returns today's questions."""
+    prompt_digests: Mapping[str, str]
+    """Of the prompts that the last run asked with, by cell."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,7 @@ class VluresSubjects:
     languages: dict[str, _Language] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     withheld: int = 0
+    _wordings: dict[Cell, str] = field(default_factory=dict)
 
     def find(self, question: Question, response: Response, *, wanted: bool) -> Subject | None:
         sample = self._find_sample(question, response, wanted=wanted)
@@ -91,6 +96,19 @@ class VluresSubjects:
         language = self.languages.get(code)
         known = language is not None and question.sample_id in language.samples
         return known and language is not None and _is_same(language.ask(), question, digest)
+
+    def find_assignment(self, question: Question, response: Response) -> Assignment | None:
+        code, number = parse_cell(question.cell)
+        language = self.languages.get(code)
+        sample = language.samples.get(question.sample_id) if language else None
+        if language is None or sample is None or not _has_prompt(language, question, response):
+            return None
+        if (wording := self._wordings.get(question.cell)) is None:
+            options = language.ask().options
+            wording = _word_task(code, number, Path(options.prompts) if options.prompts else None, options.setting)
+            self._wordings[question.cell] = wording
+        article = sample.text if TASKS[number].needs_text else None
+        return Assignment(wording, article, str(number), LANGUAGES[code].tag)
 
     def _find_sample(self, question: Question, response: Response, *, wanted: bool) -> Sample | None:
         code, _ = parse_cell(question.cell)
@@ -138,7 +156,9 @@ def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> VluresSubje
         samples = {str(sample.id): sample for sample in dataset.samples}
         unchanged = run.get("data_digests", {}).get(code) == digest_data(dataset)
         ask = cache(partial(_questions, options, asked, code, dataset))
-        subjects.languages[code] = _Language(folder, samples, None if unchanged else ask(), ask)
+        subjects.languages[code] = _Language(
+            folder, samples, None if unchanged else ask(), ask, run.get("prompt_digests") or {}
+        )
     for folder, names in absent.items():
         subjects.missing.append(
             f"Seen from here, the dataset folder {folder} ({', '.join(names)}) is not there or has no images"
@@ -165,16 +185,41 @@ def _read_stored(run: Mapping[str, Any]) -> tuple[Options, AskedModel] | None:
 
 def _questions(options: Options, asked: AskedModel, code: str, dataset: Dataset) -> VluresBenchmark:
     """All questions in a language from today's images, articles and prompts."""
+    asked_tasks = options.tasks
     options = replace(options, languages=(code,), tasks=tuple(TASKS), samples=(), limit=None)
-    try:
-        prompts = load_prompts(options)
-    except VluresError:  # a pack is gone or broken: no question can be compared
-        prompts = {}
-    return VluresBenchmark(options, asked, {code: dataset}, prompts)
+    for tasks in (tuple(TASKS), asked_tasks):
+        with suppress(VluresError):  # a pack is gone or broken, or lacks tasks that were never asked
+            return VluresBenchmark(options, asked, {code: dataset}, load_prompts(replace(options, tasks=tasks)))
+    return VluresBenchmark(options, asked, {code: dataset}, {})  # no question can be compared
 
 
 def _is_same(then: VluresBenchmark, question: Question, digest: str) -> bool:
     return question.cell in then.prompts and then.request(question).digest == digest
+
+
+def _has_prompt(language: _Language, question: Question, response: Response) -> bool:
+    """Whether today's packs ask the question as it was asked. Of an imported answer, the question is unknown."""
+    today = language.ask()
+    prompt = today.prompts.get(question.cell)
+    if prompt is None:
+        return False
+    same = language.prompt_digests.get(question.cell) == digest_content(prompt)
+    return same or response.imported is not None or _is_same(today, question, response.digest)
+
+
+ARTICLE_ELSEWHERE = "[…]"
+"""Stands for the article in a task's wording."""
+
+
+def _word_task(code: str, number: int, directory: Path | None, setting: Setting) -> str:
+    """All instructions of a task. The setting without worked examples gives them, where the pack has it."""
+    pack, task = load_pack(LANGUAGES[code], directory), TASKS[number]
+    plain = Setting(0, setting.rationales)
+    if plain.label not in pack.has.settings:
+        return f"{pack.system.strip()}\n\n{pack.tasks[number].strip()}"
+    prompt = build_cell_prompt(pack, pack, task, plain)
+    filled = prompt.fill(ARTICLE_ELSEWHERE if prompt.after is not None else None)
+    return f"{pack.system.strip()}\n\n{filled.user.strip()}"
 
 
 def _load_once(reading: Reading) -> Dataset:
