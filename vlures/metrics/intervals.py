@@ -14,9 +14,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import Any
 
-from vlures.errors import VluresError
+from vlures.metrics.distributions import t_quantile
 
 LEVEL = 0.95
 
@@ -82,13 +81,4 @@ def _variance(sums: Sequence[tuple[float, int]]) -> float:
 
 
 def _quantile(degrees: int) -> float:
-    stats = _load_scipy_stats()
-    return float(stats.t.ppf((1 + LEVEL) / 2, degrees))
-
-
-def _load_scipy_stats() -> Any:
-    try:
-        import scipy.stats
-    except ImportError as error:
-        raise VluresError("Intervals need the package scipy; get it with `pip install 'vlures[score]'`.") from error
-    return scipy.stats
+    return t_quantile((1 + LEVEL) / 2, degrees)
