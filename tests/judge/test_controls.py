@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import pytest
 from vlures.benchmarks import Assignment
 from vlures.judge.answers import Answer, AnswerId
 from vlures.judge.controls import FEWEST, Item, list_items, read_control
-from vlures.judge.image_use import Drop, ImageUse, find_image_use, pair_drops, quantile
+from vlures.judge.image_use import Drop, ImageUse, find_image_use, pair_drops
 from vlures.judge.verdicts import Verdict
 from vlures.records import Cell, Image
 
@@ -171,19 +170,3 @@ def test_only_scores_of_one_answer_are_compared() -> None:
     verdicts = [verdict("1", 80), verdict("1", 30, "wrong image"), verdict("2", None), verdict("2", 40, "no image")]
     verdicts += [verdict("3", 70), verdict("3", None, "wrong image"), verdict("3", 70, "padded")]
     assert pair_drops(verdicts) == [Drop(80, 30, "1")]
-
-
-@pytest.mark.parametrize(
-    ("probability", "degrees", "value"),
-    [
-        (0.99, 1, 31.8205),
-        (0.99, 2, 6.9646),
-        (0.99, 3, 4.5407),
-        (0.975, 5, 2.5706),
-        (0.99, 10, 2.7638),
-        (0.975, 30, 2.0423),
-        (0.99, 120, 2.3578),
-    ],
-)
-def test_quantiles_are_those_of_published_tables(probability: float, degrees: int, value: float) -> None:
-    assert math.isclose(quantile(probability, degrees), value, abs_tol=5e-5)

@@ -127,7 +127,7 @@ def _read_variant(
         question = Question(answer_id.cell, answer_id.sample_id)
         subject = subjects.find(question, response, wanted=False)
         assignment = subjects.find_assignment(question, response) if subject is not None else None
-        if subject is None or assignment is None:
+        if subject is None or subject.image is None or assignment is None:
             left_out[CHANGED] += 1
             continue
         found.answers.append(Answer(answer_id, response.text, subject.image, assignment, response.imported is not None))

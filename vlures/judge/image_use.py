@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vlures.judge.verdicts import Verdict, about
+from vlures.metrics.distributions import t_quantile
 
 MEANINGFUL_DROP = 10.0
 """Points of 100. Noise between two judgements of one answer is smaller."""
@@ -83,7 +84,7 @@ def find_image_use(drops: Sequence[Drop]) -> ImageUse:
     index = math.fsum(drop.score - drop.without for drop in drops) / pairs
     if images < 2:
         return ImageUse("too few to tell", pairs, images, index, None, None)
-    spread = quantile(CONFIDENCE, images - 1) * _standard_error(drops, index)
+    spread = t_quantile(CONFIDENCE, images - 1) * _standard_error(drops, index)
     low, high = index - spread, index + spread
     return ImageUse(_find(drops, images, index, low, high), pairs, images, index, low, high)
 
@@ -104,34 +105,3 @@ def _standard_error(drops: Sequence[Drop], mean: float) -> float:
         sums[drop.image_digest] += drop.score - drop.without - mean
     clusters = len(sums)
     return math.sqrt(clusters / (clusters - 1) * math.fsum(value**2 for value in sums.values())) / len(drops)
-
-
-def quantile(probability: float, degrees: int) -> float:
-    """Of Student's t with a whole number of degrees of freedom, for a probability of at least a half."""
-    low, high = 0.0, 1.0
-    while _cumulative(high, degrees) < probability:
-        high *= 2
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _cumulative(middle, degrees) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def _cumulative(t: float, degrees: int) -> float:
-    """P(T <= t) for t >= 0, a finite sum in the angle arctan(t / √ν) (Abramowitz and Stegun, 1964, 26.7.3 and
-    26.7.4)."""
-    angle = math.atan(t / math.sqrt(degrees))
-    cosine = math.cos(angle)
-    if degrees % 2:
-        term, total = cosine, cosine if degrees > 1 else 0.0
-        for k in range(3, degrees - 1, 2):
-            term *= cosine**2 * (k - 1) / k
-            total += term
-        within = 2 / math.pi * (angle + math.sin(angle) * total)
-    else:
-        term = total = 1.0
-        for k in range(2, degrees - 1, 2):
-            term *= cosine**2 * (k - 1) / k
-            total += term
-        within = math.sin(angle) * total
-    return (1 + within) / 2
