@@ -44,8 +44,8 @@ from tests.sandbox.questions import (
 )
 from vlures.errors import UsageError
 from vlures.sandbox import FAULT_KINDS, SandboxSettings, parse_fault, serve
-from vlures.sandbox.answers.compose import repeated_words
 from vlures.sandbox.answers.questions import language_of, split_article
+from vlures.sandbox.answers.sentences import repeated_words
 from vlures.sandbox.faults.active_faults import ActiveFaults
 from vlures.sandbox.images.tokens import gemini_image_tokens, openai_image_tokens, patches
 

@@ -2,28 +2,19 @@
 
 import hashlib
 import random
-import re
-from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from vlures.sandbox.answers.forms import fill_form, write_json
-from vlures.sandbox.answers.phrases import PHRASES, Phrases
+from vlures.sandbox.answers.judging import judge, read_material, spoil
+from vlures.sandbox.answers.phrases import PHRASES
 from vlures.sandbox.answers.questions import Question
+from vlures.sandbox.answers.sentences import article_sentences, first_words, image_sentences
 from vlures.sandbox.faults.fault import Fault
-from vlures.sandbox.faults.kinds import THINKING_FORMS
-from vlures.sandbox.images.inspection import InspectedImage
+from vlures.sandbox.faults.kinds import JUDGE_FAULTS, JUDGE_REPLIES, THINKING_FORMS
 
 Finish = Literal["stop", "length", "safety", "refusal", "blocked"]
 
-_WORD = re.compile(r"[^\s.,;:!?()\[\]{}\"“”‘’'«»،؛؟۔…—–/\\|<>*#\d]+")
-_JAPANESE_WORD = re.compile(r"[\u4e00-\u9fff々]{2,}|[\u30a1-\u30ffー]{2,}")
-_ENDINGS = ".,:;!?。、：；！？．，۔،؛؟ "
-_INNER_QUOTES = str.maketrans("「」", "『』")
-_QUOTED_WORDS = 7
-_QUOTED_CHARS = 16
-_SHORTEST_WORD = 4
 _THOUGHT_TOKENS = 128
 _ALTERED = ("finish", "think_tags", "reasoning_only", "thinking_apart", "usage")
 THOUGHTS = "[sandbox] Synthetic thoughts: looked at the sizes and colours, then counted words."
@@ -89,11 +80,11 @@ def answer_question(
         fault = None
     if fault is not None and fault.kind in _ALTERED:
         return _altered(compose(question, seed), prompt_tokens, thought_tokens, fault)
-    if fault is not None and fault.kind != "max_tokens":
+    if fault is not None and fault.kind not in ("max_tokens", *JUDGE_FAULTS):
         return _withheld(question, fault, prompt_tokens)
-    text = compose(question, seed)
+    text = compose(question, seed, fault)
     tokens = count_tokens(text)
-    if fault is not None:
+    if fault is not None and fault.kind == "max_tokens":
         limit = thought_tokens + tokens // 2
     if limit is not None and thought_tokens + tokens > limit:
         left = max(0, limit - thought_tokens)
@@ -155,13 +146,21 @@ def reported_usage(usage: dict[str, object], form: str) -> dict[str, object] | N
     return usage | dict.fromkeys(counts, false[form])
 
 
-def compose(question: Question, seed: int) -> str:
-    """The text of an answer: JSON where the question has a schema, else prose."""
+def compose(question: Question, seed: int, fault: Fault | None = None) -> str:
+    """The text of an answer: JSON where the question has a schema (a verdict where it asks for one), else prose."""
     prose = _compose_prose(question, seed)
     if question.schema is None:
         return prose
+    phrases = PHRASES[question.language()]
     chance = random.Random(f"{seed}|{question.digest()}")  # noqa: S311 (an answer, not a secret)
-    return write_json(fill_form(question.schema, prose, PHRASES[question.language()], chance))
+    material = read_material(question)
+    if material is None:
+        return write_json(fill_form(question.schema, prose, phrases, chance))
+    kind = fault.kind if fault is not None else ""
+    verdict = judge(question, material, chance, blind=kind == "blind_judge")
+    if fault is not None and kind == "malformed_judge":
+        return spoil(verdict, fault.option("kind", chance.choice(JUDGE_REPLIES)))
+    return write_json(verdict)
 
 
 def _compose_prose(question: Question, seed: int) -> str:
@@ -170,66 +169,13 @@ def _compose_prose(question: Question, seed: int) -> str:
     drawn = hashlib.sha256(f"{seed}|{question.digest()}".encode()).digest()
     sentences = [phrases.mark]
     if question.images:
-        sentences += _image_sentences(question.images[-1], phrases, drawn)
+        sentences += image_sentences(question.images[-1], phrases, drawn)
     else:
         sentences.append(phrases.no_image)
     article = question.article()
     if article:
-        sentences += _article_sentences(article, phrases, drawn, japanese=question.language() == "Japanese")
+        sentences += article_sentences(article, phrases, drawn, japanese=question.language() == "Japanese")
     if question.last_line():
-        ending = phrases.quoted.format(_first_words(question.last_line(), japanese=phrases.glue == ""))
+        ending = phrases.quoted.format(first_words(question.last_line(), japanese=phrases.glue == ""))
         sentences.append(phrases.ending[drawn[5] % 2].format(ending=ending))
     return sentences[0] + " " + phrases.glue.join(sentences[1:])
-
-
-def _image_sentences(image: InspectedImage, phrases: Phrases, drawn: bytes) -> list[str]:
-    orientation = phrases.square
-    if image.width != image.height:
-        orientation = phrases.landscape if image.width > image.height else phrases.portrait
-    size = phrases.size[drawn[0] % 2].format(width=image.width, height=image.height, orientation=orientation)
-    names = [phrases.colour_names[colour] for colour in image.colours]
-    colour_phrases = phrases.one_colour if len(names) == 1 else phrases.colours
-    colours = colour_phrases[drawn[1] % 2].format(colours=_listed(names, phrases))
-    if image.lightest is None or image.darkest is None:
-        return [size, colours, phrases.even[drawn[2] % 2]]
-    brightness = phrases.brightness[drawn[2] % 2].format(
-        lightest=phrases.regions[image.lightest], darkest=phrases.regions[image.darkest]
-    )
-    return [size, colours, brightness]
-
-
-def _article_sentences(article: str, phrases: Phrases, drawn: bytes, *, japanese: bool) -> list[str]:
-    count = len("".join(article.split())) if japanese else len(article.split())
-    first = phrases.quoted.format(_first_words(article, japanese=japanese))
-    sentences = [phrases.article[drawn[3] % 2].format(count=count, first=first)]
-    words = [phrases.quoted.format(word) for word in repeated_words(article, phrases.common_words, japanese=japanese)]
-    if words:
-        wording = phrases.one_repeated if len(words) == 1 else phrases.repeated
-        sentences.append(wording[drawn[4] % 2].format(words=_listed(words, phrases)))
-    return sentences
-
-
-def _first_words(text: str, *, japanese: bool) -> str:
-    if japanese:
-        joined = "".join(text.split()).translate(_INNER_QUOTES)
-        first, more = joined[:_QUOTED_CHARS], len(joined) > _QUOTED_CHARS
-    else:
-        words = text.split()
-        first, more = " ".join(words[:_QUOTED_WORDS]), len(words) > _QUOTED_WORDS
-    return first.rstrip(_ENDINGS) + ("…" if more else "")
-
-
-@lru_cache(maxsize=4096)  # an article comes back in many requests
-def repeated_words(article: str, common: frozenset[str], *, japanese: bool) -> tuple[str, ...]:
-    """Up to three words that the article repeats, the most frequent first, without the language's common words."""
-    found = _JAPANESE_WORD.findall(article) if japanese else _WORD.findall(article)
-    words = [word for word in found if (japanese or len(word) >= _SHORTEST_WORD) and word.lower() not in common]
-    spelling = {word.lower(): word for word in reversed(words)}
-    counts = Counter(word.lower() for word in words)
-    return tuple(spelling[word] for word, count in counts.most_common(3) if count > 1)
-
-
-def _listed(items: list[str], phrases: Phrases) -> str:
-    if len(items) < 2:
-        return "".join(items)
-    return phrases.joint.join(items[:-1]) + phrases.last_joint + items[-1]

@@ -290,6 +290,11 @@ PHRASES: dict[Language, Phrases] = {
 }
 
 
+def marked_language(text: str) -> Language | None:
+    """The language of a sandbox's answer, by its mark; None for any other text."""
+    return next((language for language, phrases in PHRASES.items() if phrases.mark in text), None)
+
+
 def bears_mark(text: str) -> bool:
     """Whether a text says of itself that it is a sandbox's answer. Refusals and answers cut off at once do not."""
-    return any(phrases.mark in text for phrases in PHRASES.values())
+    return marked_language(text) is not None

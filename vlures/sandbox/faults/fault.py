@@ -8,13 +8,14 @@ from vlures.errors import UsageError
 from vlures.sandbox.faults.kinds import (
     COUNTING_OPTIONS,
     HOW_WORDS,
+    JUDGE_REPLIES,
     KINDS,
     THINKING_FORMS,
     USAGE_FORMS,
     Level,
 )
 
-TEXT_OPTIONS = ("code", "message", "name", "how", "to", "reason", "form", "tell")
+TEXT_OPTIONS = ("code", "message", "name", "how", "to", "reason", "form", "tell", "kind")
 """Options of the kinds whose values are not numbers."""
 _MINIMA = {"every": 1.0, "status": 300.0}
 _MAXIMA = {"rate": 1.0, "keep": 1.0, "status": 599.0}
@@ -74,6 +75,8 @@ def parse_fault(text: str) -> Fault:
         raise _unusable(text, f"there is no form {options['form']!r}", options["form"], tuple(THINKING_FORMS))
     if options.get("tell", "nothing") not in USAGE_FORMS:
         raise _unusable(text, f"there is no usage {options['tell']!r}", options["tell"], USAGE_FORMS)
+    if options.get("kind", "nan") not in JUDGE_REPLIES:
+        raise _unusable(text, f"there is no reply {options['kind']!r}", options["kind"], JUDGE_REPLIES)
     numbers = {key: _read_number(text, key, value) for key, value in options.items() if key not in TEXT_OPTIONS}
     _check_ranges(text, numbers)
     how = options.get("how", "")

@@ -45,6 +45,10 @@ THINKING_FORMS: Mapping[str, str] = MappingProxyType(
 """How servers without a reasoning parser leave thinking in the text. In `loop` the model repeats itself; the last two
 have no answer."""
 USAGE_FORMS = ("nothing", "negative", "absurd", "half", "text", "broken")
+JUDGE_REPLIES = ("nan", "true", "850", "text", "half", "fence", "list", "two", "cut", "empty", "lacking", "prose")
+"""How a judge's reply may be no verdict: its last score is NaN, true, 850, a text or no whole number; the object stands
+in a fence (which can be read), in a list, or twice; it is cut off, has no reasons, lacks its last key, or is prose."""
+JUDGE_FAULTS = ("blind_judge", "malformed_judge")
 COUNTING_OPTIONS = ("times", "every", "after", "rate")
 
 
@@ -160,6 +164,10 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
         "reasoning_only": _answer("reasoning and no text; reason=WORD: its finish reason", "reason"),
         "usage": _answer(
             f"an answer is charged, and its usage is missing or false: tell={'|'.join(USAGE_FORMS)}", "tell"
+        ),
+        "blind_judge": _answer("a judge that does not use the image: it believes whatever it reads"),
+        "malformed_judge": _answer(
+            f"a judge's reply that is not the verdict asked for: kind={'|'.join(JUDGE_REPLIES)} (none: by lot)", "kind"
         ),
         "thinking_apart": _answer(
             "usage counts thinking apart from the output, as xAI does: tokens=2800 of it", "tokens"
