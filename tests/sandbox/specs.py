@@ -194,7 +194,9 @@ def _convert_discovery(schema: Schema) -> Schema:
         return {}
     if schema.get("format") in ("int64", "uint64"):
         return {"type": ["string", "integer"]}  # JSON numbers are read too
-    return {"type": kind, **({"enum": schema["enum"]} if "enum" in schema else {})}
+    if "enum" in schema:
+        return {"anyOf": [{"type": kind, "enum": schema["enum"]}, {"type": "integer"}]}  # by its number, too
+    return {"type": kind}
 
 
 def main(argv: list[str] | None = None) -> int:

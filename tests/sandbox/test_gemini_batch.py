@@ -494,7 +494,7 @@ def test_batches_are_checked_against_the_published_document() -> None:
         assert sandbox.get("/sandbox/stats")["spec_violations"] == []
         with pytest.raises(genai_errors.ClientError, match="line 1: spec violation: "):
             create(sandbox, jsonl([request_line("b", generationConfig={"seed": "x"})]))
-        status, _ = call(sandbox, "POST", f"v1/models/{MODEL}:batchGenerateContent", {"batch": {"state": 5}})
+        status, _ = call(sandbox, "POST", f"v1/models/{MODEL}:batchGenerateContent", {"batch": {"state": "FIVE"}})
         assert status == 400
         with pytest.raises(genai_errors.ClientError, match="spec violation: "):
             ask_gemini(sandbox.gemini, http_options={"extra_body": {"serviceTier": "fast"}})

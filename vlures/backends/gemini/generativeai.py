@@ -140,7 +140,7 @@ class GenerativeAILive:
             parts.append(sdk.protos.Part(inline_data=image))
         generation = {name: parameters[name] for name in GENERATION if name in parameters}
         if request.schema is not None:
-            schema = sdk.protos.Schema(write_form(request.schema))
+            schema = sdk.protos.Schema(_known_form(write_form(request.schema)))
             generation |= {"response_mime_type": JSON_TYPE, "response_schema": schema}
         system = (
             sdk.protos.Content(parts=[sdk.protos.Part(text=request.prompt.system)]) if request.prompt.system else None
@@ -159,6 +159,17 @@ class GenerativeAILive:
     async def close(self) -> None:
         self._threads.close()
         self._session.close()
+
+
+def _known_form(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with those of its keywords that the SDK knows; bounds of numbers are newer."""
+    known = {name.removesuffix("_") for name in sdk.protos.Schema.meta.fields}
+    form = {name: value for name, value in schema.items() if name in known}
+    if "properties" in form:
+        form["properties"] = {name: _known_form(inner) for name, inner in form["properties"].items()}
+    if "items" in form:
+        form["items"] = _known_form(form["items"])
+    return form
 
 
 class _Refused(Exception):

@@ -12,6 +12,7 @@ from vlures.sandbox.gemini.fields import pick
 JSON_TYPE = "application/json"
 MIME_TYPES = ("text/plain", JSON_TYPE)
 TYPES = ("STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
+"""From number 1 on. An SDK may send the numbers: https://protobuf.dev/programming-guides/json/"""
 PLACE = "generation_config.response_schema"
 
 
@@ -42,7 +43,7 @@ def read_form(config: dict[str, Any]) -> dict[str, Any] | None:
 
 def _find_flaws(schema: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
     """What Google refuses, with its place."""
-    kind = str(schema.get("type", "")).upper()
+    kind = _name_type(schema.get("type", ""))
     if kind not in TYPES and not pick(schema, "anyOf"):
         yield f"{place}.type", "must be specified" if not kind else f'unknown type "{schema["type"]}"'
     if schema.get("enum") and kind != "STRING":
@@ -69,10 +70,15 @@ def _find_flaws(schema: dict[str, Any], place: str) -> Iterator[tuple[str, str]]
 def _as_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Google's form of a schema in the words of JSON Schema."""
     plain: dict[str, Any] = dict(schema)
-    if isinstance(schema.get("type"), str):
-        plain["type"] = schema["type"].lower()
+    if "type" in schema:
+        plain["type"] = _name_type(schema["type"]).lower()
     if isinstance(schema.get("properties"), dict):
         plain["properties"] = {name: _as_json_schema(inner) for name, inner in schema["properties"].items()}
     if isinstance(schema.get("items"), dict):
         plain["items"] = _as_json_schema(schema["items"])
     return plain
+
+
+def _name_type(kind: object) -> str:
+    """A type's name in capitals, from its name or its number."""
+    return TYPES[kind - 1] if isinstance(kind, int) and 1 <= kind <= len(TYPES) else str(kind).upper()
