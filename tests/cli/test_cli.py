@@ -152,6 +152,8 @@ def study(vlures: Command) -> Command:
         ("vlures status ", ["plain,outputs/gpt"]),
         ("vlures cancel --output nowhere ", ["dir,"]),
         ("vlures export outputs/g", ["plain,outputs/gpt"]),
+        ("vlures report outputs/g", ["plain,outputs/gpt"]),
+        ("vlures report --originals ", ["plain,link"]),
         ("vlures run --dataset ", ["dir,"]),
         ("vlures completion z", ["plain,zsh"]),
     ],
@@ -405,7 +407,19 @@ def test_init_leaves_no_piece_of_a_file_behind_when_it_is_interrupted(tmp_path: 
 
 # A configuration, and an empty folder
 
-WITH_CONFIG = ["run", "plan", "check", "prompt", "status", "cancel", "export", "show", "import", "config show"]
+WITH_CONFIG = [
+    "run",
+    "plan",
+    "check",
+    "prompt",
+    "status",
+    "cancel",
+    "export",
+    "report",
+    "show",
+    "import",
+    "config show",
+]
 
 
 @pytest.mark.parametrize("command", WITH_CONFIG)

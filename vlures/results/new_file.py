@@ -22,6 +22,9 @@ def open_new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         raise VluresError(f"{path} exists already; replace it with --force, or name another file with --out.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a file in the folder's place, too
+        raise _unwritable(path, error) from error
+    try:
         if force:
             scratch.unlink(missing_ok=True)
         file = scratch.open("xb")

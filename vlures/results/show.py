@@ -6,7 +6,6 @@ import base64
 import io
 import operator
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vlures.errors import UsageError, VluresError
-from vlures.files.image_header import UnusableImage, plain_header
-from vlures.files.reading import UnusableFile, read_file
-from vlures.images import LARGEST_IMAGE_BYTES
 from vlures.records import Image
 from vlures.results.load import Answer, Outputs, find_runs, read_answers
 from vlures.results.rows import Row
+from vlures.results.small_image import open_small
 from vlures.safety.control_characters import as_line, as_text
 
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
@@ -187,7 +184,7 @@ def _image(number: str, image: Image | None) -> str:
 def _article(text: str | None) -> str:
     if text is None:
         return ""
-    return f'<div style="{FRAME};margin-top:.6em">{_text(text, _tag_of(text), "auto")}</div>'
+    return f'<div style="{FRAME};margin-top:.6em">{_text(text, tag_of_script(text), "auto")}</div>'
 
 
 def _card(answer: Answer, heads: _Heads) -> str:
@@ -226,7 +223,7 @@ def _text(text: str, tag: str | None, direction: str) -> str:
     return f'<div dir="{direction}"{lang} style="{style}">{escape(as_text(text))}</div>'
 
 
-def _tag_of(text: str) -> str | None:
+def tag_of_script(text: str) -> str | None:
     """The language of an article, as far as its script tells: it may be any, whatever was asked."""
     letters = sum(map(str.isalpha, text))
     for tag, script in _SCRIPTS.items():
@@ -237,21 +234,9 @@ def _tag_of(text: str) -> str | None:
 
 def _thumbnail(path: Path) -> str | None:
     """The image scaled down, upright, as a JPEG in base64; None if it can no longer be read."""
-    from PIL import Image as pillow  # noqa: N813
-    from PIL import ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
-            with pillow.open(io.BytesIO(plain_header(read_file(path, LARGEST_IMAGE_BYTES)))) as image:
-                image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-                small: Any = ImageOps.exif_transpose(image)
-                small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-                small = small.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, UnusableFile, UnusableImage):
+    small = open_small(path, THUMBNAIL_PIXELS)
+    if small is None:
         return None
-    paper = pillow.new("RGB", small.size, "white")
-    paper.paste(small, mask=small.getchannel("A"))
     data = io.BytesIO()
-    paper.save(data, "JPEG", quality=85)
+    small.save(data, "JPEG", quality=85)
     return base64.b64encode(data.getvalue()).decode("ascii")
