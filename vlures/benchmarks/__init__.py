@@ -108,6 +108,8 @@ class Assignment:
     """The kind of task, as rubrics are named."""
     language: str | None
     """That the answer should have, as a BCP 47 tag."""
+    task: str = ""
+    """The part of the wording that says what is to be done, without role and format; empty where it is all of it."""
 
 
 class Subjects(Protocol):

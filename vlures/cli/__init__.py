@@ -133,6 +133,7 @@ COMMANDS = {
     "cancel": "Cancel a run's batches and keep the answers they have.",
     "score": "Score answers that are right or wrong.",
     "report": "Show runs in one file that needs no network.",
+    "sheets": "Have people rate a random sample of answers.",
     "export": "Write everything that a run has stored as one table.",
     "import": "Import checkpoints of the original scripts.",
     "urban": "Street views: ask about them, make questions and metadata.",

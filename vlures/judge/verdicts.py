@@ -77,10 +77,11 @@ def read_verdicts(output_folder: Path) -> Iterator[Verdict]:
         *sorted((output_folder / JUDGED).glob(f"*/{VERDICTS_FILE}")),
         *sorted((output_folder / PEOPLE).glob("*.jsonl")),
     ]:
-        yield from _read(path)
+        yield from read_verdict_file(path)
 
 
-def _read(path: Path) -> Iterator[Verdict]:
+def read_verdict_file(path: Path) -> Iterator[Verdict]:
+    """The verdicts of one file. Raises as read_verdicts does."""
     decoder = msgspec.json.Decoder(Verdict)
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:

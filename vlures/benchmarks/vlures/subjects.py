@@ -82,7 +82,8 @@ class VluresSubjects:
     languages: dict[str, _Language] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     withheld: int = 0
-    _wordings: dict[Cell, str] = field(default_factory=dict)
+    _wordings: dict[Cell, tuple[str, str]] = field(default_factory=dict)
+    """All instructions of a cell, and its task alone."""
 
     def find(self, question: Question, response: Response, *, wanted: bool) -> Subject | None:
         sample = self._find_sample(question, response, wanted=wanted)
@@ -103,12 +104,13 @@ class VluresSubjects:
         sample = language.samples.get(question.sample_id) if language else None
         if language is None or sample is None or not _has_prompt(language, question, response):
             return None
-        if (wording := self._wordings.get(question.cell)) is None:
+        if question.cell not in self._wordings:
             options = language.ask().options
-            wording = _word_task(code, number, Path(options.prompts) if options.prompts else None, options.setting)
-            self._wordings[question.cell] = wording
+            directory = Path(options.prompts) if options.prompts else None
+            self._wordings[question.cell] = _word_task(code, number, directory, options.setting)
+        wording, task = self._wordings[question.cell]
         article = sample.text if TASKS[number].needs_text else None
-        return Assignment(wording, article, str(number), LANGUAGES[code].tag)
+        return Assignment(wording, article, str(number), LANGUAGES[code].tag, task)
 
     def _find_sample(self, question: Question, response: Response, *, wanted: bool) -> Sample | None:
         code, _ = parse_cell(question.cell)
@@ -211,15 +213,16 @@ ARTICLE_ELSEWHERE = "[…]"
 """Stands for the article in a task's wording."""
 
 
-def _word_task(code: str, number: int, directory: Path | None, setting: Setting) -> str:
-    """All instructions of a task. The setting without worked examples gives them, where the pack has it."""
+def _word_task(code: str, number: int, directory: Path | None, setting: Setting) -> tuple[str, str]:
+    """All instructions of a task, and the task alone. The setting without worked examples gives them, where the pack
+    has it."""
     pack, task = load_pack(LANGUAGES[code], directory), TASKS[number]
     plain = Setting(0, setting.rationales)
     if plain.label not in pack.has.settings:
-        return f"{pack.system.strip()}\n\n{pack.tasks[number].strip()}"
+        return f"{pack.system.strip()}\n\n{pack.tasks[number].strip()}", pack.tasks[number].strip()
     prompt = build_cell_prompt(pack, pack, task, plain)
     filled = prompt.fill(ARTICLE_ELSEWHERE if prompt.after is not None else None)
-    return f"{pack.system.strip()}\n\n{filled.user.strip()}"
+    return f"{pack.system.strip()}\n\n{filled.user.strip()}", pack.tasks[number].strip()
 
 
 def _load_once(reading: Reading) -> Dataset:
