@@ -209,28 +209,6 @@ def read_picture(image: Image) -> Pillow:
         raise UnusableImage(f"is damaged: its pixels cannot be decoded ({error}); get it again") from error
 
 
-def read_upright(image: Image, longest_side: int) -> Pillow:
-    """The image's pixels in RGB as its owner sees them: turned as its EXIF data say, on white where it is transparent,
-    scaled down to at most so many pixels a side, without metadata.
-
-    Raises UnusableImage, whose text names the file, if they cannot be decoded or have changed since they were read.
-    """
-    from PIL import Image as pillow  # noqa: N813
-    from PIL import ImageOps
-
-    try:
-        with _opened(read_bytes(image)) as opened:
-            opened.draft("RGB", (longest_side, longest_side))
-            upright = ImageOps.exif_transpose(opened)
-            upright.thumbnail((longest_side, longest_side))
-            upright = upright.convert("RGBA")
-    except _DAMAGES as error:
-        raise UnusableImage(f"{image.path} is damaged: its pixels cannot be decoded ({error}); get it again") from error
-    paper = pillow.new("RGB", upright.size, "white")
-    paper.paste(upright, mask=upright.getchannel("A"))
-    return paper
-
-
 class EncodedImages:
     """Base64 of the images used last, within a budget of memory and up to a number, so that an image is read and
     encoded once for requests that are sent one after another."""

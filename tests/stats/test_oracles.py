@@ -41,6 +41,7 @@ from vlures.metrics.comparison import (  # noqa: E402
 )
 from vlures.metrics.distributions import incomplete_beta, t_quantile, t_two_sided  # noqa: E402
 from vlures.metrics.prediction_powered import corrected_mean  # noqa: E402
+from vlures.metrics.rank_sums import is_below  # noqa: E402
 from vlures.metrics.ranks import count_pairs, kendall_tau_b, pairwise_accuracy, spearman  # noqa: E402
 
 SAME = {"rel": 1e-9, "abs": 1e-12}
@@ -265,3 +266,10 @@ def test_all_levels_widen() -> None:
     values = np.random.default_rng(14).gamma(2, 8, 60)
     widths = [clustered_mean(values, np.arange(60), level=level) for level in (0.8, 0.9, 0.95, 0.99)]
     assert all(a.low > b.low and a.high < b.high for a, b in pairwise(widths))  # type: ignore[operator]
+
+
+def test_rank_sums_are_those_of_scipy() -> None:
+    for first, second in scores(11, 60):
+        for lower in (first[:7], first[:40]):
+            wanted = stats.mannwhitneyu(lower, second, alternative="less", method="asymptotic").pvalue
+            assert is_below(lower.tolist(), second.tolist()) == pytest.approx(wanted, **SAME)

@@ -87,7 +87,7 @@ def _make_thumbnails(
             try:
                 thumbnails[image.digest] = make_thumbnail(image)
             except VluresError as error:
-                say(f"Left out, because a rater could not see what they are about, are the answers about this: {error}")
+                say(f"Answers about an image that no rater could see are left out: {error}")
                 left = [candidate for candidate in left if candidate.image.digest != image.digest]
                 break
         else:

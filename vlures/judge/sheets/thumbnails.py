@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from vlures.images import read_upright
+from vlures.errors import VluresError
 from vlures.records import Image
+from vlures.results.small_image import open_small
 
 LONGEST_SIDE = 320
 QUALITY = 82
@@ -24,8 +25,10 @@ class Thumbnail:
 
 
 def make_thumbnail(image: Image) -> Thumbnail:
-    """Raises VluresError where the image is gone, changed or damaged."""
-    small = read_upright(image, LONGEST_SIDE)
+    """Raises VluresError where the image is gone or damaged."""
+    small = open_small(image.path, LONGEST_SIDE)
+    if small is None:
+        raise VluresError(f"{image.path} cannot be decoded; get it again.")
     data = io.BytesIO()
     small.save(data, "JPEG", quality=QUALITY)
     return Thumbnail(data.getvalue(), *small.size)
