@@ -126,7 +126,8 @@ def test_every_option_can_stand_in_the_file(toml: Path) -> None:
     config = load(toml, content)
     untouched = {name for name in config.options() if getattr(config, name) == getattr(RunConfig(), name)}
     assert untouched == {"benchmark"}
-    assert set(config.options()) == set(all_options()) - {"questions", "prompt_style", "cot", "groups"}
+    others = {"questions", "prompt_style", "cot", "groups", *vars(RunConfig(benchmark="judge").benchmark_options)}
+    assert set(config.options()) == set(all_options()) - (others - {"limit", "samples"})
     assert config.languages == ("Sw", "Ur")
     assert config.dataset == {"Sw": "data/sw", "Ur": "data/ur"}
     assert config.example_language == "En"
@@ -178,6 +179,27 @@ def test_every_option_of_street_views_can_stand_in_the_file(toml: Path) -> None:
     plain = RunConfig(benchmark="urban")
     assert {name for name in vars(config.benchmark_options) if getattr(config, name) == getattr(plain, name)} == set()
     assert config.groups == ("depth_binary", "count")
+
+
+def test_every_option_of_a_judge_can_stand_in_the_file(toml: Path) -> None:
+    toml.parent.joinpath("packs").mkdir()
+    content = """
+        benchmark = "judge"
+        judged = "outputs/one"
+        pairwise = "outputs/two"
+        rubric = "packs"
+        pack_language = "native"
+        controls = "10%"
+        control_seed = 7
+        limit = 3
+        samples = [7, "a-1"]
+    """
+    config = load(toml, content)
+    plain = RunConfig(benchmark="judge")
+    same = {name for name in vars(config.benchmark_options) if getattr(config, name) == getattr(plain, name)}
+    assert same == {"judge_what", "repeats"}
+    other = load(toml, 'benchmark = "judge"\njudged = "outputs/one"\njudge_what = "whole"\nrepeats = 2')
+    assert (other.judge_what, other.repeats, other.benchmark_options.share) == ("whole", 2, 0.05)
 
 
 def test_a_configuration_can_be_replaced_by_its_options_names() -> None:

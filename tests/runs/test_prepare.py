@@ -27,10 +27,12 @@ CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("--model", "gemini-2.5-flash"),
         ("--model", "o1"),
     ),
-    "benchmark": (("--benchmark", "table"), ("--benchmark", "urban")),
+    "benchmark": (("--benchmark", "table"), ("--benchmark", "urban"), ("--benchmark", "judge")),
     "prompt_style": (("--prompt-style", "template"),),
     "cot": (("--cot",),),
     "groups": (("--groups", "count"),),
+    "judged": (("--judged", "outputs/none"),),
+    "rubric": (("--rubric", "upstream"),),
     "questions": (("--questions", "my.jsonl"),),
     "service_tier": (("--service-tier", "flex"), ("--service-tier", "auto")),
     "sdk": (("--sdk", "google-generativeai"),),
@@ -78,6 +80,7 @@ INDIFFERENT = {
     "notify",
     *("output", "text_encoding", "skip_problems", "follow_links", "dataset", "batch_size", "max_attempts", "poll_s"),
     *("doubt_patience_s", "result_patience_s", "forget_lost", "stall_after_s", "delete_remote_files", "concurrency"),
+    *("pairwise", "judge_what", "pack_language", "repeats", "controls", "control_seed"),  # as judged and rubric
     *("rpm", "tpm", "timeout_s", "retry_budget_s", "first_contact_s"),
     *("device", "quant", "rows", "trust_remote_code"),  # as dtype: refused with every provider that has a server
 }

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "vlures": "vlures.benchmarks.vlures",
     "table": "vlures.benchmarks.table",
     "urban": "vlures.benchmarks.urban",
+    "judge": "vlures.judge",
 }
 """Name → package. Each has the functions of a BenchmarkPackage."""
 
@@ -34,6 +35,10 @@ Parser = Literal["strict", "legacy"]
 
 Skips = Callable[[Image], bool]
 """Whether an image is left out, because the model would refuse it."""
+
+
+FindFault = Callable[[str], str | None]
+"""(the text of an answer) → why it is none; None if it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,14 @@ class Benchmark(Protocol):
 
     def describe(self) -> Mapping[str, Any]:
         """Digests and sources for run.json. prompt_digests: by cell. data_digests: by the part of the data."""
+
+    @property
+    def find_fault(self) -> FindFault | None:
+        """Finds out why a text that a model gave is no answer to this benchmark; it is stored, and asked for again.
+        None where any text is an answer."""
+
+    def conclude(self, store: CheckpointStore) -> None:
+        """Write what is derived from the answers, beside the results files. Raises NotWritable."""
 
     def check_folder(self, store: CheckpointStore) -> None:
         """Raises VluresError where the folder's answers have the same keys but are about something else."""

@@ -131,6 +131,7 @@ COMMANDS = {
     "status": "Show where runs stand.",
     "show": "Show the answers about one sample.",
     "cancel": "Cancel a run's batches and keep the answers they have.",
+    "judge": "Have a model judge a run's answers, with the image in view.",
     "score": "Score answers that are right or wrong.",
     "report": "Show runs in one file that needs no network.",
     "sheets": "Have people rate a random sample of answers.",

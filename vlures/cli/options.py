@@ -186,6 +186,16 @@ def _is_config(name: str | Path | None) -> bool:
     return name is not None and Path(name).suffix == ".toml" and not Path(name).is_dir()
 
 
+def all_config_options(command: Callable[..., Any], *, file: bool = True) -> Callable[..., Any]:
+    """Give a command every option of a run as an argument of its own. file: `--config` and `--debug`, too."""
+    for name in reversed(all_options()):
+        command = config_option(name)(command)
+    if file:
+        for option in (debug_option, config_file_option("A TOML file with options.")):
+            command = option(command)
+    return command
+
+
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every option of a run and a `--config` file. The command receives one RunConfig."""
 
@@ -197,9 +207,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     with_config.__name__, with_config.__doc__ = command.__name__, command.__doc__
     with_config.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
-    decorated: Callable[..., Any] = with_config
-    for name in reversed(all_options()):
-        decorated = config_option(name)(decorated)
+    decorated = all_config_options(with_config, file=False)
     if not {"folder", "folders"}.intersection(signature(command).parameters):
         decorated = config_argument(decorated)
     for option in (debug_option, config_file_option("A TOML file with options.")):

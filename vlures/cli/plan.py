@@ -18,6 +18,11 @@ def plan(config: RunConfig) -> int:
     Example:
       vlures plan -c configs/openai.toml --tasks 1,8
     """
+    return show_plan(config)
+
+
+def show_plan(config: RunConfig) -> int:
+    """Print what a run would send and cost."""
     from vlures.backends import find_other_host, find_own_address
     from vlures.benchmarks import open_stores
     from vlures.config.environment import read_environment

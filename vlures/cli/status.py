@@ -26,6 +26,8 @@ def status(config: RunConfig, folders: tuple[str, ...]) -> int:
       vlures status outputs/gpt-6-luna
       vlures status 'outputs/gpt-*'
     """
+    from vlures.judge.report import summarise_judge
+    from vlures.judge.verdicts import find_judges
     from vlures.results.load import find_runs
     from vlures.runs.overview import find_configured_runs, names_run, tabulate_runs
     from vlures.runs.status import report
@@ -39,4 +41,6 @@ def status(config: RunConfig, folders: tuple[str, ...]) -> int:
         return 0
     for number, text in enumerate(report(found[0], say)):
         tell(("\n" if number else "") + text)
+    for folder in find_judges(found[0]):
+        tell(f"\nJudged in {folder}: {summarise_judge(folder)}")
     return 0

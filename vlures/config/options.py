@@ -13,6 +13,7 @@ from vlures.errors import UsageError
 Group = Literal[
     "Who answers",
     "What is asked",
+    "Judging",
     "Model",
     "What is stored",
     "What is asked again",

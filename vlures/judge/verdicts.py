@@ -52,7 +52,8 @@ class Verdict:
     """From 0 to 5, by the criterion's name. Empty where the rater gives none."""
     reasons: str = ""
     missing: str | None = None
-    """Why there is no score: `invalid: …`, `refused`, `truncated`, `failed: …`, `due`. None where there is one."""
+    """Why there is no score: `invalid: …`, `refused`, `truncated`, `failed: …`, `changed` (the answer or the wording
+    has), `due`. None where there is one."""
     control: Control | None = None
     """None: the answer itself, as it was given."""
     probability: float | None = None
@@ -63,6 +64,10 @@ class Verdict:
     """Of the answer, as a BCP 47 tag."""
     model: str | None = None
     """The judge that really answered."""
+    rubric_name: str = ""
+    """The wording's name: `answer_en`, `whole_native`, `upstream` (whose overall scores are from 0 to 100)."""
+    unwrapped: bool = False
+    """The judge's JSON stood in a fence, or had text around it."""
 
 
 def write_verdicts(path: Path, verdicts: Iterable[Verdict]) -> None:
@@ -91,6 +96,11 @@ def read_verdict_file(path: Path) -> Iterator[Verdict]:
                 f"{path}, line {number}, is no verdict ({error}); `vlures judge` and `vlures sheets in` write such "
                 "files: run the one that wrote it again."
             ) from error
+
+
+def find_judges(output_folder: Path) -> list[Path]:
+    """The folders of a run's judges."""
+    return sorted({path.parent for path in (output_folder / JUDGED).glob("*/checkpoints_*")})
 
 
 def about(verdict: Verdict) -> tuple[str, str, Cell, str]:

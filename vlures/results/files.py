@@ -21,28 +21,32 @@ def results_folder(output_folder: Path, variant: Variant) -> Path:
     return output_folder / f"results_{variant.label}"
 
 
-def write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
+def write_results(
+    output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN, *, compare: bool = True
+) -> dict[str, Any]:
     """Write every cell's answers ({"<id>": "<text>"}, in the order of the IDs) and the summary; returns the summary.
 
     Answers only: failed, refused and truncated responses are in the checkpoints and counted in the summary. The answers
-    are synced to the disk before anything is written. Raises NotWritable.
+    are synced to the disk before anything is written. compare: find answers that are the same. Raises NotWritable.
     """
     store.guard()
     store.sync()
     try:
-        return _write_results(output_folder, name, store, prices)
+        return _write_results(output_folder, name, store, prices, compare)
     except NotWritable as fault:
         raise NotWritable(fault.path, fault.cause, "The answers are safe in the checkpoints. ") from fault
 
 
-def _write_results(output_folder: Path, name: str, store: CheckpointStore, prices: Prices) -> dict[str, Any]:
+def _write_results(
+    output_folder: Path, name: str, store: CheckpointStore, prices: Prices, compare: bool
+) -> dict[str, Any]:
     folder = results_folder(output_folder, store.variant)
     same_answers = {}
     for cell in store.cells:
         answers = {
             sample_id: response["text"] for sample_id, response in store.responses(cell) if response["status"] == "ok"
         }
-        if same := find_same_answers(answers):
+        if compare and (same := find_same_answers(answers)):
             same_answers[cell] = same
         path = folder / store.variant.results_file(cell, name)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")

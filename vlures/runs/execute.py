@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from typing import Protocol
 
@@ -13,11 +13,13 @@ from vlures.backends import Backend, Observer
 from vlures.backends.outcomes import is_wordless
 from vlures.benchmarks import Benchmark
 from vlures.errors import Incomplete, VluresError, counted
+from vlures.files.writing import NotWritable
 from vlures.pricing.ledger_journal import LedgerJournal
 from vlures.pricing.spending import Spending
-from vlures.records import Deferred, Request, Response
+from vlures.records import Deferred, Failure, Request, Response
 from vlures.runs.answer_warnings import UNUSABLE, AnswerWarnings, describe_canary, describe_unusable
 from vlures.runs.config import RunConfig
+from vlures.runs.faulty_answers import FAULTY, mark_faulty
 from vlures.runs.prepare import due_requests
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
@@ -95,6 +97,7 @@ async def send_canary(run: Execution, backend: Backend) -> None:
                 continue
             response = spending.price(received)
             spending.settle(response, stored=keeper.store(response))
+            response = refuse_fault(run, response, set())
             counts.add(response)
             run.observer.answered(response)
             for warning in counts.warnings.add(response, run.config.target.model):
@@ -113,10 +116,16 @@ async def send_canary(run: Execution, backend: Backend) -> None:
         )
 
 
-async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend] | None = None) -> None:
+async def execute(
+    run: Execution,
+    backend: Backend,
+    finish: Callable[[], Backend] | None = None,
+    again: Callable[[], Backend] | None = None,
+) -> None:
     """Ask the backend for all that is due; store and count every response as it comes.
 
-    finish: connects the live backend that answers what a batch backend has left.
+    finish: connects the live backend that answers what a batch backend has left. again: connects the backend anew, for
+    what was answered with a text that is no answer to the benchmark.
     Raises Incomplete when the disk is full or the money is spent, VluresError when the run can never succeed.
     """
     benchmark, store, keeper = run.benchmark, run.store, run.keeper
@@ -131,6 +140,8 @@ async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend
             )
             rest = [request for request in due_requests(benchmark, store) if request.key in sink.left]
             await sink.take(finish(), rest)
+        if again is not None:
+            await _ask_faulty_again(run, sink, again)
     if space.ran_out:
         raise Incomplete(
             f"The disk of {store.folder} is nearly full, so nothing more was sent; free some space and run again."
@@ -149,6 +160,20 @@ async def execute(run: Execution, backend: Backend, finish: Callable[[], Backend
         raise Incomplete(run.spending.describe_stop())
 
 
+async def _ask_faulty_again(run: Execution, sink: ResponseSink, connect: Callable[[], Backend]) -> None:
+    """Ask again, with the same parameters, for answers whose text is none; each is stored, and has been paid for."""
+    for _ in range(run.config.batches.max_attempts - 1):
+        over = not run.keeper.keep_going() or sink.gave_up or sink.is_hopeless
+        if not sink.faulty or over or run.counts.all_failed_alike(HOPELESS_AFTER, HOPELESS_SAMPLES):
+            return
+        keys = frozenset(sink.faulty)
+        sink.faulty.clear()
+        run.observer.say(f"{counted(len(keys), 'answer')} cannot be used as it is, and will be asked again.")
+        await sink.take(
+            connect(), (request for request in due_requests(run.benchmark, run.store) if request.key in keys)
+        )
+
+
 class ResponseSink:
     """Where responses go: into the store, the counts and the account."""
 
@@ -160,6 +185,8 @@ class ResponseSink:
         self._warned = False
         self.is_hopeless = False
         """So many requests have failed alike, and none was ever answered, that the others would fail as well."""
+        self.faulty: set[str] = set()
+        """Keys of requests whose answer's text is no answer to the benchmark."""
         self.left: set[str] = set()
         """Keys of requests that a batch backend has left for a live one."""
         self.gave_up = ""
@@ -202,7 +229,7 @@ class ResponseSink:
         if news := self._run.spending.settle(response, stored=stored):
             self._run.observer.say(news)
         if stored:
-            self._count(response)
+            self._count(refuse_fault(run=self._run, response=response, faulty=self.faulty))
 
     def _count(self, response: Response) -> None:
         warnings = self._run.counts.warnings
@@ -224,6 +251,24 @@ class ResponseSink:
             self._run.observer.say(f"{sentence} Nothing more is sent; what is under way is collected.")
         else:
             self._run.observer.say(f"{sentence} The run continues; Ctrl-C stops it.")
+
+
+def refuse_fault(run: Execution, response: Response, faulty: set[str]) -> Response:
+    """A stored response as it counts. Where its text is no answer to the benchmark, it counts as failed; the stored
+    line keeps the text, which was paid for, and the request is due again. faulty: takes the keys of such requests."""
+    find_fault = run.benchmark.find_fault
+    if find_fault is None or response.status != "ok":
+        return response
+    fault = find_fault(response.text or "")
+    if fault is None:
+        return response
+    faulty.add(response.key)
+    # A failing disk may have kept the answer in memory. The next run looks at all stored answers again.
+    with suppress(NotWritable):
+        mark_faulty(run.store, response.key, fault)
+    return replace(
+        response, status="failed", text=None, error=Failure(FAULTY, f"The text is no answer ({fault}).", transient=True)
+    )
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from vlures.runs.connections import fit_connections
 from vlures.runs.describe_money import describe_progress
 from vlures.runs.describe_plan import describe_plan
 from vlures.runs.execute import Execution, RunCounts, RunObserver, execute, send_canary
+from vlures.runs.faulty_answers import mark_all_faulty
 from vlures.runs.interrupt import Interruption
 from vlures.runs.plan import Plan, check_plan, count_due, count_unsent, make_plan, needs_canary
 from vlures.runs.prepare import Prepared, prepare, prepare_spending, requests_of
@@ -149,7 +150,7 @@ class Session:
                     if not interruption.keep_going():
                         return
                 finish = connect_live if config.batches.live_share is not None else None
-                await execute(run, backend, finish)
+                await execute(run, backend, finish, (lambda: connect(setup)) if config.batches.wait else None)
 
             yield work
 
@@ -167,7 +168,10 @@ class Session:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
         take_shards(store, self.say)  # their answers are stored by now
-        summary = write_results(config.output_folder, config.run_name, store, self.prepared.prices)
+        any_text = self.benchmark.find_fault is None  # else answers of one form are easily the same
+        prices = self.prepared.prices
+        summary = write_results(config.output_folder, config.run_name, store, prices, compare=any_text)
+        self.benchmark.conclude(store)
         for sentence in describe_summary(summary, store.variant):
             self.say(sentence)
         jobs: Counter[str] = Counter(job.state for job in store.open_jobs())
@@ -248,6 +252,7 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         for note in benchmark.notes():
             say(note)
         _import_checkpoints(config, benchmark, store, say)
+        mark_all_faulty(benchmark, store)
         plan = make_plan(prepared, store)
         check_plan(config, benchmark, store, plan)
         drop_unbegun(config, store)

@@ -81,6 +81,12 @@ class TableBenchmark:
             "table_columns": {"roles": dict(self.table.columns), "others": kinds},
         }
 
+    @property
+    def find_fault(self) -> None:
+        return None
+
+    def conclude(self, store: CheckpointStore) -> None: ...
+
     def check_folder(self, store: CheckpointStore) -> None:
         """Raises VluresError for answers to rows that have another group now: they would be paid for again."""
         moved = [

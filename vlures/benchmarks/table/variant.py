@@ -24,7 +24,8 @@ def file_part(group: str) -> str:
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):X};", group)
 
 
-def _read_file_part(text: str) -> str:
+def read_file_part(text: str) -> str:
+    """The inverse of file_part."""
     return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
 
 
@@ -39,7 +40,7 @@ class TableVariant:
 
     def cell_of(self, checkpoint_file: str) -> Cell | None:
         match = _CHECKPOINT.fullmatch(checkpoint_file)
-        return Cell(_read_file_part(match[1])) if match else None
+        return Cell(read_file_part(match[1])) if match else None
 
     def results_file(self, cell: Cell, run_name: str) -> str:
         return f"results_{run_name}_{file_part(cell)}.json"

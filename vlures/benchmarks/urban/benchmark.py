@@ -95,6 +95,12 @@ class UrbanBenchmark:
             },
         }
 
+    @property
+    def find_fault(self) -> None:
+        return None
+
+    def conclude(self, store: CheckpointStore) -> None: ...
+
     def check_folder(self, store: CheckpointStore) -> None: ...
 
     def mark_folder(self, store: CheckpointStore) -> None: ...

@@ -91,6 +91,12 @@ class VluresBenchmark:
             "data_sources": {code: dataset.fetched for code, dataset in self.datasets.items() if dataset.fetched},
         }
 
+    @property
+    def find_fault(self) -> None:
+        return None
+
+    def conclude(self, store: CheckpointStore) -> None: ...
+
     def check_folder(self, store: CheckpointStore) -> None:
         folders = {code: dataset.folder for code, dataset in self.datasets.items()}
         check_text_languages(store, find_text_languages(self.options, self.datasets), folders)

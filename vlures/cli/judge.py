@@ -1,0 +1,117 @@
+"""`vlures judge`"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vlures.cli.console import EXIT_INCOMPLETE, EXIT_INTERRUPTED, say, tell
+from vlures.cli.options import GroupedCommand, all_config_options, take_config_argument
+from vlures.cli.suggestions import suggest_runs
+from vlures.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlures.runs.config import RunConfig
+    from vlures.runs.session import Outcome
+
+GROUPS = ("Who answers", "Judging", "Money", "Rehearsal")
+
+
+@click.command(cls=GroupedCommand, groups=GROUPS)
+@click.argument("folders", nargs=-1, type=click.Path(), shell_complete=suggest_runs)
+@click.option("--plan", is_flag=True, help="Show what would be sent and what it would cost. Sends nothing.")
+@all_config_options
+def judge(config_file: Path | None, folders: tuple[str, ...], plan: bool, **flags: Any) -> int:
+    """Have a model judge a run's answers, with the image in view.
+
+    FOLDERS are those of runs. A judge's own folder is judged/<judge> below each: a run like any other, which the same
+    command continues. Some judgements test the judge; the first line of the result says whether it sees the image.
+
+    \b
+    Examples:
+      vlures judge outputs/gpt-6-luna --backend gemini --plan
+      vlures judge outputs/gpt-6-luna --backend gemini --max-cost 5
+      vlures judge outputs/gpt-6-luna --pairwise outputs/gemini-3.8-flash
+    """
+    config_file, own = take_config_argument(config_file, {"folders": folders})
+    configs = list(_configure(config_file, own["folders"], flags))
+    if plan:
+        from vlures.cli.plan import show_plan
+
+        return max(show_plan(config) for config in configs)
+    codes = []
+    for config in configs:
+        codes.append(_judge(config))
+        if codes[-1] == EXIT_INTERRUPTED:
+            break
+    return max(codes)
+
+
+def _configure(config_file: Path | None, folders: tuple[str, ...], flags: dict[str, Any]) -> list[RunConfig]:
+    """A configuration for each judged run."""
+    from vlures.runs.config import load_config
+
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    for name in ("benchmark", "judged", "output"):
+        if name in given:
+            raise UsageError(
+                f"--{name} does not go with `vlures judge`, which puts judgements below the run that it is given."
+            )
+    if not folders and config_file is None:
+        raise UsageError("Name the run whose answers are judged, such as outputs/gpt-6-luna.")
+    found = []
+    for folder in folders or (None,):
+        named = {} if folder is None else {"judged": os.fspath(folder)}
+        found.append(_place(load_config(config_file, {**given, **named, "benchmark": "judge"})))
+    return found
+
+
+def _place(config: RunConfig) -> RunConfig:
+    """The configuration with the judge's folder below the judged run."""
+    from vlures.files.names import name_after_model
+    from vlures.judge.verdicts import JUDGED
+
+    options = config.benchmark_options
+    output = os.fspath(Path(options.judged) / JUDGED)
+    name = config.storage.name
+    if name is None and options.name_ending:
+        name = name_after_model(config.model_name + options.name_ending)
+    return replace(config, storage=replace(config.storage, output=output, name=name))
+
+
+def _judge(config: RunConfig) -> int:
+    """Ask for every judgement that is still missing, and say what the judge has found."""
+    from functools import partial
+
+    from vlures.backends import is_paid, meet
+    from vlures.cli.signals import run_until_signal
+    from vlures.cli.streams import enduring
+    from vlures.runs.carry_out import carry_out
+    from vlures.runs.helping import help_run
+    from vlures.runs.interrupt import Interruption
+
+    interruption = Interruption(live=config.run_mode == "live", paid=is_paid(config.who.backend))
+    watch = partial(run_until_signal, interruption)
+    with enduring("stdout"), meet(config.who.backend) as helper:
+        if helper is not None:
+            help_run(config, helper, interruption, watch, say)
+            return EXIT_INTERRUPTED if interruption.interrupted else 0
+        outcome = carry_out(config, interruption, watch, say, _print_outcome)
+    if interruption.interrupted:
+        return EXIT_INTERRUPTED
+    return 0 if outcome.complete else EXIT_INCOMPLETE
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    from vlures.judge.report import describe_judge
+    from vlures.runs.describe_outcome import describe_outcome, describe_remainder
+
+    for sentence in describe_remainder(outcome):
+        say(sentence)
+    for text in describe_judge(outcome.output):
+        tell(text)
+    tell(describe_outcome(outcome))

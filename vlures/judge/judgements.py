@@ -1,0 +1,98 @@
+"""Stored replies of a judge → verdicts. What is not there, or is no verdict, is missing with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vlures.judge.answers import digest_text
+from vlures.judge.benchmark import JudgeBenchmark, question_of
+from vlures.judge.controls import Item
+from vlures.judge.forms import Form, Invalid, read_reply
+from vlures.judge.verdicts import Verdict
+from vlures.records import Cell, Request
+from vlures.runs.allowances import is_answer_to
+from vlures.store.checkpoints import CheckpointStore
+
+DUE = "due"
+CHANGED = "changed"
+"""The stored verdict is on an answer, or by a wording, that has changed since."""
+
+
+def collect_verdicts(benchmark: JudgeBenchmark, store: CheckpointStore) -> Iterator[Verdict]:
+    """A verdict for every judgement that is selected, and for every other answer that was ever judged."""
+    answers = benchmark.answers
+    rater, rubric_name = store.folder.parent.name, store.variant.label.removeprefix("judge_")
+    stored = _Replies(store)
+    items = dict(benchmark.items)
+    for answer in answers.judged:  # judged by an earlier run that selected more
+        item = Item("answer", answer, None, answer.image, answer.assignment, answer.text)
+        if store.entry(*_place(item)) is not None:
+            items.setdefault(question_of(item), item)
+    for question, item in items.items():
+        reply = stored.find(question.cell, question.sample_id)
+        request = benchmark.request_of(question, item)
+        outcome = read_outcome(reply, request, benchmark.asked.provider, stored.allowances, benchmark.form)
+        answer = item.answer
+        yield Verdict(
+            rater=rater,
+            kind="judge",
+            run=answers.run,
+            variant=answer.id.variant,
+            cell=answer.id.cell,
+            sample_id=answer.id.sample_id,
+            answer_digest=digest_text(item.text),
+            image_digest=answer.image.digest,
+            control=item.control,
+            rubric=benchmark.rubric_digest(answer),
+            rubric_name=rubric_name,
+            language=answer.assignment.language,
+            **outcome,
+        )
+
+
+def _place(item: Item) -> tuple[Cell, str]:
+    question = question_of(item)
+    return question.cell, question.sample_id
+
+
+class _Replies:
+    """The standing replies of a judge, a cell at a time."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self._store = store
+        self._cells: dict[Cell, Mapping[str, Mapping[str, Any]]] = {}
+        recorded = store.read_json("run.json").get("allowances") or {}
+        self.allowances: list[int] = recorded.get("same_question") or []
+
+    def find(self, cell: Cell, sample_id: str) -> Mapping[str, Any] | None:
+        if cell not in self._cells:
+            self._cells[cell] = dict(self._store.responses(cell))
+        return self._cells[cell].get(sample_id)
+
+
+def read_outcome(
+    reply: Mapping[str, Any] | None, request: Request, provider: str, allowances: list[int], form: Form
+) -> dict[str, Any]:
+    """The fields of a verdict that a stored reply decides. reply: a line of a checkpoint; None if there is none."""
+    if reply is None:
+        return {"missing": DUE}
+    model = reply.get("model")
+    status = reply["status"]
+    if status == "failed":
+        return {"missing": f"failed: {(reply.get('error') or {}).get('code') or 'no reason was given'}", "model": model}
+    digest = reply.get("digest") or ""
+    if digest != request.digest and not is_answer_to(request, provider, digest, allowances):
+        return {"missing": CHANGED, "model": model}
+    if status != "ok":
+        return {"missing": status, "model": model}
+    reading = read_reply(reply.get("text") or "", form)
+    if isinstance(reading, Invalid):
+        return {"missing": f"invalid: {reading.reason}", "model": model}
+    return {
+        "overall": reading.overall,
+        "criteria": reading.criteria,
+        "reasons": reading.reasons,
+        "model": model,
+        "unwrapped": reading.unwrapped,
+    }
