@@ -241,6 +241,12 @@ def find_options(name: str) -> type:
     return options
 
 
+def selecting_options() -> tuple[str, ...]:
+    """The options by which stored answers are selected, of all benchmarks: `SELECTS` in their modules `options`."""
+    modules = (import_module(f"{package}.options") for package in BENCHMARKS.values())
+    return tuple(dict.fromkeys(name for module in modules for name in getattr(module, "SELECTS", ())))
+
+
 def find_stored_variants(output_folder: Path) -> list[tuple[BenchmarkPackage, Variant]]:
     """The variants that a run's folder holds, by label. Raises VluresError for one of an unknown benchmark."""
     found = []

@@ -129,7 +129,7 @@ COMMANDS = {
     "plan": "Show what a run would send and cost.",
     "run": "Ask for every answer that is still missing.",
     "status": "Show where runs stand.",
-    "show": "Show the answers about one sample.",
+    "show": "Show answers and what they are about.",
     "cancel": "Cancel a run's batches and keep the answers they have.",
     "judge": "Have a model judge a run's answers, with the image in view.",
     "score": "Score answers that are right or wrong.",

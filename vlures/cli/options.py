@@ -101,7 +101,8 @@ _DEFAULTS_OF_BACKENDS = ("mode", "model")
 """Options whose default is each provider's own."""
 
 
-def config_option(name: str) -> Callable[[Any], Any]:
+def config_option(name: str, *aliases: str) -> Callable[[Any], Any]:
+    """An option of a run's configuration as a flag. aliases: other flags for it."""
     declared = all_options()[name]
     flag = "--" + name.replace("_", "-")
     if declared.hint is bool:
@@ -110,6 +111,7 @@ def config_option(name: str) -> Callable[[Any], Any]:
     tables = {"benchmark": BENCHMARKS, "backend": BACKENDS}
     choices = list(tables.get(name, declared.choices))
     return click.option(
+        *aliases,
         flag,
         name,
         type=str if declared.several else _click_type(declared.hint),

@@ -6,14 +6,15 @@ import base64
 import io
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from vlures.benchmarks import BenchmarkPackage
 from vlures.errors import UsageError, VluresError
-from vlures.records import Image
+from vlures.records import STATUSES, Cell, Image
 from vlures.results.load import Answer, Outputs, find_runs, read_answers
 from vlures.results.rows import Row
 from vlures.results.small_image import open_small
@@ -77,14 +78,17 @@ def make_page(number: str, answers: Sequence[Answer]) -> Page:
     return Page(shown, len(answers), _page(number, _group_by_subject(answers)))
 
 
-def find_answers(number: str, output: Outputs, selection: Mapping[str, Any]) -> list[Answer]:
-    """The answers about one sample, in the order of their cells. Raises as show does."""
+def find_answers(
+    number: str, output: Outputs, selection: Mapping[str, Any], statuses: Collection[str] = STATUSES
+) -> list[Answer]:
+    """The answers about one sample that have one of the statuses, in the order of their cells. Raises as show does."""
     runs = find_runs(output)
     found = list(read_answers(runs, lambda _: None, number))
-    chosen = _choose(found, selection)
+    chosen = list(choose(found, selection, statuses))
     if not chosen:
         where = ", ".join(map(str, runs))
-        there = sorted({answer.standing.variant.title(answer.standing.cell) for answer in found})
+        titles = ((answer, answer.standing.variant.title(answer.standing.cell)) for answer in found)
+        there = sorted({f"{title} ({answer.row['status']})" for answer, title in titles})
         raise VluresError(
             f"{where} has no such answer about sample {number}; there are {', '.join(there)}."
             if there
@@ -102,12 +106,21 @@ def _read_id(sample_id: object) -> str:
         raise UsageError(f"{sample_id!r} is not a sample ID; give a whole number or a text.") from error
 
 
-def _choose(answers: list[Answer], selection: Mapping[str, Any]) -> list[Answer]:
+def choose(
+    answers: Iterable[Answer], selection: Mapping[str, Any], statuses: Collection[str] = STATUSES
+) -> Iterator[Answer]:
+    """Those of the answers that a selection names (None: not given) and that have one of the statuses.
+
+    Raises UsageError for what their benchmark does not select by.
+    """
     given = {name: value for name, value in selection.items() if value is not None}
-    if not given:
-        return answers
-    rules = {answer.standing.package: answer.standing.package.read_selection(given) for answer in answers}
-    return [answer for answer in answers if rules[answer.standing.package](answer.standing.cell)]
+    rules: dict[BenchmarkPackage, Callable[[Cell], bool]] = {}
+    for answer in answers:
+        package = answer.standing.package
+        if given and package not in rules:
+            rules[package] = package.read_selection(given)
+        if answer.row["status"] in statuses and (not given or rules[package](answer.standing.cell)):
+            yield answer
 
 
 def _only_run() -> Path:

@@ -46,9 +46,13 @@ class Options:
             raise UsageError(f"{place('questions')} is empty; name a table (.jsonl, .csv or .parquet).")
 
 
+SELECTS = ("groups",)
+"""The options that read_selection takes."""
+
+
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
     """A test of whether a cell is one of the selected groups. Raises UsageError."""
-    if unknown := selection.keys() - {"groups"}:
+    if unknown := selection.keys() - set(SELECTS):
         raise UsageError(f"`{min(unknown)}` selects nothing; name groups.")
     groups = read_texts(selection["groups"], "`groups`")
     return lambda cell: cell in groups

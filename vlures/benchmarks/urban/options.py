@@ -58,9 +58,13 @@ class Options:
             raise UsageError(f"{place('questions')} is empty; name a QA file (JSON Lines or one JSON list).")
 
 
+SELECTS = ("groups",)
+"""The options that read_selection takes."""
+
+
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
     """A test of whether a cell is one of the selected groups. Raises UsageError."""
-    if unknown := selection.keys() - {"groups"}:
+    if unknown := selection.keys() - set(SELECTS):
         raise UsageError(f"`{min(unknown)}` selects nothing; name groups.")
     groups = read_texts(selection["groups"], "`groups`")
     return lambda cell: cell in groups

@@ -208,9 +208,13 @@ class Options:
             raise UsageError("A run needs at least one language and one task.")
 
 
+SELECTS = ("languages", "tasks")
+"""The options that read_selection takes."""
+
+
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:
     """A test of whether a cell is in the selected languages and tasks. Raises UsageError."""
-    if unknown := selection.keys() - {"languages", "tasks"}:
+    if unknown := selection.keys() - set(SELECTS):
         raise UsageError(f"`{min(unknown)}` selects nothing; name languages or tasks.")
     codes = _read_languages(selection["languages"], "`languages`") if "languages" in selection else None
     tasks = _read_tasks(selection["tasks"], "`tasks`") if "tasks" in selection else None
