@@ -70,7 +70,7 @@ stats-if-there:
 PLANTED ?= all
 DISK_FAULTS ?= 480
 KILLS ?= 300
-LONG := tests/e2e/test_campaign.py tests/e2e/test_disk_faults.py tests/e2e/test_reliability.py tests/protocol_model/test_protocol.py \
+LONG := tests/e2e/test_campaign.py tests/e2e/test_disk_faults.py tests/e2e/test_judge_reliability.py tests/e2e/test_reliability.py tests/protocol_model/test_protocol.py \
 	tests/protocol_model/test_planted_faults.py
 
 contract: export VLURES_MODEL_EXAMPLES = 2000

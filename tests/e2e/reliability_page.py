@@ -17,6 +17,7 @@ WRITES = os.environ.get("VLURES_WRITE_DOCS") == "1"
 PROVIDERS = ("OpenAI", "Gemini")
 WRONG, KILLED, LIVE = "what goes wrong", "kill -9 in batch mode", "kill -9 in live mode"
 LIVE_WRONG, MONEY = "what goes wrong in live mode", "a limit of cost (`--max-cost`)"
+JUDGE_WRONG, JUDGE_KILLED = "what goes wrong with `vlures judge`", "kill -9 of `vlures judge`"
 HEADERS = {
     WRONG: (
         "What goes wrong | Requests | Batches | After the first command | Commands needed | Answered | Paid again "
@@ -29,6 +30,8 @@ HEADERS = {
     ),
     LIVE: "Killed | Requests | Stored | In flight | Commands needed | Answered | Paid again | Lost",
     MONEY: "What is against it | Requests | Passed by | Then, with a higher limit: answered | Paid again | Lost",
+    JUDGE_WRONG: "What goes wrong | Judgements | Commands needed | Answered | Paid again | Lost",
+    JUDGE_KILLED: "Killed | Judgements | Commands needed | Answered | Paid again | Lost",
 }
 
 Table = tuple[str, str]
@@ -60,12 +63,18 @@ A *limit of cost* is compared with what the sandbox charged, at the listed price
 calls, and replies that a fault takes after they were charged, are paid again; those are the only numbers other than 0
 in the tables of live mode, and there are never more of them than calls in flight, or replies taken.
 
+A *judgement* is answered once there is a verdict. A reply that is none (NaN, two objects, cut JSON) has been paid, is
+missing, and is asked for again; live calls and the canary may be, as above.
+
 ## How this was measured
 
 `tests/e2e/test_reliability.py` gives the real command a dataset of six images, five of them with a text: two tasks, 11
 requests (10 where one image is left out; six, sent by two commands, for the kill in the middle of a line). It speaks
 HTTP with the sandbox on the same machine. What was paid is read from the sandbox's ledger, which is written before any
 reply; what was answered, from the results files. The faults of the first table are lifted after the first command.
+
+`tests/e2e/test_judge_reliability.py` has the six answers of one task judged, with the controls that test a judge: 17
+judgements, some of them without an image. What was answered is read from `verdicts.jsonl`.
 
 For the kills, the sandbox holds one connection: *before* means that it has read the request and does nothing, *after*
 that it has acted and the reply is still to come. The test waits for that, kills the process with SIGKILL and gives the

@@ -22,6 +22,8 @@ from tests.conftest import Result, Sandbox, make_dataset, wait_until
 from tests.disk_faults import DiskFault, FailingDisk
 from tests.e2e.account import charged_usd
 from tests.e2e.reliability_page import (
+    JUDGE_KILLED,
+    JUDGE_WRONG,
     KILLED,
     LIVE,
     LIVE_WRONG,
@@ -320,6 +322,11 @@ def kill_words(what: str, moment: str) -> str:
 def names_of(table: Table) -> list[str]:
     """The first cells of a table's rows."""
     provider, what = table
+    if what == JUDGE_WRONG:
+        return [wrong.words for wrong in judge_wrongs(provider)]
+    if what == JUDGE_KILLED:
+        batch = [kill_words(kill.words, moment) for kill in judge_kills(provider) for moment in MOMENTS]
+        return [*batch, *(f"live, {words}" for words in MOMENTS_LIVE.values())]
     if what == WRONG:
         return [*(wrong.words for wrong in WRONGS[provider]), OTHER_KEY, CANCELLED]
     if what == LIVE:
@@ -331,6 +338,47 @@ def names_of(table: Table) -> list[str]:
         return [*files, DISK_BACK, DISK_GONE, ASLEEP, HUNG_UP, UNLOCKED, *LIVE_FAULTS]
     places = [*(kill.words for kill in KILLS[provider]), AT_CANCEL]
     return [*(kill_words(place, moment) for place in places for moment in MOMENTS), HALF_STORED, TORN]
+
+
+@dataclass(frozen=True)
+class JudgeWrong:
+    """Faults under which answers are judged, in force until the first command has ended."""
+
+    words: str
+    faults: tuple[str, ...]
+    mode: str = "batch"
+    commands: int = 1
+    paid_again: int = 0
+
+
+def judge_wrongs(provider: str) -> tuple[JudgeWrong, ...]:
+    """What goes wrong with a judge: the same as with any run, and replies that are no verdict."""
+    p, live = PREFIX[provider], LIVE_PLACES[provider]
+    half = "expire:keep=0.5,times=2" if provider == "OpenAI" else "partial:keep=0.5,times=2"
+    none = ("nan", "two", "cut")
+    return (
+        JudgeWrong("Half of each batch is answered", (half,)),
+        JudgeWrong("Two lines are missing from the results", ("missing:times=2",)),
+        JudgeWrong("Every third line stands twice in the results", ("doubled:every=3",)),
+        JudgeWrong("The reply to a creation is lost", (f"drop_after@{p}create:times=1",)),
+        JudgeWrong(
+            "Three replies in a batch are no verdict",
+            tuple(f"malformed_judge@line:kind={kind},times=1" for kind in none),
+            paid_again=3,
+        ),
+        JudgeWrong(
+            "Three live replies are no verdict",
+            tuple(f"malformed_judge@{live}:kind={kind},times=1" for kind in none),
+            "live",
+            paid_again=3,
+        ),
+        JudgeWrong("A live reply is lost after it was charged", (f"drop_after@{live}:times=1",), "live", paid_again=1),
+    )
+
+
+def judge_kills(provider: str) -> tuple[Kill, ...]:
+    """Where a judge is killed: as any run, without the later polls."""
+    return tuple(kill for kill in KILLS[provider] if kill.words not in ("the second poll", "the third poll"))
 
 
 def few_files_words(most: int) -> str:
