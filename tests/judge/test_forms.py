@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ def test_the_original_scale_begins_at_0_and_asks_for_no_reasons() -> None:
 def test_a_schema_asks_for_the_keys_in_order_and_for_nothing_that_a_provider_ignores(form: Form) -> None:
     schema = form.schema()
     assert list(schema["properties"]) == schema["required"] == list(form.keys)
+    assert list(re.findall(r'"(\w+)": ', form.sketch())) == list(form.keys)
     assert set(schema) == {"type", "properties", "required"}
     assert all(set(kind) <= {"type", "enum"} for kind in schema["properties"].values())
     if form.has_reasons:

@@ -155,6 +155,12 @@ def _convert(store: CheckpointStore, answer_id: AnswerId, line: dict[str, Any]) 
         ) from error
 
 
+def describe_left_out(counts: Mapping[str, int]) -> str:
+    """Answers that are not judged, by reason."""
+    words = {CHANGED: "about an image, an article or a prompt that is gone or has changed"}
+    return ", ".join(f"{count:,} {words.get(status, status)}" for status, count in sorted(counts.items()))
+
+
 def describe_same_texts(answers: Answers) -> str | None:
     """A warning where one text stands under several images of a cell: the original scripts stored one reply to eight
     images under each of them."""

@@ -13,13 +13,21 @@ import msgspec
 
 from vlures.benchmarks import FindFault, Question, Skips, digest_content, make_request
 from vlures.errors import UsageError, VluresError
-from vlures.judge.answers import CHANGED, Answer, AnswerId, Answers, describe_same_texts, digest_text, read_answers
+from vlures.judge.answers import (
+    Answer,
+    AnswerId,
+    Answers,
+    describe_left_out,
+    describe_same_texts,
+    digest_text,
+    read_answers,
+)
 from vlures.judge.controls import Item, list_items
 from vlures.judge.families import find_family
-from vlures.judge.forms import ANSWER_FORM, UPSTREAM_FORM, WHOLE_FORM, Form, Invalid, read_reply
+from vlures.judge.forms import UPSTREAM_FORM, Form, Invalid, read_reply
 from vlures.judge.options import UPSTREAM, Options
 from vlures.judge.packs import PACKS, JudgePack, digest_pack, load_pack
-from vlures.judge.prompts import build_prompt, build_upstream_prompt
+from vlures.judge.prompts import build_prompt, build_upstream_prompt, find_form
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
 from vlures.judge.verdicts import VERDICTS_FILE, write_verdicts
 from vlures.records import AskedModel, Cell, Image, Request
@@ -53,7 +61,7 @@ class JudgeBenchmark:
         """Of a reply."""
         if self.options.is_upstream:
             return UPSTREAM_FORM
-        return WHOLE_FORM if self.options.judge_what == "whole" else ANSWER_FORM
+        return find_form(self.options.judge_what)
 
     def cells(self) -> Sequence[Cell]:
         return list_cells(self.answers)
@@ -259,12 +267,6 @@ def note_answers(answers: Answers, asked: AskedModel) -> Iterator[str]:
         yield f"The answers of {answers.run} are a sandbox's: synthetic, and worth nothing but a rehearsal."
     if same := describe_same_texts(answers):
         yield same
-
-
-def describe_left_out(counts: Mapping[str, int]) -> str:
-    """Answers that are not judged, by reason."""
-    words = {CHANGED: "about an image, an article or a prompt that is gone or has changed"}
-    return ", ".join(f"{count:,} {words.get(status, status)}" for status, count in sorted(counts.items()))
 
 
 def refuse_other_wordings(store: CheckpointStore) -> None:

@@ -47,6 +47,16 @@ class Form:
             kinds["choice"] = {"type": "string", "enum": list(CHOICES)}
         return {"type": "object", "properties": kinds, "required": list(self.keys)}
 
+    def sketch(self) -> str:
+        """The object as a line, for models that no schema holds to it."""
+        kinds = {
+            "reasons": '"…"',
+            "choice": '"first", "second" or "neither"',
+            self.overall: f"{self.lowest}–{self.highest}",
+        }
+        levels = f"{LOWEST_LEVEL}–{HIGHEST_LEVEL}"
+        return "{" + ", ".join(f'"{key}": {kinds.get(key, levels)}' for key in self.keys) + "}"
+
 
 ANSWER_FORM = Form(CRITERIA[:-1], "overall", 1, 100)
 """For an answer by itself."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from vlures.benchmarks import Assignment
-from vlures.judge.packs import CRITERIA, Criterion, JudgePack
+from vlures.judge.forms import ANSWER_FORM, PAIRWISE_FORM, WHOLE_FORM, Form
+from vlures.judge.packs import Criterion, JudgePack
 from vlures.records import Prompt
 
 What = Literal["answer", "whole"]
@@ -20,8 +21,9 @@ What = Literal["answer", "whole"]
 MARK_DIGITS = 16
 
 
-def judge_criteria(what: What) -> tuple[Criterion, ...]:
-    return CRITERIA if what == "whole" else CRITERIA[:-1]
+def find_form(what: What) -> Form:
+    """Of the reply about an answer."""
+    return WHOLE_FORM if what == "whole" else ANSWER_FORM
 
 
 def build_prompt(pack: JudgePack, assignment: Assignment, answer: str, what: What, salt: str) -> Prompt:
@@ -30,13 +32,13 @@ def build_prompt(pack: JudgePack, assignment: Assignment, answer: str, what: Wha
     mark = make_mark(salt, assignment, answer)
     part = words.whole if what == "whole" else words.answer_only
     return Prompt(
-        "\n\n".join((pack.instructions.strip(), *describe_scores(pack, judge_criteria(what)))),
+        "\n\n".join((pack.instructions.strip(), *describe_scores(pack, find_form(what).criteria))),
         (
             _describe_rubric(pack, assignment.rubric),
             *_describe_assignment(pack, assignment, mark),
             f"\n\n{words.answer}\n",
             enclose("ANSWER", answer, mark),
-            f"\n\n{part}\n\n{words.closing}",
+            f"\n\n{part}\n\n{words.closing}\n{find_form(what).sketch()}",
         ),
     )
 
@@ -54,7 +56,7 @@ def build_pair_prompt(pack: JudgePack, assignment: Assignment, answers: Sequence
             enclose("FIRST ANSWER", first, mark),
             f"\n\n{pack.pairwise.second}\n",
             enclose("SECOND ANSWER", second, mark),
-            f"\n\n{pack.pairwise.closing}",
+            f"\n\n{pack.pairwise.closing}\n{PAIRWISE_FORM.sketch()}",
         ),
     )
 

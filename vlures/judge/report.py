@@ -13,6 +13,7 @@ from typing import Any, get_args
 from tabulate import tabulate
 
 from vlures.errors import counted
+from vlures.judge.answers import describe_left_out
 from vlures.judge.image_use import CONFIDENCE, ImageUse, find_image_use, pair_drops
 from vlures.judge.pairs import DECISIONS, SUMMARY_FILE
 from vlures.judge.variant import make_cell
@@ -62,6 +63,8 @@ def describe_verdicts(verdicts: Sequence[Verdict], judge: Mapping[str, Any]) -> 
     scored = sum(verdict.overall is not None for verdict in real)
     yield f"Judged {scored:,} of {counted(len(real), 'answer')}. Means are on the judge's scale; no person's."
     yield _tabulate_cells(real, judge.get("not_judged") or {})
+    if left_out := _add_up(judge.get("not_judged") or {}):
+        yield f"Not judged: {describe_left_out(left_out)}. They are in no mean."
     if missing := Counter(_group(verdict.missing) for verdict in verdicts if verdict.missing is not None):
         shown = ", ".join(f"{count:,} {as_line(reason)}" for reason, count in missing.most_common(MOST_REASONS))
         more = f", and {len(missing) - MOST_REASONS} other reasons" if len(missing) > MOST_REASONS else ""
@@ -70,6 +73,10 @@ def describe_verdicts(verdicts: Sequence[Verdict], judge: Mapping[str, Any]) -> 
         yield f"{counted(unwrapped, 'verdict')} stood in a fence, or had text around it."
     if controls := _tabulate_controls(verdicts):
         yield controls
+
+
+def _add_up(counts: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    return sum(map(Counter, counts.values()), Counter())
 
 
 def _group(reason: str) -> str:

@@ -15,8 +15,8 @@ from vlures.benchmarks.image_check import ImageCheck
 from vlures.config.options import read_texts
 from vlures.config.resolve import stored_section, stored_target
 from vlures.errors import UsageError, VluresError
-from vlures.judge.answers import Answers
-from vlures.judge.benchmark import describe_left_out, load_benchmark, read_all
+from vlures.judge.answers import Answers, describe_left_out
+from vlures.judge.benchmark import load_benchmark, read_all
 from vlures.judge.options import Options
 from vlures.judge.variant import parse_cell, parse_sample_id
 from vlures.records import Cell, Response

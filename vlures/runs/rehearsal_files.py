@@ -21,6 +21,8 @@ STATE_FOLDER = "sandbox"
 RUN_FILE, JOBS_FILE = "run.json", "jobs.jsonl"
 WRITTEN_ABOUT_RESULTS = ("summary.json", *(name for parser in get_args(Parser) for name in score_files(parser)))
 """In each results folder, beside the answers."""
+DERIVED = ("verdicts.jsonl", "preferences.jsonl", "preferences.json")
+"""Beside a judge's checkpoints, and made from them."""
 LOCKS = (HOLDER_FILE, LOCK_FILE)
 
 _BESIDE = re.compile(r"\.(?P<new>.+)\.new|(?P<torn>.+)\.torn-\d+(-\d+)?")
@@ -53,7 +55,7 @@ class Layout:
         folder, rest = path.parts[0], "/".join(path.parts[1:])
         if not rest:
             tables = {f"{self.name}.{ending}" for ending in ("jsonl", "parquet", "csv")}
-            return folder in (*LOCKS, RUN_LOG, SPENDING_FILE) or folder in tables
+            return folder in (*LOCKS, RUN_LOG, SPENDING_FILE, *DERIVED) or folder in tables
         if folder in self.checkpoints:
             return rest in (RUN_FILE, JOBS_FILE, REDO_FILE) or rest in self.checkpoints[folder]
         return folder in self.results and (rest in (*WRITTEN_ABOUT_RESULTS, *self.results[folder]))
