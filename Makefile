@@ -24,10 +24,10 @@ demo: $(VENV)/.installed
 	$(RUN) -c configs/sandbox.toml --backend gemini --name demo-gemini
 	@$(BIN)/python tests/show_answers.py outputs/sandbox-demo-openai outputs/sandbox-demo-gemini
 
-test: lint types floors unit generativeai-if-there local-if-there stats-if-there
+test: lint types floors unit generativeai-if-there local-if-there browser-if-there stats-if-there
 
 # Nothing is skipped; the proofs of the promises are in it, shorter than in `make contract` where chance decides what is tried.
-test-all: lint types floors unit generativeai local stats
+test-all: lint types floors unit generativeai local stats browser
 	$(MAKE) contract PLANTED=few DISK_FAULTS=120 KILLS=60
 
 lint: $(VENV)/.installed-dev
@@ -63,6 +63,17 @@ stats: $(STATS)/.installed
 stats-if-there:
 	@if [ -e $(STATS)/.installed ]; then $(MAKE) --no-print-directory stats; \
 	else echo "Skipped: the statistics against other libraries and by simulation, which take an environment of their own. 'make stats' builds it and runs them."; fi
+
+# Reports in real browsers: Debian's packages chromium and firefox-esr, or any others of these names.
+BROWSER_TESTS := tests/report/test_browser.py tests/report/test_firefox.py
+
+browser: $(VENV)/.installed-dev
+	$(BIN)/pytest -o addopts='-q --strict-markers' $(BROWSER_TESTS)
+
+browser-if-there:
+	@if command -v chromium >/dev/null && { command -v firefox-esr || command -v firefox; } >/dev/null; \
+	then $(MAKE) --no-print-directory browser; \
+	else echo "Skipped: the tests of reports in browsers, which need chromium and firefox (Debian: apt-get install chromium firefox-esr)."; fi
 
 # The reliability page, 2,000 sequences of the model of the protocol (`make test` tries 160), 480 failures of the disk (20), 300 kills
 # at random moments (none), and every fault that is planted to show that the model finds it (none). VLURES_MODEL_SEED,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command
-from tests.report.study import FLASH, LUNA, make_study, write_judgements
+from tests.report.study import FLASH, LUNA, make_study, write_judgements, write_report
 from tests.warm import WarmCommand
 
 
@@ -20,6 +20,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in (LUNA, FLASH):
         write_judgements(folder / run)
     return folder
+
+
+@pytest.fixture(scope="session")
+def both(study: Path) -> Path:
+    """The report of both runs."""
+    return write_report(WarmCommand(study, {"HOME": str(study.parent)}), study / "both.html", LUNA, FLASH)
 
 
 @pytest.fixture

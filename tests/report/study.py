@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Command, make_dataset
+from tests.warm import WarmCommand
 from vlures.judge.verdicts import JUDGED, VERDICTS_FILE, Verdict, write_verdicts
 from vlures.records import Cell
 
@@ -27,6 +28,10 @@ HOSTILE = {
     "Sw-t2-1": "Bandari ina mashua tatu: café.",
 }
 """By cell and sample; answers of the first run."""
+ALIKE = "Sw-t8-"
+"""The five questions that both runs answer in the same words."""
+QUESTIONS = 4 * (6 + 5)
+LONGEST_WAIT_MS = 30_000
 REASONS = "Names the colour <b>rightly</b>."
 
 
@@ -34,7 +39,7 @@ def make_study(folder: Path) -> Command:
     """A folder with a dataset and two runs over it, in four languages; one answer of the second run was refused, one
     cut short, one failed."""
     make_dataset(folder / "data", samples=6, texts=5)
-    command = Command(folder, {"HOME": str(folder.parent)})
+    command = WarmCommand(folder, {"HOME": str(folder.parent)})
     luna = command(*RUN, "--backend", "openai", "--name", "luna")
     assert luna.code == 0, luna
     faults = ("blocked_prompt:times=1", "max_tokens:times=1", "error@gemini:status=400,code=INVALID_ARGUMENT,times=1")
@@ -42,6 +47,8 @@ def make_study(folder: Path) -> Command:
     flash = command(*RUN, "--backend", "gemini", "--name", "flash", "--concurrency", "1", *shown)
     assert flash.code == 3, flash
     change_answers(folder / LUNA, lambda key, line: line | {"text": HOSTILE[key]} if key in HOSTILE else line)
+    said = {short_key(line["key"]): line["text"] for line in stored_lines(folder / LUNA)}
+    change_answers(folder / FLASH, lambda key, line: line | {"text": said[key]} if key.startswith(ALIKE) else line)
     return command
 
 
@@ -95,3 +102,21 @@ def stored_lines(run: Path) -> list[dict[str, Any]]:
     paths = sorted(run.glob("checkpoints_*/checkpoint_*.jsonl"))
     lines = [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
     return [line for line in lines if line.get("text")]
+
+
+def write_report(command: Command, path: Path, *runs: str) -> Path:
+    result = command("report", *runs, "--out", str(path))
+    assert result.code == 0, result
+    return path
+
+
+def once(condition: str) -> str:
+    """A promise in JavaScript: true once the condition holds, false if it does not in time."""
+    return f"""(async () => {{
+        const began = performance.now();
+        while (!({condition})) {{
+            if (performance.now() - began > {LONGEST_WAIT_MS}) return false;
+            await new Promise((resolve) => setTimeout(resolve, 10));
+        }}
+        return true;
+    }})()"""

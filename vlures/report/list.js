@@ -33,7 +33,7 @@ class List {
     this.rows.style.height = `${this.entries.length * ROW_PIXELS}px`;
     this.box.setAttribute("aria-rowcount", this.entries.length);
     this.active = active === undefined ? -1 : this.entries.indexOf(active);
-    this.box.scrollTop = Math.max(0, this.active * ROW_PIXELS - this.box.clientHeight / 2);
+    this.box.scrollTop = 0;
     this.point();
     return this.render();
   }

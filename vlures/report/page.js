@@ -45,19 +45,23 @@ function entryOf(index, key) {
   return -1;
 }
 
-/** A select with its label. options: [value, words] each. */
+/** A labelled control of the form. */
+function addField(form, words, control, className = "") {
+  control.id = `field-${form.elements.length}`;
+  const label = make("label", { htmlFor: control.id, textContent: words });
+  form.append(make("div", { className: `field ${className}` }, ...(control.type === "checkbox" ? [control, label] : [label, control])));
+  return control;
+}
+
+/** options: [value, words] each. */
 function addSelect(form, words, options) {
   const select = make("select");
   for (const [value, name] of options) select.append(make("option", { value, textContent: name }));
-  form.append(make("label", {}, words, select));
-  return select;
+  return addField(form, words, select);
 }
 
-function addInput(form, words, properties, className = "") {
-  const input = make("input", properties);
-  const parts = properties.type === "checkbox" ? [input, words] : [words, input];
-  form.append(make("label", { className }, ...parts));
-  return input;
+function addInput(form, words, properties, className) {
+  return addField(form, words, make("input", properties), className);
 }
 
 function numbered(values) {
@@ -219,6 +223,7 @@ addEventListener("beforeprint", () => {
 });
 
 async function begin() {
+  byId("needs-script").hidden = true;
   const page = new Page(await unpack("index"));
   await page.filter();
   if (!(await page.follow()) && page.list.entries.length && !narrow.matches) {

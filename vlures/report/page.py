@@ -247,7 +247,7 @@ def _answers(data: _Data) -> str:
         '<section id="answers" aria-label="The answers">\n<header>\n<div class="top"><h2>The answers</h2>'
         '<span id="count" role="status"></span> <button id="print-these" type="button" disabled>Print these</button>'
         '<span class="faint keys">j and k move, Enter opens</span></div>\n'
-        f"<noscript><p>The answers need JavaScript, which is turned off here.</p></noscript>\n"
+        '<p id="needs-script">The answers need JavaScript, which is turned off here, or a newer browser.</p>\n'
         f"{describe_left_out(data.left_out)}"
         '<form id="filters"></form>\n</header>\n<div id="panes">\n'
         '<div id="list" role="grid" tabindex="0" aria-label="Questions"><div id="rows" role="rowgroup"></div></div>\n'
