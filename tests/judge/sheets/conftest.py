@@ -143,4 +143,4 @@ def filled_once(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def filled(filled_once: tuple[Path, dict[str, list[int]]], tmp_path: Path) -> Filled:
     source, scores = filled_once
-    return Filled(copy_study(source, tmp_path), dict(scores))
+    return Filled(copy_study(source, tmp_path), {rater: [*each] for rater, each in scores.items()})

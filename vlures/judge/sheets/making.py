@@ -17,6 +17,7 @@ from vlures.judge.sheets.candidates import Candidate, Found
 from vlures.judge.sheets.drawing import Drawn, draw
 from vlures.judge.sheets.key import KEY_FILE, Key, KeyRow, KeySheet, write_key
 from vlures.judge.sheets.layout import cells_of, digest_cells, lay_out_long_texts
+from vlures.judge.sheets.page import make_page
 from vlures.judge.sheets.sheet import Row, Sheet, make_rows
 from vlures.judge.sheets.thumbnails import Thumbnail, make_thumbnail
 from vlures.judge.sheets.wording import find_wording
@@ -104,7 +105,7 @@ def _name_set(drawn: Sequence[Drawn], seed: int) -> str:
 
 def _write_files(folder: Path, shown: Path, sheet: Sheet) -> Iterator[Path]:
     """shown: where the folder will be in the end."""
-    for ending, data in ((".xlsx", make_workbook(sheet)),):
+    for ending, data in ((".xlsx", make_workbook(sheet)), (".html", make_page(sheet))):
         path = folder / f"{sheet.rater}{ending}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -71,4 +71,13 @@ def direction_of(text: str, language: str | None) -> Direction:
     right, left = sum(kind in ("R", "AL") for kind in kinds), kinds.count("L")
     if right != left:
         return "rtl" if right > left else "ltr"
+    return _direction_of_language(language)
+
+
+def is_in_its_direction(direction: Direction, language: str | None) -> bool:
+    """Whether a text that runs so may be in the language."""
+    return language is not None and direction == _direction_of_language(language)
+
+
+def _direction_of_language(language: str | None) -> Direction:
     return "rtl" if (language or "").partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
