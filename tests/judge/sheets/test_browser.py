@@ -159,6 +159,24 @@ def test_everything_has_a_name_and_progress_is_told(page: Any, sheets: Study) ->
     assert page.is_visible("#complete")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tag", ["en", "ur"])
+def test_axe_finds_nothing(chromium: Any, sheets: Study, tag: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python")
+    context = chromium.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(sheets.path(f"{tag}-p1", "html").as_uri())
+    page.wait_for_selector("html[data-ready]", state="attached")
+    for step in ("the instructions", "an answer"):
+        if step == "an answer":
+            page.click("#start")
+            page.fill("#number", "7x")
+        page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+        found = page.evaluate("async () => (await axe.run()).violations.map((one) => [one.id, one.nodes[0].html])")
+        assert found == [], step
+    context.close()
+
+
 def test_a_phone_shows_all_of_it(chromium: Any, sheets: Study) -> None:
     for tag in ("en", "ur"):
         context = chromium.new_context(viewport={"width": 390, "height": 800})

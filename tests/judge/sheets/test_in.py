@@ -371,7 +371,7 @@ def test_a_careless_rater_is_named(filled: Filled) -> None:
     assert result.code == 0  # it is the researcher who decides
     said = next(line for line in result.err.splitlines() if line.startswith("en-p2"))
     assert "scores bad items about as high as real answers" in said
-    assert "0 of 1 repeats" in said
+    assert "scores 0 of 1 repeats within 10 points" in said
     assert "--without en-p2" in said
     quality = {one.split()[0]: one for one in result.out.splitlines() if one.startswith("en-p")}
     assert "100%" in quality["en-p2"]

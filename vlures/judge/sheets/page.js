@@ -133,8 +133,9 @@ function showProgress() {
   at("done").value = done;
   at("progress").textContent = fill(words.progress, { done, count: rows.length });
   at("unsaved").textContent = unsaved.size ? fill(words.unsaved, { count: unsaved.size }) : "";
+  const buttons = at("list").querySelectorAll("button");
   rows.forEach((row, place) => {
-    const button = at("list").querySelectorAll("button")[place];
+    const button = buttons[place];
     const { score } = ratings.get(row.id);
     button.classList.toggle("done", score !== null);
     button.setAttribute("aria-label", `${place + 1}: ${score ?? words.no_score}`);
@@ -189,7 +190,7 @@ function refuse(isWrong) {
 function go(place) {
   if (place < 0 || place >= rows.length) return;
   at("intro").hidden = true;
-  document.querySelector("main").hidden = false;
+  at("rating").hidden = false;
   show(place);
   window.scrollTo(0, 0);
   at("heading").focus({ preventScroll: true });

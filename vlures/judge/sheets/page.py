@@ -28,7 +28,7 @@ def make_page(sheet: Sheet) -> bytes:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>{escape(words.title)} {escape(sheet.rater)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
-        f"{_header(words)}{_intro(words)}{_main(words)}"
+        f"{_header(words)}<main>\n{_intro(words)}{_rating(words)}</main>\n"
         f'<script type="application/json" id="sheet">{_as_json(_content(sheet))}</script>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     ).encode()
@@ -111,11 +111,11 @@ def _scale(words: Wording) -> str:
     )
 
 
-def _main(words: Wording) -> str:
+def _rating(words: Wording) -> str:
     page = {name: escape(text) for name, text in words.page.items()}
     columns = {name: escape(text) for name, text in words.columns.items()}
     return (
-        '<main hidden>\n<article id="item"><h2 id="heading" tabindex="-1"></h2>\n'
+        '<div id="rating" hidden>\n<article id="item"><h2 id="heading" tabindex="-1"></h2>\n'
         '<figure><img id="image" alt=""></figure>\n<div>'
         f'<h3>{columns["task"]}</h3><div id="task" class="text"></div>'
         f'<div id="with-article"><h3 id="article-name">{columns["article"]}</h3>'
@@ -131,7 +131,7 @@ def _main(words: Wording) -> str:
         f'<button type="button" id="unrated">{page["next_unrated"]}</button>'
         f'<button type="button" id="clear">{page["clear"]}</button></div>'
         f'<p id="complete" class="faint" role="status" hidden>{page["complete"]}</p>{_scale(words)}</section>\n'
-        f'<nav id="list" aria-label="{page["list"]}"><h3>{page["list"]}</h3><ol></ol></nav>\n</main>\n'
+        f'<nav id="list" aria-label="{page["list"]}"><h3>{page["list"]}</h3><ol></ol></nav>\n</div>\n'
     )
 
 

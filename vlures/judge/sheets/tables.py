@@ -65,9 +65,9 @@ def find_doubtful(raters: Sequence[Quality]) -> list[str]:
         elif one.p is None and one.bad and one.scored:
             doubts.append("gives bad items and real answers all the same score")
         if one.repeats and one.near < DOUBTFUL_REPEATS * one.repeats:
-            doubts.append(f"gives only {one.near} of {one.repeats} repeats a score within {NEAR} points of the first")
+            doubts.append(f"scores {one.near} of {one.repeats} repeats within {NEAR} points of the first time")
         if doubts:
-            sentences.append(f"{one.rater} {' and '.join(doubts)}; leave out with --without {one.rater}, if you must.")
+            sentences.append(f"{one.rater} {' and '.join(doubts)}; --without {one.rater} leaves them out.")
     return sentences
 
 
