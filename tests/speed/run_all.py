@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import checkpoints
+import judged_tables
 import limits
 import live
 import metadata
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "checkpoints": checkpoints.measure,
     "shards": shards.measure,
     "metadata": metadata.measure,
+    "tables": judged_tables.measure,
 }
 
 

@@ -60,7 +60,7 @@ def test_scores_that_are_as_skewed_as_waiting_times(
     scores = 1 - np.random.default_rng(images).exponential(size=(STUDIES, images))
     covered = share_covered([clustered_mean(study, np.arange(images)) for study in scores])
     record_property("summary", f"exponential, {images} images, one answer each: {covered:.1%} covered")
-    assert 0.925 <= covered <= 0.97
+    assert 0.92 <= covered <= 0.97
 
 
 @pytest.mark.parametrize("draw", [normal, skewed])

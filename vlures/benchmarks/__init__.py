@@ -156,6 +156,18 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Dimension:
+    """One way in which tables divide a benchmark's answers."""
+
+    name: str
+    """Of the values that BenchmarkPackage.divide gives, and of the column that shows them."""
+    reference: str | None = None
+    """The value that all others are compared with, where there is one."""
+    crossed_with: str | None = None
+    """The name of other values of `divide`: what was given, where this is what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What scoring answers has found."""
 
@@ -213,6 +225,12 @@ class BenchmarkPackage(Protocol):
 
     def heading(self, variant: Variant, cell: Cell) -> Heading:
         """The heading of an answer of this cell."""
+
+    def dimensions(self) -> Sequence[Dimension]:
+        """How tables divide the answers; together they tell all cells apart."""
+
+    def divide(self, run: Mapping[str, Any], variant: Variant, cell: Cell) -> Mapping[str, str]:
+        """Where a cell stands in each dimension, and in what a dimension is crossed with. run: a run.json."""
 
     def find_scorer(self, options: Any) -> Scorer | None:
         """How answers are scored; None where none is right or wrong by itself. Raises VluresError where the questions

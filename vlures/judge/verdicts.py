@@ -88,14 +88,25 @@ def read_verdicts(output_folder: Path) -> Iterator[Verdict]:
 def read_verdict_file(path: Path) -> Iterator[Verdict]:
     """The verdicts of one file. Raises as read_verdicts does."""
     decoder = msgspec.json.Decoder(Verdict)
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    content = path.read_bytes()
+    try:
+        verdicts = decoder.decode_lines(content)
+    except msgspec.MsgspecError:
+        raise _name_line(path, content.splitlines(), decoder) from None
+    yield from verdicts
+
+
+def _name_line(path: Path, lines: Iterable[bytes], decoder: msgspec.json.Decoder[Verdict]) -> VluresError:
+    """The error that names the first line that cannot be read."""
+    for number, line in enumerate(lines, start=1):
         try:
-            yield decoder.decode(line)
+            decoder.decode(line)
         except msgspec.MsgspecError as error:
-            raise VluresError(
+            return VluresError(
                 f"{path}, line {number}, is no verdict ({error}); `vlures judge` and `vlures sheets in` write such "
                 "files: run the one that wrote it again."
-            ) from error
+            )
+    return VluresError(f"{path} cannot be read as lines of verdicts; run again what wrote it.")
 
 
 def find_judges(output_folder: Path) -> list[Path]:

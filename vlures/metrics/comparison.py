@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from vlures.metrics.clusters import LEVEL, Codes, Estimate, Numbers, clustered_mean, sums_of
 from vlures.metrics.distributions import t_quantile, t_two_sided
@@ -16,7 +18,10 @@ _EXACT_UP_TO = 13
 """Clusters: 2¹³ flips are all there are."""
 _TOO_FEW = 20
 """Flips at least as extreme: with fewer, their share says little, and the tail is computed."""
-_PIECE = 2_000
+_PIECE = 500
+_WIDTH = 256
+_MOST_HELD = 20_000_000
+"""Coins: four bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,33 @@ def sign_flip_p(differences: Numbers, clusters: Codes, *, flips: int = FLIPS, se
     if len(sums) <= _EXACT_UP_TO:
         signs = (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1
         return float((np.abs((2 * signs - 1) @ sums) >= reached).mean())
-    chance = np.random.default_rng(seed)
-    hits, width = 0, -(-len(sums) // 8)
-    for start in range(0, flips, _PIECE):
-        rows = min(_PIECE, flips - start)
-        drawn = np.frombuffer(chance.bytes(rows * width), dtype=np.uint8).reshape(rows, width)
-        heads = np.unpackbits(drawn, axis=1, count=len(sums)).astype(np.float64) @ sums
-        hits += int((np.abs(2 * heads - sums.sum()) >= reached).sum())
+    hits = _count_hits(sums, reached, flips, seed)
     return (1 + hits) / (1 + flips) if hits >= _TOO_FEW else flip_tail(sums)
+
+
+def _count_hits(sums: Numbers, reached: float, flips: int, seed: int) -> int:
+    """How many of so many random flips have a sum at least that far from 0."""
+    padded = np.zeros(-(-len(sums) // _WIDTH) * _WIDTH, dtype=np.float32)
+    padded[: len(sums)] = sums
+    least = reached - 1e-6 * float(np.abs(sums).sum())  # a tie is a hit, whatever single precision makes of it
+    if flips * len(padded) <= _MOST_HELD:
+        return int((np.abs(_draw_signs(flips, len(padded), seed, 0) @ padded) >= least).sum())
+    hits = 0
+    for start in range(0, flips, _PIECE):
+        signs = _draw(min(_PIECE, flips - start), len(padded), seed, start)
+        hits += int((np.abs(signs @ padded) >= least).sum())
+    return hits
+
+
+def _draw(flips: int, width: int, seed: int, start: int) -> npt.NDArray[np.float32]:
+    """Coins of 1 and -1. width: a multiple of 8."""
+    chance = np.random.default_rng((seed, start))
+    drawn = np.frombuffer(chance.bytes(flips * width // 8), dtype=np.uint8).reshape(flips, width // 8)
+    return 2 * np.unpackbits(drawn, axis=1).astype(np.float32) - 1
+
+
+_draw_signs = lru_cache(maxsize=1)(_draw)
+"""The same coins serve all comparisons of one size, which saves most of the time."""
 
 
 def flip_tail(sums: Numbers) -> float:

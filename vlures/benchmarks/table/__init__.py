@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Heading, Question, Skips
+    from vlures.benchmarks import Dimension, Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.image_check import ImageCheck
     from vlures.benchmarks.table.benchmark import TableBenchmark
@@ -67,6 +67,16 @@ def heading(variant: Variant, cell: Cell) -> Heading:  # noqa: ARG001 (the same 
     from vlures.benchmarks import Heading
 
     return Heading(cell, None)
+
+
+def dimensions() -> Sequence[Dimension]:
+    from vlures.benchmarks import Dimension
+
+    return (Dimension("group"),)
+
+
+def divide(run: Mapping[str, Any], variant: Variant, cell: Cell) -> Mapping[str, str]:  # noqa: ARG001
+    return {"group": cell}
 
 
 def find_scorer(options: Options) -> None:  # noqa: ARG001 (no answer is right or wrong by itself)

@@ -5,11 +5,11 @@ Its modules are loaded on use: reading a run's folder needs few of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Heading, Question, Skips
+    from vlures.benchmarks import Dimension, Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.image_check import ImageCheck
     from vlures.benchmarks.vlures.benchmark import VluresBenchmark
@@ -76,6 +76,20 @@ def heading(variant: Variant, cell: Cell) -> Heading:  # noqa: ARG001 (the same 
     language = LANGUAGES.get(code)
     task = f"{number} {TASKS[number].name}" if number in TASKS else f"task {number}"
     return Heading(f"{language.name if language else code} · {task}", language.tag if language else None)
+
+
+def dimensions() -> Sequence[Dimension]:
+    from vlures.benchmarks import Dimension
+
+    return (Dimension("task"), Dimension("language", reference="En", crossed_with="text language"))
+
+
+def divide(run: Mapping[str, Any], variant: Variant, cell: Cell) -> Mapping[str, str]:  # noqa: ARG001
+    from vlures.benchmarks.vlures.settings import parse_cell
+
+    language, task = parse_cell(cell)
+    texts = run.get("text_languages") or {}
+    return {"task": str(task), "language": language, "text language": str(texts.get(language, language))}
 
 
 def find_scorer(options: Options) -> None:  # noqa: ARG001 (no answer is right or wrong by itself)

@@ -1,0 +1,128 @@
+"""What runs hold for tables: the statuses of their answers, and what judges and people said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vlures.benchmarks import OLD_RUNS, Dimension, require_stored_variants
+from vlures.files.names import path_as_text
+from vlures.judge.verdicts import Verdict, read_verdicts
+from vlures.records import Cell
+from vlures.results.rehearsal import is_rehearsal
+from vlures.store.checkpoints import CheckpointStore
+
+
+class Place(NamedTuple):
+    """A cell of a run, asked in one way."""
+
+    run: str
+    """The folder's name; its path where two have the same."""
+    variant: str
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCell:
+    """What a run holds of a cell."""
+
+    place: Place
+    benchmark: str
+    divided: Mapping[str, str]
+    """Where it stands in each of the benchmark's dimensions."""
+    statuses: Counter[str]
+    """How many standing answers have each status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One variant of a run."""
+
+    name: str
+    folder: Path
+    variant: str
+    benchmark: str
+    dimensions: Sequence[Dimension]
+    about: Mapping[str, Any]
+    """Its run.json."""
+    rehearsal: bool
+    """A sandbox gave the answers."""
+    cells: Sequence[AskedCell]
+    store: CheckpointStore
+    """Read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Several runs, and what was said of their answers."""
+
+    runs: Sequence[Run]
+    verdicts: Sequence[tuple[Place, Verdict]]
+    """Controls are among them."""
+
+    @property
+    def cells(self) -> dict[Place, AskedCell]:
+        return {cell.place: cell for run in self.runs for cell in run.cells}
+
+
+def read_study(folders: Sequence[Path], say: Callable[[str], None]) -> Study:
+    """Raises VluresError where a folder holds no run, or a file in it cannot be read."""
+    names = name_runs(folders)
+    runs = [run for folder, name in names.items() for run in _read_runs(folder, name, say)]
+    known = {cell.place for run in runs for cell in run.cells}
+    verdicts: list[tuple[Place, Verdict]] = []
+    for folder, name in names.items():
+        strangers = 0
+        for verdict in read_verdicts(folder):
+            place = Place(name, verdict.variant, verdict.cell)
+            if place in known:
+                verdicts.append((place, verdict))
+            else:
+                strangers += 1
+        if strangers:
+            say(f"{folder} holds {strangers:,} verdicts about cells that it has no answers in; they are left out.")
+    return Study(runs, verdicts)
+
+
+def name_runs(folders: Iterable[Path]) -> dict[Path, str]:
+    """Folders with their names; with their paths where two have the same name."""
+    once = {folder.resolve(): folder for folder in folders}
+    names = Counter(folder.name for folder in once)
+    return {
+        folder: resolved.name if names[resolved.name] == 1 else path_as_text(folder)
+        for resolved, folder in once.items()
+    }
+
+
+def _read_runs(folder: Path, name: str, say: Callable[[str], None]) -> Iterable[Run]:
+    for package, variant in require_stored_variants(folder):
+        store = CheckpointStore(folder, variant, writable=False, say=say)
+        run = store.read_json("run.json")
+        benchmark = str(run.get("benchmark", OLD_RUNS))
+        cells = [
+            AskedCell(
+                Place(name, variant.label, cell),
+                benchmark,
+                package.divide(run, variant, cell),
+                Counter(entry.status for entry in store.entries(cell).values()),
+            )
+            for cell in store.cells
+        ]
+        yield Run(
+            name,
+            folder,
+            variant.label,
+            benchmark,
+            package.dimensions(),
+            run,
+            is_rehearsal(store),
+            _in_order(cells),
+            store,
+        )
+
+
+def _in_order(cells: Iterable[AskedCell]) -> list[AskedCell]:
+    return sorted(cells, key=lambda cell: [(len(value), value) for value in cell.divided.values()])
