@@ -64,8 +64,8 @@ stats-if-there:
 	@if [ -e $(STATS)/.installed ]; then $(MAKE) --no-print-directory stats; \
 	else echo "Skipped: the statistics against other libraries and by simulation, which take an environment of their own. 'make stats' builds it and runs them."; fi
 
-# Reports in real browsers: Debian's packages chromium and firefox-esr, or any others of these names.
-BROWSER_TESTS := tests/report/test_browser.py tests/report/test_firefox.py
+# Reports and sheets in real browsers: Debian's packages chromium and firefox-esr, or any others of these names.
+BROWSER_TESTS := tests/report/test_browser.py tests/report/test_firefox.py tests/judge/sheets/test_browser.py
 
 browser: $(VENV)/.installed-dev
 	$(BIN)/pytest -o addopts='-q --strict-markers' $(BROWSER_TESTS)

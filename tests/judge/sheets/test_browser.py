@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.judge.sheets.conftest import Study, copy_study
 from tests.judge.sheets.test_out import HOSTILE, OUT
 from vlures.judge.sheets.wording import find_wording
 from vlures.safety.control_characters import as_text
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="`make browser` has a browser's driver")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's package chromium is not installed")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
