@@ -305,7 +305,7 @@ def test_two_judges_have_a_folder_each(answered: Command) -> None:
 def test_a_judge_of_the_same_family_is_marked(answered: Command) -> None:
     ended = answered("judge", RUN, "--sandbox", "--backend", "openai", "--mode", "live", "--controls", "0")
     assert "of one family (GPT)" in ended.err
-    assert "MARKED: the judge and the judged model are of one family" in ended.out
+    assert "MARKED: the judge and a judged model are of one family" in ended.out
     assert run_json(answered, "sandbox-gpt-6-luna")["judge"]["same_family"]
     assert "MARKED" not in judge(answered, "--controls", "0").out
 

@@ -79,6 +79,14 @@ def test_a_control_changes_one_thing() -> None:
                 assert same == (True, True, True)
 
 
+def test_controls_are_spread_over_images_and_answers() -> None:
+    items = list_controls(make_answers(100))
+    for control in ("wrong image", "other answer"):
+        found = [item for item in items if item.control == control]
+        assert len({(item.image, item.text if control == "other answer" else "") for item in found}) > len(found) / 3
+        assert len({item.answer.image.digest for item in found}) > len(found) / 2
+
+
 def test_names_say_which_control_it_is() -> None:
     for item in list_items(make_answers(20), 0.05, 2, 1, pad):
         assert read_control(item.name) == item.control
@@ -141,7 +149,7 @@ def test_a_seeing_judge_is_not_called_blind_and_a_blind_one_is() -> None:
     seeing = Counter(judge_run(seed, sees=True).finding for seed in range(200))
     blind = Counter(judge_run(seed, sees=False).finding for seed in range(200))
     assert seeing["blind"] <= 2, seeing
-    assert seeing["sees"] >= 190, seeing
+    assert seeing["sees"] >= 180, seeing
     assert blind["blind"] >= 198, blind
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from vlures.benchmarks import Assignment
 from vlures.errors import VluresError
 from vlures.judge.packs import CRITERIA, GENERAL, PACKS, digest_pack, load_pack
-from vlures.judge.prompts import build_pair_prompt, build_prompt, build_upstream_prompt, enclose, make_mark
+from vlures.judge.prompts import PromptWriter, What, build_upstream_prompt, enclose, make_mark
 
 OWN = Path(load_pack.__code__.co_filename).parent
 TASK = Assignment("List every object in the image.", None, "1", "en")
@@ -84,11 +85,11 @@ def test_ones_own_pack_may_have_more_rubrics(tmp_path: Path) -> None:
 
 def test_the_prompt_says_whether_there_was_an_article() -> None:
     pack = load_pack("en")
-    without = build_prompt(pack, TASK, "A cup.", "answer", "image").user
+    without = PromptWriter(pack).write(TASK, "A cup.", "image").user
     assert pack.words.article_not_given in without
     assert pack.words.article_given not in without
     asked = Assignment("Name the places.", "Amina lives in Mombasa.", "8", "en")
-    with_article = build_prompt(pack, asked, "Mombasa.", "answer", "image").user
+    with_article = PromptWriter(pack).write(asked, "Mombasa.", "image").user
     assert pack.words.article_given in with_article
     assert "Amina lives in Mombasa." in with_article
     assert pack.rubrics["8"].asks[2] in with_article
@@ -96,7 +97,7 @@ def test_the_prompt_says_whether_there_was_an_article() -> None:
 
 def test_the_rationale_is_a_criterion_only_where_it_is_judged() -> None:
     pack = load_pack("en")
-    alone, whole = (build_prompt(pack, TASK, "A cup.", what, "image") for what in ("answer", "whole"))
+    alone, whole = (PromptWriter(pack, what).write(TASK, "A cup.", "image") for what in get_args(What))
     assert "`rationale`" not in alone.system
     assert pack.words.answer_only in alone.user
     assert pack.criteria["rationale"].five in whole.system
@@ -114,7 +115,7 @@ def test_a_text_cannot_close_its_delimiters() -> None:
 
 def test_delimiters_are_the_requests_own_and_the_same_every_time() -> None:
     pack = load_pack("en")
-    prompts = [build_prompt(pack, TASK, answer, "answer", salt).user for answer, salt in (("A", "1"), ("A", "1"))]
+    prompts = [PromptWriter(pack).write(TASK, answer, salt).user for answer, salt in (("A", "1"), ("A", "1"))]
     assert prompts[0] == prompts[1]
     marks = {make_mark(salt, TASK, answer) for answer, salt in (("A", "1"), ("B", "1"), ("A", "2"))}
     assert len(marks) == 3
@@ -128,6 +129,6 @@ def test_the_original_judge_saw_a_name_and_no_image() -> None:
 
 
 def test_two_answers_are_shown_in_their_order() -> None:
-    user = build_pair_prompt(load_pack("en"), TASK, ("A cup.", "A plate."), "image").user
+    user = PromptWriter(load_pack("en")).write_pair(TASK, ("A cup.", "A plate."), "image").user
     assert user.index("A cup.") < user.index("A plate.")
     assert user.index("FIRST ANSWER") < user.index("SECOND ANSWER")

@@ -27,7 +27,7 @@ from vlures.judge.families import find_family
 from vlures.judge.forms import UPSTREAM_FORM, Form, Invalid, read_reply
 from vlures.judge.options import UPSTREAM, Options
 from vlures.judge.packs import PACKS, JudgePack, digest_pack, load_pack
-from vlures.judge.prompts import build_prompt, build_upstream_prompt, find_form
+from vlures.judge.prompts import PromptWriter, build_upstream_prompt, find_form
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
 from vlures.judge.verdicts import VERDICTS_FILE, write_verdicts
 from vlures.records import AskedModel, Cell, Image, Request
@@ -97,13 +97,17 @@ class JudgeBenchmark:
             prompt = build_upstream_prompt(item.assignment, item.text, item.answer.image.path.name, salt)
             return make_request(question, self.variant, self.asked, prompt, None, "en", self._schema)
         pack = self.pack_for(item.answer.assignment.language)
-        prompt = build_prompt(pack, item.assignment, item.text, self.options.judge_what, salt)
+        prompt = self._writers[pack.tag].write(item.assignment, item.text, salt)
         return make_request(question, self.variant, self.asked, prompt, image, pack.tag, self._schema)
 
     @cached_property
     def _schema(self) -> dict[str, Any]:
         """One object shared by all requests."""
         return self.form.schema()
+
+    @cached_property
+    def _writers(self) -> Mapping[str, PromptWriter]:
+        return {tag: PromptWriter(pack, self.options.judge_what) for tag, pack in self.packs.items()}
 
     def pack_for(self, language: str | None) -> JudgePack:
         """The pack that instructs the judge about answers in a language."""

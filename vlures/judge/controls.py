@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Generic, TypeVar
 
 from vlures.benchmarks import Assignment
 from vlures.judge.answers import Answer, AnswerId
@@ -45,6 +48,8 @@ WRITTEN: dict[Control, str] = {
 }
 """As a control is named in an ID."""
 PARTNER_DIGITS = 8
+PARTNER = "partner"
+"""For a lot of its own: the answers that are drawn have the lowest lots, and would all find the same partner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def _draw(answers: Sequence[Answer], share: float, repeats: int, seed: int, pad:
         if control == "repeat" and repeats > 1:
             continue
         wanted = max(FEWEST[control], math.ceil(share * SHARES[control] * len(answers)))
-        yield from _first(map(make, sorted(answers, key=lambda answer: _rank(seed, control, answer.id))), wanted)
+        yield from _first(map(make, sorted(answers, key=partial(partners.draw_lot, control))), wanted)
 
 
 def _first(items: Iterable[Item | None], wanted: int) -> Iterator[Item]:
@@ -123,37 +128,49 @@ def _pad(answer: Answer, pad: Pad) -> Item:
 
 
 class _Partners:
-    """What takes the place of an answer's image, text or task. The choice is by lot, and the same every time."""
+    """What takes the place of an answer's image, text or task.
+
+    The choice is by lot, and the same every time: possible partners stand on a ring, in the order of their digests, and
+    an answer's lot says where to begin to look. A new image or answer takes the place of few others (consistent
+    hashing: Karger and others, 1997, https://doi.org/10.1145/258533.258660).
+    """
 
     def __init__(self, answers: Sequence[Answer], seed: int) -> None:
-        self._seed = seed
-        self._images = list({answer.image.digest: answer.image for answer in answers}.values())
-        self._by_cell: dict[tuple[str, str], list[Answer]] = {}
+        self._names = {answer.id: _name(seed, answer.id) for answer in answers}
+        images = {answer.image.digest: answer.image for answer in answers}
+        self._images = _Ring((_digest(digest), image) for digest, image in images.items())
+        by_cell: dict[tuple[str, str], list[Answer]] = {}
         self._tasks: dict[tuple[str, str], dict[str, Assignment]] = {}
         """By variant and rubric, of each language: one assignment."""
         for answer in answers:
-            self._by_cell.setdefault((answer.id.variant, answer.id.cell), []).append(answer)
+            by_cell.setdefault((answer.id.variant, answer.id.cell), []).append(answer)
             asked = answer.assignment
             if asked.language is not None:
                 self._tasks.setdefault((answer.id.variant, asked.rubric), {}).setdefault(asked.language, asked)
+        self._answers = {
+            where: _Ring((_digest(answer.id.sample_id), answer) for answer in found) for where, found in by_cell.items()
+        }
 
     def show_wrong_image(self, answer: Answer) -> Item | None:
         """Another image of the run."""
-        others = [image for image in self._images if image.digest != answer.image.digest]
-        if not others:
+        lot = self.draw_lot("wrong image", answer, PARTNER)
+        other = self._images.find(lot, lambda image: image.digest != answer.image.digest)
+        if other is None:
             return None
-        other = min(others, key=lambda image: self._lot("wrong image", answer, image.digest))
         name = f"wrongimage.{other.digest[:PARTNER_DIGITS]}"
         return replace(_item(name, answer, "wrong image"), image=other)
 
     def show_other_answer(self, answer: Answer) -> Item | None:
         """An answer to the same task about another image, with another text."""
-        cell = self._by_cell[answer.id.variant, answer.id.cell]
-        others = [other for other in cell if other.image.digest != answer.image.digest and other.text != answer.text]
-        if not others:
+
+        def is_other(other: Answer) -> bool:
+            return other.image.digest != answer.image.digest and other.text != answer.text
+
+        lot = self.draw_lot("other answer", answer, PARTNER)
+        other = self._answers[answer.id.variant, answer.id.cell].find(lot, is_other)
+        if other is None:
             return None
-        other = min(others, key=lambda other: self._lot("other answer", answer, other.id.sample_id))
-        partner = hashlib.sha256(other.id.sample_id.encode()).hexdigest()[:PARTNER_DIGITS]
+        partner = _digest(other.id.sample_id).hex()[:PARTNER_DIGITS]
         return replace(_item(f"other.{partner}", answer, "other answer"), text=other.text)
 
     def ask_in_wrong_language(self, answer: Answer) -> Item | None:
@@ -163,14 +180,35 @@ class _Partners:
         others = sorted(tag for tag in wordings if tag != asked.language)
         if not others:
             return None
-        tag = min(others, key=lambda tag: self._lot("wrong language", answer, tag))
+        tag = min(others, key=lambda tag: self.draw_lot("wrong language", answer, tag))
         shown = replace(asked, wording=wordings[tag].wording, language=tag)
         return replace(_item(f"wronglanguage.{tag}", answer, "wrong language"), assignment=shown)
 
-    def _lot(self, control: Control, answer: Answer, partner: str) -> bytes:
-        return _rank(self._seed, control, answer.id, partner)
+    def draw_lot(self, control: Control, answer: Answer, partner: str = "") -> bytes:
+        """The lowest lot is drawn first."""
+        return hashlib.sha256(self._names[answer.id] + f"{control} {partner}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _rank(seed: int, control: Control, answer: AnswerId, partner: str = "") -> bytes:
-    drawn = repr((seed, control, answer.variant, answer.cell, answer.sample_id, partner))
-    return hashlib.sha256(drawn.encode("utf-8", "surrogatepass")).digest()
+Member = TypeVar("Member")
+
+
+class _Ring(Generic[Member]):
+    """Members in the order of their digests."""
+
+    def __init__(self, members: Iterable[tuple[bytes, Member]]) -> None:
+        found = sorted(members, key=lambda member: member[0])
+        self._digests = [digest for digest, _ in found]
+        self._members = [member for _, member in found]
+
+    def find(self, lot: bytes, fits: Callable[[Member], bool]) -> Member | None:
+        """The first member from there on that fits; None if none does."""
+        begin = bisect_left(self._digests, lot)
+        return next(filter(fits, (*self._members[begin:], *self._members[:begin])), None)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _name(seed: int, answer: AnswerId) -> bytes:
+    return repr((seed, *answer)).encode("utf-8", "surrogatepass")

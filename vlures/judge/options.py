@@ -106,7 +106,9 @@ class Options:
     def check(self, place: Callable[[str], str]) -> None:
         """Raises UsageError for options that contradict each other. place: where an option was given."""
         if self.judged is None:
-            raise UsageError("--benchmark judge needs the run whose answers are judged: add --judged FOLDER.")
+            raise UsageError(
+                "A judge needs the run whose answers are judged: `vlures judge FOLDER`, or --judged FOLDER."
+            )
         if self.is_upstream:
             self._check_upstream(place)
         if self.pairwise is not None:

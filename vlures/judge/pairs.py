@@ -30,7 +30,7 @@ from vlures.judge.forms import PAIRWISE_FORM, Invalid, read_reply
 from vlures.judge.judgements import CHANGED, DUE
 from vlures.judge.options import Options
 from vlures.judge.packs import JudgePack, digest_pack
-from vlures.judge.prompts import build_pair_prompt
+from vlures.judge.prompts import PromptWriter
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
 from vlures.records import AskedModel, Cell, Image, Request
 from vlures.store.checkpoints import CheckpointStore
@@ -120,12 +120,16 @@ class PairBenchmark:
         texts = (pair.first.text, pair.second.text) if order == "straight" else (pair.second.text, pair.first.text)
         image = pair.first.image
         pack = self._pack_for(pair)
-        prompt = build_pair_prompt(pack, pair.first.assignment, texts, image.digest)
+        prompt = self._writers[pack.tag].write_pair(pair.first.assignment, texts, image.digest)
         return make_request(question, self.variant, self.asked, prompt, image, pack.tag, self._schema)
 
     @cached_property
     def _schema(self) -> dict[str, Any]:
         return PAIRWISE_FORM.schema()
+
+    @cached_property
+    def _writers(self) -> Mapping[str, PromptWriter]:
+        return {tag: PromptWriter(pack) for tag, pack in self.packs.items()}
 
     def _pack_for(self, pair: Pair) -> JudgePack:
         return self.packs.get(pair.first.assignment.language or "en") or self.packs["en"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from vlures.benchmarks import Assignment
@@ -26,39 +28,67 @@ def find_form(what: What) -> Form:
     return WHOLE_FORM if what == "whole" else ANSWER_FORM
 
 
-def build_prompt(pack: JudgePack, assignment: Assignment, answer: str, what: What, salt: str) -> Prompt:
-    """The prompt about one answer. salt: what else makes the request what it is, such as the image's digest."""
-    words = pack.words
-    mark = make_mark(salt, assignment, answer)
-    part = words.whole if what == "whole" else words.answer_only
-    return Prompt(
-        "\n\n".join((pack.instructions.strip(), *describe_scores(pack, find_form(what).criteria))),
-        (
-            _describe_rubric(pack, assignment.rubric),
-            *_describe_assignment(pack, assignment, mark),
-            f"\n\n{words.answer}\n",
-            enclose("ANSWER", answer, mark),
-            f"\n\n{part}\n\n{words.closing}\n{find_form(what).sketch()}",
-        ),
-    )
+@dataclass(frozen=True)
+class PromptWriter:
+    """Writes a judge's prompts in the words of one pack. Prompts share the strings that are the same."""
 
+    pack: JudgePack
+    what: What = "answer"
+    _rubrics: dict[str, str] = field(default_factory=dict)
 
-def build_pair_prompt(pack: JudgePack, assignment: Assignment, answers: Sequence[str], salt: str) -> Prompt:
-    """The prompt about two answers, in the order in which they are shown."""
-    first, second = answers
-    mark = make_mark(salt, assignment, first, second)
-    return Prompt(
-        pack.pairwise.instructions.strip(),
-        (
-            _describe_rubric(pack, assignment.rubric),
-            *_describe_assignment(pack, assignment, mark),
-            f"\n\n{pack.pairwise.first}\n",
-            enclose("FIRST ANSWER", first, mark),
-            f"\n\n{pack.pairwise.second}\n",
-            enclose("SECOND ANSWER", second, mark),
-            f"\n\n{pack.pairwise.closing}\n{PAIRWISE_FORM.sketch()}",
-        ),
-    )
+    @cached_property
+    def _system(self) -> str:
+        scores = describe_scores(self.pack, find_form(self.what).criteria)
+        return "\n\n".join((self.pack.instructions.strip(), *scores))
+
+    @cached_property
+    def _closing(self) -> str:
+        words = self.pack.words
+        part = words.whole if self.what == "whole" else words.answer_only
+        return f"\n\n{part}\n\n{words.closing}\n{find_form(self.what).sketch()}"
+
+    @cached_property
+    def _pairs_closing(self) -> str:
+        return f"\n\n{self.pack.pairwise.closing}\n{PAIRWISE_FORM.sketch()}"
+
+    def write(self, assignment: Assignment, answer: str, salt: str) -> Prompt:
+        """The prompt about one answer. salt: what else makes the request what it is, such as the image's digest."""
+        mark = make_mark(salt, assignment, answer)
+        return Prompt(
+            self._system,
+            (
+                self._describe_rubric(assignment.rubric),
+                *_describe_assignment(self.pack, assignment, mark),
+                f"\n\n{self.pack.words.answer}\n",
+                enclose("ANSWER", answer, mark),
+                self._closing,
+            ),
+        )
+
+    def write_pair(self, assignment: Assignment, answers: Sequence[str], salt: str) -> Prompt:
+        """The prompt about two answers, in the order in which they are shown."""
+        first, second = answers
+        mark = make_mark(salt, assignment, first, second)
+        return Prompt(
+            self.pack.pairwise.instructions.strip(),
+            (
+                self._describe_rubric(assignment.rubric),
+                *_describe_assignment(self.pack, assignment, mark),
+                f"\n\n{self.pack.pairwise.first}\n",
+                enclose("FIRST ANSWER", first, mark),
+                f"\n\n{self.pack.pairwise.second}\n",
+                enclose("SECOND ANSWER", second, mark),
+                self._pairs_closing,
+            ),
+        )
+
+    def _describe_rubric(self, name: str) -> str:
+        if name not in self._rubrics:
+            rubric = self.pack.rubric(name)
+            asks = "\n".join(f"- {item}" for item in rubric.asks)
+            levels = "\n".join(f"  {line}" for line in rubric.lines())
+            self._rubrics[name] = f"{self.pack.words.asks}\n{asks}\n\n{self.pack.words.levels}\n{levels}"
+        return self._rubrics[name]
 
 
 def build_upstream_prompt(assignment: Assignment, answer: str, image_name: str, salt: str) -> Prompt:
@@ -91,13 +121,6 @@ def describe_scores(pack: JudgePack, criteria: Sequence[Criterion]) -> Iterator[
     yield "\n".join((pack.words.overall, *anchors))
 
 
-def _describe_rubric(pack: JudgePack, name: str) -> str:
-    rubric = pack.rubric(name)
-    asks = "\n".join(f"- {item}" for item in rubric.asks)
-    levels = "\n".join(f"  {line}" for line in rubric.lines())
-    return f"{pack.words.asks}\n{asks}\n\n{pack.words.levels}\n{levels}"
-
-
 def _describe_assignment(pack: JudgePack, assignment: Assignment, mark: str) -> Iterator[str]:
     words = pack.words
     yield f"\n\n{words.task}\n"
@@ -119,5 +142,7 @@ def make_mark(salt: str, assignment: Assignment, *answers: str) -> str:
 
 def enclose(name: str, text: str, mark: str) -> str:
     """A text between its delimiters. Where it holds the mark, the mark is broken up."""
-    harmless = re.sub(re.escape(mark), lambda found: f"{found[0][:4]}·{found[0][4:]}", text, flags=re.IGNORECASE)
+    harmless = text
+    if mark in text.lower():
+        harmless = re.sub(re.escape(mark), lambda found: f"{found[0][:4]}·{found[0][4:]}", text, flags=re.IGNORECASE)
     return f"[[BEGIN {name} {mark}]]\n{harmless}\n[[END {name} {mark}]]"

@@ -22,6 +22,7 @@ from vlures.safety.control_characters import as_line
 from vlures.store.small_files import read_small_file
 
 MOST_REASONS = 8
+SAME_FAMILY = "MARKED: the judge and a judged model are of one family, and judges may favour their own."
 
 
 def describe_judge(folder: Path) -> Iterator[str]:
@@ -31,7 +32,7 @@ def describe_judge(folder: Path) -> Iterator[str]:
     """
     run = _find_run(folder)
     if (folder / SUMMARY_FILE).is_file():
-        yield from _describe_pairs(folder)
+        yield from _describe_pairs(folder, run)
     elif (folder / VERDICTS_FILE).is_file():
         yield from describe_verdicts(list(read_verdict_file(folder / VERDICTS_FILE)), run)
 
@@ -59,7 +60,7 @@ def describe_verdicts(verdicts: Sequence[Verdict], judge: Mapping[str, Any]) -> 
     else:
         yield describe_image_use(rater, find_image_use(pair_drops(verdicts)))
     if judge.get("same_family"):
-        yield "MARKED: the judge and the judged model are of one family, and judges may favour their own."
+        yield SAME_FAMILY
     scored = sum(verdict.overall is not None for verdict in real)
     yield f"Judged {scored:,} of {counted(len(real), 'answer')}. Means are on the judge's scale; no person's."
     yield _tabulate_cells(real, judge.get("not_judged") or {})
@@ -154,7 +155,7 @@ def _compare(control: Control, pairs: Sequence[tuple[Verdict, Verdict]]) -> list
     return [*means, "overall", f"{(sum(after) - sum(before)) / len(pairs):+.2f}"]
 
 
-def _describe_pairs(folder: Path) -> Iterator[str]:
+def _describe_pairs(folder: Path, judge: Mapping[str, Any]) -> Iterator[str]:
     summary = json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
     first, second = summary["runs"]
     decisions = summary["decisions"]
@@ -163,6 +164,8 @@ def _describe_pairs(folder: Path) -> Iterator[str]:
         f"{folder.name}: {first} is better in {decisions['first run']:,} pairs, {second} in "
         f"{decisions['second run']:,}; no preference in {undecided:,}."
     )
+    if any(run.get("same_family") for run in judge.get("pairwise") or ()):
+        yield SAME_FAMILY
     decided = sum(count for decision, count in decisions.items() if decision != "missing")
     yield (
         f"{decisions['flip']:,} of {decided:,} pairs flipped with the order (the other answer was chosen), and "

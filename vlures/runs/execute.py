@@ -23,7 +23,8 @@ from vlures.runs.faulty_answers import FAULTY, mark_faulty
 from vlures.runs.prepare import due_requests
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
-from vlures.store.keys import sample_of
+from vlures.store.due import is_due
+from vlures.store.keys import parse_key, sample_of
 
 HOPELESS_AFTER = 20
 HOPELESS_SAMPLES = 3
@@ -229,7 +230,10 @@ class ResponseSink:
         if news := self._run.spending.settle(response, stored=stored):
             self._run.observer.say(news)
         if stored:
-            self._count(refuse_fault(run=self._run, response=response, faulty=self.faulty))
+            self._count(refuse_fault(self._run, response, self.faulty))
+        elif is_due(self._run.store.entry(*parse_key(response.key, self._run.store.variant))):
+            # Read again from a batch whose collection an earlier process began: stored, and marked as no answer.
+            self.faulty.add(response.key)
 
     def _count(self, response: Response) -> None:
         warnings = self._run.counts.warnings
