@@ -1,4 +1,7 @@
-"""The offline page in a real browser, from file://: rating, keys, saving, loading; nothing that an answer orders."""
+"""The offline page in a real browser, from file://: rating, keys, saving, loading; nothing that an answer orders.
+
+`make browser` does it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -17,10 +21,12 @@ from vlures.judge.sheets.wording import find_wording
 from vlures.safety.control_characters import as_text
 
 CHROMIUM = shutil.which("chromium")
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    assert CHROMIUM is not None, "install Debian's package chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -161,7 +167,6 @@ def test_everything_has_a_name_and_progress_is_told(page: Any, sheets: Study) ->
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("tag", ["en", "ur"])
 def test_axe_finds_nothing(chromium: Any, sheets: Study, tag: str, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python")
     context = chromium.new_context(color_scheme=scheme)
     page = context.new_page()
     page.goto(sheets.path(f"{tag}-p1", "html").as_uri())
@@ -170,7 +175,7 @@ def test_axe_finds_nothing(chromium: Any, sheets: Study, tag: str, scheme: str) 
         if step == "an answer":
             page.click("#start")
             page.fill("#number", "7x")
-        page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+        page.evaluate(AXE)
         found = page.evaluate("async () => (await axe.run()).violations.map((one) => [one.id, one.nodes[0].html])")
         assert found == [], step
     context.close()

@@ -47,7 +47,7 @@ def tabulate_quality(raters: Sequence[Quality], without: Collection[str]) -> str
         [
             *(one.rater, f"{one.scored:,} of {one.rows:,}", _number(one.mean, 1), f"{one.near} of {one.repeats}"),
             f"{_number(one.bad_mean, 1)} ({one.bad})" if one.bad else "–",
-            *(_number(one.p, 3), _percent(one.commonest), _number(one.bias, 1, sign=True), _number(one.correlation, 2)),
+            *(_p_value(one.p), _percent(one.commonest), _number(one.bias, 1, sign=True), _number(one.correlation, 2)),
             "left out" if one.rater in without else "yes",
         ]
         for one in raters
@@ -95,6 +95,10 @@ def _runs(places: Iterable[int]) -> str:
 
 def _number(value: float | None, digits: int, *, sign: bool = False) -> str:
     return "–" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def _p_value(p: float | None) -> str:
+    return "<0.001" if p is not None and p < 0.001 else _number(p, 3)
 
 
 def _percent(share: float | None) -> str:
