@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 from PIL import Image
 
+from tests.conftest import make_dataset
 from tests.judge.sheets.conftest import ANSWER, ARTICLE, COMMENT, FIRST, RUN, SCORE, TASK, Study, find_page
 from vlures.judge.packs import load_pack
 from vlures.judge.sheets.candidates import Candidate
 from vlures.judge.sheets.drawing import draw
 from vlures.judge.sheets.shown import cut, fits_a_cell, split
 from vlures.judge.sheets.wording import all_wordings, find_wording
+from vlures.judge.verdicts import Verdict, write_verdicts
 from vlures.records import Cell
 from vlures.records import Image as ImageFile
 from vlures.safety.control_characters import as_text
@@ -134,21 +136,28 @@ def test_only_answers_with_a_subject_are_drawn(study: Study) -> None:
 
 
 def test_thirds_of_the_only_judges_scores_are_strata(study: Study) -> None:
-    from vlures.judge.verdicts import Verdict, write_verdicts
+    make_dataset(study.folder / "data", samples=30)
+    words = ("--backend", "gemini", "--languages", "En", "--tasks", "1", "--dataset", "data", "--name", "many")
+    assert study.command("run", "--sandbox", *words).code == 0
+    run = study.folder / "outputs/sandbox-many"
+    out = ("sheets", "out", "outputs/sandbox-many", "--per-cell", "15", "--raters", "1", "--seed", "1", "--out")
 
-    verdicts = [
-        Verdict(
-            *("judge", "judge", "sandbox-x", "1shot_rationales", Cell(f"En-t{task}"), str(number), "", ""),
-            overall=10 * number + task,
-        )
-        for task in (1, 7)
-        for number in range(1, 8)
-    ]
-    write_verdicts(study.folder / RUN / "judged/judge/verdicts.jsonl", verdicts)
-    words = ("--per-cell", "100", "--raters", "1", "--languages", "En")
-    assert study.command(*OUT, *words).code == 0
-    assert {row["third"] for row in study.rows("en-p1")} == {"all"}  # too few for thirds
-    study.command(*OUT, *words, "--judge", "other").assert_stopped(2, "no scores by the judge other", "judge")
+    def judge(name: str) -> None:
+        about = ("judge", "sandbox-many", "1shot_rationales", Cell("En-t1"))
+        numbers = range(1, 31)
+        verdicts = [Verdict(name, *about, str(number), "", "", overall=3 * number) for number in numbers]  # type: ignore[arg-type]
+        write_verdicts(run / f"judged/{name}/verdicts.jsonl", verdicts)
+
+    judge("first")
+    assert study.command(*out, "sheets").code == 0
+    drawn = [(row["third"], (int(row["sample_id"]) - 1) // 10) for row in study.rows("en-p1") if row["control"] is None]
+    assert Counter(drawn) == {("low", 0): 5, ("middle", 1): 5, ("high", 2): 5}
+    judge("second")
+    result = study.command(*out, "both")
+    assert "choose one with --judge: first, second" in result.err
+    assert '"third":"all"' in (study.folder / "both/key.json").read_text().replace(" ", "")
+    assert "choose" not in study.command(*out, "one", "--judge", "second").err
+    study.command(*out, "none", "--judge", "third").assert_stopped(2, "no scores by the judge third", "first, second")
 
 
 def test_what_cannot_be_made_is_refused(study: Study) -> None:

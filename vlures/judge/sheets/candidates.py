@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlures.benchmarks import require_stored_variants
-from vlures.errors import UsageError, VluresError
+from vlures.errors import UsageError, VluresError, counted
 from vlures.judge.answers import Answer, AnswerId, digest_text, read_answers
 from vlures.judge.verdicts import about, read_verdicts
 from vlures.records import Cell, Image
@@ -76,7 +76,7 @@ def find_candidates(
             say(sentence)
         for counts in answers.left_out.values():
             left_out.update(counts)
-        scores = find_scores(folder, judge)
+        scores = find_scores(folder, judge, say)
         candidates += (_make_candidate(name, answer, scores.get(answer.id)) for answer in answers.judged)
     if not candidates:
         raise VluresError(
@@ -103,7 +103,7 @@ def _make_candidate(run: str, answer: Answer, judged: float | None) -> Candidate
     )
 
 
-def find_scores(folder: Path, judge: str | None) -> dict[AnswerId, float]:
+def find_scores(folder: Path, judge: str | None, say: Callable[[str], None]) -> dict[AnswerId, float]:
     """A judge's overall scores of a run: variant, cell and sample → score, the mean of several.
 
     judge: its name; None: the only one, or none where there are several: their scores are not comparable. Raises
@@ -119,6 +119,11 @@ def find_scores(folder: Path, judge: str | None) -> dict[AnswerId, float]:
     if judge is not None and judge not in found:
         there = f"there are {', '.join(sorted(found))}" if found else "there are none"
         raise UsageError(f"{folder} has no scores by the judge {judge}; {there}.")
+    if judge is None and len(found) > 1:
+        say(
+            f"{folder} has scores by {counted(len(found), 'judge')}, so its answers are drawn without regard to any; "
+            f"choose one with --judge: {', '.join(sorted(found))}."
+        )
     if judge is None and len(found) != 1:
         return {}
     return {answer: _mean(scores) for answer, scores in found[judge or next(iter(found))].items()}
