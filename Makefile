@@ -58,7 +58,7 @@ local-if-there:
 	else echo "Skipped: the tests of local models, which take an environment of their own. 'make local' builds it and runs them."; fi
 
 stats: $(STATS)/.installed
-	$(STATS)/bin/pytest -o addopts='-q --strict-markers' tests/stats
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(STATS)/bin/pytest -o addopts='-q --strict-markers' tests/stats
 
 stats-if-there:
 	@if [ -e $(STATS)/.installed ]; then $(MAKE) --no-print-directory stats; \

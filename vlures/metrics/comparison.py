@@ -19,7 +19,7 @@ _EXACT_UP_TO = 13
 _TOO_FEW = 20
 """Flips at least as extreme: with fewer, their share says little, and the tail is computed."""
 _PIECE = 500
-_WIDTH = 256
+_STEP = 32
 _MOST_HELD = 20_000_000
 """Coins: four bytes each."""
 
@@ -82,7 +82,8 @@ def sign_flip_p(differences: Numbers, clusters: Codes, *, flips: int = FLIPS, se
 
 def _count_hits(sums: Numbers, reached: float, flips: int, seed: int) -> int:
     """How many of so many random flips have a sum at least that far from 0."""
-    padded = np.zeros(-(-len(sums) // _WIDTH) * _WIDTH, dtype=np.float32)
+    step = _STEP if len(sums) <= 8 * _STEP else 8 * _STEP
+    padded = np.zeros(-(-len(sums) // step) * step, dtype=np.float32)
     padded[: len(sums)] = sums
     least = reached - 1e-6 * float(np.abs(sums).sum())  # a tie is a hit, whatever single precision makes of it
     if flips * len(padded) <= _MOST_HELD:
