@@ -17,7 +17,7 @@ import aiohttp
 
 LISTENS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
 LONGEST_START_S = 60
-LONGEST_REPLY_S = 60
+LONGEST_REPLY_S = 180
 EVENTS = ("log.entryAdded", "network.beforeRequestSent")
 
 

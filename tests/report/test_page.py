@@ -215,6 +215,45 @@ def test_verdicts_on_what_has_changed_and_controls_are_no_scores(work: Command) 
     assert missing.overall is None
 
 
+def test_the_numbers_are_those_of_the_tables(work: Command) -> None:
+    written = work("tables", LUNA, FLASH, "--format", "json")
+    assert written.code == 0, written
+    tables = json.loads(written.out)
+    found = report(work, LUNA, FLASH)
+    headings = re.findall(r"<h3>(.*?)</h3>", found.html)
+    assert [table["title"] for table in tables] == [
+        unescape(title) for title in headings if unescape(title) in written.out
+    ]
+    means = next(table for table in tables if table["table"] == "means")
+    rows = [row for row in rows_of(found) if row[:2] == ["sandbox-luna", LABEL]]
+    for row in means["rows"]:
+        if row["run"] == "sandbox-luna":
+            shown = [cells for cells in rows if row["language"] in cells and f"{row['mean']:.2f}" in cells]
+            assert shown, row
+    assert all(note in found.words for table in tables for note in table["notes"])
+
+
+def test_means_are_drawn_with_their_intervals(work: Command) -> None:
+    found = report(work, LUNA, FLASH)
+    plots = re.findall(r"<svg role=.img.*?</svg>", found.html)
+    assert len(plots) == 2  # means and macro means
+    assert plots[0].count('class="whisker"') == plots[0].count("<g class=") == 2 * 8
+    assert all("<title>" in plot and "aria-label=" in plot for plot in plots)
+    assert "task 2 · En, sandbox-luna" in plots[0]
+
+
+def test_a_judge_is_shown_with_its_words_and_what_its_controls_say(work: Command) -> None:
+    shutil.rmtree(work.folder / LUNA / "judged")
+    judged = work("judge", LUNA, "--sandbox", "--backend", "gemini", "--mode", "live", "--name", "seer")
+    assert judged.code == 0, judged
+    run = json.loads(next((work.folder / LUNA).glob("judged/*/checkpoints_*/run.json")).read_text())
+    found = report(work, LUNA)
+    instructions = run["judge"]["wording"]["en"]["text"]["instructions"]
+    assert instructions.strip() in found.words
+    assert "sees the image" in found.words or "too few" in found.words
+    assert found.answers()["En-t2-6"]["verdicts"][0]["reasons"].startswith("[sandbox]")
+
+
 def test_a_verdict_that_is_missing_says_why(work: Command) -> None:
     run = work.folder / LUNA
     shutil.rmtree(run / "judged")

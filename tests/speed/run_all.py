@@ -17,6 +17,7 @@ import judged_tables
 import limits
 import live
 import metadata
+import report
 import shards
 import startup
 import transport
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "shards": shards.measure,
     "metadata": metadata.measure,
     "tables": judged_tables.measure,
+    "report": report.measure,
 }
 
 

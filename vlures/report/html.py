@@ -20,17 +20,26 @@ def text(value: object, language: str | None = None) -> str:
     return f'<pre class="text" dir="{direction_of(language)}"{lang}>{escape(as_text(value))}</pre>'
 
 
-def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False) -> str:
-    """A table whose first column names its rows. numbers: the other columns hold numbers."""
+def table(
+    caption: str,
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: bool = False,
+    under_heading: bool = False,
+) -> str:
+    """A table whose first column names its rows. numbers: the other columns hold numbers.
+    under_heading: a heading above says what its caption says, which is there for screen readers only."""
     head = "".join(f'<th scope="col">{line(header)}</th>' for header in headers)
     body = "".join(
         f'<tr><th scope="row">{line(first)}</th>{"".join(f"<td>{line(value)}</td>" for value in rest)}</tr>'
         for first, *rest in rows
     )
     kind, named = ' class="numbers"' if numbers else "", line(caption)
+    unseen = ' class="unseen"' if under_heading else ""
     return (
-        f'<div class="wide" tabindex="0" role="group" aria-label="{named}"><table{kind}><caption>{named}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="group" aria-label="{named}"><table{kind}>'
+        f"<caption{unseen}>{named}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -109,5 +109,5 @@ class List {
 function said(content) {
   const answers = content.answers.filter((answer) => answer?.text !== undefined).slice(0, MOST_SAID);
   const lines = answers.length > 1 ? "lines-1" : "lines-3";
-  return answers.map((answer) => textElement("div", `said ${lines}`, answer.text.slice(0, 240), answer.language));
+  return answers.map((answer) => textElement("div", `said ${lines}`, answer.text.slice(0, answers.length > 1 ? 100 : 200), answer.language));
 }

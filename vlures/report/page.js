@@ -234,6 +234,7 @@ async function begin() {
     byId("entry").replaceChildren(element);
   }
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready");
 }
 
 begin();

@@ -86,10 +86,11 @@ def write_report(
     images as they were asked about. force: replace an existing file. Raises VluresError if a folder holds no run, if
     something stored cannot be read, or if the file exists or cannot be written; UsageError if nearly nothing would fit.
     """
+    tell = _once(say)
     with open_new_file(to, force=force) as file:
-        shown = read_shown(folders, say)
+        shown = read_shown(folders, tell)
         head, tail = _head(shown), _tail()
-        static = _static(shown)
+        static = _static(shown, tell)
         room = int(max_mb * MEGABYTE) - sum(len(part.encode(errors="replace")) for part in (head, static, tail))
         data = _fit(shown, room, to.parent if originals else None, with_images=with_images)
         parts = [head, static, _answers(data), _data(data), tail]
@@ -98,6 +99,18 @@ def write_report(
     answers = sum(len(entry.answers) for entry in shown.entries)
     held = sum(1 for small in data.pictures.small if small)
     return Written(to, len(page), len(shown.entries), answers, held, data.left_out)
+
+
+def _once(say: Say) -> Say:
+    """The same, each sentence only once: the tables read the runs again."""
+    said: set[str] = set()
+
+    def tell(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            say(sentence)
+
+    return tell
 
 
 # What goes in
@@ -225,17 +238,18 @@ def _head(shown: Shown) -> str:
     )
 
 
-def _static(shown: Shown) -> str:
+def _static(shown: Shown, say: Say) -> str:
     banner = find_banner(shown)
     above = f'<div class="banner" role="note">{line(banner)}</div>\n' if banner else ""
     names = " and ".join(dict.fromkeys(run.name for run in shown.runs))
     answers = sum(len(entry.answers) for entry in shown.entries)
     stands = f"{counted(len(shown.entries), 'question')}, {counted(answers, 'answer')}. Written {now()}."
-    sections = "\n".join(describe_runs(shown))
+    sections = "\n".join(describe_runs(shown, say))
     return (
         f'<body{" class=bannered" if banner else ""}>\n{above}<main id="summary">\n<h1>{line(names)}</h1>\n'
         f'<p class="run-line faint">{line(stands)}</p>\n'
         '<nav aria-label="Parts of the report"><a href="#what">What was run</a> <a href="#counts">What came of it</a> '
+        '<a href="#numbers">The numbers</a> '
         '<a href="#wording">By which words</a> <a href="#answers">The answers</a></nav>\n'
         f"{sections}\n</main>\n"
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vlures.errors import counted
+from vlures.judge.report import summarise_judge
 from vlures.judge.verdicts import JUDGED
 from vlures.pricing import format_usd
 from vlures.records import STATUSES, Cell
 from vlures.report.entries import Shown, ShownRun
 from vlures.report.html import folded, line, table, text
 from vlures.report.languages import language_of
+from vlures.report.numbers import LONGEST_OPEN, describe_numbers
 from vlures.report.prompts import AskedPrompt, read_prompts
 from vlures.store.small_files import read_small_file
 
@@ -33,10 +35,14 @@ USUAL = frozenset(
 NOT_SET: tuple[object, ...] = (None, "", [], {}, False)
 
 
-def describe_runs(shown: Shown) -> Iterator[str]:
-    """The sections on what was run, what came of it, what it cost, and by which words."""
+def describe_runs(shown: Shown, say: Callable[[str], None]) -> Iterator[str]:
+    """The sections on what was run, what came of it, what it cost, what the numbers are, and by which words. say:
+    called with a sentence about what the tables lack."""
     yield _section("what", "What was run", _runs(shown.runs))
     yield _section("counts", "What came of it", _counts(shown))
+    folders = list(dict.fromkeys(run.folder for run in shown.runs))
+    numbers = "".join(describe_numbers(folders, say)) if shown.entries else "<p>There are no answers yet.</p>"
+    yield _section("numbers", "The numbers", _judged(folders) + numbers)
     yield _section("wording", "By which words", "".join(_wording(shown)))
 
 
@@ -138,7 +144,8 @@ def _counts(shown: Shown) -> str:
     )
     notes = "".join(f"<li>{line(note)}</li>" for note in shown.notes)
     missing = f"<h3>What cannot be shown</h3><ul>{notes}</ul>" if notes else ""
-    return totals + by_cell + folded("Costs by cell", costs) + missing
+    cells_shown = by_cell if len(cells) <= LONGEST_OPEN else folded(f"Answers by cell ({len(cells)} rows)", by_cell)
+    return totals + cells_shown + folded("Costs by cell", costs) + missing
 
 
 def _titles(shown: Shown) -> dict[Cell, str]:
@@ -178,6 +185,16 @@ def _count_verdicts(shown: Shown, run: ShownRun) -> int:
         for verdict in shown.verdicts
         if verdict.control is None and (verdict.run, verdict.variant) == (run.name, run.variant.label)
     )
+
+
+def _judged(folders: Sequence[Path]) -> str:
+    """What each judge's controls have shown, before any of its scores."""
+    items = []
+    for folder in folders:
+        for judge in sorted((folder / JUDGED).glob("*")):
+            if judge.is_dir():
+                items.append(f"<li>{line(f'{folder.name}: {summarise_judge(judge)}')}</li>")
+    return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
 def _wording(shown: Shown) -> Iterator[str]:
@@ -229,9 +246,13 @@ def _judge(path: Path) -> str:
 
 
 def _judge_words(key: str, value: Any) -> str:
-    if isinstance(value, Mapping) and all(isinstance(inner, str) for inner in value.values()):
-        return f"<h5>{line(key)}</h5>" + "".join(f"<p>{line(name)}</p>{text(inner)}" for name, inner in value.items())
-    return f"<h5>{line(key)}</h5>{text(value if isinstance(value, str) else _as_json(value))}"
+    """A value of a judge's run.json, whole: tables of it as headings with what stands under each."""
+    heading = f"<h5>{line(key)}</h5>"
+    if isinstance(value, Mapping) and value:
+        return heading + "".join(_judge_words(f"{key} · {name}", inner) for name, inner in value.items())
+    if isinstance(value, str) and "\n" in value:
+        return heading + text(value, language_of(value))
+    return f"<p>{line(f'{key}: {value if isinstance(value, str) else _as_json(value)}')}</p>"
 
 
 def _as_json(value: Any) -> str:

@@ -40,7 +40,9 @@ def _as_markdown(table: Table, command: str, decimals: int) -> str:
     from tabulate import tabulate
 
     sides = ["left" if column.kind == "text" else "right" for column in table.columns]
-    rows = [[_in_markdown(_show(value, column, decimals)) for value, column in _pair(table, row)] for row in table.rows]
+    rows = [
+        [_in_markdown(show_value(value, column, decimals)) for value, column in _pair(table, row)] for row in table.rows
+    ]
     shown = tabulate(
         rows,
         [_in_markdown(column.name) for column in table.columns],
@@ -83,7 +85,10 @@ def _as_latex(table: Table, command: str, decimals: int) -> str:
     sides = "".join("l" if column.kind == "text" else "r" for column in table.columns)
     lines = [
         [_in_latex(column.name) for column in table.columns],
-        *([_in_latex(_show(value, column, decimals)) for value, column in _pair(table, row)] for row in table.rows),
+        *(
+            [_in_latex(show_value(value, column, decimals)) for value, column in _pair(table, row)]
+            for row in table.rows
+        ),
     ]
     body = [" & ".join(line) + r" \\" for line in lines]
     notes = [rf"\par {_in_latex(note)}" for note in table.notes]
@@ -147,7 +152,7 @@ def _pair(table: Table, row: Sequence[Value]) -> list[tuple[Value, Column]]:
     return list(zip(row, table.columns, strict=True))
 
 
-def _show(value: Value, column: Column, decimals: int) -> str:
+def show_value(value: Value, column: Column, decimals: int) -> str:
     """A value for people."""
     if value is None:
         return NONE
