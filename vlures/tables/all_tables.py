@@ -19,7 +19,7 @@ from vlures.tables.means import (
     tabulate_means,
     tabulate_variants,
 )
-from vlures.tables.reading import Run, Study, read_study
+from vlures.tables.reading import Run, Study, list_models, read_study
 from vlures.tables.scores import Rater, find_judges, find_people, find_persons
 from vlures.tables.table import Table, without_empty_columns
 
@@ -83,7 +83,9 @@ def _of_benchmark(study: Study, runs: Sequence[Run]) -> Iterator[Table]:
     yield tabulate_answers(runs, [judge.name for judge, use, _ in seen if use.finding == "blind"])
     if (controls := tabulate_controls(seen)) is not None:
         yield controls
-    for rater, mark in [*((judge, describe_mark(use)) for judge, use, _ in seen), *([(people, "")] if people else [])]:
+    models = list_models(runs)
+    marked = [(judge, describe_mark(judge, use, models)) for judge, use, _ in seen]
+    for rater, mark in [*marked, *([(people, "")] if people else [])]:
         yield from _of_rater(rater, people if rater.kind == "judge" else None, runs, mark)
     raters = [*judges, *([people] if people else [])]
     yield from filter(None, (tabulate_agreement(raters, runs), tabulate_persons(persons, runs)))

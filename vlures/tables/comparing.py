@@ -17,7 +17,7 @@ from vlures.records import Cell
 from vlures.tables.exact import read_exact_scores
 from vlures.tables.judges import describe_mark, find_sight
 from vlures.tables.pairing import PairedCell, Side, name_sides, pair_sides
-from vlures.tables.reading import Run, Study, read_study
+from vlures.tables.reading import Run, Study, list_models, read_study
 from vlures.tables.scores import Rater, find_judges, find_people
 from vlures.tables.table import Column, Table, Value, interval, texts, without_empty_columns
 
@@ -100,7 +100,8 @@ def _choose_raters(study: Study, sides: Sequence[Side], wanted: Sequence[str]) -
     for rater in found:
         if rater.kind == "judge" and rater is not exact:
             _check_wording(rater, sides)
-    marks = {judge.name: describe_mark(find_sight(judge, _verdicts(study, judge))) for judge in judges}
+    models = list_models([side.run for side in sides])
+    marks = {judge.name: describe_mark(judge, find_sight(judge, _verdicts(study, judge)), models) for judge in judges}
     return [(rater, marks.get(rater.name, "")) for rater in found]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from vlures.judge.families import find_family
 from vlures.judge.image_use import ImageUse, find_image_use, pair_drops
+from vlures.judge.options import UPSTREAM
 from vlures.judge.verdicts import Verdict, about
 from vlures.metrics.clusters import as_codes, clustered_mean
 from vlures.records import Cell
@@ -24,9 +26,14 @@ def find_sight(rater: Rater, verdicts: Sequence[Verdict]) -> ImageUse:
     )
 
 
-def describe_mark(use: ImageUse) -> str:
-    """What stands beside a judge's name in every title."""
-    return " (BLIND)" if use.finding == "blind" else ""
+def describe_mark(judge: Rater, use: ImageUse, judged: Iterable[str]) -> str:
+    """What stands beside a judge's name in every title. judged: the models whose answers it has judged."""
+    families = (find_family(model, judged) for model in sorted(judge.models))
+    family = next(filter(None, families), None)
+    marks = ["BLIND"] if use.finding == "blind" else []
+    marks += ["the original judge's wording: no image is shown"] if UPSTREAM in judge.wordings else []
+    marks += [f"of one family with a judged model: {family}"] if family else []
+    return f" ({'; '.join(marks)})" if marks else ""
 
 
 def tabulate_controls(found: Sequence[tuple[Rater, ImageUse, Sequence[Verdict]]]) -> Table | None:

@@ -87,6 +87,11 @@ def read_study(folders: Sequence[Path], say: Callable[[str], None]) -> Study:
     return Study(runs, verdicts)
 
 
+def list_models(runs: Iterable[Run]) -> list[str]:
+    """The models whose answers these runs hold, as they were asked for."""
+    return sorted({str(run.about["model"]) for run in runs if run.about.get("model")})
+
+
 def name_runs(folders: Iterable[Path]) -> dict[Path, str]:
     """Folders with their names; with their paths where two have the same name."""
     once = {folder.resolve(): folder for folder in folders}

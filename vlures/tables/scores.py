@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from vlures.judge.options import UPSTREAM
 from vlures.judge.verdicts import HIGHEST, LOWEST, Verdict
 from vlures.metrics.clusters import Codes, Numbers
 from vlures.tables.reading import Place, Study
@@ -151,8 +152,8 @@ def _as_rater(
         models.add(verdict.model)
         wordings.add(verdict.rubric_name)
         persons.add(verdict.rater)
-        if verdict.overall is not None:
-            lowest = min(lowest, verdict.overall)  # a wording may have a scale that begins at 0
+        if verdict.rubric_name == UPSTREAM:  # its scale begins at 0
+            lowest = 0
         if verdict.control is not None:
             controls.append((place, verdict))
         else:
