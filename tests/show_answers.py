@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 NEXT_STEPS = """\
+All of it on one page: open outputs/demo-report.html in a browser; the numbers are in outputs/demo.md
 See all about a sample: .venv/bin/vlures show {folder} 3 (with --out page.html beside its picture)
 Your own data: .venv/bin/vlures check --dataset FOLDER, then run --sandbox --dataset FOLDER --languages En
 With a key (OPENAI_API_KEY=... or GOOGLE_API_KEY=... in .env): .venv/bin/vlures plan --limit 2, then run --limit 2"""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vlures.cli.console import EXIT_INCOMPLETE, EXIT_INTERRUPTED, say, tell
+from vlures.cli.console import EXIT_INTERRUPTED, say, tell
 from vlures.cli.options import GroupedCommand, all_config_options, take_config_argument
+from vlures.cli.run import ask
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import UsageError
 
@@ -38,20 +39,20 @@ def judge(config_file: Path | None, folders: tuple[str, ...], plan: bool, **flag
       vlures judge outputs/gpt-6-luna --pairwise outputs/gemini-3.8-flash
     """
     config_file, own = take_config_argument(config_file, {"folders": folders})
-    configs = list(_configure(config_file, own["folders"], flags))
+    configs = list(configure(config_file, own["folders"], flags))
     if plan:
         from vlures.cli.plan import show_plan
 
         return max(show_plan(config) for config in configs)
     codes = []
     for config in configs:
-        codes.append(_judge(config))
+        codes.append(ask(config, _print_outcome)[0])
         if codes[-1] == EXIT_INTERRUPTED:
             break
     return max(codes)
 
 
-def _configure(config_file: Path | None, folders: tuple[str, ...], flags: dict[str, Any]) -> list[RunConfig]:
+def configure(config_file: Path | None, folders: tuple[str, ...], flags: dict[str, Any]) -> list[RunConfig]:
     """A configuration for each judged run."""
     from vlures.runs.config import load_config
 
@@ -83,35 +84,13 @@ def _place(config: RunConfig) -> RunConfig:
     return replace(config, storage=replace(config.storage, output=output, name=name))
 
 
-def _judge(config: RunConfig) -> int:
-    """Ask for every judgement that is still missing, and say what the judge has found."""
-    from functools import partial
-
-    from vlures.backends import is_paid, meet
-    from vlures.cli.signals import run_until_signal
-    from vlures.cli.streams import enduring
-    from vlures.runs.carry_out import carry_out
-    from vlures.runs.helping import help_run
-    from vlures.runs.interrupt import Interruption
-
-    interruption = Interruption(live=config.run_mode == "live", paid=is_paid(config.who.backend))
-    watch = partial(run_until_signal, interruption)
-    with enduring("stdout"), meet(config.who.backend) as helper:
-        if helper is not None:
-            help_run(config, helper, interruption, watch, say)
-            return EXIT_INTERRUPTED if interruption.interrupted else 0
-        outcome = carry_out(config, interruption, watch, say, _print_outcome)
-    if interruption.interrupted:
-        return EXIT_INTERRUPTED
-    return 0 if outcome.complete else EXIT_INCOMPLETE
-
-
 def _print_outcome(outcome: Outcome) -> None:
-    from vlures.judge.report import describe_judge
+    from vlures.judge.report import describe_judge, summarise_judge
     from vlures.runs.describe_outcome import describe_outcome, describe_remainder
 
     for sentence in describe_remainder(outcome):
         say(sentence)
-    for text in describe_judge(outcome.output):
+    # While batches are under way, a table would be nearly empty.
+    for text in (summarise_judge(outcome.output),) if outcome.jobs else describe_judge(outcome.output):
         tell(text)
     tell(describe_outcome(outcome))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,10 @@ def run(config: RunConfig) -> int:
     return ask(config)[0]
 
 
-def ask(config: RunConfig) -> tuple[int, Outcome | None]:
+def ask(config: RunConfig, print_outcome: Callable[[Outcome], None] | None = None) -> tuple[int, Outcome | None]:
     """Ask for every answer that is still missing, and say where the run stands.
 
+    print_outcome: says it in another way.
     Returns the exit code, and the outcome, if the run is this process's and not another's that it helps.
     """
     from vlures.backends import is_paid, meet
@@ -48,7 +50,7 @@ def ask(config: RunConfig) -> tuple[int, Outcome | None]:
         if helper is not None:
             help_run(config, helper, interruption, watch, say)
             return EXIT_INTERRUPTED if interruption.interrupted else 0, None
-        outcome = carry_out(config, interruption, watch, say, _print_outcome)
+        outcome = carry_out(config, interruption, watch, say, print_outcome or _print_outcome)
     if interruption.interrupted:
         return EXIT_INTERRUPTED, outcome
     return 0 if outcome.complete else EXIT_INCOMPLETE, outcome
