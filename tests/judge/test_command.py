@@ -458,3 +458,19 @@ def test_a_live_judge_that_is_killed_pays_only_what_was_in_flight_again(answered
     assert ended.code == 0, ended
     assert len(requests_sent(answered)) <= JUDGEMENTS + 2
     assert all(verdict.missing is None for verdict in read(answered))
+
+
+@pytest.mark.parametrize("moment", ["answers", "collected"])
+def test_invalid_replies_of_a_batch_that_is_collected_twice_are_asked_once_more(answered: Command, moment: str) -> None:
+    fault = ("--fault", "malformed_judge:kind=850,after=1,times=2")
+    arguments = ("--controls", "0", "--max-attempts", "1", *fault)
+    assert judge(answered, *arguments, live=False).code == 3
+    journal = folder_of(answered) / "checkpoints_judge_answer_en/jobs.jsonl"
+    if moment == "answers":  # as if the process had died before it noted that all answers are stored
+        lines = [line for line in journal.read_bytes().splitlines() if b'"state":"collected"' not in line]
+        journal.write_bytes(b"".join(line + b"\n" for line in lines))
+    ended = judge(answered, "--controls", "0", live=False)
+    assert ended.code == 0, ended
+    assert all(verdict.missing is None for verdict in read(answered))
+    assert len(requests_sent(answered)) == ANSWERS + 2
+    assert sum(line["status"] == "ok" for line in stored(answered)) == ANSWERS + 2

@@ -231,9 +231,16 @@ class ResponseSink:
             self._run.observer.say(news)
         if stored:
             self._count(refuse_fault(self._run, response, self.faulty))
-        elif is_due(self._run.store.entry(*parse_key(response.key, self._run.store.variant))):
-            # Read again from a batch whose collection an earlier process began: stored, and marked as no answer.
+        elif self._is_marked(response):
             self.faulty.add(response.key)
+
+    def _is_marked(self, response: Response) -> bool:
+        """Whether an earlier process, which died while it collected a batch, has stored this very answer and marked it
+        as none."""
+        find_fault, store = self._run.benchmark.find_fault, self._run.store
+        if find_fault is None or response.status != "ok" or find_fault(response.text or "") is None:
+            return False
+        return is_due(store.entry(*parse_key(response.key, store.variant))) and store.holds(response)
 
     def _count(self, response: Response) -> None:
         warnings = self._run.counts.warnings
