@@ -41,7 +41,8 @@ def plot_intervals(title: str, rows: Sequence[PlotRow], lowest: float, highest: 
     marks = "".join(_draw_groups(groups, series, scale))
     words = f"{title}: {len(rows)} figures with their 95 % intervals; the numbers are in the table."
     return (
-        f'<figure class="plot"><svg role="img" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        f'<figure class="plot" tabindex="0" aria-label="{line(title)}">'
+        f'<svg role="img" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'aria-label="{line(words)}"><title>{line(words)}</title>{_axis(scale, height)}{marks}</svg>'
         f"{_legend(series)}</figure>"
     )
