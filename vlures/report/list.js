@@ -109,5 +109,7 @@ class List {
 function said(content) {
   const answers = content.answers.filter((answer) => answer?.text !== undefined).slice(0, MOST_SAID);
   const lines = answers.length > 1 ? "lines-1" : "lines-3";
-  return answers.map((answer) => textElement("div", `said ${lines}`, answer.text.slice(0, answers.length > 1 ? 100 : 200), answer.language));
+  const most = answers.length > 1 ? 100 : 200; // characters: more than the row has room for takes time to lay out
+  const begin = (text) => (text.length > most ? `${text.slice(0, most)}…` : text);
+  return answers.map((answer) => textElement("div", `said ${lines}`, begin(answer.text), answer.language));
 }

@@ -72,7 +72,8 @@ function buildFilters(form) {
   const fields = { words: addInput(form, "Words in an answer", { type: "search" }, "always") };
   form.append(make("button", { id: "more", type: "button", className: "always", textContent: "Filters", "aria-expanded": "false" }));
   fields.sample = addInput(form, "Sample", { type: "search", size: 8 });
-  fields.dimensions = manifest.dimensions.map(({ name, values }) => addSelect(form, name[0].toUpperCase() + name.slice(1), numbered(values)));
+  const inWords = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
+  fields.dimensions = manifest.dimensions.map(({ name, values }) => addSelect(form, inWords(name), numbered(values)));
   fields.status = addSelect(form, "Status", numbered(manifest.statuses));
   if (manifest.raters.length) {
     fields.rater = addSelect(form, "Scored by", numbered(manifest.raters.map((rater) => rater.name)));
