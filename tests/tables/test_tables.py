@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Command, make_dataset
-from tests.tables.verdict_files import StoredAnswer, judge, rate, read_stored
+from tests.tables.verdict_files import StoredAnswer, judge, rate, read_stored, write
 from tests.warm import WarmCommand
 
 RUN = ("run", "--sandbox", "--backend", "gemini", "--model", "gemini-3.8-flash", "--dataset", "data", "--name", "x")
@@ -306,3 +307,19 @@ def test_without_numpy_one_sentence_names_the_extra(work: WarmCommand) -> None:
     (absent / "__init__.py").write_text("raise ImportError")
     command = Command(work.folder, {**work.environment, "PYTHONPATH": str(absent.parent)})
     command("tables", "outputs/sandbox-x").assert_stopped(1, "pip install 'vlures[stats]'")
+
+
+def test_wordings_of_one_judge_are_raters_of_their_own_and_marked(work: WarmCommand) -> None:
+    """The original judge's wording has a scale from 0; a judge of the judged model's family is said to be one."""
+    verdicts = judge(folder_of(work), "gem", worth, model="gemini-3.5-pro")
+    upstream = [replace(verdict, rubric_name="upstream", overall=0) for verdict in verdicts]
+    ours = [replace(verdict, rubric_name="answer_en") for verdict in verdicts]
+    write(folder_of(work) / "judged/gem/verdicts.jsonl", [*ours, *upstream])
+    titles = {table["title"] for table in tables(work) if table["table"] == "means"}
+    family = "of one family with a judged model: Gemini"
+    assert titles == {
+        f"Means by gem (answer_en) ({family})",
+        f"Means by gem (upstream) (the original judge's wording: no image is shown; {family})",
+    }
+    alone = tables(work, "outputs/sandbox-x", "--rater", "gem (upstream)", "--table", "means")
+    assert {row["mean"] for row in rows_of(alone, "means")} == {0}
