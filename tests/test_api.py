@@ -418,7 +418,7 @@ def test_a_big_picture_is_scaled_down_and_stands_upright(finished: Path) -> None
     ("arguments", "options", "words"),
     [
         ((99,), {}, ["outputs/sandbox-x has no answer about sample 99"]),
-        ((6,), {"tasks": 8}, ["no such answer about sample 6", "Jp task 2 SU, Ur task 2 SU"]),
+        ((6,), {"tasks": 8}, ["no such answer about sample 6", "Jp task 2 SU (ok), Ur task 2 SU (ok)"]),
         ((6,), {"languages": "Klingon"}, ["`languages`", "'Klingon' is not one of"]),
         ((6.5,), {}, ["6.5 is not a sample ID"]),
     ],

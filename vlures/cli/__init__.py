@@ -137,7 +137,7 @@ COMMANDS = {
     "tables": "Show what judges and people say of answers, in tables.",
     "compare": "Compare runs, sample by sample.",
     "report": "Show runs in one file that needs no network.",
-    "study": "Carry out runs, judges, tables and a report as one job.",
+    "study": "Carry out several runs, their judges, tables and a report.",
     "export": "Write everything that a run has stored as one table.",
     "import": "Import checkpoints of the original scripts.",
     "urban": "Street views: ask about them, make questions and metadata.",

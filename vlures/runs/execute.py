@@ -169,7 +169,7 @@ async def _ask_faulty_again(run: Execution, sink: ResponseSink, connect: Callabl
             return
         keys = frozenset(sink.faulty)
         sink.faulty.clear()
-        run.observer.say(f"{counted(len(keys), 'answer')} cannot be used as it is, and will be asked again.")
+        run.observer.say(f"Asking again for {counted(len(keys), 'answer')} that cannot be used.")
         await sink.take(
             connect(), (request for request in due_requests(run.benchmark, run.store) if request.key in keys)
         )
