@@ -147,6 +147,11 @@ def test_what_stays_invalid_is_missing_and_due(answered: Command) -> None:
         assert verdict.overall is None
         assert not verdict.criteria
     assert f"Missing: {len(invalid)} invalid: `overall` is not from 1 to 100. None of them is a score." in ended.out
+    results = next(folder_of(answered).glob("results_*"))
+    kept = [answer for path in results.rglob("results_*.json") for answer in json.loads(path.read_bytes()).values()]
+    assert len(kept) == ANSWERS - len(invalid)  # what is no answer stands in no results file
+    counts = json.loads((results / "summary.json").read_bytes())["status"]
+    assert counts == {"ok": ANSWERS - len(invalid), "failed": len(invalid)}
     assert judge(answered, "--controls", "0").code == 0
     assert all(verdict.missing is None for verdict in read(answered))
 

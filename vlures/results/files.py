@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +22,50 @@ def results_folder(output_folder: Path, variant: Variant) -> Path:
 
 
 def write_results(
-    output_folder: Path, name: str, store: CheckpointStore, prices: Prices = UNKNOWN, *, compare: bool = True
+    output_folder: Path,
+    name: str,
+    store: CheckpointStore,
+    prices: Prices = UNKNOWN,
+    find_fault: Callable[[str], str | None] | None = None,
 ) -> dict[str, Any]:
     """Write every cell's answers ({"<id>": "<text>"}, in the order of the IDs) and the summary; returns the summary.
 
     Answers only: failed, refused and truncated responses are in the checkpoints and counted in the summary. The answers
-    are synced to the disk before anything is written. compare: find answers that are the same. Raises NotWritable.
+    are synced to the disk before anything is written. find_fault: why a text is no answer (None: it is one); such
+    a text counts as failed, and only its checkpoint has it. Without it, answers that are the same are found. Raises
+    NotWritable.
     """
     store.guard()
     store.sync()
     try:
-        return _write_results(output_folder, name, store, prices, compare)
+        return _write_results(output_folder, name, store, prices, find_fault)
     except NotWritable as fault:
         raise NotWritable(fault.path, fault.cause, "The answers are safe in the checkpoints. ") from fault
 
 
 def _write_results(
-    output_folder: Path, name: str, store: CheckpointStore, prices: Prices, compare: bool
+    output_folder: Path,
+    name: str,
+    store: CheckpointStore,
+    prices: Prices,
+    find_fault: Callable[[str], str | None] | None,
 ) -> dict[str, Any]:
     folder = results_folder(output_folder, store.variant)
     same_answers = {}
+    faulty: Counter[Cell] = Counter()
     for cell in store.cells:
         answers = {
             sample_id: response["text"] for sample_id, response in store.responses(cell) if response["status"] == "ok"
         }
-        if compare and (same := find_same_answers(answers)):
+        if find_fault is not None:  # answers of one form are easily the same
+            sound = {sample_id: text for sample_id, text in answers.items() if find_fault(text or "") is None}
+            faulty[cell] = len(answers) - len(sound)
+            answers = sound
+        elif same := find_same_answers(answers):
             same_answers[cell] = same
         path = folder / store.variant.results_file(cell, name)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
-    summary = summarise(name, store, prices) | ({"same_answers": same_answers} if same_answers else {})
+    summary = summarise(name, store, prices, faulty) | ({"same_answers": same_answers} if same_answers else {})
     write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     return summary
 
@@ -61,7 +76,9 @@ def describe_summary(summary: Mapping[str, Any], variant: Variant) -> Iterator[s
         yield as_line(f"{variant.title(cell)}: {describe_same_answers(groups)}.")
 
 
-def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> dict[str, Any]:
+def summarise(
+    name: str, store: CheckpointStore, prices: Prices = UNKNOWN, faulty: Mapping[Cell, int] | None = None
+) -> dict[str, Any]:
     """Counts by status, tokens and cost in USD (by today's prices; null where unknown), in total and per cell; the
     number of imported answers, if any; the number of due requests, and their estimated cost.
     """
@@ -73,6 +90,9 @@ def summarise(name: str, store: CheckpointStore, prices: Prices = UNKNOWN) -> di
     rerun = rerun_costs(account, due, store.read_json("run.json").get("mode", "batch"))
     for cell in account.cells:
         counts = count_statuses(store, cell)
+        if no_answers := (faulty or {}).get(cell):
+            counts["ok"] -= no_answers
+            counts["failed"] += no_answers
         everything.update(counts)
         imported = count_imported(store, cell)
         all_imported += imported

@@ -168,9 +168,8 @@ class Session:
         """Write the results and return where the run stands."""
         config, store = self.config, self.store
         take_shards(store, self.say)  # their answers are stored by now
-        any_text = self.benchmark.find_fault is None  # else answers of one form are easily the same
-        prices = self.prepared.prices
-        summary = write_results(config.output_folder, config.run_name, store, prices, compare=any_text)
+        prices, find_fault = self.prepared.prices, self.benchmark.find_fault
+        summary = write_results(config.output_folder, config.run_name, store, prices, find_fault)
         self.benchmark.conclude(store)
         for sentence in describe_summary(summary, store.variant):
             self.say(sentence)
