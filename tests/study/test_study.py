@@ -147,7 +147,8 @@ def test_the_commands_of_a_study_can_be_typed_one_by_one(vlures: WarmCommand) ->
     assert result.out.splitlines() == [
         f"vlures run --backend openai {shared} --name gpt",
         f"vlures run --backend gemini {shared} --name gemini",
-        "vlures judge outputs/gpt outputs/gemini --backend openai --name luna",
+        "vlures judge outputs/gpt --backend openai --name luna",
+        "vlures judge outputs/gemini --backend openai --name luna",
         "vlures judge outputs/gpt --backend gemini --name flash",
         "vlures tables outputs/gpt outputs/gemini --out outputs/both.md --force",
         "vlures compare outputs/gpt outputs/gemini --out outputs/both-compare.md --force",

@@ -71,12 +71,11 @@ def _plan(steps: Steps) -> Iterable[int]:
         tell(f"── {step.key} ──")
         yield _call(("plan", *step.arguments[1:]))
     for step in steps.judges:
-        tell(f"── {step.key} judges ──")
-        answered = [folder for folder in step.runs if _has_answers(folder)]
-        if len(answered) < len(step.runs):
+        tell(f"── {step.key} judges {step.run} ──")
+        if _has_answers(step.run):
+            yield _call((*step.arguments, "--plan"))
+        else:
             say("What it would cost can be told once the answers are there.")
-        if answered:
-            yield _call((*_only(step, answered), "--plan"))
 
 
 def _carry_out(steps: Steps, memory: Path) -> int:
@@ -100,25 +99,17 @@ def _order(steps: tuple[ModelStep, ...]) -> Iterable[tuple[str, ...]]:
     """The steps as commands. Batches are sent first, so that the provider works on all while one is waited for."""
     if len(steps) > 1:
         for step in steps:
-            if step.in_batches and (ready := _ready(step)):
-                yield (*ready, "--no-wait")
+            if step.in_batches and _is_ready(step):
+                yield (*step.arguments, "--no-wait")
     for step in steps:
-        if ready := _ready(step):
-            yield ready
+        if _is_ready(step):
+            yield step.arguments
+        else:
+            say(f"{step.key} has nothing to judge in {step.run} yet.")
 
 
-def _ready(step: ModelStep) -> tuple[str, ...]:
-    """The step's arguments, without runs that have no answers to judge. Empty if nothing is left."""
-    if step.kind == "run":
-        return step.arguments
-    answered = [folder for folder in step.runs if _has_answers(folder)]
-    for folder in set(step.runs) - set(answered):
-        say(f"{step.key} has nothing to judge in {folder} yet.")
-    return _only(step, answered) if answered else ()
-
-
-def _only(step: ModelStep, folders: list[Path]) -> tuple[str, ...]:
-    return ("judge", *map(str, folders), *step.arguments[1 + len(step.runs) :])
+def _is_ready(step: ModelStep) -> bool:
+    return step.kind == "run" or _has_answers(step.run)
 
 
 def _has_answers(folder: Path) -> bool:

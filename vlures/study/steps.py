@@ -35,8 +35,8 @@ class ModelStep:
     arguments: tuple[str, ...]
     """Of the `vlures` command."""
     in_batches: bool
-    runs: tuple[Path, ...]
-    """The folders of the runs it asks, or judges."""
+    run: Path
+    """The folder of the run it asks, or judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ def make_steps(study: Study, locate: Locate, is_batch_judge: Callable[[AskedMode
     places = {run.key: locate(run) for run in study.runs}
     folders = tuple(place.folder for place in places.values())
     runs = tuple(
-        ModelStep("run", run.key, ("run", *_model_flags(run)), places[run.key].in_batches, (places[run.key].folder,))
+        ModelStep("run", run.key, ("run", *_model_flags(run)), places[run.key].in_batches, places[run.key].folder)
         for run in study.runs
     )
     judges = []
     for judge in study.judges:
-        judged = tuple(places[key].folder for key in judge.of)
-        arguments = ("judge", *map(str, judged), *_model_flags(judge))
-        judges.append(ModelStep("judge", judge.key, arguments, is_batch_judge(judge, judged[0]), judged))
+        for judged in (places[key].folder for key in judge.of):
+            arguments = ("judge", str(judged), *_model_flags(judge))
+            judges.append(ModelStep("judge", judge.key, arguments, is_batch_judge(judge, judged), judged))
     return Steps(runs, tuple(judges), tuple(_products(study, folders)))
 
 
