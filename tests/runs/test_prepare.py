@@ -24,7 +24,7 @@ CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
     "model": (
         ("--model", "gpt-6-luna"),
         ("--model", "gemini-3.8-flash"),
-        ("--model", "gemini-2.5-flash"),
+        ("--model", "gemini-2.5-flash-lite"),
         ("--model", "o1"),
     ),
     "benchmark": (("--benchmark", "table"), ("--benchmark", "urban"), ("--benchmark", "judge")),
