@@ -22,9 +22,9 @@ from vlures.benchmarks.vlures.settings import Setting, parse_cell
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.cli import call
 from vlures.errors import VluresError
-from vlures.legacy.prompts.dictionaries import CONFIG_NAMES, EXAMPLE_NAMES, FIELDS, KEYS
+from vlures.legacy.prompts.dictionaries import CONFIGS, EXAMPLES, PARTS
 from vlures.legacy.prompts.importing import import_script
-from vlures.legacy.prompts.value_flow import PLACEHOLDER_NAMES
+from vlures.legacy.prompts.usage import FIELDS, ROLES
 from vlures.runs.config import load_config
 
 SCRIPTS = Path(__file__).parent / "prompt_scripts"
@@ -93,7 +93,16 @@ def test_what_is_asked_with_the_packs_is_letter_by_letter_what_the_script_asks(
     code, out, err = vlures_here("prompts", "import", script, "--out", "packs")
     assert (code, "error" in err) == (0, False), err
     assert "The prompts are the script's, letter by letter" in out
-    ask = runpy.run_path(str(script))["ask"]
+    script_ask = runpy.run_path(str(script))["ask"]
+
+    def ask(*question: object) -> tuple[str, str]:
+        match json.loads(script_ask(*question)):
+            case {"messages": [{"content": system}, {"content": [{"text": prompt}, *_]}]}:
+                return system, prompt
+            case {"system_instruction": system, "contents": [prompt, _]}:
+                return system, prompt
+        raise AssertionError(question)
+
     for language in LANGUAGES.values():
         expected = {task: ask(language.name, task, ARTICLE) for task in TASKS}
         assert asked(Path("packs"), language.code) == expected
@@ -155,12 +164,9 @@ def test_a_blank_at_the_end_of_a_line_is_not_left_to_the_editor() -> None:
 UNFIT: dict[str, tuple[dict[str, str], str]] = {
     "an f-string": (
         {"system": "f'You see {1 + 1}.'"},
-        (
-            r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] is computed when the script runs; left "
-            r"out "
-            r"until"
-        ),
+        r"script\.py:6: LANGUAGE_CONFIGS\['English'\]\['system_prompt'\] is computed",
     ),
+    "an f-string of names": ({"head": "S = 'x'", "system": "f'{S}'"}, r"script\.py:6: .*is computed when"),
     "a computed value": (
         {"system": "' '.join(str(n) for n in range(3))"},
         r"script\.py:6: .*is computed when the script runs",
@@ -176,7 +182,7 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a name set under a condition": (
         {"head": "if 1:\n    S = 'a'", "system": "S"},
-        r"script\.py:2: .*is not certain: S is not set at the top level",
+        r"script\.py:2: .*is not certain: S is not set by a plain `S = …` at the top level",
     ),
     "a text that a method makes": (
         {"system": "' You see. '.strip()"},
@@ -237,16 +243,20 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
     "half a character": ({"system": r"'\ud83e'"}, r"script\.py:6: .*half of a character"),
     "a task that is missing": ({"tasks": "{1: 'One'}"}, r"script\.py:4: English: `tasks\.2`, .*, `tasks\.8`: missing"),
     "an example that is missing": (
-        {"examples": "{1: 'One'}"},
-        r"script\.py:4: English: `examples\.2`, .*, `examples\.8`: missing",
+        {"examples": "{1: {'example_response': 'One'}}"},
+        r"script\.py:4: English: `examples\.2\.answer`, .*, `examples\.8\.answer`: missing",
     ),
     "an example without its response": (
         {"examples": repr({n: {"question": "?", **({"example_response": "!"} if n != 4 else {})} for n in TASKS})},
         r"script\.py:2: English: the example of task 4 has no 'example_response'",
     ),
     "an example in two words": (
-        {"examples": repr({n: {"response": "?", "answer": "!"} for n in TASKS})},
-        "has both 'response' and 'answer'",
+        {
+            "examples": repr({n: {"response": "?", "answer": "!"} for n in TASKS}),
+            "tail": "def f(t, n):\n    a = EXAMPLES[n]['response']\n    t.format(one_shot_example=a)\n"
+            "    t.format(one_shot_example=EXAMPLES[n]['answer'])",
+        },
+        r"script\.py:2: English: the example of task 1 is filled in by its 'answer' and its 'response'",
     ),
     "a template that str.format refuses": (
         {"image_only": "'{one_shot_example} } {task_description}'"},
@@ -269,14 +279,18 @@ UNFIT: dict[str, tuple[dict[str, str], str]] = {
         {"image_text": "'{one_shot_example} {task_description}'"},
         r"script\.py:8: .*the placeholder \{article\} is missing",
     ),
-    "two parts with one meaning": (
-        {"more": "'system': 'x',"},
-        r"script\.py:10: .*\['system'\] means the same as a key above",
+    "an example that is a text": (
+        {"examples": repr(dict.fromkeys(TASKS, "Response"))},
+        r"script\.py:2: EXAMPLES\[1\] is not a dictionary; left out until you write it out",
+    ),
+    "two dictionaries of examples": (
+        {"more": "'examples': {1: {'example_response': 'Another'}},"},
+        r"script\.py:10: .*\['examples'\] stands beside EXAMPLES: which of them is shown is not certain",
     ),
     "an example that would hold the article": (
         {
-            "tail": "def f(t):\n    return t.format(text_content='{text_content}')",
-            "examples": repr(dict.fromkeys(TASKS, "So it says: {text_content}")),
+            "tail": "def f(t):\n    print(t.format(text_content='{text_content}'))",
+            "examples": repr({key: {"example_response": "So it says: {text_content}"} for key in TASKS}),
         },
         r"script\.py:2: English: braces in this text are read again",
     ),
@@ -317,12 +331,12 @@ CHANGED = {
     "what a function returns": (
         "def choose(language):\n    return LANGUAGE_CONFIGS[language]\n"
         "config = choose('English')\nconfig |= {'system_prompt': 'x'}",
-        16,
+        14,
     ),
     "what a function is given": ("def f(given):\n    given['system_prompt'] += ' Be brief.'", 14),
     "what a function is given, by any key": (
         "def f(given):\n    for key in given:\n        given[key] = 'x'\nf(LANGUAGE_CONFIGS['English'])",
-        15,
+        14,
     ),
     "what a method is given": (
         "class Fix:\n    def run(self, given):\n        given.clear()\nFix().run(given=LANGUAGE_CONFIGS['English'])",
@@ -351,7 +365,7 @@ CHANGED = {
     ),
     "a prompt that is cut elsewhere": (
         "def f(t, x):\n    return t.format(task_description=x)\ndef g(t):\n    p = f(t, EXAMPLES[1])\n    p = p[:99]",
-        17,
+        14,
     ),
     "a prompt that a function cleans": (
         "def f(t, x):\n    p = t.format(task_description=x)\n    p = clean(p)\n    return p",
@@ -378,6 +392,15 @@ CHANGED = {
     "an example that is filled in later": ("def f(t):\n    return t.format(one_shot_example='{one_shot_example}')", 14),
     "a template from elsewhere": ("T = '{task}'\ndef f():\n    return T.format(task=EXAMPLES[1])", 15),
     "a task from elsewhere": ("T = {1: 'x'}\ndef f(t):\n    return t.format(task_description=T[1])", 15),
+    "a task that the caller makes up": (
+        "def f(t, task):\n    print(t.format(task_description=task))\nf('{task_description}', EXAMPLES[1])\n"
+        "f('{task_description}', 'Sing.')",
+        16,
+    ),
+    "an article that the caller cuts": (
+        "def f(t, text):\n    print(t.format(text_content=text))\ndef g(t, text):\n    f(t, text[:500])",
+        14,
+    ),
     "a filling with whatever": ("def f(t, x):\n    return t.format(**x)", 14),
     "a filling by replace": ("def f(t, x):\n    return t.replace('{text_content}', x)", 14),
     "a filling in two ways": (
@@ -385,11 +408,11 @@ CHANGED = {
         15,
     ),
     "an entry that a class keeps": ("class A:\n    entry = EXAMPLES[8]\nA.entry.clear()", 14),
-    "a function in a list": ("def f():\n    return EXAMPLES[8]\nfor g in [f]:\n    g().clear()", 15),
-    "a function for another module": ("def f():\n    return EXAMPLES[8]\npatches.apply(f)", 15),
+    "a function in a list": ("def f():\n    return EXAMPLES[8]\nfor g in [f]:\n    g().clear()", 14),
+    "a function for another module": ("def f():\n    return EXAMPLES[8]\npatches.apply(f)", 14),
     "a prompt that is appended": (
         "def f(t, x):\n    p = []\n    p.append(t.format(task_description=x))\n    p[0] = p[0][:99]",
-        16,
+        15,
     ),
     "a list of both": ("for table in [LANGUAGE_CONFIGS, EXAMPLES]:\n    table.clear()", 13),
     "an attribute": ("import __main__ as here\nhere.EXAMPLES = {}", 14),
@@ -397,10 +420,10 @@ CHANGED = {
     "an import of itself": ("from __main__ import EXAMPLES as shown\nshown.clear()", 13),
     "a name in a text": ("import __main__\ngetattr(__main__, 'EXAMPLES').clear()", 14),
     "eval": ("eval('EXAMPLES.clear()')", 13),
-    "a list of entries": ("entries = [LANGUAGE_CONFIGS['English']]\nentries[0].clear()", 14),
+    "a list of entries": ("entries = [LANGUAGE_CONFIGS['English']]\nentries[0].clear()", 13),
     "a list of entries that grows": ("entries = []\nentries.append(EXAMPLES[8])\nentries[0].clear()", 14),
     "a list of entries in a loop": ("for entry in [EXAMPLES[7], EXAMPLES[8]]:\n    entry['question'] = 'x'", 13),
-    "a dictionary of entries": ("by_code = {'En': LANGUAGE_CONFIGS['English']}\nby_code['En'].pop('tasks')", 14),
+    "a dictionary of entries": ("by_code = {'En': LANGUAGE_CONFIGS['English']}\nby_code['En'].pop('tasks')", 13),
     "a key of a dictionary": ("kept = {}\nkept['En'] = LANGUAGE_CONFIGS['English']\nkept['En'].popitem()", 14),
     "entries that are unpacked": ("seven, eight = EXAMPLES[7], EXAMPLES[8]\neight.clear()", 13),
     "entries side by side": ("for n, entry in zip(range(4), LANGUAGE_CONFIGS.values()):\n    entry.clear()", 13),
@@ -415,7 +438,7 @@ CHANGED = {
         "def f(n, entry):\n    entry.clear()\ngiven = (EXAMPLES[8],)\nf(1, *given)",
         14,
     ),
-    "arguments for another module": ("from patches import patch\ngiven = (EXAMPLES[8],)\npatch(*given)", 15),
+    "arguments for another module": ("from patches import patch\ngiven = (EXAMPLES[8],)\npatch(*given)", 14),
     "a function by another name": ("def f(entry):\n    entry.clear()\ng = f\ng(EXAMPLES[8])", 14),
     "a function with a decorator": ("@patched\ndef f(entry):\n    return len(entry)\nf(EXAMPLES[8])", 16),
     "a function with any arguments": ("def f(*entries):\n    entries[0].clear()\nf(EXAMPLES[8])", 15),
@@ -522,7 +545,7 @@ def ask(template, path, n):
     prompt = template.format(task_description=chosen["tasks"][n], text_content=text)
     print(f"{n}: {prompt[:80]}" + prompt)
     logger.info("asked " + prompt)
-    return [{"role": "user", "content": [{"text": prompt}] + [prompt]}]
+    client.chat.completions.create(messages=[{"role": "user", "content": [{"text": prompt}]}])
 def keep(answers, results):
     kept = {}
     for language in LANGUAGE_CONFIGS:
@@ -530,7 +553,12 @@ def keep(answers, results):
         answers[language]["code"] = LANGUAGE_CONFIGS[language]["code"]
         results.update({f"{language}.json": kept})
     return kept
-def main(args):
+def process_batch(client, messages, retry_count=0):
+    try:
+        return client.chat.completions.create(messages=messages).choices[0].message.content
+    except Exception:
+        return process_batch(client, messages, retry_count + 1)
+async def main(args):
     config = LANGUAGE_CONFIGS.get(args.language)
     if not config or args.language not in LANGUAGE_CONFIGS:
         return
@@ -540,7 +568,10 @@ def main(args):
     prompt = config["prompt_template_image_only"].format(task_description=task, one_shot_example=example)
     content = [{"type": "text", "text": prompt}]
     content.append({"type": "image_url"})
-    send([{"role": "system", "content": config["system_prompt"]}, {"role": "user", "content": content}])
+    model = genai.GenerativeModel("a-model", system_instruction=LANGUAGE_CONFIGS[args.language]["system_prompt"])
+    response = await asyncio.to_thread(model.generate_content, [prompt, "image"])
+    messages = [{"role": "system", "content": config["system_prompt"]}, {"role": "user", "content": content}]
+    answer = process_batch(client, messages)
     if len(content) == 1:
         return
 parser.add_argument("--language", choices=LANGUAGE_CONFIGS.keys())
@@ -590,7 +621,7 @@ def test_a_pack_with_gaps_says_what_it_has_and_is_refused_for_what_it_lacks(
     assert code == 1
     assert "packs/English.toml: tasks 1, 6; 1shot_rationales; example parts: answer" in out
     assert re.search(
-        r"script\.py:9: LANGUAGE_CONFIGS\['English'\]\['tasks'\]\[2\] is not certain: the script does not set __name__",
+        r"script\.py:9: LANGUAGE_CONFIGS\['English'\]\['tasks'\]\[2\] is computed when the script runs",
         err,
     )
     assert "`tasks.2`, `tasks.3`, `tasks.4`, `tasks.5`, `tasks.7`, `tasks.8`: missing" in err
@@ -644,7 +675,7 @@ BROKEN = {
     "a nul": (b"A = 1\x00", "is not (valid )?Python"),
     "no dictionaries": (
         "PROMPT_TEXTS = {}\nx = 1",
-        r"has no LANGUAGE_CONFIGS at its top level \(the names in capitals there: PROMPT_TEXTS\)",
+        r"has no LANGUAGE_CONFIGS \(its names in capitals: PROMPT_TEXTS\)",
     ),
     "a dictionary that is made": (
         "LANGUAGE_CONFIGS = make()",
@@ -677,51 +708,59 @@ def test_nothing_of_a_script_is_run(vlures_here: Callable[..., Any], tmp_path: P
     assert re.search(r"note: .*script\.py:12: .*\['note'\] is not a known part of a prompt; left out", err)
 
 
+ENTRY = (
+    "LANGUAGE_CONFIGS = {'English': {'system_prompt': 'You see.', 'prompt_template_image_only': "
+    "'T: {task_description} E: {one_shot_example}', 'prompt_template_image_text': "
+    "'T: {task_description} E: {one_shot_example} A: {text_content}', 'tasks': "
+    + repr({n: f"Wording {n}" for n in TASKS})
+    + "}}\n"
+)
 OTHER_WORDS = {
-    "codes, and tasks by name": (
-        "LANG_CONFIGS = {'en': {'System Prompt': 'You see.', 'templates': {'image-only': 'T: {task} E: {example}', "
-        "'image-text': 'T: {task} E: {example} A: {article}'}, 'task_descriptions': "
-        + repr({f"task_{n}" if n % 2 else TASKS[n].name: f"Wording {n}" for n in TASKS})
-        + "}}\n"
-        "EXAMPLES = " + repr({TASKS[n].code: f"Response {n}" for n in TASKS})
+    "another name of the dictionary": (
+        ENTRY.replace("LANGUAGE", "LANG"),
+        ["mine.py has no LANGUAGE_CONFIGS (its names in capitals: LANG_CONFIGS); name the script"],
     ),
-    "examples by language, then by task": (
-        "LANGUAGE_CONFIGS = {'English': {'system': 'You see.', 'image_only': 'T: {task} E: {answer}', "
-        "'image_text': 'T: {task} E: {answer} A: {text}', 'tasks': " + repr({n: f"Wording {n}" for n in TASKS}) + "}}\n"
-        "EXAMPLES = {'Jp': {1: 'いいえ'}, 'En': " + repr({str(n): {"answer": f"Response {n}"} for n in TASKS}) + "}"
+    "another name of a part": (
+        ENTRY.replace("system_prompt", "system") + "EXAMPLES = {}",
+        ["mine.py:1: LANGUAGE_CONFIGS['English']['system'] is not a known part", "mine.py:1: English: `system`, "],
     ),
-    "examples by task, then by language": (
-        "LANGUAGE_CONFIGS = {'English': {'system': 'You see.', 'image_only': 'T: {task} E: {answer}', "
-        "'image_text': 'T: {task} E: {answer} A: {text}', 'tasks': " + repr({n: f"Wording {n}" for n in TASKS}) + "}}\n"
-        "EXAMPLES = " + repr({n: {"English": {"answer": f"Response {n}"}, "Urdu": {"answer": "نہیں"}} for n in TASKS})
+    "another name of a placeholder": (
+        ENTRY.replace("{text_content}", "{article}"),
+        ["mine.py:1: English: the template image_text has the unknown placeholder {article} (known: task_description"],
     ),
     "a template for every task": (
-        "LANGUAGE_CONFIGS = {'English': {'system': 'You see.', 'prompt_templates': "
-        + repr({n: "T: {task} E: {answer}" + (" A: {text}" if n > 5 else "") for n in TASKS})
-        + ", 'tasks': " + repr({n: f"Wording {n}" for n in TASKS}) + "}}\n"
-        "EXAMPLES = " + repr({n: {"answer": f"Response {n}"} for n in TASKS})
+        ENTRY.replace("'prompt_template_image_only': '", "'prompt_templates': {1: 'x'}, 'other': '"),
+        ["mine.py:1: LANGUAGE_CONFIGS['English']['prompt_templates'] is not a known part", "`image_only`, "],
+    ),
+    "tasks by name": (
+        ENTRY.replace("1: 'Wording 1'", "'OR': 'Wording 1'"),
+        ["mine.py:1: LANGUAGE_CONFIGS['English']['tasks']['OR'] is not one of the tasks 1 to 8", "`tasks.1`, "],
+    ),
+    "examples by language, then by task": (
+        ENTRY + "EXAMPLES = " + repr({"En": {n: {"example_response": "x"} for n in TASKS}}),
+        ["mine.py:2: EXAMPLES['En'] is not one of the tasks 1 to 8", "`examples.1.answer`, "],
+    ),
+    "examples by task, then by language": (
+        ENTRY + "EXAMPLES = " + repr({n: {"English": {"example_response": "x"}} for n in TASKS}),
+        ["mine.py:2: English: the example of task 1 has no 'example_response'"],
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("content", OTHER_WORDS.values(), ids=OTHER_WORDS)
-def test_the_same_in_other_words_is_the_same_pack(
-    vlures_here: Callable[..., Any], tmp_path: Path, content: str
+@pytest.mark.parametrize(("content", "reasons"), OTHER_WORDS.values(), ids=OTHER_WORDS)
+def test_names_that_no_public_script_has_are_named_with_their_lines(
+    vlures_here: Callable[..., Any], tmp_path: Path, content: str, reasons: list[str]
 ) -> None:
     (tmp_path / "mine.py").write_text(content, encoding="utf-8")
-    code, _, err = vlures_here("prompts", "import", "mine.py", "--out", "packs")
-    assert code == 0, err
-    assert asked(Path("packs"), "En") == {
-        n: ("You see.", f"T: Wording {n} E: Response {n}" + (f" A: {ARTICLE}" if task.needs_text else ""))
-        for n, task in TASKS.items()
-    }
+    code, out, err = vlures_here("prompts", "import", "mine.py", "--out", "packs")
+    assert (code, "letter by letter" in out) == (1, False)
+    assert [reason for reason in reasons if reason not in err] == [], err
 
 
 def test_what_the_script_itself_puts_in_goes_before_what_a_name_suggests(tmp_path: Path) -> None:
     examples = repr({n: {"answer": "short", "response": "long", "question": "?"} for n in TASKS})
-    filling = "def f(t, n):\n    example = EXAMPLES[n]\n    return t.format(one_shot_example=example['response'])"
-    other = "'examples': {1: 'never shown'},"
-    imported = import_script(write_script(tmp_path, examples=examples, tail=filling, more=other))
+    filling = "def f(t, n):\n    example = EXAMPLES[n]\n    print(t.format(one_shot_example=example['response']))"
+    imported = import_script(write_script(tmp_path, examples=examples, tail=filling))
     assert imported.is_whole
     (tmp_path / "English.toml").write_text(imported.packs[0].text)
     assert asked(tmp_path, "En")[1][1] == "Example: long Task: Wording 1"
@@ -853,11 +892,7 @@ def test_the_language_of_texts_needs_a_folder() -> None:
 
 def test_the_page_for_those_who_come_from_the_scripts_names_every_name_that_is_understood() -> None:
     page = (Path(__file__).parents[2] / "docs/from-the-scripts.md").read_text(encoding="utf-8")
-    understood = [
-        *CONFIG_NAMES,
-        *EXAMPLE_NAMES,
-        *(name for table in (KEYS, FIELDS, PLACEHOLDER_NAMES) for names in table.values() for name in names),
-    ]
+    understood = [CONFIGS, EXAMPLES, *PARTS, *FIELDS.values(), *ROLES]
     assert [name for name in understood if f"`{name}`" not in page] == []
     example = page.partition("```toml\n")[2].partition("```")[0]
     config = load_config(None, tomllib.loads(example))

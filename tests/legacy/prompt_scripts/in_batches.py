@@ -1,6 +1,7 @@
 """A script in the first of the two shapes: one placeholder for the whole example, examples for all languages together,
 and prompts about texts that are filled twice. It says what it would ask; it asks nobody."""
 
+import json
 import os
 
 BASE_CONFIG = {"data_root_directory": "./data/", "dataset_name": "ImagesTextEn1K"}
@@ -106,7 +107,7 @@ Now do this, and answer as {{{{"answer": …}}}} {task_description}
             5: "کسی نابینا کو سنائیں۔",
             6: "متن کا کون سا حصہ تصویر میں ہے؟",
             7: "کون سا نہیں ہے؟",
-            8: f"متن یا تصویر میں {PLACES}",
+            8: "متن یا تصویر میں " + PLACES,
         },
     },
 }
@@ -121,22 +122,44 @@ def save(language: str, task_results: dict) -> str:
     return os.path.join("outputs", f"results_{LANGUAGE_CONFIGS[language]['code']}.json")  # noqa: PTH118
 
 
-def prepare(pairs: list[str], lang_config: dict, task_prompt_template: str) -> list[tuple[str, str]]:
-    prompts = []
+def prepare_of_image(images: list[str], lang_config: dict, task_prompt: str, model_api_name: str) -> list[str]:
+    batch_lines = []
+    for image in images:
+        batch_entry = {
+            "model": model_api_name,
+            "messages": [
+                {"role": "system", "content": lang_config["system_prompt"]},
+                {"role": "user", "content": [{"type": "text", "text": task_prompt}, {"image_url": image}]},
+            ],
+        }
+        batch_lines.append(json.dumps(batch_entry))
+    return batch_lines
+
+
+def prepare_of_pair(pairs: list[str], lang_config: dict, task_prompt_template: str, model_api_name: str) -> list[str]:
+    batch_lines = []
     for text in pairs:
         formatted_task_prompt = task_prompt_template.format(text_content=text)
-        prompts.append((lang_config["system_prompt"], formatted_task_prompt))
-    return prompts
+        batch_entry = {
+            "model": model_api_name,
+            "messages": [
+                {"role": "system", "content": lang_config["system_prompt"]},
+                {"role": "user", "content": [{"type": "text", "text": formatted_task_prompt}]},
+            ],
+        }
+        batch_lines.append(json.dumps(batch_entry))
+    return batch_lines
 
 
-def ask(language: str, task: int, text: str) -> tuple[str, str]:
-    """The system prompt and the user's turn, as the script would send them."""
+def ask(language: str, task: int, text: str) -> str:
+    """The line of a batch, as the script would send it."""
     if language not in LANGUAGE_CONFIGS:
         raise ValueError(f"{language} is not among {LANGUAGE_CONFIGS.keys()}")
     lang_config = LANGUAGE_CONFIGS[language]
     task_description = lang_config["tasks"].get(task)
     if not task_description:
         raise ValueError(f"Task {task} of {language} is not there.")
+    model_api_name = "a-model"
     if task >= 6:
         prompt_template = lang_config["prompt_template_image_text"]
         task_prompt_preformatted = prompt_template.format(
@@ -144,13 +167,13 @@ def ask(language: str, task: int, text: str) -> tuple[str, str]:
             text_content="{text_content}",
             one_shot_example=EXAMPLES[task]["example_response"],
         )
-        prepare_func = prepare
-        args_for_prepare = (lang_config, task_prompt_preformatted)
-        return prepare_func([text], *args_for_prepare)[0]
-    prompt_template = lang_config["prompt_template_image_only"]
-    task_prompt = prompt_template.format(
-        task_description=task_description, one_shot_example=EXAMPLES[task]["example_response"]
-    )
-    messages = [{"role": "system", "content": lang_config["system_prompt"]}]
-    messages.append({"role": "user", "content": [{"type": "text", "text": task_prompt}]})
-    return messages[0]["content"], messages[1]["content"][0]["text"]
+        prepare_func = prepare_of_pair
+        args_for_prepare = (lang_config, task_prompt_preformatted, model_api_name)
+    else:
+        prompt_template = lang_config["prompt_template_image_only"]
+        task_prompt = prompt_template.format(
+            task_description=task_description, one_shot_example=EXAMPLES[task]["example_response"]
+        )
+        prepare_func = prepare_of_image
+        args_for_prepare = (lang_config, task_prompt, model_api_name)
+    return prepare_func([text], *args_for_prepare)[0]

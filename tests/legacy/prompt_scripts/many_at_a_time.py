@@ -1,6 +1,8 @@
 """A script in the second of the two shapes: the example's question and response have a placeholder each, every language
 names its examples, and each prompt is filled once. It says what it would ask; it asks nobody."""
 
+import json
+
 FIRST_TASK = "List what you see."
 ENGLISH_TASKS = {
     1: FIRST_TASK,
@@ -120,21 +122,31 @@ The text, between two lines of {{task}}:
 }
 
 
-def ask(language: str, task: int, text: str) -> tuple[str, str]:
-    """The system prompt and the user's turn, as the script would send them."""
+def read_text_file(text_path: str) -> str:
+    return text_path.strip("\0")
+
+
+def ask(language: str, task: int, text: str) -> str:
+    """The request, as the script would send it."""
     config = LANGUAGE_CONFIGS[language]
     task_description = config["tasks"][task]
-    question = config["examples"][task]["question"]
-    response = config["examples"][task]["example_response"]
+    one_shot_example_q = config["examples"][task]["question"]
+    one_shot_example_r = config["examples"][task]["example_response"]
+    prompt_parts = []
     if task >= 6:
-        prompt = config["prompt_template_image_text"].format(
-            example_question=question,
-            example_response=response,
-            text_content=text,
+        text_content = read_text_file(text)
+        full_prompt_text = config["prompt_template_image_text"].format(
+            example_question=one_shot_example_q,
+            example_response=one_shot_example_r,
+            text_content=text_content,
             task_description=task_description,
         )
+        prompt_parts = [full_prompt_text, {"mime_type": "image/png"}]
     else:
-        prompt = config["prompt_template_image_only"].format(
-            example_question=question, example_response=response, task_description=task_description
+        full_prompt_text = config["prompt_template_image_only"].format(
+            example_question=one_shot_example_q,
+            example_response=one_shot_example_r,
+            task_description=task_description,
         )
-    return config["system_prompt"], prompt
+        prompt_parts = [full_prompt_text, {"mime_type": "image/png"}]
+    return json.dumps({"system_instruction": config["system_prompt"], "contents": prompt_parts})

@@ -12,9 +12,9 @@ from vlures.benchmarks.vlures.settings import Setting
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import VluresError
 from vlures.legacy.prompts import packing
-from vlures.legacy.prompts.dictionaries import CONFIG_NAMES, EXAMPLE_NAMES, Dictionaries, Finding
+from vlures.legacy.prompts.dictionaries import Finding, read_dictionaries
 from vlures.legacy.prompts.static_values import Script, read_script
-from vlures.legacy.prompts.template_usage import Usage
+from vlures.legacy.prompts.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +70,16 @@ def import_script(path: Path, setting: Setting | None = None, fill: bool = False
 
 
 def _import(script: Script, setting: Setting | None, fill: bool) -> Imported:
-    path = script.path
-    config_name, example_name = script.find(CONFIG_NAMES), script.find(EXAMPLE_NAMES)
-    if config_name is None:
-        there = ", ".join(name for name in script.names if name.isupper()) or "none"
-        raise VluresError(
-            f"{path} has no {CONFIG_NAMES[0]} at its top level (the names in capitals there: {there}); name the script "
-            "that holds the prompts."
-        )
-    dictionaries = Dictionaries(script, config_name, example_name)
-    if not dictionaries.languages:
-        raise VluresError(f"{path} spells out the prompts of no language; nothing was written.")
+    languages, noted = read_dictionaries(script)
     usage = Usage(script)
     for problem in sorted(usage.problems, key=lambda problem: problem.line)[:1]:
         raise VluresError(
-            f"{path}:{problem.line}: the script {problem.why}; write the change into the dictionaries, or take the "
-            "line out of the copy if no prompt needs it. Nothing was written."
+            f"{script.path}:{problem.line}: the script {problem.why}; write the change into the dictionaries, or take "
+            "the line out of the copy if no prompt needs it. Nothing was written."
         )
-    dictionaries.choose_examples(usage.shows(example_name))
-    drafts = [packing.begin_pack(prompts, usage) for prompts in dictionaries.languages.values()]
-    setting = packing.choose_setting(path.name, drafts, setting)
-    found: dict[Finding, list[str]] = {finding: [] for finding in dictionaries.findings}
+    drafts = [packing.begin_pack(prompts, usage) for prompts in languages.values()]
+    setting = packing.choose_setting(script.path.name, drafts, setting)
+    found: dict[Finding, list[str]] = {finding: [] for finding in noted}
     for draft in drafts:
         packing.complete_pack(draft, setting)
         if fill:
@@ -99,9 +88,9 @@ def _import(script: Script, setting: Setting | None, fill: bool) -> Imported:
             draft.say(draft.prompts.line, f"{', '.join(f'`{gap}`' for gap in draft.gaps)}: missing")
         for finding in dict.fromkeys(draft.findings):
             found.setdefault(finding, []).append(draft.prompts.language.name)
-    packs = [_as_pack(draft, f"{path.name} (SHA-256 {script.digest})") for draft in drafts]
+    packs = [_as_pack(draft, f"{script.path.name} (SHA-256 {script.digest})") for draft in drafts]
     findings = tuple((tuple(found[finding]), finding) for finding in sorted(found, key=lambda finding: finding.line))
-    absent = tuple(language for code, language in LANGUAGES.items() if code not in dictionaries.languages)
+    absent = tuple(language for code, language in LANGUAGES.items() if code not in languages)
     return Imported(setting, tuple(packs), findings, absent)
 
 

@@ -14,13 +14,11 @@ from vlures.benchmarks.vlures.prompts.packs import EXAMPLE_KEYS, SECTIONS, Templ
 from vlures.benchmarks.vlures.settings import Setting
 from vlures.benchmarks.vlures.tasks import TASKS
 from vlures.errors import UsageError
-from vlures.legacy.prompts.dictionaries import FIELDS, Finding, LanguagePrompts
+from vlures.legacy.prompts.dictionaries import Finding, LanguagePrompts
 from vlures.legacy.prompts.static_values import Computed, Leaf
-from vlures.legacy.prompts.template_usage import Usage
-from vlures.legacy.prompts.value_flow import ROLES
+from vlures.legacy.prompts.usage import FIELDS, ROLES, Usage
 
 RIGHT_TO_LEFT = frozenset({"Ur"})
-KINDS = {n: SECTIONS[task.needs_text] for n, task in TASKS.items()}
 
 
 @dataclass(slots=True)
@@ -32,43 +30,47 @@ class PackDraft:
     setting: Setting = field(default_factory=Setting)
     example: tuple[str, ...] = ()
     """The parts of an example that the templates show."""
-    texts: dict[str, str] = field(default_factory=dict)
-    """By key: system, tasks.1 …"""
     templates: dict[str, Template] = field(default_factory=dict)
-    """By key: image_only, image_text, templates.1 …"""
-    examples: dict[int, dict[str, str]] = field(default_factory=dict)
-    """By task."""
+    """By section."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """By key: system, tasks.1, examples.1.answer …"""
     findings: list[Finding] = field(default_factory=list)
 
-    def say(self, line: int, text: str, harmless: bool = False) -> None:
-        self.findings.append(Finding(line, text, harmless))
+    @property
+    def wanted(self) -> dict[str, list[int]]:
+        """The keys of a whole pack, with the tasks that need each."""
+        needing = {section: [n for n in TASKS if TASKS[n].needs_text == text] for text, section in SECTIONS.items()}
+        tasks = {f"tasks.{n}": [n] for n in TASKS}
+        return {
+            "system": [],
+            **needing,
+            **tasks,
+            **{f"examples.{n}.{part}": [n] for n in TASKS for part in self.example},
+        }
 
     @property
-    def gaps(self) -> dict[str, list[int]]:
-        """The keys that the pack lacks, with the tasks that need them."""
-        found: dict[str, list[int]] = {} if "system" in self.texts else {"system": []}
-        for n, kind in KINDS.items():
-            if f"templates.{n}" not in self.templates and kind not in self.templates:
-                found.setdefault(f"{kind}.{self.setting.label}", []).append(n)
-        found |= {f"tasks.{n}": [n] for n in TASKS if f"tasks.{n}" not in self.texts}
-        return found | {f"examples.{n}": [n] for n in TASKS if self.setting.shots and n not in self.examples}
+    def gaps(self) -> list[str]:
+        return [key for key in self.wanted if key not in self.texts and key not in self.templates]
 
     @property
     def whole_tasks(self) -> tuple[int, ...]:
         """The tasks that have all they need."""
-        lacking = {n for numbers in self.gaps.values() for n in numbers}
+        lacking = {n for key in self.gaps for n in self.wanted[key]}
         return tuple(n for n in TASKS if n not in lacking)
+
+    def say(self, line: int, text: str, harmless: bool = False) -> None:
+        self.findings.append(Finding(line, text, harmless))
 
 
 def begin_pack(prompts: LanguagePrompts, usage: Usage) -> PackDraft:
     """The templates of a pack; the findings name those that str.format would refuse."""
     draft = PackDraft(prompts, usage)
-    for key, text in prompts.texts.items():
-        if _is_template(key):
+    for section in SECTIONS.values():
+        if text := prompts.texts.get(section):
             try:
-                draft.templates[key] = _read_template(text.text, usage.twice)
+                draft.templates[section] = _read_template(text.text, usage.twice)
             except ValueError as error:
-                draft.say(text.line, f"the template {key} {error}; left out")
+                draft.say(text.line, f"the template {section} {error}; left out")
     return draft
 
 
@@ -78,15 +80,13 @@ def choose_setting(script: str, drafts: Iterable[PackDraft], asked: Setting | No
     Raises UsageError if that contradicts the templates or cannot be determined.
     """
     parts = [_shown_parts(template) for draft in drafts for template in draft.templates.values()]
-    if not parts:
-        return asked or Setting()
     setting = asked or Setting()
-    if asked is None and not any(parts):
+    if parts and asked is None and not any(parts):
         raise UsageError(
             f"The templates of {script} show no example, so they are for 0 shots; say for which of the two with "
             "--setting 0shot_rationales or --setting 0shot_norationales."
         )
-    if bool(setting.shots) != any(parts):
+    if parts and bool(setting.shots) != any(parts):
         shows = "an example" if any(parts) else "no example"
         raise UsageError(f"The templates of {script} show {shows}, so they cannot be for {setting.label}.")
     return setting
@@ -94,32 +94,20 @@ def choose_setting(script: str, drafts: Iterable[PackDraft], asked: Setting | No
 
 def complete_pack(draft: PackDraft, setting: Setting) -> None:
     """Add everything else that the script spells out; the findings name what could not be imported."""
-    draft.setting, prompts, twice = setting, draft.prompts, draft.usage.twice
+    draft.setting, prompts = setting, draft.prompts
     shown = [_shown_parts(template) for template in draft.templates.values()] or [("answer",)]
     draft.example = max(shown, key=shown.count) if setting.shots else ()
-    for key, template in list(draft.templates.items()):
-        wanted = packs.wanted_placeholders(_kind(key) == SECTIONS[True], setting, draft.example)
+    for section, template in list(draft.templates.items()):
+        wanted = packs.wanted_placeholders(section == SECTIONS[True], setting, draft.example)
         if why := packs.misfit(template, wanted):
-            del draft.templates[key]
-            draft.say(prompts.texts[key].line, f"the template {key}{why}; left out")
-    for key, text in prompts.texts.items():
-        if not _is_template(key):
-            _put_in(draft, draft.texts, key, text, twice and key != "system" and _kind(key) == SECTIONS[True])
-    for n, example in prompts.examples.items() if draft.example else ():
-        parts: dict[str, str] = {}
-        for role in draft.example:
-            _put_in(draft, parts, role, _pick(n, example, role, draft.usage), twice and KINDS[n] == SECTIONS[True])
-        if len(parts) == len(draft.example):
-            draft.examples[n] = parts
-
-
-def _is_template(key: str) -> bool:
-    return key in SECTIONS.values() or key.startswith("templates.")
-
-
-def _kind(key: str) -> str:
-    """The section that a key's prompts belong to: `tasks.6` and `templates.6` → image_text"""
-    return key if key in SECTIONS.values() else KINDS[int(key.partition(".")[2])]
+            del draft.templates[section]
+            draft.say(prompts.texts[section].line, f"the template {section}{why}; left out")
+    _put_in(draft, "system", prompts.texts.get("system"), twice=False)
+    for n, task in TASKS.items():
+        twice = draft.usage.twice and task.needs_text
+        _put_in(draft, f"tasks.{n}", prompts.texts.get(f"tasks.{n}"), twice)
+        for role in draft.example if n in prompts.examples else ():
+            _put_in(draft, f"examples.{n}.{role}", _pick(n, prompts.examples[n], role, draft), twice)
 
 
 def _shown_parts(template: Template) -> tuple[str, ...]:
@@ -127,37 +115,27 @@ def _shown_parts(template: Template) -> tuple[str, ...]:
     return tuple(key for key in EXAMPLE_KEYS if key in names)
 
 
-def _pick(n: int, example: Mapping[str, Leaf], role: str, usage: Usage) -> Leaf:
-    """The text of an example that fills a placeholder, or why none is certain.
-
-    That is the part that the script itself inserts or, if that is unknown, the part with a known name.
-    """
-    keys = sorted(usage.fields[role]) or [key for key in example if key in FIELDS[role]] or list(FIELDS[role][:1])
-    if [*example] == [""] and role == "answer":
-        keys = [""]
-    part = example.get(keys[0], Computed(min(part.line for part in example.values()), f"has no {keys[0]!r}"))
+def _pick(n: int, example: Mapping[str, Leaf], role: str, draft: PackDraft) -> Leaf:
+    """The part of an example that the script itself puts in for a placeholder or, if that is unknown, the usual one;
+    or why none is certain."""
+    keys = sorted(draft.usage.fields[role]) or [FIELDS[role]]
+    line = min((part.line for part in example.values()), default=draft.prompts.line)
+    part = example.get(keys[0], Computed(line, f"has no {keys[0]!r}"))
     if len(keys) > 1:
-        part = Computed(part.line, f"has both {' and '.join(map(repr, keys))}")
+        part = Computed(part.line, f"is filled in by its {' and its '.join(map(repr, keys))}")
     return Computed(part.line, f"the example of task {n} {part.why}") if isinstance(part, Computed) else part
 
 
-def _put_in(draft: PackDraft, texts: dict[str, str], key: str, text: Leaf, twice: bool) -> None:
+def _put_in(draft: PackDraft, key: str, text: Leaf | None, twice: bool) -> None:
     """Add a text as it appears in the prompt. twice: the script fills that prompt again, and parses its braces."""
     if isinstance(text, Computed):
         draft.say(text.line, f"{text.why}; left out")
-        return
-    try:
-        [(shown, _)] = packs.split_template(text.text, doubled=True) if twice else [(text.text, None)]
-        texts[key] = shown
-    except ValueError:  # braces that str.format refuses, or a placeholder
-        draft.say(text.line, "braces in this text are read again by the script's second filling; left out")
-
-
-def _split(text: str) -> Template:
-    try:
-        return packs.split_template(text, doubled=True)
-    except ValueError as error:
-        raise ValueError(f"has braces that str.format rejects ({error})") from error
+    elif text:
+        try:
+            [(shown, _)] = packs.split_template(text.text, doubled=True) if twice else [(text.text, None)]
+            draft.texts[key] = shown
+        except ValueError:  # braces that str.format refuses, or a placeholder
+            draft.say(text.line, "braces in this text are read again by the script's second filling; left out")
 
 
 def _read_template(text: str, twice: bool) -> Template:
@@ -176,6 +154,13 @@ def _read_template(text: str, twice: bool) -> Template:
     return tuple((text, ROLES.get(str(name))) for text, name in template)
 
 
+def _split(text: str) -> Template:
+    try:
+        return packs.split_template(text, doubled=True)
+    except ValueError as error:
+        raise ValueError(f"has braces that str.format rejects ({error})") from error
+
+
 def fill_gaps(draft: PackDraft) -> None:
     """Fill gaps from the package's own pack, as far as it fits the rest, and note it as a finding."""
     own_pack = resources.files("vlures.benchmarks.vlures.prompts") / f"{draft.prompts.language.name}.toml"
@@ -183,51 +168,47 @@ def fill_gaps(draft: PackDraft) -> None:
     shown = EXAMPLE_KEYS if draft.setting.shots else ()
     fits = draft.example == shown or not draft.templates
     if fits and draft.example != shown:
-        draft.example, draft.examples = shown, {}
-    filled = []
-    for key in draft.gaps:
-        part, _, last = key.partition(".")
-        if part in ("system", "tasks"):
-            draft.texts[key] = own["tasks"][last] if last else own["system"]
-        elif not fits:
-            continue
-        elif part == "examples":
-            draft.examples[int(last)] = dict(own["examples"][last])
+        draft.example = shown
+        draft.texts = {key: text for key, text in draft.texts.items() if not key.startswith("examples.")}
+    filled = [key for key in draft.gaps if fits or key == "system" or key.startswith("tasks.")]
+    for key in filled:
+        text: Any = own
+        for step in (key, draft.setting.label) if key in SECTIONS.values() else key.split("."):
+            text = text[step]
+        if key in SECTIONS.values():
+            draft.templates[key] = packs.split_template(text, doubled=False)
         else:
-            draft.templates[part] = packs.split_template(own[part][last], doubled=False)
-        filled.append(f"`{key}`")
+            draft.texts[key] = text
     if filled:
-        draft.say(draft.prompts.line, f"{', '.join(filled)}: the package's own", harmless=True)
+        draft.say(draft.prompts.line, f"{', '.join(f'`{key}`' for key in filled)}: the package's own", harmless=True)
 
 
 def pack_content(draft: PackDraft) -> dict[str, Any]:
     """The pack as its TOML file holds it. A missing system prompt stays missing, so that the pack is refused."""
-    language, whole, example = draft.prompts.language, draft.whole_tasks, draft.example
-    plain = [*draft.texts.values(), *(text for parts in draft.examples.values() for text in parts.values())]
-    single = {template: packs.join_template(template, doubled=False) for template in draft.templates.values()}
-    doubled = any(map(packs.holds_placeholder, plain)) or any(
-        packs.split_template(text, doubled=False) != template for template, text in single.items()
+    whole, example = draft.whole_tasks, draft.example
+    doubled = any(map(packs.holds_placeholder, draft.texts.values())) or any(
+        packs.split_template(packs.join_template(template, doubled=False), doubled=False) != template
+        for template in draft.templates.values()
     )
+    has = {
+        "settings": [draft.setting.label],
+        "tasks": None if whole in ((), tuple(TASKS)) else list(whole),
+        "example": None if example in ((), EXAMPLE_KEYS) else list(example),
+    }
     content: dict[str, Any] = {
-        "language": language.name,
-        "direction": "rtl" if language.code in RIGHT_TO_LEFT else "ltr",
-        "braces": "doubled" if doubled else None,
-        "system": draft.texts.get("system"),
-        "has": {
-            "settings": [draft.setting.label],
-            "tasks": None if whole in ((), tuple(TASKS)) else list(whole),
-            "example": None if example in ((), EXAMPLE_KEYS) else list(example),
-        },
+        "language": draft.prompts.language.name,
+        "direction": "rtl" if draft.prompts.language.code in RIGHT_TO_LEFT else "ltr",
+        **({"braces": "doubled"} if doubled else {}),
+        **({"system": draft.texts["system"]} if "system" in draft.texts else {}),
+        "has": {key: value for key, value in has.items() if value is not None},
     }
     for key, template in sorted(draft.templates.items()):
-        part, _, number = key.partition(".")
-        table = content.setdefault(part, {}) if number else content
-        table[number or part] = {draft.setting.label: packs.join_template(template, doubled)}
-    content["tasks"] = {str(n): draft.texts.get(f"tasks.{n}") for n in TASKS}
-    content["examples"] = {str(n): parts for n, parts in sorted(draft.examples.items())}
-    return _without_gaps(content)
-
-
-def _without_gaps(table: dict[str, Any]) -> dict[str, Any]:
-    whole = {key: _without_gaps(value) if isinstance(value, dict) else value for key, value in table.items()}
-    return {key: value for key, value in whole.items() if value not in (None, {})}
+        content[key] = {draft.setting.label: packs.join_template(template, doubled)}
+    for key in draft.wanted:
+        if key in draft.texts:
+            *tables, last = key.split(".")
+            table = content
+            for name in tables:
+                table = table.setdefault(name, {})
+            table[last] = draft.texts[key]
+    return content

@@ -1,7 +1,7 @@
 """What a Python file spells out at its top level, read without running it.
 
-Understood: texts, dictionaries, `+`, and names (in f-strings too) that the script sets once, above, at its top level.
-Everything else is `Computed`, with its line and the reason.
+Understood: texts, dictionaries, `+`, and names that the script sets once, above, at its top level. Everything else is
+`Computed`, with its line and the reason.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ast
 import hashlib
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from vlures.files.reading import UnusableFile, read_file
 LARGEST_SCRIPT_BYTES = 5_000_000
 MOST_LETTERS = 1_000_000
 """Of one text: one that is added to itself repeatedly would soon fill the memory."""
-MOST_VALUES = 10_000
-"""Of one dictionary: dictionaries that contain one another by name may expand to billions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +33,13 @@ class Computed:
 
     line: int
     why: str
-    """The rest of a sentence: "is nested too deeply"."""
+    """The rest of a sentence: "is computed when the script runs"."""
 
 
 Leaf = Text | Computed
-Steps = tuple[tuple[str | int, int], ...]
-"""The keys that lead to a leaf, each with its line."""
+Value = Leaf | ast.Dict
+Entry = tuple[str | int, int, Value]
+"""Of a dictionary: the key, its line, the value."""
 
 
 class Script:
@@ -50,10 +48,10 @@ class Script:
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
         self.digest = hashlib.sha256(data).hexdigest()
-        self.tree = ast.parse(data, filename=str(path))
-        self.nodes = list(ast.walk(self.tree))
+        tree = ast.parse(data, filename=str(path))
+        self.nodes = list(ast.walk(tree))
         self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
-        self.read: dict[str, Leaf | ast.Dict] = {}  # the names that values were made of
+        self.read: dict[str, Value] = {}  # the names that values were made of
         self.uses: set[ast.AST] = set()  # where they were
         self.bindings: dict[str, list[ast.AST]] = defaultdict(list)  # by name: what sets or deletes it, by line
         for node in self.nodes:
@@ -61,25 +59,9 @@ class Script:
                 self.bindings[name].append(node)
         for nodes in self.bindings.values():
             nodes.sort(key=lambda node: (node.lineno, node.col_offset))  # type: ignore[attr-defined]
+        self._top_level = set(tree.body)
 
-    @property
-    def names(self) -> list[str]:
-        """The names that are set at the top level."""
-        tops = {*self.tree.body}
-        return [name for name, nodes in self.bindings.items() if any(self.parents[node] in tops for node in nodes)]
-
-    def find(self, names: Iterable[str]) -> str | None:
-        """The first of these names, in any case, that is set at the top level, else elsewhere."""
-        by_capitals = {name.upper(): name for name in sorted(self.names, reverse=True)}  # PROMPTS before prompts
-        found = [by_capitals[name] for name in names if name in by_capitals]
-        return next(iter(found or [name for name in names if name in self.bindings]), None)
-
-    def around(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The nodes around a node, from the inside out."""
-        while node in self.parents:
-            yield (node := self.parents[node])
-
-    def value(self, name: str, use: ast.Name | None = None) -> Leaf | ast.Dict:
+    def value(self, name: str, use: ast.Name | None = None) -> Value:
         """The value of a name wherever the script uses it; Computed unless one plain line above sets it."""
         lines = [node.lineno for node in self.bindings.get(name, ())]  # type: ignore[attr-defined]
         here = use.lineno if use else 1
@@ -87,64 +69,45 @@ class Script:
             return Computed(here, f"is not certain: the script does not set {name}")
         if len(lines) > 1:
             return Computed(lines[1], f"is not certain: this line sets or changes {name} again")
-        match self.parents[self.bindings[name][0]]:
-            case ast.Assign(targets=[ast.Name()], value=value) | ast.AnnAssign(value=ast.expr() as value) as statement:
-                if statement not in self.tree.body:
-                    return Computed(lines[0], f"is not certain: {name} is not set at the top level")
-            case _:
-                return Computed(lines[0], f"is not certain: {name} is not set by a plain `{name} = …` at the top level")
-        if use and (use.lineno, use.col_offset) < (statement.end_lineno, statement.end_col_offset):
-            return Computed(here, f"is not certain: {name} is set only below")
-        if name not in self.read:
-            self.read[name] = self.evaluate(value)
-        return self.read[name]
+        match statement := self.parents[self.bindings[name][0]]:
+            case ast.Assign(targets=[ast.Name()], value=value) if statement in self._top_level:
+                if use and (use.lineno, use.col_offset) < (statement.end_lineno, statement.end_col_offset):
+                    return Computed(here, f"is not certain: {name} is set only below")
+                if name not in self.read:
+                    self.read[name] = self.evaluate(value)
+                return self.read[name]
+        return Computed(lines[0], f"is not certain: {name} is not set by a plain `{name} = …` at the top level")
 
-    def evaluate(self, node: ast.expr) -> Leaf | ast.Dict:
+    def evaluate(self, node: ast.expr) -> Value:
         match node:
             case ast.Dict():
                 return node
             case ast.Name(id=name):
                 self.uses.add(node)
                 return self.value(name, node)
-            case ast.FormattedValue(value=ast.Name() as inner, conversion=-1, format_spec=None):
-                return self.evaluate(inner)
             case ast.Constant(value=str(text)):
-                return _join(node.lineno, [Text(node.lineno, text)])
+                return _checked(node.lineno, text)
             case ast.Constant(value=other):
                 return Computed(node.lineno, f"is of type {type(other).__name__}, not a text")
             case ast.BinOp(op=ast.Add(), left=left, right=right):
-                return _join(node.lineno, map(self.evaluate, (left, right)))
-            case ast.JoinedStr(values=parts):
-                return _join(node.lineno, map(self.evaluate, parts))
+                match self.evaluate(left), self.evaluate(right):
+                    case (Computed() as computed, _) | (_, Computed() as computed):
+                        return computed
+                    case Text(text=first), Text(text=second):
+                        return _checked(node.lineno, first + second)
         return Computed(node.lineno, "is computed when the script runs")
 
-    def leaves(self, value: Leaf | ast.Dict) -> Iterator[tuple[Steps, Leaf]]:
-        """All texts in a dictionary and in those that it holds; for anything else, itself, without steps."""
-        todo: list[tuple[Steps, Leaf | ast.Dict]] = [((), value)]
-        for _ in range(MOST_VALUES):
-            if not todo:
-                return
-            steps, value = todo.pop()
-            if not isinstance(value, ast.Dict):
-                yield steps, value
-                continue
-            inner: dict[str | int, tuple[Steps, Leaf | ast.Dict]] = {}
-            for key_node, value_node in zip(value.keys, value.values, strict=True):
-                key = self._key(key_node)
-                if key is None or key_node is None:
-                    line = (key_node or value_node).lineno
-                    why = "has `**` or a key that is computed when the script runs"
-                    inner = {"": (steps, Computed(line, why))}
-                    break
-                inner[key] = (*steps, (key, key_node.lineno)), self.evaluate(value_node)
-            todo += reversed(inner.values())
-        yield (), Computed(1, f"holds more than {MOST_VALUES:,} values")
-
-    def _key(self, node: ast.expr | None) -> str | int | None:
-        if isinstance(node, ast.Constant) and type(node.value) is int:
-            return node.value
-        value = self.evaluate(node) if node else None
-        return value.text if isinstance(value, Text) else None
+    def entries(self, table: ast.Dict) -> list[Entry] | Computed:
+        """A dictionary's entries, in order; of two with one key, Python keeps the last."""
+        found: dict[str | int, Entry] = {}
+        for node, value in zip(table.keys, table.values, strict=True):
+            match node:
+                case ast.Constant(value=str() | int() as key) if not isinstance(key, bool):
+                    found[key] = (key, node.lineno, self.evaluate(value))
+                case _:
+                    line = (node or value).lineno
+                    return Computed(line, "has `**` or a key that is computed when the script runs")
+        return list(found.values())
 
 
 def read_script(path: Path) -> Script:
@@ -181,14 +144,9 @@ def _bound_names(node: ast.AST) -> list[str]:
     return [name for name in given if isinstance(name, str)]
 
 
-def _join(line: int, parts: Iterable[Leaf | ast.Dict]) -> Leaf:
-    text = ""
-    for part in parts:
-        if not isinstance(part, Text):
-            return part if isinstance(part, Computed) else Computed(line, "is computed when the script runs")
-        text += part.text
-        if len(text) > MOST_LETTERS:
-            return Computed(line, f"has more than {MOST_LETTERS:,} characters")
+def _checked(line: int, text: str) -> Leaf:
+    if len(text) > MOST_LETTERS:
+        return Computed(line, f"has more than {MOST_LETTERS:,} characters")
     try:
         text.encode()
     except UnicodeEncodeError:
