@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -46,43 +47,51 @@ def test_a_run_answers_everything_and_a_second_one_sends_nothing(
 
 
 FILE_GONE = "status=403,message=You do not have permission to access the File abc or it may not exist."
-OF_EVERY_PROVIDER = [
-    ("line_error:times=2,status=500", "line_error_b:times=2", "line_status0:times=2"),
-    ("empty@line:times=2",),
-    ("missing:times=2",),
-    ("token_limit:times=2",),
-    ("cannot_find_file:times=1",),
-    ("429@create:times=2,retry_after=1", "429@upload:times=1"),
-    ("503@upload:times=1,after=1", "503@status:times=2", "500@content:times=1", "500@create:times=1"),
-    ("html@upload:times=1", "html@create:times=1", "html@status:times=1"),
-    ("bad_json@upload:times=1", "bad_json@create:times=1", "bad_json@status:times=1"),
-    ("truncate@upload:times=1,after=1", "truncate@create:times=1", "truncate@content:times=1"),
-    ("truncate@status:times=1", "500@create:times=1"),
-    ("drop_before@upload:times=1", "drop_before@create:times=1", "drop_before@status:times=2"),
-    ("drop_after@upload:times=1", "drop_after@create:times=1", "drop_before@content:times=1"),
-]
+# Those of one run strike one after the other.
+OF_EVERY_PROVIDER = {
+    "lines": ("line_error:times=2,status=500", "line_error_b:times=2", "line_status0:times=2"),
+    "lost lines": ("empty@line:times=2", "missing:times=2"),
+    "limits": (
+        "token_limit:times=2",
+        "cannot_find_file:times=1",
+        "429@create:times=2,retry_after=1",
+        "429@upload:times=1",
+    ),
+    "errors": (
+        *("503@upload:times=1,after=1", "503@status:times=2", "500@content:times=1", "500@create:times=1"),
+        *("html@upload:times=1", "html@create:times=1", "html@status:times=1"),
+    ),
+    "garbled replies": (
+        *("bad_json@upload:times=1", "bad_json@create:times=1", "bad_json@status:times=1"),
+        *("truncate@upload:times=1,after=1", "truncate@create:times=1", "truncate@content:times=1"),
+        *("truncate@status:times=1", "500@create:times=1"),
+    ),
+    "lost calls": (
+        *("drop_before@upload:times=1", "drop_before@create:times=1", "drop_before@status:times=2"),
+        *("drop_after@upload:times=1", "drop_after@create:times=1", "drop_before@content:times=1"),
+    ),
+}
 STRANGE_LINES = ("shuffle", "doubled:every=3", "unknown_id:times=1", "null_id:times=1", "garbage_line:times=1")
 OF_ONE_PROVIDER = {
-    "openai": [(*STRANGE_LINES, "empty_ids"), ("expire:keep=0.5,times=2",)],
-    "gemini": [
-        STRANGE_LINES,
-        ("partial:keep=0.5,times=2",),
-        ("paused:seconds=1,times=2", "queued:seconds=1,times=2"),
-        ("expire:times=2",),
-        (f"error@create:times=2,{FILE_GONE}",),
-        ("429@create:times=2",),
-        ("drop_before@upload:times=1,after=1",),  # of the two calls that an upload takes, the second
-        ("drop_after@upload:times=1,after=1",),
-    ],
+    "openai": {"strange lines": (*STRANGE_LINES, "empty_ids"), "early ends": ("expire:keep=0.5,times=2",)},
+    "gemini": {
+        "strange lines": STRANGE_LINES,
+        "early ends": ("partial:keep=0.5,times=2", "expire:times=2"),
+        "waiting": ("paused:seconds=1,times=2", "queued:seconds=1,times=2", "429@create:times=2"),
+        "uploads": (  # of the two calls that an upload takes, the second
+            *("drop_before@upload:times=1,after=1", "drop_after@upload:times=1,after=1"),
+            f"error@create:times=2,{FILE_GONE}",
+        ),
+    },
 }
 
 
 @pytest.mark.parametrize(
     ("target", "faults"),
     [
-        pytest.param(target, faults, id=f"{name}-{faults[0]}")
+        pytest.param(target, faults, id=f"{name}-{kind}")
         for name, target in PROVIDERS.items()
-        for faults in (*OF_EVERY_PROVIDER, *OF_ONE_PROVIDER[name])
+        for kind, faults in (OF_EVERY_PROVIDER | OF_ONE_PROVIDER[name]).items()
     ],
 )
 def test_a_run_survives(vlures: Command, start_sandbox: Start, target: Target, faults: tuple[str, ...]) -> None:
@@ -95,7 +104,7 @@ def test_a_run_survives(vlures: Command, start_sandbox: Start, target: Target, f
     stored = [line["key"] for line in vlures.checkpoint_lines(OUTPUT) if line["status"] == "ok"]
     assert len(stored) == len(set(stored)) == REQUESTS
     assert 0 not in sandbox.struck
-    if not faults[0].startswith(("missing", "empty")):  # what was charged and is no answer has to be asked again
+    if faults is not OF_EVERY_PROVIDER["lost lines"]:  # what was charged and is no answer has to be asked again
         assert set(sandbox.paid.values()) == {1}, result
 
 
@@ -132,15 +141,23 @@ def test_a_creation_that_stays_in_doubt_is_looked_up_by_the_next_run(
     assert_complete(vlures, sandbox)
 
 
-@pytest.mark.parametrize(("provider", "end"), [("openai", "expire"), ("gemini", "partial")])
+@pytest.mark.parametrize(
+    ("provider", "end", "words"),
+    [
+        ("openai", "expire:keep=0.5,times=1", ""),
+        ("gemini", "partial:keep=0.5,times=1", ""),
+        ("gemini", "expire:times=1", f"(expired) has lines that are {REQUESTS} missing"),  # without any results
+    ],
+)
 def test_a_batch_that_ends_early_keeps_its_answers_and_only_the_rest_is_sent_again(
-    vlures: Command, start_sandbox: Start, provider: str, end: str
+    vlures: Command, start_sandbox: Start, provider: str, end: str, words: str
 ) -> None:
     target = PROVIDERS[provider]
-    sandbox = start_with(start_sandbox, target, f"{end}:keep=0.5,times=1")
+    sandbox = start_with(start_sandbox, target, end)
     vlures.use(sandbox)
     result = vlures(*run_in_batches(target))
     assert result.code == 0, result
+    assert words in result.err
     assert sandbox.stats["batches_created"] == 2
     assert_complete(vlures, sandbox)
 
@@ -298,6 +315,63 @@ def test_a_batch_that_is_gone_for_good_is_given_up_only_when_asked(
     assert sandbox.stats["batches_created"] == 2
 
 
+# kill -9 and Ctrl-C
+
+KILLED = [("hang@upload:times=1", "intended"), ("hang@create:times=1", "creating"), ("hang@content:times=1", "created")]
+KILLED_AT_GEMINI = [
+    ("hang@upload:after=1,times=1", "intended"),  # of the two calls that an upload takes, the second
+    ("queued:seconds=2,times=1", "created"),
+    ("hang@status:times=1", "created"),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "fault", "state"),
+    [
+        *((target, fault, state) for target in PROVIDERS.values() for fault, state in KILLED),
+        *((PROVIDERS["gemini"], fault, state) for fault, state in KILLED_AT_GEMINI),
+    ],
+)
+def test_a_run_that_is_killed_goes_on_with_nothing_lost_and_nothing_paid_twice(
+    vlures: Command, start_sandbox: Start, target: Target, fault: str, state: str
+) -> None:
+    sandbox = start_with(start_sandbox, target, fault)
+    vlures.use(sandbox)
+    process = vlures.start(*run_in_batches(target), *LOTS)
+    wait_until(process, lambda: bool(sandbox.struck[0]))
+    vlures.wait_for_journal(OUTPUT, f'"{state}"', process)
+    process.kill()
+    process.communicate()
+    sandbox.show()
+    result = vlures(*run_in_batches(target), *LOTS)
+    assert result.code == 0, result
+    assert sandbox.stats["batches_created"] == BATCHES
+    assert_complete(vlures, sandbox)
+
+
+@pytest.mark.parametrize(("provider", "calls_of_an_upload"), [("openai", 1), ("gemini", 2)])
+def test_ctrl_c_ends_a_run_that_uploads_and_leaves_batches_alive(
+    vlures: Command, start_sandbox: Start, provider: str, calls_of_an_upload: int
+) -> None:
+    target = PROVIDERS[provider]
+    sandbox = start_with(start_sandbox, target, f"hang@upload:after={2 * calls_of_an_upload}", batch_s=3)
+    vlures.use(sandbox)
+    process = vlures.start(*run_in_batches(target), *LOTS)
+    vlures.wait_for_journal(OUTPUT, '"created"', process, times=2)
+    wait_until(process, lambda: sandbox.struck >= [2])
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert re.search(r"(1 batch continues|2 batches continue) at the provider", err)
+    assert "Traceback" not in err
+    assert "cancelled" not in sandbox.stats["batches_by_status"]
+    sandbox.show()
+    result = vlures(*run_in_batches(target), *LOTS)
+    assert result.code == 0, result
+    assert sandbox.stats["batches_created"] == BATCHES
+    assert_complete(vlures, sandbox)
+
+
 # At OpenAI only
 
 OPENAI = PROVIDERS["openai"]
@@ -430,25 +504,18 @@ def test_a_redo_does_not_ask_again_what_it_was_the_first_to_ask(vlures: Command,
     assert "1 due of 4 requests" in planned.out, planned
 
 
-def test_ctrl_c_ends_a_run_that_collects_or_uploads(vlures: Command, start_sandbox: Start) -> None:
-    sandbox = start_sandbox("--batch-seconds", "0.2", "--fault", "hang@upload")
-    vlures.use(sandbox)
-    process = vlures.start(*RUN)
-    wait_until(process, lambda: bool(sandbox.stats["requests"].get("files.upload")))
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130, err
-
-    sandbox.show()
+def test_ctrl_c_ends_a_run_that_collects(vlures: Command, shared_sandbox: Sandbox) -> None:
+    vlures.use(shared_sandbox)
     make_dataset(vlures.folder / "data", samples=400)
-    process = vlures.start(*ONE_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large")
+    run = (*ONE_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large")
+    process = vlures.start(*run)
     store = vlures.folder / "outputs/large/checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"
     wait_until(process, lambda: store.is_file())
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
-    assert vlures(*ONE_TASK, "--languages", "En,Jp,Sw,Ur", "--batch-size", "5000", "--name", "large").code == 0
-    assert len(sandbox.ledger) == 1600
+    assert vlures(*run).code == 0
+    assert len(shared_sandbox.ledger) == 1600
 
 
 def test_a_request_that_two_batches_hold_is_not_sent_a_third_time(vlures: Command, start_sandbox: Start) -> None:

@@ -1,12 +1,9 @@
-"""What is Gemini's own in `vlures run --backend gemini --mode batch`, and kill -9. What the batches of every provider
-share is in test_batch.py."""
+"""What is Gemini's own in `vlures run --backend gemini --mode batch`. What the batches of every provider share is in
+test_batch.py."""
 
 from __future__ import annotations
 
 import random
-import re
-import signal
-import subprocess
 import urllib.request
 
 import pytest
@@ -14,18 +11,12 @@ from PIL import Image
 
 from tests.conftest import Command, make_dataset, wait_until
 from tests.e2e.targets import OUTPUT, REQUESTS, TARGETS, Start, assert_complete, run_in_batches, start_with
-from tests.e2e.test_batch import BATCHES, FILE_GONE, LOTS
+from tests.e2e.test_batch import FILE_GONE
 
 pytestmark = pytest.mark.warm
 
 GEMINI = TARGETS["gemini"]
 RUN = run_in_batches(GEMINI)
-RUN_IN_LOTS = (*RUN, *LOTS)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
 
 
 def test_a_batch_in_doubt_is_found_behind_a_page_of_others(vlures: Command, start_sandbox: Start) -> None:
@@ -43,16 +34,6 @@ def test_a_batch_in_doubt_is_found_behind_a_page_of_others(vlures: Command, star
     assert result.code == 0, result
     assert sandbox.stats["batches_created"] == 1 + 4 * 26
     assert len(vlures.answers(OUTPUT)) == REQUESTS
-
-
-def test_a_batch_that_expired_without_results_is_asked_again(vlures: Command, start_sandbox: Start) -> None:
-    sandbox = start_with(start_sandbox, GEMINI, "expire:times=1")
-    vlures.use(sandbox)
-    result = vlures(*RUN)
-    assert result.code == 0, result
-    assert f"(expired) has lines that are {REQUESTS} missing" in result.err
-    assert sandbox.stats["batches_created"] == 2
-    assert_complete(vlures, sandbox)
 
 
 def test_a_batch_that_is_cancelled_before_it_began_is_not_sent_again_unasked(
@@ -145,36 +126,6 @@ def test_a_key_that_may_upload_but_not_create(vlures: Command, start_sandbox: St
     assert vlures(*RUN).code == 0
 
 
-# kill -9 and Ctrl-C
-
-
-@pytest.mark.parametrize(
-    ("fault", "state"),
-    [
-        ("hang@upload:times=1", "intended"),
-        ("hang@upload:after=1,times=1", "intended"),
-        ("hang@create:times=1", "creating"),
-        ("queued:seconds=2,times=1", "created"),
-        ("hang@status:times=1", "created"),
-        ("hang@content:times=1", "created"),
-    ],
-)
-def test_a_run_that_is_killed_goes_on_with_nothing_lost_and_nothing_paid_twice(
-    vlures: Command, start_sandbox: Start, fault: str, state: str
-) -> None:
-    sandbox = start_with(start_sandbox, GEMINI, fault)
-    vlures.use(sandbox)
-    process = vlures.start(*RUN_IN_LOTS)
-    wait_until(process, lambda: bool(sandbox.struck[0]))
-    vlures.wait_for_journal(OUTPUT, f'"{state}"', process)
-    kill(process)
-    sandbox.show()
-    result = vlures(*RUN_IN_LOTS)
-    assert result.code == 0, result
-    assert sandbox.stats["batches_created"] == BATCHES
-    assert_complete(vlures, sandbox)
-
-
 def test_a_run_that_is_killed_while_a_creation_is_under_way_finds_the_batch(
     vlures: Command, start_sandbox: Start
 ) -> None:
@@ -182,58 +133,10 @@ def test_a_run_that_is_killed_while_a_creation_is_under_way_finds_the_batch(
     vlures.use(sandbox)
     process = vlures.start(*RUN)
     wait_until(process, lambda: bool(sandbox.stats["batches_created"]))
-    kill(process)
+    process.kill()
+    process.communicate()
     sandbox.show()
     result = vlures(*RUN)
     assert result.code == 0, result
     assert sandbox.stats["batches_created"] == 1
     assert_complete(vlures, sandbox)
-
-
-def test_kills_at_any_moment_lose_nothing_and_pay_nothing_twice(vlures: Command, start_sandbox: Start) -> None:
-    seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
-    moments = random.Random(seed)
-    make_dataset(vlures.folder / "data", samples=20)
-    requests = 2 * (20 + 20)
-    sandbox = start_sandbox("--batch-seconds", "1")
-    vlures.use(sandbox)
-    for _ in range(8):
-        process = vlures.start(*RUN_IN_LOTS)
-        try:
-            process.communicate(timeout=moments.uniform(0.8, 3.0))
-        except subprocess.TimeoutExpired:
-            kill(process)
-    result = vlures(*RUN_IN_LOTS)
-    assert result.code == 0, result
-    assert_complete(vlures, sandbox, requests)
-
-
-def test_ctrl_c_ends_a_run_that_uploads_and_leaves_batches_alive(vlures: Command, start_sandbox: Start) -> None:
-    sandbox = start_with(start_sandbox, GEMINI, "hang@upload:after=4", batch_s=3)
-    vlures.use(sandbox)
-    process = vlures.start(*RUN_IN_LOTS)
-    vlures.wait_for_journal(OUTPUT, '"created"', process, times=2)
-    wait_until(process, lambda: sandbox.stats["requests"]["gemini.upload"] >= 6)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130, err
-    assert re.search(r"(1 batch continues|2 batches continue) at the provider", err)
-    assert "Traceback" not in err
-    sandbox.show()
-    result = vlures(*RUN_IN_LOTS)
-    assert result.code == 0, result
-    assert sandbox.stats["batches_created"] == BATCHES
-    assert_complete(vlures, sandbox)
-
-
-def test_a_restarted_sandbox_still_has_the_batches_of_a_rehearsal(vlures: Command) -> None:
-    arguments = (*RUN, "--sandbox")
-    process = vlures.start(*arguments)
-    vlures.wait_for_journal(f"sandbox-{OUTPUT}", '"created"', process)
-    kill(process)
-    result = vlures(*arguments)
-    assert result.code == 0, result
-    assert len(vlures.answers(f"sandbox-{OUTPUT}")) == REQUESTS
-    ledger = vlures.folder / f"outputs/sandbox-{OUTPUT}/sandbox/ledger.jsonl"
-    assert len(ledger.read_bytes().splitlines()) == REQUESTS

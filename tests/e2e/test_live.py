@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Command, Sandbox, wait_until
-from tests.e2e.targets import TARGETS, Target
+from tests.e2e.targets import EACH_PROVIDER, TARGETS, Target
 
 pytestmark = pytest.mark.warm
 
@@ -179,3 +179,17 @@ def test_ctrl_c_does_not_wait_for_requests_that_are_only_waiting(
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert shared_sandbox.ledger == []
+
+
+@EACH_PROVIDER
+def test_ctrl_c_waits_for_the_answers_in_flight(vlures: Command, shared_sandbox: Sandbox, target: Target) -> None:
+    shared_sandbox.show(*target.live("latency:seconds=1.5"))
+    vlures.use(shared_sandbox)
+    process = vlures.start(*run_of(target), "--concurrency", "3")
+    wait_until(process, lambda: shared_sandbox.struck == [3])
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "waiting for the answers in flight" in err
+    assert len(vlures.answers(OUTPUT)) == len(shared_sandbox.ledger) == 3
+    assert "3 ok" in out

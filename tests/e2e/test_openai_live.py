@@ -4,7 +4,6 @@ provider's live calls share is in test_live.py."""
 from __future__ import annotations
 
 import json
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,19 +120,6 @@ def test_kills_lose_nothing_and_pay_at_most_for_what_was_in_flight(
     assert len(sandbox.ledger) <= 40 + 3 * concurrency
     ok = [line["key"] for line in vlures.checkpoint_lines(OUTPUT) if line["status"] == "ok"]
     assert len(ok) == len(set(ok)) == 40
-
-
-def test_ctrl_c_waits_for_the_answers_in_flight(vlures: Command, shared_sandbox: Sandbox) -> None:
-    shared_sandbox.show("latency@chat:seconds=1.5")
-    vlures.use(shared_sandbox)
-    process = vlures.start(*RUN, "--concurrency", "3")
-    wait_until(process, lambda: shared_sandbox.struck == [3])
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "waiting for the answers in flight" in err
-    assert len(vlures.answers(OUTPUT)) == len(shared_sandbox.ledger) == 3
-    assert "3 ok" in out
 
 
 # Who answers

@@ -16,33 +16,27 @@ from tests.conftest import Command, Sandbox, make_dataset, size_of_checkpoints, 
 
 KILLS = 5
 CONCURRENCY = 4
-BACKENDS = {
-    "openai": (
-        *("--model", "gpt-6-luna", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "1"),
-        "--no-canary",  # a live call, and so paid again if the kill comes between its answer and the disk
-    ),
-    "gemini": ("--model", "gemini-3.8-flash", "--concurrency", str(CONCURRENCY)),
+BATCHES = (
+    *("--mode", "batch", "--batch-size", "9", "--poll-s", "0.2", "--doubt-patience-s", "1"),
+    "--no-canary",  # a live call, and so paid again if the kill comes between its answer and the disk
+)
+WAYS = {
+    "openai-batch": ("gpt-6-luna", BATCHES),
+    "gemini-batch": ("gemini-3.8-flash", BATCHES),
+    "gemini-live": ("gemini-3.8-flash", ("--mode", "live", "--concurrency", str(CONCURRENCY))),
 }
+"""The model and the options of each."""
 
 
-def run_arguments(backend: str) -> tuple[str, ...]:
-    return (
-        "run",
-        "--backend",
-        backend,
-        "--dataset",
-        "data",
-        "--languages",
-        "En,Sw",
-        "--tasks",
-        "1,6",
-        *BACKENDS[backend],
-    )
+def run_arguments(way: str) -> tuple[str, ...]:
+    model, options = WAYS[way]
+    asked = ("--backend", way.partition("-")[0], "--model", model, *options)
+    return ("run", *asked, "--dataset", "data", "--languages", "En,Sw", "--tasks", "1,6")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", WAYS)
 def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(
-    vlures: Command, start_sandbox: Callable[..., Sandbox], backend: str
+    vlures: Command, start_sandbox: Callable[..., Sandbox], way: str
 ) -> None:
     """Runs are killed and begun again until they end by themselves. tests/e2e/test_campaign.py kills hundreds."""
     seed = random.randrange(1_000_000)
@@ -55,7 +49,7 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(
     kills = finished = 0
     while kills < KILLS:
         finished += 1
-        arguments = (*run_arguments(backend), "--name", f"run{finished}")
+        arguments = (*run_arguments(way), "--name", f"run{finished}")
         folder = vlures.folder / "outputs" / f"run{finished}"
         while not ends_by_itself(vlures.start(*arguments), folder, moments.uniform(100, 30_000)):
             kills += 1
@@ -65,7 +59,7 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(
 
     paid = sandbox.paid
     assert len(paid) == requests
-    if backend == "openai":
+    if way.endswith("batch"):
         assert set(paid.values()) == {finished}
     else:
         assert sum(paid.values()) - finished * requests <= kills * CONCURRENCY
@@ -87,35 +81,6 @@ def ends_by_itself(process: subprocess.Popen[str], folder: Path, grown_bytes: fl
     return True
 
 
-def test_ctrl_c_waits_for_the_live_answers_in_flight(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = start_sandbox("--latency", "2")
-    vlures.use(sandbox)
-    process = vlures.start(*run_arguments("gemini"))
-    wait_until(process, lambda: sandbox.stats["live_peak"] >= CONCURRENCY)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "waiting for the answers in flight" in err
-    assert len(vlures.answers("gemini-3.8-flash")) == len(sandbox.ledger) == CONCURRENCY
-    assert f"{CONCURRENCY} ok" in out
-
-
-def test_ctrl_c_leaves_batches_alive_and_says_so(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = start_sandbox("--batch-seconds", "3")
-    vlures.use(sandbox)
-    process = vlures.start(*run_arguments("openai"))
-    wait_until(process, lambda: sandbox.stats["batches_created"] >= 3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "3 batches continue at the provider" in err
-    assert "cancelled" not in sandbox.stats["batches_by_status"]
-    result = vlures(*run_arguments("openai"))
-    assert result.code == 0, result
-    assert sandbox.stats["batches_created"] == 3
-    assert set(sandbox.paid.values()) == {1}
-
-
 CTRL_C_WHILE_A_LOOP_IS_MADE = """
 import os, signal, socket, sys
 
@@ -130,9 +95,9 @@ sys.addaudithook(watch)
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", ["openai-batch", "gemini-live"])
 def test_ctrl_c_while_the_event_loop_is_made_sends_nothing_and_leaves_no_half_of_it(
-    vlures: Command, start_sandbox: Callable[..., Sandbox], backend: str
+    vlures: Command, start_sandbox: Callable[..., Sandbox], way: str
 ) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
@@ -140,7 +105,7 @@ def test_ctrl_c_while_the_event_loop_is_made_sends_nothing_and_leaves_no_half_of
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(CTRL_C_WHILE_A_LOOP_IS_MADE)
     vlures.environment["PYTHONPATH"] = str(hooks)
-    result = vlures(*run_arguments(backend))
+    result = vlures(*run_arguments(way))
     assert result.code == 130, result
     for word in ("Exception ignored", "never awaited", "Warning"):
         assert word not in result.err
@@ -148,7 +113,7 @@ def test_ctrl_c_while_the_event_loop_is_made_sends_nothing_and_leaves_no_half_of
     assert not sandbox.ledger
     assert sandbox.stats["batches_created"] == 0
     del vlures.environment["PYTHONPATH"]
-    assert vlures(*run_arguments(backend)).code == 0
+    assert vlures(*run_arguments(way)).code == 0
     assert set(sandbox.paid.values()) == {1}
 
 
@@ -157,11 +122,11 @@ def test_a_torn_last_line_is_cut_off_and_its_request_asked_again(
 ) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
-    assert vlures(*run_arguments("gemini")).code == 0
+    assert vlures(*run_arguments("gemini-live")).code == 0
     path = vlures.folder / "outputs/gemini-3.8-flash/checkpoints_1shot_rationales/checkpoint_task1_Sw.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:-40])
-    result = vlures(*run_arguments("gemini"))
+    result = vlures(*run_arguments("gemini-live"))
     assert result.code == 0, result
     assert "was torn" in result.err
     assert len(vlures.answers("gemini-3.8-flash")) == 22
@@ -174,12 +139,12 @@ def test_garbage_in_the_middle_stops_the_run_and_changes_nothing(
 ) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
-    assert vlures(*run_arguments("gemini")).code == 0
+    assert vlures(*run_arguments("gemini-live")).code == 0
     path = vlures.folder / "outputs/gemini-3.8-flash/checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[2] = b"\x00\x00{garbage\n"
     path.write_bytes(b"".join(lines))
-    result = vlures(*run_arguments("gemini"))
+    result = vlures(*run_arguments("gemini-live"))
     assert result.code == 1, result
     assert "checkpoint_task1_En.jsonl, line 3" in result.err
     assert path.read_bytes() == b"".join(lines)
@@ -191,9 +156,9 @@ def test_a_second_process_on_the_same_output_is_told_who_holds_it(
 ) -> None:
     sandbox = start_sandbox("--latency", "2")
     vlures.use(sandbox)
-    first = vlures.start(*run_arguments("gemini"))
+    first = vlures.start(*run_arguments("gemini-live"))
     wait_until(first, lambda: bool(sandbox.stats["live_peak"]))
-    second = vlures(*run_arguments("gemini"))
+    second = vlures(*run_arguments("gemini-live"))
     assert second.code == 1, second
     assert f"process {first.pid} on" in second.err
     first.send_signal(signal.SIGINT)
@@ -206,7 +171,7 @@ def test_a_folder_that_cannot_be_made_or_written_is_said_before_anything_is_sent
     sandbox = start_sandbox()
     vlures.use(sandbox)
     (vlures.folder / "outputs").write_text("a file where the folder should be")
-    result = vlures(*run_arguments("gemini"))
+    result = vlures(*run_arguments("gemini-live"))
     assert result.code == 1, result
     assert "outputs" in result.err
     assert sandbox.ledger == []
@@ -217,7 +182,7 @@ def test_a_read_only_folder_is_said_before_anything_is_sent(
 ) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
-    result = vlures(*run_arguments("gemini"), "--output", "/proc/self")  # not even root may make a folder there
+    result = vlures(*run_arguments("gemini-live"), "--output", "/proc/self")  # not even root may make a folder there
     assert result.code == 1, result
     assert "/proc/self/gemini-3.8-flash cannot be written" in result.err
     assert sandbox.ledger == []
@@ -234,7 +199,7 @@ def test_a_disk_that_is_nearly_full_ends_the_sending_but_loses_nothing(
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small disk can be mounted by root only")
     try:
-        result = vlures(*run_arguments("gemini"), "--output", "small")
+        result = vlures(*run_arguments("gemini-live"), "--output", "small")
     finally:
         subprocess.run(["umount", str(small_disk)], check=True)
     assert result.code == 3, result
@@ -245,16 +210,16 @@ def test_a_disk_that_is_nearly_full_ends_the_sending_but_loses_nothing(
 def test_an_answer_to_another_question_is_stale(vlures: Command, start_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = start_sandbox()
     vlures.use(sandbox)
-    assert vlures(*run_arguments("gemini")).code == 0
+    assert vlures(*run_arguments("gemini-live")).code == 0
     (vlures.folder / "data/text3.txt").write_text("Another article altogether, about Zanzibar.", encoding="utf-8")
-    stopped = vlures(*run_arguments("gemini"))
+    stopped = vlures(*run_arguments("gemini-live"))
     assert stopped.code == 1, stopped
     assert "2 stored answers" in stopped.err
     assert "the images or texts of En, Sw changed since" in stopped.err
-    kept = vlures(*run_arguments("gemini"), "--stale", "keep")
+    kept = vlures(*run_arguments("gemini-live"), "--stale", "keep")
     assert kept.code == 0, kept
     assert len(sandbox.ledger) == 22
-    redone = vlures(*run_arguments("gemini"), "--stale", "redo")
+    redone = vlures(*run_arguments("gemini-live"), "--stale", "redo")
     assert redone.code == 0, redone
     assert len(sandbox.ledger) == 24
     answers = vlures.answers("gemini-3.8-flash")
@@ -262,15 +227,15 @@ def test_an_answer_to_another_question_is_stale(vlures: Command, start_sandbox: 
     assert "Zanzibar" in json.dumps(answers)
 
 
-def test_a_restarted_sandbox_still_has_the_batches_of_a_rehearsal(vlures: Command) -> None:
-    arguments = (*run_arguments("openai"), "--sandbox")
+@pytest.mark.parametrize("way", ["openai-batch", "gemini-batch"])
+def test_a_restarted_sandbox_still_has_the_batches_of_a_rehearsal(vlures: Command, way: str) -> None:
+    arguments = (*run_arguments(way), "--sandbox")
+    name = f"sandbox-{WAYS[way][0]}"
     process = vlures.start(*arguments)
-    journal = vlures.folder / "outputs/sandbox-gpt-6-luna/checkpoints_1shot_rationales/jobs.jsonl"
-    wait_until(process, lambda: journal.is_file() and b'"created"' in journal.read_bytes())
+    vlures.wait_for_journal(name, '"created"', process)
     process.kill()
     process.communicate()
     result = vlures(*arguments)
     assert result.code == 0, result
-    assert len(vlures.answers("sandbox-gpt-6-luna")) == 22
-    ledger = vlures.folder / "outputs/sandbox-gpt-6-luna/sandbox/ledger.jsonl"
-    assert len(ledger.read_bytes().splitlines()) == 22
+    assert len(vlures.answers(name)) == 22
+    assert len((vlures.folder / f"outputs/{name}/sandbox/ledger.jsonl").read_bytes().splitlines()) == 22
