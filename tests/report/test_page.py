@@ -503,3 +503,19 @@ def test_the_scripts_are_sound() -> None:
     for path in folder.glob("*.js"):
         checked = subprocess.run([node, "--check", path], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
+
+
+def test_runs_whose_folders_share_a_name_are_told_apart(work: Command) -> None:
+    """Also a run that was judged under another name, one that is named twice, and one that is seen from inside."""
+    for name in ("a", "b"):
+        shutil.copytree(work.folder / LUNA, work.folder / name / "x")
+    shutil.rmtree(work.folder / "b/x/judged")
+    found = report(work, "a/x", "b/x", "a/../a/x")
+    assert [run["label"].split(" · ")[0] for run in found.manifest["runs"]] == ["a/x", "b/x"]
+    rows = rows_of(found)
+    begin = next(place for place, row in enumerate(rows) if row[:1] == ["run"] and row[-1:] == ["verdicts"])
+    verdicts = {row[0].split(" · ")[0]: row[-1] for row in rows[begin + 1 : begin + 3]}
+    assert verdicts == {"a/x": str(len(list(stored_lines(work.folder / LUNA)))), "b/x": "0"}
+    inside = Command(work.folder / "a/x", {"HOME": str(work.folder)})
+    assert inside("report", ".", "--out", "r.html").code == 0
+    assert "judge" in read_report(work.folder / "a/x/r.html").words

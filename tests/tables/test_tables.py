@@ -323,3 +323,77 @@ def test_wordings_of_one_judge_are_raters_of_their_own_and_marked(work: WarmComm
     }
     alone = tables(work, "outputs/sandbox-x", "--rater", "gem (upstream)", "--table", "means")
     assert {row["mean"] for row in rows_of(alone, "means")} == {0}
+
+
+def test_scores_of_answers_that_have_changed_since_are_missing(work: WarmCommand) -> None:
+    """Other answers stand by now. The earlier scores say nothing of them, but still show what the judge sees."""
+    folder = folder_of(work)
+    judge(folder, "blind", worth, controls=20, sees=False)
+    rate(folder, "p1", worth, share=0.8)
+    before = row_of(rows_of(tables(work), "means", "by blind"), variant="1shot_rationales", task="1", language="En")
+    path = folder / "checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    answered = [line for line in lines if line["status"] == "ok"]
+    for line in answered[:5]:
+        line["text"] = "another answer"
+    answered[5] |= {"status": "refused", "text": None}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    result = work("tables", "outputs/sandbox-x", "--format", "json")
+    assert "scores left out: the answers that people or judges rated have changed since" in result.err
+    found: list[dict[str, Any]] = json.loads(result.out)
+    after = row_of(rows_of(found, "means", "by blind"), variant="1shot_rationales", task="1", language="En")
+    assert (before["n"], before["missing"]) == (len(answered), 0)
+    assert (after["n"], after["missing"]) == (len(answered) - 6, pytest.approx(5 / (len(answered) - 1)))
+    assert after["mean"] == pytest.approx(fmean(answer.worth for answer in kept_of(folder, "En-t1")))
+    assert row_of(rows_of(found, "controls"), control="wrong image")["n"] == 20
+    assert row_of(rows_of(found, "means", "by people"), variant="1shot_rationales", task="1", language="En")["n"] < 24
+    same = shutil.copytree(folder, folder.with_name("same"))
+    compared = work("compare", "outputs/sandbox-x", "outputs/same", "--format", "json", "--variant", "1shot_rationales")
+    [overall] = rows_of(json.loads(compared.out), "overall", "by blind")
+    assert same.name == overall["second"]
+    assert overall["n"] == sum(answer.variant == "1shot_rationales" for answer in read_stored(folder)) - 5
+
+
+def kept_of(folder: Path, cell: str) -> list[StoredAnswer]:
+    return [
+        answer
+        for answer in read_stored(folder)
+        if (answer.variant, answer.cell) == ("1shot_rationales", cell) and answer.text != "another answer"
+    ]
+
+
+def test_an_answer_that_one_of_two_people_rated_is_not_missing(work: WarmCommand) -> None:
+    folder = folder_of(work)
+    rate(folder, "p1", worth, share=1)
+    rate(folder, "p2", lambda answer: None, share=1)
+    rows = rows_of(tables(work), "means", "by people")
+    assert {row["missing"] for row in rows} == {0}
+    assert "if highest" not in rows[0]
+    rate(folder, "p1", lambda answer: None if answer.sample_id == "3" else answer.worth, share=1)
+    rows = rows_of(tables(work), "means", "by people")
+    assert {round(row["missing"] * (row["n"] + 1)) for row in rows} == {1}
+
+
+def test_controls_of_two_folders_with_one_name_are_not_mixed(work: WarmCommand) -> None:
+    """A judge that was shown the images of one run, and none of another's."""
+    first = shutil.copytree(folder_of(work), work.folder / "a/x")
+    second = shutil.copytree(folder_of(work), work.folder / "b/x")
+    judge(first, "judge", lambda answer: 80, controls=20)
+    judge(second, "judge", lambda answer: 40, controls=20, sees=False)
+    result = work("tables", "a/x", "b/x", "--format", "json")
+    controls = row_of(rows_of(json.loads(result.out), "controls"), control="wrong image")
+    assert (controls["n"], controls["answers' mean"], controls["controls' mean"]) == (40, 60, 42.5)
+    assert controls["image"] == "sees; BLIND in b/x"
+    told = work("tables", "a/x", "b/x").out
+    assert told.index("The judge judge is BLIND in b/x") < told.index("## Means by judge (BLIND in b/x)")
+    shutil.move(second, work.folder / "renamed")
+    assert work("tables", "renamed").out.count("is BLIND:") == 1
+
+
+def test_a_judges_own_folder_is_named_as_what_it_is(finished: Path, work: WarmCommand) -> None:
+    shutil.copytree(finished / "data", work.folder / "data")
+    judged = work("judge", "outputs/sandbox-x", "--sandbox", "--backend", "gemini", "--name", "j", "--limit", "1")
+    assert judged.code == 0, judged
+    own = "outputs/sandbox-x/judged/sandbox-j"
+    for command in (("tables",), ("compare", "outputs/sandbox-x"), ("report",)):
+        work(*command, own).assert_stopped(1, f"{own} is a judge's own run", "name the run whose answers it judges")

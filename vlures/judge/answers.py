@@ -88,8 +88,7 @@ def read_answers(output_folder: Path, wanted: Callable[[AnswerId], bool], say: C
     for package, variant in require_stored_variants(output_folder):
         store = CheckpointStore(output_folder, variant, writable=False, say=say)
         run = store.read_json("run.json")
-        if run.get("benchmark") == "judge":
-            raise VluresError(f"{output_folder} is a judge's own run; name the run whose answers it judges.")
+        refuse_judge(output_folder, run)
         found.rehearsal = found.rehearsal or is_rehearsal(store)
         if isinstance(run.get("model"), str):
             found.models.add(run["model"])
@@ -108,6 +107,12 @@ def read_answers(output_folder: Path, wanted: Callable[[AnswerId], bool], say: C
         found.rehearsal,
         tuple(found.missing),
     )
+
+
+def refuse_judge(output_folder: Path, run: Mapping[str, Any]) -> None:
+    """Raises VluresError for a run whose answers are judgements. run: its run.json."""
+    if run.get("benchmark") == "judge":
+        raise VluresError(f"{output_folder} is a judge's own run; name the run whose answers it judges.")
 
 
 def _read_variant(

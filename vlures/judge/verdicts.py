@@ -114,6 +114,14 @@ def find_judges(output_folder: Path) -> list[Path]:
     return sorted({path.parent for path in (output_folder / JUDGED).glob("*/checkpoints_*")})
 
 
+def is_about(verdict: Verdict, digest: str | None) -> bool:
+    """Whether a verdict is on the answer that stands now, or is a control, which may be about another text.
+
+    digest: of the answer's text; None where no ok answer stands.
+    """
+    return verdict.control is not None or verdict.answer_digest == digest
+
+
 def about(verdict: Verdict) -> tuple[str, str, Cell, str]:
     """Which answer a verdict is about: run, variant, cell, sample."""
     return verdict.run, verdict.variant, verdict.cell, verdict.sample_id

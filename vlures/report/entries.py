@@ -6,17 +6,17 @@ ID alone may mean another picture in another run.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vlures.backends import find_provider
 from vlures.benchmarks import BenchmarkPackage, Heading, require_stored_variants
 from vlures.errors import counted
-from vlures.judge.verdicts import Verdict, about, read_verdicts
+from vlures.judge.answers import digest_text, refuse_judge
+from vlures.judge.verdicts import Verdict, about, is_about, read_verdicts
 from vlures.pricing.costs import prices_of
 from vlures.records import Cell, Image, Response, Status, Variant
 from vlures.results.files import summarise
@@ -24,6 +24,7 @@ from vlures.results.rehearsal import is_rehearsal
 from vlures.results.rows import StandingResponse, read_standing_responses
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import key_prefix, sample_of
+from vlures.tables.reading import name_runs
 
 Say = Callable[[str], None]
 
@@ -34,7 +35,7 @@ class ShownRun:
 
     folder: Path
     name: str
-    """Of its folder."""
+    """Of its folder; its path where two have the same."""
     variant: Variant
     package: BenchmarkPackage
     run: Mapping[str, Any]
@@ -105,7 +106,7 @@ class Shown:
     raters: tuple[tuple[str, str], ...]
     """Who said something of the answers: name and kind (judge or person)."""
     verdicts: tuple[Verdict, ...]
-    """All that stand, controls included."""
+    """All that stand, controls included, each with the name of its run."""
     notes: tuple[str, ...]
     """What cannot be shown, and why, each a sentence."""
 
@@ -116,8 +117,8 @@ def read_shown(folders: Iterable[Path], say: Say) -> Shown:
     Raises VluresError for a folder that holds no run, and for a stored line that cannot be read.
     """
     reading = _Reading(say)
-    for folder in folders:
-        reading.read(folder)
+    for folder, name in name_runs(folders).items():
+        reading.read(folder, name)
     return Shown(
         tuple(reading.runs),
         tuple(sorted(reading.entries(), key=_order)),
@@ -154,24 +155,24 @@ class _Reading:
         self._of_runs = {"sample_id"}
         """Columns that filter no entries: they differ between the runs that answered the same question, or always."""
 
-    def read(self, folder: Path) -> None:
+    def read(self, folder: Path, name: str) -> None:
         begin = len(self.runs)
-        self.runs += _read_runs(folder, self._say)
+        self.runs += _read_runs(folder, name, self._say)
         numbers = {run.variant.label: number for number, run in enumerate(self.runs) if number >= begin}
-        verdicts = self._read_verdicts(folder)
+        verdicts = self._read_verdicts(folder, name)
         for standing in read_standing_responses(folder, self._note):
             number = numbers[standing.variant.label]
             self._add(number, standing, verdicts)
         if left := sum(map(len, verdicts.values())):
             self._note(
-                f"{folder.name}: {counted(left, 'verdict is', '', '') if left == 1 else f'{left:,} verdicts are'} not "
+                f"{name}: {counted(left, 'verdict is', '', '') if left == 1 else f'{left:,} verdicts are'} not "
                 "shown: the answers they are about have changed since, or are gone."
             )
 
-    def _read_verdicts(self, folder: Path) -> dict[_Place, list[Verdict]]:
+    def _read_verdicts(self, folder: Path, name: str) -> dict[_Place, list[Verdict]]:
         found: dict[_Place, list[Verdict]] = defaultdict(list)
         for verdict in read_verdicts(folder):
-            found[about(verdict)[1:]].append(verdict)
+            found[about(verdict)[1:]].append(verdict if verdict.run == name else replace(verdict, run=name))
         return found
 
     def _note(self, sentence: str) -> None:
@@ -236,19 +237,19 @@ def _as_texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value not in (None, "")}
 
 
-def _read_runs(folder: Path, say: Say) -> Iterator[ShownRun]:
+def _read_runs(folder: Path, name: str, say: Say) -> Iterator[ShownRun]:
     for package, variant in require_stored_variants(folder):
         store = CheckpointStore(folder, variant, writable=False, say=say)
         run = store.read_json("run.json")
-        name = folder.resolve().name
+        refuse_judge(folder, run)
         summary = summarise(name, store, prices_of(run, find_provider))
         yield ShownRun(folder, name, variant, package, run, summary, is_rehearsal(store))
 
 
 def _that_stand(verdicts: Iterable[Verdict], response: Response) -> list[Verdict]:
     """Those about the text that stands now; a control may be about another."""
-    digest = hashlib.sha256((response.text or "").encode(errors="surrogatepass")).hexdigest()
-    return [verdict for verdict in verdicts if verdict.control is not None or verdict.answer_digest == digest]
+    digest = digest_text(response.text) if response.status == "ok" and response.text is not None else None
+    return [verdict for verdict in verdicts if is_about(verdict, digest)]
 
 
 def _show(response: Response, verdicts: Iterable[Verdict]) -> ShownAnswer:

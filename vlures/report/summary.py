@@ -40,8 +40,8 @@ def describe_runs(shown: Shown, say: Callable[[str], None]) -> Iterator[str]:
     called with a sentence about what the tables lack."""
     yield _section("what", "What was run", _runs(shown.runs))
     yield _section("counts", "What came of it", _counts(shown))
-    folders = list(dict.fromkeys(run.folder for run in shown.runs))
-    numbers = "".join(describe_numbers(folders, say)) if shown.entries else "<p>There are no answers yet.</p>"
+    folders = {run.folder: run.name for run in shown.runs}
+    numbers = "".join(describe_numbers(list(folders), say)) if shown.entries else "<p>There are no answers yet.</p>"
     yield _section("numbers", "The numbers", _judged(folders) + numbers)
     yield _section("wording", "By which words", "".join(_wording(shown)))
 
@@ -187,13 +187,13 @@ def _count_verdicts(shown: Shown, run: ShownRun) -> int:
     )
 
 
-def _judged(folders: Sequence[Path]) -> str:
-    """What each judge's controls have shown, before any of its scores."""
+def _judged(folders: Mapping[Path, str]) -> str:
+    """What each judge's controls have shown, before any of its scores. folders: with their names."""
     items = []
-    for folder in folders:
+    for folder, name in folders.items():
         for judge in sorted((folder / JUDGED).glob("*")):
             if judge.is_dir():
-                items.append(f"<li>{line(f'{folder.name}: {summarise_judge(judge)}')}</li>")
+                items.append(f"<li>{line(f'{name}: {summarise_judge(judge)}')}</li>")
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
@@ -209,11 +209,11 @@ def _wording(shown: Shown) -> Iterator[str]:
         content = "".join(_prompt(prompt, titles.get(prompt.cell, prompt.cell), run, seen) for prompt in prompts)
         if content:
             yield folded(f"{run.label}: {counted(len(prompts), 'prompt')}", content)
-    judges = [path for run in shown.runs for path in find_judge_files(run.folder)]
+    judges = {path: run.name for run in shown.runs for path in find_judge_files(run.folder)}
     yield "<h3>Judges</h3>"
     if not judges and not shown.raters:
         yield "<p>No judge has been asked about these answers yet; `vlures judge` asks one.</p>"
-    yield from (_judge(path) for path in judges)
+    yield from (_judge(path, name) for path, name in judges.items())
     known = {path.parts[-3] for path in judges}
     for name, kind in shown.raters:
         if kind == "judge" and name not in known:
@@ -232,9 +232,10 @@ def _prompt(prompt: AskedPrompt, title: str, run: ShownRun, seen: dict[tuple[str
     return f"{heading}{doubt}{system}{asked}{text(prompt.user, language_of(prompt.user))}"
 
 
-def _judge(path: Path) -> str:
+def _judge(path: Path, judged: str) -> str:
+    """judged: the name of the run whose answers it judges."""
     run = read_small_file(path)
-    name = f"{path.parts[-3]}, of {path.parts[-5]}"
+    name = f"{path.parts[-3]}, of {judged}"
     rows = [
         ["Model asked", run.get("model") or "unknown"],
         ["Provider", f"{run.get('provider') or 'unknown'}, {run.get('mode') or ''}"],

@@ -55,7 +55,7 @@ class Answer:
 
 
 def find_runs(outputs: Outputs) -> list[Path]:
-    """The folders of runs, each once, in the given order; those of a pattern sorted by name.
+    """The folders of runs, each once whatever it is called, in the given order; those of a pattern sorted by name.
 
     Raises UsageError for a value that cannot name a run, VluresError if there is none.
     """
@@ -63,7 +63,11 @@ def find_runs(outputs: Outputs) -> list[Path]:
     several = [cast(Output, outputs)] if is_one else list(cast(Iterable[Output], outputs))
     if not several:
         raise UsageError("No run is named; name its folder, such as outputs/gpt-6-luna, or several.")
-    return list(dict.fromkeys(folder for output in several for folder in _find(output)))
+    found: dict[Path, Path] = {}
+    for output in several:
+        for folder in _find(output):
+            found.setdefault(folder.resolve(), folder)
+    return list(found.values())
 
 
 def _find(output: Output) -> list[Path]:

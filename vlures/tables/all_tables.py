@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vlures.errors import UsageError, VluresError
-from vlures.judge.verdicts import Verdict
 from vlures.tables.agreement import tabulate_agreement, tabulate_persons
 from vlures.tables.exact import tabulate_exact_scores
 from vlures.tables.gaps import tabulate_gaps
@@ -20,7 +19,7 @@ from vlures.tables.means import (
     tabulate_variants,
 )
 from vlures.tables.reading import Run, Study, list_models, read_study
-from vlures.tables.scores import Rater, find_judges, find_people, find_persons
+from vlures.tables.scores import Rater, find_judges, find_people, find_persons, verdicts_of
 from vlures.tables.table import Table, without_empty_columns
 
 
@@ -72,19 +71,21 @@ def _tabulate(study: Study) -> Iterator[Table]:
         by_benchmark[run.benchmark].append(run)
     for runs in by_benchmark.values():
         places = {cell.place for run in runs for cell in run.cells}
-        verdicts = [(place, verdict) for place, verdict in study.verdicts if place in places]
-        yield from _of_benchmark(Study(runs, verdicts), runs)
+        given, verdicts = (
+            [(place, verdict) for place, verdict in found if place in places] for found in (study.given, study.verdicts)
+        )
+        yield from _of_benchmark(Study(runs, given, verdicts), runs)
 
 
 def _of_benchmark(study: Study, runs: Sequence[Run]) -> Iterator[Table]:
     judges, people, persons = find_judges(study), find_people(study), find_persons(study)
-    found = [(judge, _verdicts_of(judge, study)) for judge in judges]
-    seen = [(judge, find_sight(judge, verdicts), verdicts) for judge, verdicts in found]
-    yield tabulate_answers(runs, [judge.name for judge, use, _ in seen if use.finding == "blind"])
+    found = [(judge, verdicts_of(judge, study)) for judge in judges]
+    seen = [(judge, find_sight(verdicts), verdicts) for judge, verdicts in found]
+    yield tabulate_answers(runs, [f"{judge.name} is {sight.blind}" for judge, sight, _ in seen if sight.blind])
     if (controls := tabulate_controls(seen)) is not None:
         yield controls
     models = list_models(runs)
-    marked = [(judge, describe_mark(judge, use, models)) for judge, use, _ in seen]
+    marked = [(judge, describe_mark(judge, sight, models)) for judge, sight, _ in seen]
     for rater, mark in [*marked, *([(people, "")] if people else [])]:
         yield from _of_rater(rater, people if rater.kind == "judge" else None, runs, mark)
     raters = [*judges, *([people] if people else [])]
@@ -104,11 +105,3 @@ def _of_rater(rater: Rater, people: Rater | None, runs: Sequence[Run], mark: str
         tabulate_crossing(rater, runs, mark),
     )
     yield from filter(None, others)
-
-
-def _verdicts_of(judge: Rater, study: Study) -> list[Verdict]:
-    return [
-        verdict
-        for _, verdict in study.verdicts
-        if verdict.kind == "judge" and judge.name in (verdict.rater, f"{verdict.rater} ({verdict.rubric_name})")
-    ]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from vlures.errors import UsageError, VluresError
-from vlures.judge.verdicts import Verdict
 from vlures.metrics.clusters import LEVEL, Estimate, clustered_mean, macro_mean, within
 from vlures.metrics.comparison import equivalence_p, holm, sign_flip_p, smallest_detectable, tiers
 from vlures.records import Cell
@@ -18,7 +17,7 @@ from vlures.tables.exact import read_exact_scores
 from vlures.tables.judges import describe_mark, find_sight
 from vlures.tables.pairing import PairedCell, Side, name_sides, pair_sides
 from vlures.tables.reading import Run, Study, list_models, read_study
-from vlures.tables.scores import Rater, find_judges, find_people
+from vlures.tables.scores import Rater, find_judges, find_people, verdicts_of
 from vlures.tables.table import Column, Table, Value, interval, texts, without_empty_columns
 
 NAMED = 8
@@ -101,16 +100,8 @@ def _choose_raters(study: Study, sides: Sequence[Side], wanted: Sequence[str]) -
         if rater.kind == "judge" and rater is not exact:
             _check_wording(rater, sides)
     models = list_models([side.run for side in sides])
-    marks = {judge.name: describe_mark(judge, find_sight(judge, _verdicts(study, judge)), models) for judge in judges}
+    marks = {judge.name: describe_mark(judge, find_sight(verdicts_of(judge, study)), models) for judge in judges}
     return [(rater, marks.get(rater.name, "")) for rater in found]
-
-
-def _verdicts(study: Study, judge: Rater) -> list[Verdict]:
-    return [
-        verdict
-        for _, verdict in study.verdicts
-        if verdict.kind == "judge" and judge.name in (verdict.rater, f"{verdict.rater} ({verdict.rubric_name})")
-    ]
 
 
 def _has_scored(rater: Rater, side: Side) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from vlures.judge.families import find_family
-from vlures.judge.image_use import ImageUse, find_image_use, pair_drops
+from vlures.judge.image_use import Finding, find_image_use, pair_drops
 from vlures.judge.options import UPSTREAM
 from vlures.judge.verdicts import Verdict, about
 from vlures.metrics.clusters import as_codes, clustered_mean
@@ -19,34 +20,51 @@ from vlures.tables.table import Column, Table, Value, interval, texts
 Answers = Mapping[tuple[str, str, Cell, str], Verdict]
 
 
-def find_sight(rater: Rater, verdicts: Sequence[Verdict]) -> ImageUse:
-    """Whether the judge uses the image. verdicts: all of it, controls among them."""
-    return (
-        find_image_use(pair_drops(verdicts)) if rater.controls else ImageUse("too few to tell", 0, 0, None, None, None)
-    )
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a judge's controls show about its use of the image."""
+
+    finding: Finding
+    """By the controls of all runs together."""
+    blind: str
+    """`BLIND`, or in which runs it is, by the controls of each; empty where it is in none."""
 
 
-def describe_mark(judge: Rater, use: ImageUse, judged: Iterable[str]) -> str:
+def find_sight(verdicts: Sequence[Verdict]) -> Sight:
+    """verdicts: all of a judge, controls among them. One that sees the images of one run may have been shown none of
+    another's, as by a server that drops them."""
+    finding = find_image_use(pair_drops(verdicts)).finding
+    if finding == "blind":
+        return Sight(finding, "BLIND")
+    by_run: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_run[verdict.run].append(verdict)
+    blind = [run for run, found in by_run.items() if find_image_use(pair_drops(found)).finding == "blind"]
+    return Sight(finding, f"BLIND in {', '.join(blind)}" if blind else "")
+
+
+def describe_mark(judge: Rater, sight: Sight, judged: Iterable[str]) -> str:
     """What stands beside a judge's name in every title. judged: the models whose answers it has judged."""
     families = (find_family(model, judged) for model in sorted(judge.models))
     family = next(filter(None, families), None)
-    marks = ["BLIND"] if use.finding == "blind" else []
+    marks = [sight.blind] if sight.blind else []
     marks += ["the original judge's wording: no image is shown"] if UPSTREAM in judge.wordings else []
     marks += [f"of one family with a judged model: {family}"] if family else []
     return f" ({'; '.join(marks)})" if marks else ""
 
 
-def tabulate_controls(found: Sequence[tuple[Rater, ImageUse, Sequence[Verdict]]]) -> Table | None:
+def tabulate_controls(found: Sequence[tuple[Rater, Sight, Sequence[Verdict]]]) -> Table | None:
     """A row per judge and kind of control; None where no judge has any."""
     rows: list[list[Value]] = []
-    for rater, use, verdicts in found:
+    for rater, sight, verdicts in found:
+        image = sight.finding if sight.finding == "blind" or not sight.blind else f"{sight.finding}; {sight.blind}"
         given = {about(verdict): verdict for verdict in verdicts if verdict.control is None}
         for control, pairs in sorted(_pair(verdicts, given).items()):
             drops = np.array([answer - score for answer, score, _ in pairs], dtype=np.float64)
             figure = clustered_mean(drops, as_codes(image for _, _, image in pairs), skewed=False)
             rows.append(
                 [
-                    *(rater.name, ", ".join(sorted(rater.models)) or "unknown", use.finding, control, len(pairs)),
+                    *(rater.name, ", ".join(sorted(rater.models)) or "unknown", image, control, len(pairs)),
                     *(float(np.mean([pair[0] for pair in pairs])), float(np.mean([pair[1] for pair in pairs]))),
                     *(figure.value, interval(figure.low, figure.high), float(np.abs(drops).mean())),
                 ]

@@ -26,7 +26,8 @@ BY_IMAGE = (
 
 
 def tabulate_answers(runs: Sequence[Run], blind: Sequence[str]) -> Table:
-    """What was asked and what became of it. blind: judges that do not use the image, who are named before any score."""
+    """What was asked and what became of it. blind: which judges do not use the image, each as the beginning of a
+    sentence: they are named before any score."""
     columns = [
         *texts("run", "variant", "model"),
         Column("answers", "count"),
@@ -39,7 +40,7 @@ def tabulate_answers(runs: Sequence[Run], blind: Sequence[str]) -> Table:
         model = f"{run.about.get('model') or 'unknown'}{' (sandbox)' if run.rehearsal else ''}"
         shares = [statuses[status] / total if total else None for status in ("ok", "refused", "truncated", "failed")]
         rows.append([run.name, run.variant, model, total, *shares])
-    notes = [f"The judge {name} is BLIND: it scores answers as high with another image or none." for name in blind]
+    notes = [f"The judge {who}: it scores answers as high with another image or none." for who in blind]
     if any(run.rehearsal for run in runs):
         notes.append("A sandbox gave answers marked so: they are synthetic.")
     return Table("answers", "Answers", columns, rows, notes)

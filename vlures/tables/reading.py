@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vlures.benchmarks import OLD_RUNS, Dimension, require_stored_variants
+from vlures.errors import counted
 from vlures.files.names import path_as_text
-from vlures.judge.verdicts import Verdict, read_verdicts
+from vlures.judge.answers import digest_text, refuse_judge
+from vlures.judge.judgements import CHANGED
+from vlures.judge.verdicts import Verdict, is_about, read_verdicts
 from vlures.records import Cell
 from vlures.results.rehearsal import is_rehearsal
 from vlures.store.checkpoints import CheckpointStore
+
+WHY_LEFT_OUT = "the answers that people or judges rated have changed since, or are gone"
 
 
 class Place(NamedTuple):
@@ -60,8 +65,11 @@ class Study:
     """Several runs, and what was said of their answers."""
 
     runs: Sequence[Run]
+    given: Sequence[tuple[Place, Verdict]]
+    """All verdicts as they were given, controls among them, each with the name that its run has here. They show what a
+    judge is like, also those on answers that have changed since."""
     verdicts: Sequence[tuple[Place, Verdict]]
-    """Controls are among them."""
+    """Those on answers that stand now; where another answer stands by now, there is no score."""
 
     @property
     def cells(self) -> dict[Place, AskedCell]:
@@ -72,19 +80,52 @@ def read_study(folders: Sequence[Path], say: Callable[[str], None]) -> Study:
     """Raises VluresError where a folder holds no run, or a file in it cannot be read."""
     names = name_runs(folders)
     runs = [run for folder, name in names.items() for run in _read_runs(folder, name, say)]
+    given = [found for folder, name in names.items() for found in _read_verdicts(folder, name, runs, say)]
+    return Study(runs, given, list(_that_stand(given, runs, say)))
+
+
+def _read_verdicts(
+    folder: Path, name: str, runs: Iterable[Run], say: Callable[[str], None]
+) -> Iterator[tuple[Place, Verdict]]:
     known = {cell.place for run in runs for cell in run.cells}
-    verdicts: list[tuple[Place, Verdict]] = []
-    for folder, name in names.items():
-        strangers = 0
-        for verdict in read_verdicts(folder):
-            place = Place(name, verdict.variant, verdict.cell)
-            if place in known:
-                verdicts.append((place, verdict))
-            else:
-                strangers += 1
-        if strangers:
-            say(f"{folder} holds {strangers:,} verdicts about cells that it has no answers in; they are left out.")
-    return Study(runs, verdicts)
+    strangers = 0
+    for verdict in read_verdicts(folder):
+        place = Place(name, verdict.variant, verdict.cell)
+        if place in known:
+            # The folder may have been renamed since, or share its name with another one.
+            yield place, verdict if verdict.run == name else replace(verdict, run=name)
+        else:
+            strangers += 1
+    if strangers:
+        say(f"{folder} holds {strangers:,} verdicts about cells that it has no answers in; they are left out.")
+
+
+def _that_stand(
+    given: Iterable[tuple[Place, Verdict]], runs: Iterable[Run], say: Callable[[str], None]
+) -> Iterator[tuple[Place, Verdict]]:
+    """The verdicts beside the answers that stand now."""
+    stores = {(run.name, run.variant): run.store for run in runs}
+    digests: dict[Place, Mapping[str, str]] = {}
+    gone: Counter[str] = Counter()
+    for place, verdict in given:
+        if place not in digests:
+            digests[place] = _digest_answers(stores[place.run, place.variant], place.cell)
+        digest = digests[place].get(verdict.sample_id)
+        if is_about(verdict, digest):
+            yield place, verdict
+            continue
+        gone[place.run] += verdict.overall is not None
+        if digest is not None:
+            yield place, replace(verdict, answer_digest=digest, overall=None, criteria={}, missing=CHANGED)
+    for name, count in gone.items():
+        if count:
+            say(f"{name}: {counted(count, 'score')} left out: {WHY_LEFT_OUT}. Judge or rate again.")
+
+
+def _digest_answers(store: CheckpointStore, cell: Cell) -> dict[str, str]:
+    """Of the text of every ok answer, by sample."""
+    lines = store.responses(cell)
+    return {sample_id: digest_text(line.get("text") or "") for sample_id, line in lines if line["status"] == "ok"}
 
 
 def list_models(runs: Iterable[Run]) -> list[str]:
@@ -106,6 +147,7 @@ def _read_runs(folder: Path, name: str, say: Callable[[str], None]) -> Iterable[
     for package, variant in require_stored_variants(folder):
         store = CheckpointStore(folder, variant, writable=False, say=say)
         run = store.read_json("run.json")
+        refuse_judge(folder, run)
         benchmark = str(run.get("benchmark", OLD_RUNS))
         cells = [
             AskedCell(

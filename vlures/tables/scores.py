@@ -32,7 +32,7 @@ class CellScores:
     probabilities: Numbers
     """With which each answer was drawn; NaN where that is unknown."""
     missing: int
-    """Verdicts without a score."""
+    """Answers with verdicts, of which none has a score."""
     asked: frozenset[int]
     """Images of all verdicts, with a score or without."""
     rubrics: frozenset[str]
@@ -63,7 +63,8 @@ class _Gathered:
     scores: dict[AnswerKey, list[int]] = field(default_factory=dict)
     images: dict[AnswerKey, int] = field(default_factory=dict)
     probabilities: dict[AnswerKey, float] = field(default_factory=dict)
-    missing: int = 0
+    unscored: set[AnswerKey] = field(default_factory=set)
+    """Answers with a verdict that has no score."""
     rubrics: set[str] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
     models: set[str] = field(default_factory=set)
@@ -71,12 +72,12 @@ class _Gathered:
     def add(self, verdict: Verdict, image: int) -> None:
         self.rubrics.add(verdict.rubric)
         self.asked.add(image)
+        key = (verdict.sample_id, verdict.answer_digest)
         if verdict.overall is None:
-            self.missing += 1
+            self.unscored.add(key)
             return
         if verdict.model is not None:
             self.models.add(verdict.model)
-        key = (verdict.sample_id, verdict.answer_digest)
         self.scores.setdefault(key, []).append(verdict.overall)
         self.images[key] = image
         if verdict.probability is not None:
@@ -89,7 +90,7 @@ class _Gathered:
             np.array([sum(scores) / len(scores) for scores in self.scores.values()], dtype=np.float64),
             np.array([self.images[key] for key in keys], dtype=np.intp),
             np.array([self.probabilities.get(key, np.nan) for key in keys], dtype=np.float64),
-            self.missing,
+            len(self.unscored - self.scores.keys()),
             frozenset(self.asked),
             frozenset(self.rubrics),
             frozenset(self.models),
@@ -109,6 +110,15 @@ def find_judges(study: Study) -> list[Rater]:
     return [
         _as_rater(name if len(wordings[name]) == 1 else f"{name} ({wording})", "judge", verdicts, images)
         for (name, wording), verdicts in sorted(found.items())
+    ]
+
+
+def verdicts_of(judge: Rater, study: Study) -> list[Verdict]:
+    """All that a judge has ever said, controls among it: what its controls show needs the answers' first scores."""
+    return [
+        verdict
+        for _, verdict in study.given
+        if verdict.kind == "judge" and judge.name in (verdict.rater, f"{verdict.rater} ({verdict.rubric_name})")
     ]
 
 
