@@ -186,6 +186,9 @@ def test_a_plan_sends_nothing(vlures: WarmCommand, shared_sandbox: Sandbox) -> N
         ("[runs.a]\n[judges.b]\nbackground = 1\n", ("background",)),
         ('name = "a/b"\n[runs.a]\n', ("`name` is 'a/b'",)),
         ("[runs.a\n", ("broken.toml",)),
+        ('[runs.a]\n[tables]\nfromat = "csv"\n', ("broken.toml: [tables]", "--fromat", "--format")),
+        ('[runs.a]\n[compare]\nformat = "xml"\n', ("broken.toml: [compare]", "xml")),
+        ('[runs.a]\n[report]\nmax_mb = "much"\n', ("broken.toml: [report]", "much")),
     ],
 )
 def test_what_no_study_has_is_refused_before_anything_is_sent(

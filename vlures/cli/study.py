@@ -12,6 +12,7 @@ import click
 from vlures.cli.console import EXIT_CANNOT, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, say, tell
 from vlures.cli.options import debug_option
 from vlures.cli.suggestions import suggest_configs
+from vlures.errors import UsageError
 
 if TYPE_CHECKING:
     from vlures.study.steps import ModelStep, Place, ProductStep, Steps
@@ -42,6 +43,7 @@ def study(file: Path, plan: bool, commands: bool) -> int:
 
     described = read_study(file)
     steps = make_steps(described, _locate, _is_batch_judge)
+    _check_products(file, steps.products)
     if commands:
         for arguments in steps.commands():
             tell(_written(arguments))
@@ -49,6 +51,20 @@ def study(file: Path, plan: bool, commands: bool) -> int:
     if plan:
         return _worst(_plan(steps))
     return _carry_out(steps, Path("outputs") / f"{described.name}.study.json")
+
+
+def _check_products(file: Path, products: Iterable[ProductStep]) -> None:
+    """Raises UsageError for an option that a product's command does not take: runs and judges are paid for first."""
+    from vlures.cli import commands
+
+    for step in products:
+        name, *arguments = step.arguments
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None
+        try:
+            command.make_context(f"vlures {name}", arguments)
+        except click.UsageError as error:
+            raise UsageError(f"{file}: [{name}]: {error.format_message()}") from error
 
 
 def _locate(run: AskedModels) -> Place:
