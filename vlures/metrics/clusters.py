@@ -1,5 +1,7 @@
 """Means of values that come in clusters: several scores of one image are not independent. Numbers need numpy.
 
+For scores; vlures.metrics.intervals is for answers that are right or wrong.
+
 What a mean is made of is kept per cluster: its share of the mean's deviation. Everything that adds means up (macro
 means, differences, corrections by people's ratings) adds up these shares, so that an image that occurs on both sides
 counts as one.

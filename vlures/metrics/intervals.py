@@ -1,5 +1,7 @@
 """95 % intervals of means over questions that come in clusters: several about one image are not independent.
 
+For answers that are right or wrong, without numpy; vlures.metrics.clusters is for scores.
+
 Both rest on the variance of a ratio over clusters of unequal size: with C clusters, m_c questions and a sum of y_c in
 cluster c, and the mean r = Σy_c / Σm_c,
 
