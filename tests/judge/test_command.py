@@ -341,6 +341,7 @@ def test_a_judges_run_can_be_exported(answered: Command) -> None:
 REFUSED = {
     "no run": ((), "Name the run"),
     "no folder": (("outputs/none",), "There is no folder outputs/none"),
+    "a name of others": ((RUN, "--backend", "local", "--name", "people"), "--name people: tables call other scores so"),
     "its own output": ((RUN, "--output", "elsewhere"), "--output does not go with `vlures judge`"),
     "share": ((RUN, "--controls", "lots"), "write a share of the answers"),
     "upstream, whole": ((RUN, "--rubric", "upstream", "--judge-what", "whole"), "does not go with --rubric upstream"),

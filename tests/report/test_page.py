@@ -110,6 +110,9 @@ def test_the_same_runs_make_the_same_file(work: Command) -> None:
 def test_a_file_is_written_whole_or_not_at_all(work: Command) -> None:
     path = work.folder / "r.html"
     path.write_text("mine")
+    for size in ("nan", "inf"):
+        result = work("report", LUNA, "--out", "big.html", "--max-mb", size)
+        assert (result.code, f"'--max-mb': '{size}'" in result.err) == (2, True), result
     work("report", LUNA, "--out", "r.html").assert_stopped(1, "r.html exists already", "--force")
     assert path.read_text() == "mine"
     (work.folder / "shut").write_text("a file where a folder should be")

@@ -134,6 +134,9 @@ def test_variants_of_one_folder(work: WarmCommand) -> None:
     assert len(rows_of(both, "overall")) == 3
     work("compare", "outputs/one", "--variant", "odd").assert_stopped(2, "No run has the variant odd")
     work("compare", "outputs/two").assert_stopped(2, "nothing to compare it with")
+    for margin in ("nan", "inf"):
+        result = work("compare", "outputs/one", "outputs/two", "--equivalent-within", margin)
+        assert (result.code, f"'--equivalent-within': '{margin}'" in result.err) == (2, True), result
 
 
 def test_people_and_exact_scores_compare_runs_too(work: WarmCommand) -> None:

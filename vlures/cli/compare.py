@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from vlures.cli.console import say, tell
-from vlures.cli.options import debug_option
+from vlures.cli.options import FiniteRange, debug_option
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import UsageError
 
@@ -33,7 +33,7 @@ FORMATS = ("md", "csv", "latex", "json")
 )
 @click.option(
     "--equivalent-within",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="POINTS",
     help="Also test whether differences are smaller than this, which is to be chosen before looking.",
 )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vlures.runs.config import RunConfig
     from vlures.runs.session import Outcome
 
+NOT_JUDGES = ("people", "right answers")
+"""What tables call the scores that no judge gave."""
 GROUPS = ("Who answers", "Judging", "Money", "Rehearsal")
 
 
@@ -81,6 +83,8 @@ def _place(config: RunConfig) -> RunConfig:
     name = config.storage.name
     if name is None and options.name_ending:
         name = name_after_model(config.model_name + options.name_ending)
+    if name in NOT_JUDGES:
+        raise UsageError(f"--name {name}: tables call other scores so; give this judge another name.")
     return replace(config, storage=replace(config.storage, output=output, name=name))
 
 

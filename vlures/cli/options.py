@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
@@ -99,6 +100,16 @@ def _show_default(declared: Option) -> str:
 
 _DEFAULTS_OF_BACKENDS = ("mode", "model")
 """Options whose default is each provider's own."""
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds: click lets nan and inf through, which compare as no number does."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def config_option(name: str, *aliases: str) -> Callable[[Any], Any]:

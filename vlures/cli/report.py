@@ -8,7 +8,14 @@ from typing import Any, cast
 import click
 
 from vlures.cli.console import say, tell
-from vlures.cli.options import config_file_option, config_option, debug_option, only_run, take_config_argument
+from vlures.cli.options import (
+    FiniteRange,
+    config_file_option,
+    config_option,
+    debug_option,
+    only_run,
+    take_config_argument,
+)
 from vlures.cli.suggestions import suggest_runs
 from vlures.errors import counted
 from vlures.runs.config import load_config
@@ -25,7 +32,7 @@ from vlures.runs.config import load_config
 )
 @click.option(
     "--max-mb",
-    type=click.FloatRange(min=0.2),
+    type=FiniteRange(min=0.2),
     default=25,
     show_default=True,
     help="Its largest size in MB; what does not fit is left out, and the report says so.",
