@@ -397,3 +397,16 @@ def test_a_judges_own_folder_is_named_as_what_it_is(finished: Path, work: WarmCo
     own = "outputs/sandbox-x/judged/sandbox-j"
     for command in (("tables",), ("compare", "outputs/sandbox-x"), ("report",)):
         work(*command, own).assert_stopped(1, f"{own} is a judge's own run", "name the run whose answers it judges")
+
+
+def test_a_name_with_a_comment_sign_is_read_back_whole(work: WarmCommand) -> None:
+    """As the documentation says to read it: pandas would end the line at a # that is not in quotes."""
+    import pandas as pd
+
+    folder_of(work).rename(folder_of(work, "run#1"))
+    judge(folder_of(work, "run#1"), "no#2", worth)
+    assert work("tables", "outputs/run#1", "--table", "means", "--out", "t.csv").code == 0
+    read = pd.read_csv(work.folder / "t.csv", comment="#")
+    expected = rows_of(tables(work, "outputs/run#1"), "means")
+    assert read["run"].tolist() == ["run#1"] * len(expected)
+    assert read["mean"].tolist() == [row["mean"] for row in expected]

@@ -62,11 +62,13 @@ def _in_markdown(text: str) -> str:
 def _as_csv(table: Table, command: str, decimals: int) -> str:  # noqa: ARG001 (CSV has all digits)
     """RFC 4180, with comments in lines that begin with #; an interval is two columns."""
     text = io.StringIO()
-    writer = csv.writer(text)
     text.write(f"# {as_line(table.title)}\r\n")
-    writer.writerow([as_cell(as_line(name)) for column in table.columns for name in _names(column)])
-    for row in table.rows:
-        writer.writerow([_in_csv(part) for value, column in _pair(table, row) for part in _parts(value, column)])
+    lines: list[list[str | int | float | None]] = [[name for column in table.columns for name in _names(column)]]
+    lines += ([part for value, column in _pair(table, row) for part in _parts(value, column)] for row in table.rows)
+    for row in lines:
+        # Unquoted, a # within a name would end the line for whoever takes it for a comment's.
+        quoting = csv.QUOTE_ALL if any("#" in part for part in row if isinstance(part, str)) else csv.QUOTE_MINIMAL
+        csv.writer(text, quoting=quoting).writerow([_in_csv(part) for part in row])
     for note in table.notes:
         text.write(f"# {as_line(note)}\r\n")
     text.write(f"# again: {as_line(command)}\r\n")
