@@ -47,10 +47,10 @@ def show_plan(config: RunConfig) -> int:
         tell(f"{made.stale} stored answers are to a question that has changed since; see --stale.")
     tell(describe_plan(config, made, prices))
     elsewhere = find_other_host(find_own_address(config.who, read_environment()))
-    for note in describe_costs(config, made, prices, elsewhere):
+    for note in describe_costs(config.target, made, prices, elsewhere):
         tell(note)
     stores, rehearsal = open_stores(config.output_folder), config.rehearsal.sandbox or is_rehearsal(store)
-    if money := describe_account(config, read_accounts(stores, prices), rehearsal=rehearsal):
+    if money := describe_account(config.money.max_cost, read_accounts(stores, prices), rehearsal=rehearsal):
         tell(money)
     check_limit(prepared, store)
     return 0

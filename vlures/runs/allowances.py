@@ -7,40 +7,40 @@ recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from vlures.config.sections import Target
 from vlures.records import Request, digest_request
-from vlures.runs.config import RunConfig
 
 ALLOWANCE = "max_output_tokens"
 
 
-def describe_allowances(config: RunConfig, run: Mapping[str, Any]) -> dict[str, list[int]]:
+def describe_allowances(target: Target, redo: Collection[str], run: Mapping[str, Any]) -> dict[str, list[int]]:
     """What run.json records. used: by all runs of the folder. same_question: those under which whole answers stay
     valid.
 
     run: the run.json of the last run.
     """
-    today = config.target.parameters.get(ALLOWANCE)
+    today = target.parameters.get(ALLOWANCE)
     used = {*_used(run), *([today] if isinstance(today, int) else [])}
-    return {"used": sorted(used), "same_question": sorted(same_question(config, run))}
+    return {"used": sorted(used), "same_question": sorted(same_question(target, redo, run))}
 
 
-def same_question(config: RunConfig, run: Mapping[str, Any]) -> set[int]:
+def same_question(target: Target, redo: Collection[str], run: Mapping[str, Any]) -> set[int]:
     """Limits below today's under which a whole answer still answers today's question."""
     known = _numbers(_recorded(run).get("same_question"))
-    if "truncated" in config.again.redo:
+    if "truncated" in redo:
         known |= _used(run)
-    today = config.target.parameters.get(ALLOWANCE)
+    today = target.parameters.get(ALLOWANCE)
     return {allowance for allowance in known if today is None or allowance < today}
 
 
-def is_only_raised(config: RunConfig, run: Mapping[str, Any]) -> bool:
+def is_only_raised(target: Target, run: Mapping[str, Any]) -> bool:
     """Whether today's options differ from the last run's only by a larger limit."""
-    before, today = dict(run.get("parameters") or {}), dict(config.target.parameters)
+    before, today = dict(run.get("parameters") or {}), dict(target.parameters)
     old, new = before.pop(ALLOWANCE, None), today.pop(ALLOWANCE, None)
-    same = (run.get("provider"), run.get("model"), before) == (config.who.backend, config.target.model, today)
+    same = (run.get("provider"), run.get("model"), before) == (target.provider, target.model, today)
     return same and isinstance(old, int) and (new is None or new > old)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from vlures.config.sections import Target
 from vlures.errors import counted
 from vlures.pricing import (
     Price,
@@ -57,21 +58,20 @@ def _describe_range(tokens: Totals, price: Price | None) -> str:
     return f"≤{format_usd(costs.high)}" if costs.expected is None else format_usd(costs.expected)
 
 
-def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str | None = None) -> Iterator[str]:
+def describe_costs(target: Target, plan: Plan, prices: Prices, elsewhere: str | None = None) -> Iterator[str]:
     """How a plan's costs are estimated. elsewhere: the address that is asked, if it is not the provider's own."""
-    price = prices.of(config.target.mode)
+    price = prices.of(target.mode)
     yield from plan.refused
     if not plan.tokens.requests:
         return
     if price is None:
         yield (
-            f"The price of {config.target.model} is unknown; add --price-input and --price-output (USD per million "
-            "tokens)."
+            f"The price of {target.model} is unknown; add --price-input and --price-output (USD per million tokens)."
         )
     else:
         costs = cost_range(plan.tokens, price)
         yield (
-            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {config.target.mode} mode, at "
+            f"Estimates: {format_usd(costs.low)} to {format_usd(costs.high)} in {target.mode} mode, at "
             f"{price.input:g} and {price.output:g} USD per million tokens of input and output ({price.source})."
         )
         if not prices.own and elsewhere:
@@ -79,24 +79,24 @@ def describe_costs(config: RunConfig, plan: Plan, prices: Prices, elsewhere: str
                 f"These are the list prices, and {elsewhere} may charge others; set them with --price-input and "
                 "--price-output."
             )
-    yield from describe_gaps(plan.tokens, config.target.model)
+    yield from describe_gaps(plan.tokens, target.model)
     if plan.calibration and (learned := describe_calibration(plan.calibration)):
         yield learned
-    if change := prices.describe_change(config.target.mode):
+    if change := prices.describe_change(target.mode):
         yield change
 
 
-def describe_account(config: RunConfig, accounts: Iterable[Account], *, rehearsal: bool) -> str | None:
+def describe_account(max_cost: float | None, accounts: Iterable[Account], *, rehearsal: bool) -> str | None:
     """What earlier runs of the folder have spent, as `--max-cost` counts it."""
     accounts = list(accounts)
     spent = add_up(account.in_all() for account in accounts)
     reserved = sum(account.reserved() for account in accounts)
-    if not spent and not reserved and config.money.max_cost is None:
+    if not spent and not reserved and max_cost is None:
         return None
     before = describe_spent(spent, rehearsal=rehearsal)
     said = "Earlier spending is unknown" if spent is None else f"{before} was spent before"
     held = f", up to {format_usd(reserved)} more is reserved for requests under way" if reserved else ""
-    limit = f", of --max-cost {config.money.max_cost:g}" if config.money.max_cost is not None else ""
+    limit = f", of --max-cost {max_cost:g}" if max_cost is not None else ""
     return f"{said}{held}{limit}."
 
 

@@ -216,12 +216,11 @@ class ResponseSink:
             self.left.add(response.key)
         else:
             self._store(self._run.spending.price(response))
-        counts, in_batch = self._run.counts, isinstance(response, Deferred) or response.job is not None
-        # A live failure has had all its attempts, so it counts even if the provider calls it transient.
-        if self.ever_answered or not (counts.all_lasting or not in_batch):
-            return
-        if counts.all_failed_alike(HOPELESS_AFTER, HOPELESS_SAMPLES):
-            if in_batch:
+        counts, is_live = self._run.counts, isinstance(response, Response) and response.job is None
+        # A live failure has had all its attempts, so it lasts even if the provider calls it transient.
+        lasts = counts.all_lasting or is_live
+        if lasts and not self.ever_answered and counts.all_failed_alike(HOPELESS_AFTER, HOPELESS_SAMPLES):
+            if not is_live:
                 raise _hopeless(counts)
             self.is_hopeless = self._run.keeper.stopped = True
 

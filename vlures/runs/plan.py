@@ -103,7 +103,7 @@ def make_plan(prepared: Prepared, store: CheckpointStore) -> Plan:
         config.target.asked,
         config.again.redo,
         config.again.stale,
-        same_question(config, store.read_json("run.json")),
+        same_question(config.target, config.again.redo, store.read_json("run.json")),
         sizes_when_redo_began(store),
         _in_flight(store),
     )
@@ -217,7 +217,7 @@ def check_plan(config: RunConfig, benchmark: Benchmark, store: CheckpointStore, 
             " and ".join(what_changed(config, benchmark, store)) or "the model, its parameters, the prompts or the data"
         )
         advice = "Add"
-        if is_only_raised(config, store.read_json("run.json")) and "truncated" not in config.again.redo:
+        if is_only_raised(config.target, store.read_json("run.json")) and "truncated" not in config.again.redo:
             advice = "Add --redo truncated to ask only those again that were cut short and keep the others, or"
         raise VluresError(
             f"{counted(plan.stale, 'stored answer')} in {store.folder} answered another question: {why} changed since. "

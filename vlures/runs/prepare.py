@@ -62,7 +62,9 @@ def prepare(config: RunConfig, say: Say) -> Prepared:
     package = find_package(config.selection.benchmark)
     skips = (lambda image: why_refused(provider, target, image) is not None) if config.selection.skip_problems else None
     benchmark = package.load_benchmark(config.benchmark_options, target.asked, skips)
-    _check_addresses(config, provider, benchmark)
+    template = provider.image_template(config.backend_options)
+    if template is not None and provider.image_address is not None:
+        check_addresses(template, provider.image_address, requests_of(benchmark))
     prices = find_prices(target, config.money, provider)
     if config.money.max_cost is not None:
         require_price(prices.of(target.mode), target.model)
@@ -183,20 +185,14 @@ def due_requests(benchmark: Benchmark, store: CheckpointStore) -> Iterator[Reque
     )
 
 
-def _check_addresses(config: RunConfig, provider: Provider, benchmark: Benchmark) -> None:
-    """Where images are sent by address, check that each has an address of its own.
-
-    Raises UsageError for a template that cannot be filled, or gives two images one address.
-    """
-    template = provider.image_template(config.backend_options)
-    if template is not None and provider.image_address is not None:
-        check_addresses(template, provider.image_address, requests_of(benchmark))
-
-
 def check_addresses(
     template: str, image_address: Callable[[str, Image, str], str], requests: Iterable[Request]
 ) -> None:
-    """Raises UsageError as _check_addresses does. image_address: as Provider has it."""
+    """Where images are sent by address, check that each has an address of its own.
+
+    image_address: as Provider has it. Raises UsageError for a template that cannot be filled, or gives two images one
+    address.
+    """
     seen: dict[str, Image] = {}
     for request in requests:
         image = request.image

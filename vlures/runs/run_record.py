@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -34,7 +35,7 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
     }
     return {
         "time": now(),
-        "versions": {"vlures": vlures.__version__, **_versions(config)},
+        "versions": {"vlures": vlures.__version__, **_versions(config.provider_options)},
         "benchmark": benchmark.name,
         "provider": config.who.backend,
         "mode": config.target.mode,
@@ -44,15 +45,13 @@ def describe_run(config: RunConfig, benchmark: Benchmark, store: CheckpointStore
         "config": {name: value for name, value in config.as_dict().items() if name != "notify"},
         **benchmark.describe(),
         "planned": planned,
-        "allowances": describe_allowances(config, store.read_json("run.json")),
+        "allowances": describe_allowances(config.target, config.again.redo, store.read_json("run.json")),
     }
 
 
-def _versions(config: RunConfig) -> dict[str, str]:
-    """Versions of Python and of the packages that shape what is sent."""
-    packages = [
-        package for provider in all_providers() for package in provider.packages(config.provider_options[provider.name])
-    ]
+def _versions(options: Mapping[str, Any]) -> dict[str, str]:
+    """Versions of Python and of the packages that shape what is sent. options: of each provider, by its name."""
+    packages = [package for provider in all_providers() for package in provider.packages(options[provider.name])]
     return {"python": platform.python_version(), **{package: version(package) for package in (*packages, "pillow")}}
 
 

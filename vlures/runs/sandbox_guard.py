@@ -7,29 +7,25 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from vlures.backends import all_providers, find_own_address, find_provider
+from vlures.backends import all_providers
 from vlures.config.route import is_this_machine
 from vlures.errors import VluresError
 from vlures.results.rehearsal import FACT, holds_sandbox_answers
-from vlures.runs.config import RunConfig
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.clock import now
 
 LONGEST_WAIT_S = 5.0
 
 
-def guard_sandbox_folder(config: RunConfig, environment: Mapping[str, str], store: CheckpointStore) -> str | None:
+def guard_sandbox_folder(address: str | None, store: CheckpointStore) -> str | None:
     """Before anything is sent, keep a model's answers out of a folder with sandbox answers, and the other way round.
 
+    address: of the server, if it is not the provider's own.
     Returns a sentence when the folder is marked as a sandbox's. Raises VluresError where the two would mix. A sandbox
     that is not running yet cannot be recognised, so nothing is marked before a run finds it.
     """
-    if config.rehearsal.sandbox or find_provider(config.who.backend) is None:
-        return None
-    address = find_own_address(config.who, environment)
     may_be_sandbox = address is not None and _may_be_sandbox(address)
     if holds_sandbox_answers(store):
         if may_be_sandbox:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vlures.backends import Backend, Setup, check_key, connect
+from vlures.backends import Backend, Setup, check_key, connect, find_own_address, find_provider
 from vlures.benchmarks import Benchmark
 from vlures.config.environment import read_environment
 from vlures.errors import counted
@@ -113,7 +113,7 @@ class Session:
             check_key(config.backend_options, read_environment())
         with ExitStack() as stack:
             sandbox_url = stack.enter_context(_sandbox(config)) if config.rehearsal.sandbox else None
-            connections = fit_connections(config, self.plan, store, self.say)
+            connections = fit_connections(config.target.mode, config.live.concurrency, self.plan, store, self.say)
             config = config.replace(concurrency=connections.live)
             keeper = ResponseKeeper(store, self.spending, observer.say, interruption.keep_going)
             setup = Setup(
@@ -220,11 +220,9 @@ class Session:
         return False
 
 
-def drop_unbegun(config: RunConfig, store: CheckpointStore) -> None:
+def drop_unbegun(store: CheckpointStore) -> None:
     """Let a live run take over what a batch run was going to send: a job that was only intended, or whose file was only
     uploaded, has no batch."""
-    if config.target.mode != "live":
-        return
     for job in store.open_jobs():
         if job.state in ("intended", "uploaded"):
             store.update_job(job.tag, "dropped", note="a live run took its requests over")
@@ -244,8 +242,10 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         held = stack.enter_context(hold_folder(config.output_folder, say=say))
         store = CheckpointStore(config.output_folder, benchmark.variant, say=say, guard=held.check)
         stack.callback(store.close)
-        if sandbox_note := guard_sandbox_folder(config, read_environment(), store):
-            say(sandbox_note)
+        if not config.rehearsal.sandbox and find_provider(config.who.backend) is not None:
+            address = find_own_address(config.who, read_environment())
+            if sandbox_note := guard_sandbox_folder(address, store):
+                say(sandbox_note)
         take_rescued(store, say)
         benchmark.check_folder(store)
         for note in benchmark.notes():
@@ -254,7 +254,8 @@ def open_session(config: RunConfig, say: Callable[[str], None]) -> Iterator[Sess
         mark_all_faulty(benchmark, store)
         plan = make_plan(prepared, store)
         check_plan(config, benchmark, store, plan)
-        drop_unbegun(config, store)
+        if config.target.mode == "live":
+            drop_unbegun(store)
         say(describe_plan(config, plan, prepared.prices))
         for refusal in plan.refused:
             say(refusal)
