@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Command
 from tests.judge.conftest import ANSWERS, RUN
 from vlures.judge.pairs import decide
+from vlures.judge.verdicts import read_verdicts
 
 pytestmark = pytest.mark.warm
 OTHER = "outputs/sandbox-other"
@@ -86,6 +87,23 @@ def test_what_is_no_choice_is_missing_and_asked_again(two: Command) -> None:
     assert all(reason.startswith("invalid: ") for reason in counts["missing"])
     assert compare(two, "--mode", "live").code == 0
     assert summary(two)["decisions"]["missing"] == 0
+
+
+@pytest.mark.parametrize("pairwise", [True, False], ids=["pairwise", "one by one"])
+def test_what_was_whole_under_a_smaller_output_limit_still_stands(two: Command, pairwise: bool) -> None:
+    """Only the reply that was cut is asked for again, and no other verdict is missing for it."""
+    rest = ("--pairwise", OTHER) if pairwise else ("--controls", "0")
+    line = ("judge", RUN, *rest, "--sandbox", "--backend", "gemini", "--name", "j", "--mode", "live")
+    assert two(*line, "--max-output-tokens", "1500", "--fault", "max_tokens:times=1").code == 0
+    before = paid(two)
+    ended = two(*line, "--max-output-tokens", "3000", "--redo", "truncated")
+    assert ended.code == 0, ended
+    assert paid(two) == before + 1
+    if pairwise:
+        assert summary(two)["missing"] == {}
+        assert summary(two)["decisions"]["missing"] == 0
+    else:
+        assert [verdict.missing for verdict in read_verdicts(two.folder / RUN)] == [None] * ANSWERS
 
 
 def test_answers_to_other_questions_are_not_compared(two: Command) -> None:

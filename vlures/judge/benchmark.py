@@ -26,7 +26,7 @@ from vlures.judge.controls import Item, list_items
 from vlures.judge.families import find_family
 from vlures.judge.forms import UPSTREAM_FORM, Form, Invalid, read_reply
 from vlures.judge.options import UPSTREAM, Options
-from vlures.judge.packs import PACKS, JudgePack, digest_pack, load_pack
+from vlures.judge.packs import PACKS, JudgePack, choose_pack, digest_pack, load_pack
 from vlures.judge.prompts import PromptWriter, build_upstream_prompt, find_form
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
 from vlures.judge.verdicts import VERDICTS_FILE, write_verdicts
@@ -96,7 +96,7 @@ class JudgeBenchmark:
         if self.options.is_upstream:
             prompt = build_upstream_prompt(item.assignment, item.text, item.answer.image.path.name, salt)
             return make_request(question, self.variant, self.asked, prompt, None, "en", self._schema)
-        pack = self.pack_for(item.answer.assignment.language)
+        pack = choose_pack(self.packs, item.answer.assignment.language)
         prompt = self._writers[pack.tag].write(item.assignment, item.text, salt)
         return make_request(question, self.variant, self.asked, prompt, image, pack.tag, self._schema)
 
@@ -108,10 +108,6 @@ class JudgeBenchmark:
     @cached_property
     def _writers(self) -> Mapping[str, PromptWriter]:
         return {tag: PromptWriter(pack, self.options.judge_what) for tag, pack in self.packs.items()}
-
-    def pack_for(self, language: str | None) -> JudgePack:
-        """The pack that instructs the judge about answers in a language."""
-        return self.packs.get(language or "en") or self.packs["en"]
 
     def images(self) -> Iterator[Image]:
         return iter({item.answer.image.digest: item.answer.image for item in self.items.values()}.values())
@@ -166,7 +162,7 @@ class JudgeBenchmark:
         """Of the wording by which an answer is judged."""
         if self.options.is_upstream:
             return self._upstream_digest
-        return self._digests[self.pack_for(answer.assignment.language).tag]
+        return self._digests[choose_pack(self.packs, answer.assignment.language).tag]
 
     @cached_property
     def _digests(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from vlures.judge.answers import digest_text
 from vlures.judge.benchmark import JudgeBenchmark, question_of
 from vlures.judge.controls import Item
-from vlures.judge.forms import Form, Invalid, read_reply
+from vlures.judge.forms import Form, Invalid, Reading, read_reply
 from vlures.judge.verdicts import Verdict
 from vlures.records import Cell, Request
 from vlures.runs.allowances import is_answer_to
@@ -23,7 +23,7 @@ def collect_verdicts(benchmark: JudgeBenchmark, store: CheckpointStore) -> Itera
     """A verdict for every judgement that is selected, and for every other answer that was ever judged."""
     answers = benchmark.answers
     rater, rubric_name = store.folder.parent.name, store.variant.label.removeprefix("judge_")
-    stored = _Replies(store)
+    stored = Replies(store)
     items = dict(benchmark.items)
     for answer in answers.judged:  # judged by an earlier run that selected more
         item = Item("answer", answer, None, answer.image, answer.assignment, answer.text)
@@ -32,7 +32,7 @@ def collect_verdicts(benchmark: JudgeBenchmark, store: CheckpointStore) -> Itera
     for question, item in items.items():
         reply = stored.find(question.cell, question.sample_id)
         request = benchmark.request_of(question, item)
-        outcome = read_outcome(reply, request, benchmark.asked.provider, stored.allowances, benchmark.form)
+        reading = read_standing(reply, request, benchmark.asked.provider, stored.allowances, benchmark.form)
         answer = item.answer
         yield Verdict(
             rater=rater,
@@ -47,7 +47,8 @@ def collect_verdicts(benchmark: JudgeBenchmark, store: CheckpointStore) -> Itera
             rubric=benchmark.rubric_digest(answer),
             rubric_name=rubric_name,
             language=answer.assignment.language,
-            **outcome,
+            model=(reply or {}).get("model"),
+            **_as_fields(reading),
         )
 
 
@@ -56,7 +57,7 @@ def _place(item: Item) -> tuple[Cell, str]:
     return question.cell, question.sample_id
 
 
-class _Replies:
+class Replies:
     """The standing replies of a judge, a cell at a time."""
 
     def __init__(self, store: CheckpointStore) -> None:
@@ -71,28 +72,35 @@ class _Replies:
         return self._cells[cell].get(sample_id)
 
 
-def read_outcome(
+def read_standing(
     reply: Mapping[str, Any] | None, request: Request, provider: str, allowances: list[int], form: Form
-) -> dict[str, Any]:
-    """The fields of a verdict that a stored reply decides. reply: a line of a checkpoint; None if there is none."""
+) -> Reading | str:
+    """What a stored reply says; or why it says nothing, as Verdict.missing has it.
+
+    reply: a line of a checkpoint; None if there is none. request: what is asked today. allowances: output token limits
+    under which an earlier reply still stands.
+    """
     if reply is None:
-        return {"missing": DUE}
-    model = reply.get("model")
-    status = reply["status"]
+        return DUE
+    status: str = reply["status"]
     if status == "failed":
-        return {"missing": f"failed: {(reply.get('error') or {}).get('code') or 'no reason was given'}", "model": model}
+        return f"failed: {(reply.get('error') or {}).get('code') or 'no reason was given'}"
     digest = reply.get("digest") or ""
     if digest != request.digest and not is_answer_to(request, provider, digest, allowances):
-        return {"missing": CHANGED, "model": model}
+        return CHANGED
     if status != "ok":
-        return {"missing": status, "model": model}
+        return status
     reading = read_reply(reply.get("text") or "", form)
-    if isinstance(reading, Invalid):
-        return {"missing": f"invalid: {reading.reason}", "model": model}
+    return f"invalid: {reading.reason}" if isinstance(reading, Invalid) else reading
+
+
+def _as_fields(reading: Reading | str) -> dict[str, Any]:
+    """Of a verdict."""
+    if isinstance(reading, str):
+        return {"missing": reading}
     return {
         "overall": reading.overall,
         "criteria": reading.criteria,
         "reasons": reading.reasons,
-        "model": model,
         "unwrapped": reading.unwrapped,
     }

@@ -26,10 +26,10 @@ from vlures.judge.benchmark import (
     refuse_other_wordings,
     select,
 )
-from vlures.judge.forms import PAIRWISE_FORM, Invalid, read_reply
-from vlures.judge.judgements import CHANGED, DUE
+from vlures.judge.forms import PAIRWISE_FORM, Invalid, Reading, read_reply
+from vlures.judge.judgements import Replies, read_standing
 from vlures.judge.options import Options
-from vlures.judge.packs import JudgePack, digest_pack
+from vlures.judge.packs import JudgePack, choose_pack, digest_pack
 from vlures.judge.prompts import PromptWriter
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
 from vlures.records import AskedModel, Cell, Image, Request
@@ -119,7 +119,7 @@ class PairBenchmark:
         pair = self.pairs[answer_id]
         texts = (pair.first.text, pair.second.text) if order == "straight" else (pair.second.text, pair.first.text)
         image = pair.first.image
-        pack = self._pack_for(pair)
+        pack = choose_pack(self.packs, pair.first.assignment.language)
         prompt = self._writers[pack.tag].write_pair(pair.first.assignment, texts, image.digest)
         return make_request(question, self.variant, self.asked, prompt, image, pack.tag, self._schema)
 
@@ -130,9 +130,6 @@ class PairBenchmark:
     @cached_property
     def _writers(self) -> Mapping[str, PromptWriter]:
         return {tag: PromptWriter(pack) for tag, pack in self.packs.items()}
-
-    def _pack_for(self, pair: Pair) -> JudgePack:
-        return self.packs.get(pair.first.assignment.language or "en") or self.packs["en"]
 
     def images(self) -> Iterator[Image]:
         return iter({pair.first.image.digest: pair.first.image for pair in self.pairs.values()}.values())
@@ -181,17 +178,17 @@ class PairBenchmark:
 
     def collect(self, store: CheckpointStore) -> Iterator[Preference]:
         """What the stored replies say of each pair."""
-        replies: dict[Cell, Mapping[str, Mapping[str, Any]]] = {}
+        stored = Replies(store)
         for answer_id, pair in self.pairs.items():
             choices: dict[Order, str] = {}
             reasons: dict[Order, str] = {}
             model = None
             for order in ORDERS:
                 question = _question(answer_id, order)
-                if question.cell not in replies:
-                    replies[question.cell] = dict(store.responses(question.cell))
-                reply = replies[question.cell].get(question.sample_id)
-                choices[order], reasons[order] = _read_choice(reply, self.request(question).digest)
+                reply = stored.find(question.cell, question.sample_id)
+                request, provider = self.request(question), self.asked.provider
+                reading = read_standing(reply, request, provider, stored.allowances, PAIRWISE_FORM)
+                choices[order], reasons[order] = _read_choice(reading)
                 model = (reply or {}).get("model") or model
             yield Preference(
                 store.folder.parent.name,
@@ -201,7 +198,7 @@ class PairBenchmark:
                 decide(choices["straight"], choices["turned"]),
                 choices,
                 reasons,
-                digest_pack(self._pack_for(pair)),
+                digest_pack(choose_pack(self.packs, pair.first.assignment.language)),
                 model,
             )
 
@@ -258,19 +255,11 @@ def _find_fault(text: str) -> str | None:
     return reading.reason if isinstance(reading, Invalid) else None
 
 
-def _read_choice(reply: Mapping[str, Any] | None, digest: str) -> tuple[str, str]:
+def _read_choice(reading: Reading | str) -> tuple[str, str]:
     """A choice and its reasons; or why it is missing, and nothing."""
-    if reply is None:
-        return DUE, ""
-    if reply["status"] == "failed":
-        return f"failed: {(reply.get('error') or {}).get('code') or 'no reason was given'}", ""
-    if reply.get("digest") != digest:
-        return CHANGED, ""
-    if reply["status"] != "ok":
-        return reply["status"], ""
-    reading = read_reply(reply.get("text") or "", PAIRWISE_FORM)
-    if isinstance(reading, Invalid) or reading.choice is None:
-        return f"invalid: {reading.reason if isinstance(reading, Invalid) else 'no choice'}", ""
+    if isinstance(reading, str):
+        return reading, ""
+    assert reading.choice is not None  # PAIRWISE_FORM has one
     return reading.choice, reading.reasons
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from vlures.report.languages import language_of
 from vlures.report.pictures import IMAGES_PER_CHUNK, Pictures, make_pictures, number_images
 from vlures.report.summary import describe_left_out, describe_runs, find_banner
 from vlures.results.new_file import open_new_file
+from vlures.safety.inline_content import inline_policy
 from vlures.store.clock import now
 
 MEGABYTE = 1_000_000
@@ -216,18 +217,7 @@ def _address(path: Path, beside: Path) -> str:
 
 def _head(shown: Shown) -> str:
     style = _read("page.css") + (_nastaliq() if _has_urdu(shown) else "")
-    script = _script()
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src '{_digest(script)}'",
-            f"style-src '{_digest(style)}'",
-            "img-src data:",
-            "font-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
+    policy = escape(inline_policy(style, _script()))
     title = line(", ".join(dict.fromkeys(run.name for run in shown.runs)))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -291,11 +281,6 @@ def _tail() -> str:
 
 def _script() -> str:
     return "\n".join(_read(name) for name in SCRIPTS)
-
-
-def _digest(content: str) -> str:
-    """Of a style or a script, as a content security policy names it: https://www.w3.org/TR/CSP3/#grammardef-hash-source"""
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
 
 
 def _read(name: str) -> str:

@@ -159,6 +159,11 @@ def read_pack(data: bytes, source: str, tag: str) -> JudgePack:
     return pack
 
 
+def choose_pack(packs: Mapping[str, JudgePack], language: str | None) -> JudgePack:
+    """The pack that instructs a judge about answers in a language: English where that language has none."""
+    return packs.get(language or "en") or packs["en"]
+
+
 def digest_pack(pack: JudgePack) -> str:
     """SHA-256 of all words of a pack, in hexadecimal."""
     return hashlib.sha256(msgspec.json.encode(pack, order="sorted")).hexdigest()
