@@ -67,8 +67,9 @@ def _as_csv(table: Table, command: str, decimals: int) -> str:  # noqa: ARG001 (
     lines += ([part for value, column in _pair(table, row) for part in _parts(value, column)] for row in table.rows)
     for row in lines:
         # Unquoted, a # within a name would end the line for whoever takes it for a comment's.
-        quoting = csv.QUOTE_ALL if any("#" in part for part in row if isinstance(part, str)) else csv.QUOTE_MINIMAL
-        csv.writer(text, quoting=quoting).writerow([_in_csv(part) for part in row])
+        has_sign = any("#" in part for part in row if isinstance(part, str))
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL if has_sign else csv.QUOTE_MINIMAL)
+        writer.writerow([_in_csv(part) for part in row])
     for note in table.notes:
         text.write(f"# {as_line(note)}\r\n")
     text.write(f"# again: {as_line(command)}\r\n")
