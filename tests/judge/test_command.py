@@ -218,6 +218,55 @@ def test_batches_can_be_left_and_collected_and_cancelled(answered: Command) -> N
     assert all(verdict.missing is None for verdict in read(answered))
 
 
+@pytest.mark.parametrize("pairwise", [False, True], ids=["one by one", "pairwise"])
+def test_cancelling_leaves_the_files_that_judging_leaves(answered: Command, pairwise: bool) -> None:
+    """Replies that are no verdict are in no results file, and what is derived is written: from one store, the same."""
+    shutil.copytree(answered.folder / RUN, answered.folder / "outputs/sandbox-other")
+    rest = ("--pairwise", "outputs/sandbox-other") if pairwise else ("--controls", "0")
+    faulty = (*rest, "--max-attempts", "1", "--fault", "malformed_judge:kind=prose,every=3")
+    assert judge(answered, *faulty).code == 3
+    assert judge(answered, *faulty, "--no-wait", live=False).code == 3
+    folder = folder_of(answered)
+    derived = folder / ("preferences.jsonl" if pairwise else "verdicts.jsonl")
+    judged = [line for line in derived.read_text("utf-8").splitlines() if "invalid: " not in line]
+    derived.unlink()
+    cancelled = answered("cancel", str(folder))
+    assert cancelled.code == 0, cancelled
+    said = derived.read_text("utf-8").splitlines()
+    assert set(judged) <= set(said)
+    assert len(said) == ANSWERS
+    texts = [
+        text for path in folder.glob("results_*/results_*.json") for text in json.loads(path.read_bytes()).values()
+    ]
+    assert all(isinstance(json.loads(text), dict) for text in texts)
+    [summary] = folder.glob("results_*/summary.json")
+    assert json.loads(summary.read_bytes())["status"]["ok"] == len(texts)
+
+
+def test_batches_of_a_judge_whose_answers_are_gone_can_be_cancelled(answered: Command) -> None:
+    assert judge(answered, "--no-wait", live=False).code == 3
+    shutil.rmtree(answered.folder / "data")
+    cancelled = answered("cancel", str(folder_of(answered)))
+    assert cancelled.code == 0, cancelled
+    assert "has no answer that can be judged" in cancelled.err
+    assert "What is derived from its replies stays as it was" in cancelled.err
+
+
+def test_status_and_export_count_what_is_no_verdict_as_failed(answered: Command) -> None:
+    assert judge(answered, "--controls", "0", "--fault", "malformed_judge:kind=850", "--max-attempts", "1").code == 3
+    folder = f"{RUN}/judged/sandbox-j"
+    [total] = [line.split() for line in answered("status", folder).out.splitlines() if line.startswith("total")]
+    assert total[1:5] == ["0", "0", "0", str(ANSWERS)], "ok, truncated, refused, failed"
+    shutil.copytree(folder_of(answered), answered.folder / f"{RUN}/judged/again")
+    [row] = [line for line in answered("status", f"{RUN}/judged/*").out.splitlines() if "judged/again" in line]
+    assert f" 0 0 0 {ANSWERS} 0 {ANSWERS} " in " ".join(row.split()), "ok, truncated, refused, failed, in flight, due"
+    exported = answered("export", folder)
+    assert f"{ANSWERS} failed" in exported.out, exported
+    rows = [json.loads(line) for line in (answered.folder / folder / "sandbox-j.jsonl").read_bytes().splitlines()]
+    assert {(row["status"], row["answer"], row["error_code"]) for row in rows} == {("failed", None, "invalid")}
+    assert "overall" in rows[0]["error_message"]
+
+
 def test_an_answer_that_changes_makes_its_verdict_stale(answered: Command) -> None:
     assert judge(answered, "--controls", "0").code == 0
     path = answered.folder / RUN / "checkpoints_1shot_rationales/checkpoint_task1_En.jsonl"

@@ -232,6 +232,13 @@ class BenchmarkPackage(Protocol):
     def divide(self, run: Mapping[str, Any], variant: Variant, cell: Cell) -> Mapping[str, str]:
         """Where a cell stands in each dimension, and in what a dimension is crossed with. run: a run.json."""
 
+    def find_fault(self, variant: Variant) -> FindFault | None:
+        """As Benchmark.find_fault, of a stored variant."""
+
+    def conclude(self, run: Mapping[str, Any], store: CheckpointStore) -> None:
+        """As Benchmark.conclude, from what is stored. run: the run.json of the store. Raises VluresError where what it
+        takes is gone, NotWritable."""
+
     def find_scorer(self, options: Any) -> Scorer | None:
         """How answers are scored; None where none is right or wrong by itself. Raises VluresError where the questions
         or their reference answers cannot be read."""

@@ -14,11 +14,12 @@ from vlures.cli.signals import run_until_signal
 from vlures.cli.streams import enduring
 from vlures.cli.suggestions import suggest_runs
 from vlures.config.environment import read_environment
-from vlures.errors import LockLost, counted
+from vlures.errors import LockLost, VluresError, counted
 from vlures.files.writing import NotWritable
 from vlures.runs.config import RunConfig
 
 if TYPE_CHECKING:
+    from vlures.benchmarks import BenchmarkPackage
     from vlures.runs.run_log import RunLog
     from vlures.store.checkpoints import CheckpointStore
 
@@ -44,17 +45,17 @@ def cancel(config: RunConfig, folder: Path | None) -> int:
     from vlures.store.lock import hold_folder
 
     folder = folder or only_run(config)
-    variants = [variant for _, variant in require_stored_variants(folder)]
+    stored_variants = require_stored_variants(folder)
     codes = []
     with enduring("stdout"), hold_folder(folder, ADVICE, say) as held, closing(RunLog.of_environment()) as log:
         log.open(folder)
-        for variant in variants:
+        for package, variant in stored_variants:
             with closing(CheckpointStore(folder, variant, say=log.tee(say), guard=held.check)) as store:
-                codes.append(_cancel_jobs(config, folder, store, log))
+                codes.append(_cancel_jobs(config, folder, package, store, log))
     return max(codes)
 
 
-def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: RunLog) -> int:
+def _cancel_jobs(today: RunConfig, folder: Path, package: BenchmarkPackage, store: CheckpointStore, log: RunLog) -> int:
     """Cancel the jobs of one variant, print the outcome, return the exit code."""
     from collections import Counter
 
@@ -67,7 +68,7 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
     from vlures.runs.rehearsal_files import STATE_FOLDER
     from vlures.sandbox.child import running_sandbox
 
-    jobs = store.open_jobs()
+    jobs, find_fault = store.open_jobs(), package.find_fault(store.variant)
     if not jobs:
         tell(f"{folder} has no batch under way.")
         return 0
@@ -87,13 +88,16 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
         failed = True
         try:
             run_until_signal(
-                interruption, lambda: cancel_jobs(store, backend, progress, stored, spending), progress.say
+                interruption,
+                lambda: cancel_jobs(store, backend, progress, stored, spending, find_fault),
+                progress.say,
             )
             failed = False
         finally:
             progress.close()
             try:
-                write_results(folder, config.run_name, store, prices)
+                write_results(folder, config.run_name, store, prices, find_fault)
+                _conclude(package, store)
             except (LockLost, NotWritable) as fault:
                 if not failed:
                     raise
@@ -107,3 +111,13 @@ def _cancel_jobs(today: RunConfig, folder: Path, store: CheckpointStore, log: Ru
     if interruption.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_INCOMPLETE if store.open_jobs() else 0
+
+
+def _conclude(package: BenchmarkPackage, store: CheckpointStore) -> None:
+    """Write what is derived from the answers. What it takes may be gone; batches are cancelled all the same."""
+    try:
+        package.conclude(store.read_json("run.json"), store)
+    except (LockLost, NotWritable):
+        raise
+    except VluresError as error:
+        say(f"{error} What is derived from its replies stays as it was; `vlures judge` writes it again.")

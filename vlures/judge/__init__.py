@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlures.benchmarks import Benchmark, Heading, Question, Skips
+    from vlures.benchmarks import Benchmark, FindFault, Heading, Question, Skips
     from vlures.benchmarks.columns import Columns
     from vlures.benchmarks.image_check import ImageCheck
     from vlures.judge.options import Options
@@ -70,6 +70,18 @@ def heading(variant: Variant, cell: Cell) -> Heading:
     from vlures.benchmarks import Heading
 
     return Heading(variant.title(cell), None)
+
+
+def find_fault(variant: Variant) -> FindFault:
+    from vlures.judge.forms import find_fault, form_of
+
+    return find_fault(form_of(variant.label))
+
+
+def conclude(run: Mapping[str, Any], store: CheckpointStore) -> None:
+    from vlures.judge.subjects import load_stored
+
+    load_stored(run, store).conclude(store)
 
 
 def find_scorer(options: Options) -> None:  # noqa: ARG001 (a judgement is no answer that is right or wrong)

@@ -14,12 +14,13 @@ import msgspec
 
 from vlures.benchmarks import Assignment, Question, Subjects, require_stored_variants
 from vlures.errors import VluresError, counted
+from vlures.judge.verdicts import CHANGED
 from vlures.records import Cell, Image, Response
 from vlures.results.rehearsal import is_rehearsal
 from vlures.store.checkpoints import CheckpointStore
 
-CHANGED = "changed"
-"""Counts answers whose image, article or prompt is not there any more, or not what was asked about."""
+NO_IMAGE = "no image"
+"""Counts answers to questions that showed none: a judge has nothing to look at."""
 
 
 class AnswerId(NamedTuple):
@@ -55,7 +56,8 @@ class Answers:
     judged: tuple[Answer, ...]
     """Image by image."""
     left_out: Mapping[tuple[str, Cell], Counter[str]]
-    """By variant and cell: how many answers are not judged, by their status, or CHANGED."""
+    """By variant and cell: how many answers are not judged, by their status, NO_IMAGE, or
+    CHANGED: their image, article or prompt has, or is gone."""
     models: frozenset[str]
     """That have answered, or were asked."""
     rehearsal: bool
@@ -132,8 +134,11 @@ def _read_variant(
         question = Question(answer_id.cell, answer_id.sample_id)
         subject = subjects.find(question, response, wanted=False)
         assignment = subjects.find_assignment(question, response) if subject is not None else None
-        if subject is None or subject.image is None or assignment is None:
+        if subject is None or assignment is None:
             left_out[CHANGED] += 1
+            continue
+        if subject.image is None:
+            left_out[NO_IMAGE] += 1
             continue
         found.answers.append(Answer(answer_id, response.text, subject.image, assignment, response.imported is not None))
 
@@ -162,7 +167,10 @@ def _convert(store: CheckpointStore, answer_id: AnswerId, line: dict[str, Any]) 
 
 def describe_left_out(counts: Mapping[str, int]) -> str:
     """Answers that are not judged, by reason."""
-    words = {CHANGED: "about an image, an article or a prompt that is gone or has changed"}
+    words = {
+        CHANGED: "about an image, an article or a prompt that is gone or has changed",
+        NO_IMAGE: "to questions without an image",
+    }
     return ", ".join(f"{count:,} {words.get(status, status)}" for status, count in sorted(counts.items()))
 
 

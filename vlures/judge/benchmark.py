@@ -24,10 +24,10 @@ from vlures.judge.answers import (
 )
 from vlures.judge.controls import Item, list_items
 from vlures.judge.families import find_family
-from vlures.judge.forms import UPSTREAM_FORM, Form, Invalid, read_reply
+from vlures.judge.forms import Form, find_fault, form_of
 from vlures.judge.options import UPSTREAM, Options
 from vlures.judge.packs import PACKS, JudgePack, choose_pack, digest_pack, load_pack
-from vlures.judge.prompts import PromptWriter, build_upstream_prompt, find_form
+from vlures.judge.prompts import PromptWriter, build_upstream_prompt
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
 from vlures.judge.verdicts import VERDICTS_FILE, write_verdicts
 from vlures.records import AskedModel, Cell, Image, Request
@@ -59,9 +59,7 @@ class JudgeBenchmark:
     @cached_property
     def form(self) -> Form:
         """Of a reply."""
-        if self.options.is_upstream:
-            return UPSTREAM_FORM
-        return find_form(self.options.judge_what)
+        return form_of(self.variant.label)
 
     def cells(self) -> Sequence[Cell]:
         return list_cells(self.answers)
@@ -170,13 +168,7 @@ class JudgeBenchmark:
 
     @cached_property
     def find_fault(self) -> FindFault:
-        form = self.form
-
-        def find(text: str) -> str | None:
-            reading = read_reply(text, form)
-            return reading.reason if isinstance(reading, Invalid) else None
-
-        return find
+        return find_fault(self.form)
 
     def conclude(self, store: CheckpointStore) -> None:
         from vlures.judge.judgements import collect_verdicts

@@ -7,7 +7,7 @@ clamped or read out of prose. A verdict that is not there is missing; it never b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -68,6 +68,18 @@ PAIRWISE_FORM = Form((), None, 0, 0)
 """For two answers that are compared."""
 
 
+def form_of(variant: str) -> Form:
+    """What a judge must reply. variant: its label, as vlures.judge.options names it."""
+    forms = {"judge_pairwise": PAIRWISE_FORM, "judge_upstream": UPSTREAM_FORM, "judge_whole": WHOLE_FORM}
+    return next((form for beginning, form in forms.items() if variant.startswith(beginning)), ANSWER_FORM)
+
+
+def find_scale(rubric_name: str) -> tuple[int, int]:
+    """The lowest and the highest overall score by a wording, as Verdict.rubric_name names it: a person's has none."""
+    form = form_of(f"judge_{rubric_name}")
+    return form.lowest, form.highest
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a reply says."""
@@ -86,6 +98,16 @@ class Invalid:
     """Why a reply is no verdict."""
 
     reason: str
+
+
+def find_fault(form: Form) -> Callable[[str], str | None]:
+    """Finds out why a reply is no verdict, as vlures.benchmarks.Benchmark.find_fault."""
+
+    def find(text: str) -> str | None:
+        reading = read_reply(text, form)
+        return reading.reason if isinstance(reading, Invalid) else None
+
+    return find
 
 
 def read_reply(text: str, form: Form) -> Reading | Invalid:

@@ -9,14 +9,10 @@ from vlures.judge.answers import digest_text
 from vlures.judge.benchmark import JudgeBenchmark, question_of
 from vlures.judge.controls import Item
 from vlures.judge.forms import Form, Invalid, Reading, read_reply
-from vlures.judge.verdicts import Verdict
+from vlures.judge.verdicts import CHANGED, DUE, Verdict
 from vlures.records import Cell, Request
 from vlures.runs.allowances import is_answer_to
 from vlures.store.checkpoints import CheckpointStore
-
-DUE = "due"
-CHANGED = "changed"
-"""The stored verdict is on an answer, or by a wording, that has changed since."""
 
 
 def collect_verdicts(benchmark: JudgeBenchmark, store: CheckpointStore) -> Iterator[Verdict]:

@@ -26,7 +26,7 @@ from vlures.judge.benchmark import (
     refuse_other_wordings,
     select,
 )
-from vlures.judge.forms import PAIRWISE_FORM, Invalid, Reading, read_reply
+from vlures.judge.forms import PAIRWISE_FORM, Reading, find_fault
 from vlures.judge.judgements import Replies, read_standing
 from vlures.judge.options import Options
 from vlures.judge.packs import JudgePack, choose_pack, digest_pack
@@ -163,7 +163,7 @@ class PairBenchmark:
 
     @property
     def find_fault(self) -> FindFault:
-        return _find_fault
+        return find_fault(PAIRWISE_FORM)
 
     def conclude(self, store: CheckpointStore) -> None:
         found = list(self.collect(store))
@@ -248,11 +248,6 @@ def summarise(preferences: Sequence[Preference]) -> dict[str, Any]:
 
 def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
     return {decision: counts.get(decision, 0) for decision in DECISIONS}
-
-
-def _find_fault(text: str) -> str | None:
-    reading = read_reply(text, PAIRWISE_FORM)
-    return reading.reason if isinstance(reading, Invalid) else None
 
 
 def _read_choice(reading: Reading | str) -> tuple[str, str]:

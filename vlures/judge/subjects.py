@@ -73,12 +73,26 @@ class JudgeSubjects:
 def find_subjects(run: Mapping[str, Any], store: CheckpointStore) -> JudgeSubjects:
     """run: the run.json of the store."""
     try:
+        return JudgeSubjects(load_stored(run, store))
+    except VluresError as error:
+        return JudgeSubjects(missing=[str(error).removesuffix(".")])
+
+
+def load_stored(run: Mapping[str, Any], store: CheckpointStore) -> Benchmark:
+    """The judge that a folder is of, with the answers as they are now. run: the run.json of the store.
+
+    Raises VluresError where it cannot be told which they are, or they cannot be read.
+    """
+    try:
         options, target = stored_section(Options, run.get("config") or {}), stored_target(run)
         if options.judged is not None and target is not None:
-            return JudgeSubjects(load_benchmark(options, target.asked, None))
+            loaded: Benchmark = load_benchmark(options, target.asked, None)
+            return loaded
     except (msgspec.ValidationError, VluresError) as error:
-        return JudgeSubjects(missing=[f"The answers that {store.folder} judges cannot be read ({str(error)[:-1]})"])
-    return JudgeSubjects(missing=[f"{store.folder / 'run.json'} does not say which run was judged"])
+        raise VluresError(
+            f"The answers that {store.folder} judges cannot be read ({str(error).removesuffix('.')})."
+        ) from error
+    raise VluresError(f"{store.folder / 'run.json'} does not say which run was judged.")
 
 
 def read_selection(selection: Mapping[str, Any]) -> Callable[[Cell], bool]:

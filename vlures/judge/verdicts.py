@@ -22,7 +22,11 @@ JUDGED = "judged"
 PEOPLE = "people"
 
 LOWEST, HIGHEST = 1, 100
-"""Of an overall score, a judge's and a person's."""
+"""Of an overall score, a person's and a judge's; vlures.judge.forms.find_scale knows wordings with another scale."""
+
+DUE = "due"
+CHANGED = "changed"
+"""What was said is of something, or by a wording, that has changed since or is gone."""
 
 Kind = Literal["judge", "person"]
 Control = Literal["wrong image", "no image", "other answer", "wrong language", "padded", "repeat"]
@@ -47,13 +51,13 @@ class Verdict:
     image_digest: str
     """SHA-256 of the image that was asked about: verdicts about one image are not independent."""
     overall: int | None = None
-    """From LOWEST to HIGHEST; None where it is missing."""
+    """On the scale of the wording that rubric_name names; None where it is missing."""
     criteria: Mapping[str, int] = field(default_factory=dict)
     """From 0 to 5, by the criterion's name. Empty where the rater gives none."""
     reasons: str = ""
     missing: str | None = None
-    """Why there is no score: `invalid: …`, `refused`, `truncated`, `failed: …`, `changed` (the answer or the wording
-    has), `due`. None where there is one."""
+    """Why there is no score: `invalid: …`, `refused`, `truncated`, `failed: …`, DUE, CHANGED (the answer or the
+    wording has). None where there is one."""
     control: Control | None = None
     """None: the answer itself, as it was given."""
     probability: float | None = None

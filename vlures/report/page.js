@@ -77,8 +77,8 @@ function buildFilters(form) {
   fields.status = addSelect(form, "Status", numbered(manifest.statuses));
   if (manifest.raters.length) {
     fields.rater = addSelect(form, "Scored by", numbered(manifest.raters.map((rater) => rater.name)));
-    fields.from = addInput(form, "From", { type: "number", min: 1, max: 100 });
-    fields.to = addInput(form, "To", { type: "number", min: 1, max: 100 });
+    fields.from = addInput(form, "From", { type: "number", min: 0, max: 100 });
+    fields.to = addInput(form, "To", { type: "number", min: 0, max: 100 });
   }
   if (manifest.runs.length > 1) fields.differs = addInput(form, "runs differ", { type: "checkbox" }, "tick");
   const orders = [["asked", "as asked"], ["sample", "by sample"]];
@@ -96,7 +96,7 @@ function readFilters(fields) {
     status: Number(fields.status.value),
     rater: Number(fields.rater?.value ?? -1),
     scored: Boolean(fields.from?.value || fields.to?.value),
-    from: Number(fields.from?.value || 1),
+    from: Number(fields.from?.value || 0),
     to: Number(fields.to?.value || 100),
     differs: fields.differs?.checked ?? false,
     order: fields.order.value,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vlures.benchmarks import FindFault
 from vlures.files.writing import NotWritable, write_whole
 from vlures.pricing.costs import UNKNOWN, Account, Prices, add_up, rerun_costs
 from vlures.records import STATUSES, Cell, Variant
@@ -26,7 +27,7 @@ def write_results(
     name: str,
     store: CheckpointStore,
     prices: Prices = UNKNOWN,
-    find_fault: Callable[[str], str | None] | None = None,
+    find_fault: FindFault | None = None,
 ) -> dict[str, Any]:
     """Write every cell's answers ({"<id>": "<text>"}, in the order of the IDs) and the summary; returns the summary.
 
@@ -48,24 +49,21 @@ def _write_results(
     name: str,
     store: CheckpointStore,
     prices: Prices,
-    find_fault: Callable[[str], str | None] | None,
+    find_fault: FindFault | None,
 ) -> dict[str, Any]:
     folder = results_folder(output_folder, store.variant)
     same_answers = {}
-    faulty: Counter[Cell] = Counter()
     for cell in store.cells:
         answers = {
             sample_id: response["text"] for sample_id, response in store.responses(cell) if response["status"] == "ok"
         }
         if find_fault is not None:  # answers of one form are easily the same
-            sound = {sample_id: text for sample_id, text in answers.items() if find_fault(text or "") is None}
-            faulty[cell] = len(answers) - len(sound)
-            answers = sound
+            answers = {sample_id: text for sample_id, text in answers.items() if find_fault(text or "") is None}
         elif same := find_same_answers(answers):
             same_answers[cell] = same
         path = folder / store.variant.results_file(cell, name)
         write_whole(path, json.dumps(answers, ensure_ascii=False, indent=2) + "\n")
-    summary = summarise(name, store, prices, faulty) | ({"same_answers": same_answers} if same_answers else {})
+    summary = summarise(name, store, prices, find_fault) | ({"same_answers": same_answers} if same_answers else {})
     write_whole(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     return summary
 
@@ -77,10 +75,11 @@ def describe_summary(summary: Mapping[str, Any], variant: Variant) -> Iterator[s
 
 
 def summarise(
-    name: str, store: CheckpointStore, prices: Prices = UNKNOWN, faulty: Mapping[Cell, int] | None = None
+    name: str, store: CheckpointStore, prices: Prices = UNKNOWN, find_fault: FindFault | None = None
 ) -> dict[str, Any]:
     """Counts by status, tokens and cost in USD (by today's prices; null where unknown), in total and per cell; the
-    number of imported answers, if any; the number of due requests, and their estimated cost.
+    number of imported answers, if any; the number of due requests, and their estimated cost. find_fault: as
+    write_results has it.
     """
     cells = {}
     everything: Counter[str] = Counter()
@@ -89,10 +88,7 @@ def summarise(
     due = dict.fromkeys(account.cells, 0) | {cell: left.due for cell, left in count_left(store).items()}
     rerun = rerun_costs(account, due, store.read_json("run.json").get("mode", "batch"))
     for cell in account.cells:
-        counts = count_statuses(store, cell)
-        if no_answers := (faulty or {}).get(cell):
-            counts["ok"] -= no_answers
-            counts["failed"] += no_answers
+        counts = count_statuses(store, cell, find_fault)
         everything.update(counts)
         imported = count_imported(store, cell)
         all_imported += imported
@@ -126,9 +122,15 @@ def _round(amount: float | None) -> float | None:
     return None if amount is None else round(amount, 6)
 
 
-def count_statuses(store: CheckpointStore, cell: Cell) -> Counter[str]:
-    """How many samples of the cell have each status."""
-    return Counter(entry.status for entry in store.entries(cell).values())
+def count_statuses(store: CheckpointStore, cell: Cell, find_fault: FindFault | None) -> Counter[str]:
+    """How many samples of the cell have each status; failed, where find_fault says that a text is no answer."""
+    counts = Counter(entry.status for entry in store.entries(cell).values())
+    if find_fault is not None:
+        texts = (line["text"] for _, line in store.responses(cell) if line["status"] == "ok")
+        faulty = sum(find_fault(text or "") is not None for text in texts)
+        counts["ok"] -= faulty
+        counts["failed"] += faulty
+    return counts
 
 
 def count_imported(store: CheckpointStore, cell: Cell) -> int:

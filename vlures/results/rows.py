@@ -18,6 +18,7 @@ import msgspec
 
 from vlures.benchmarks import BenchmarkPackage, Heading, Question, Subject, Subjects, require_stored_variants
 from vlures.benchmarks.columns import WHAT, WHO, merge
+from vlures.benchmarks.faults import count_as
 from vlures.errors import VluresError, counted
 from vlures.files.names import path_as_text
 from vlures.images import IMAGES_HELD, read_bytes
@@ -105,7 +106,9 @@ def _read_variant(
     read = lru_cache(IMAGES_HELD)(read_bytes)
     providers = {job.tag: job.provider.lower() for job in store.jobs}
     columns = package.columns(run)
-    for found_id, cell, response in _merge_cells(store, sample_id):
+    find_fault = package.find_fault(store.variant)
+    for found_id, cell, stored in _merge_cells(store, sample_id):
+        response = count_as(stored, find_fault)
         question = Question(cell, found_id)
         subject = subjects.find(question, response, wanted=images_as is not None)
         image = subject.image if subject else None

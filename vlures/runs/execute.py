@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Protocol
 
@@ -13,13 +13,12 @@ from vlures.backends import Backend, Observer
 from vlures.backends.outcomes import is_wordless
 from vlures.benchmarks import Benchmark
 from vlures.errors import Incomplete, VluresError, counted
-from vlures.files.writing import NotWritable
 from vlures.pricing.ledger_journal import LedgerJournal
 from vlures.pricing.spending import Spending
-from vlures.records import Deferred, Failure, Request, Response
+from vlures.records import Deferred, Request, Response
 from vlures.runs.answer_warnings import UNUSABLE, AnswerWarnings, describe_canary, describe_unusable
 from vlures.runs.config import RunConfig
-from vlures.runs.faulty_answers import FAULTY, mark_faulty
+from vlures.runs.faulty_answers import refuse_fault
 from vlures.runs.prepare import due_requests
 from vlures.runs.response_keeper import ResponseKeeper
 from vlures.store.checkpoints import CheckpointStore
@@ -98,7 +97,7 @@ async def send_canary(run: Execution, backend: Backend) -> None:
                 continue
             response = spending.price(received)
             spending.settle(response, stored=keeper.store(response))
-            response = refuse_fault(run, response, set())
+            response = refuse_fault(run.store, run.benchmark.find_fault, response)
             counts.add(response)
             run.observer.answered(response)
             for warning in counts.warnings.add(response, run.config.target.model):
@@ -229,7 +228,10 @@ class ResponseSink:
         if news := self._run.spending.settle(response, stored=stored):
             self._run.observer.say(news)
         if stored:
-            self._count(refuse_fault(self._run, response, self.faulty))
+            counted = refuse_fault(self._run.store, self._run.benchmark.find_fault, response)
+            if counted is not response:
+                self.faulty.add(response.key)
+            self._count(counted)
         elif self._is_marked(response):
             self.faulty.add(response.key)
 
@@ -261,24 +263,6 @@ class ResponseSink:
             self._run.observer.say(f"{sentence} Nothing more is sent; what is under way is collected.")
         else:
             self._run.observer.say(f"{sentence} The run continues; Ctrl-C stops it.")
-
-
-def refuse_fault(run: Execution, response: Response, faulty: set[str]) -> Response:
-    """A stored response as it counts. Where its text is no answer to the benchmark, it counts as failed; the stored
-    line keeps the text, which was paid for, and the request is due again. faulty: takes the keys of such requests."""
-    find_fault = run.benchmark.find_fault
-    if find_fault is None or response.status != "ok":
-        return response
-    fault = find_fault(response.text or "")
-    if fault is None:
-        return response
-    faulty.add(response.key)
-    # A failing disk may have kept the answer in memory. The next run looks at all stored answers again.
-    with suppress(NotWritable):
-        mark_faulty(run.store, response.key, fault)
-    return replace(
-        response, status="failed", text=None, error=Failure(FAULTY, f"The text is no answer ({fault}).", transient=True)
-    )
 
 
 @dataclass(slots=True)

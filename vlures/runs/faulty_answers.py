@@ -5,18 +5,26 @@ Each is stored as it came, since it was paid for, and its request is marked to b
 
 from __future__ import annotations
 
-from vlures.benchmarks import Benchmark
-from vlures.records import Cell
+from contextlib import suppress
+
+from vlures.benchmarks import Benchmark, FindFault
+from vlures.benchmarks.faults import FAULTY, count_as
+from vlures.files.writing import NotWritable
+from vlures.records import Cell, Response
 from vlures.store.checkpoints import CheckpointStore
 from vlures.store.keys import parse_key
 
-FAULTY = "invalid"
-"""The code of the failure that such an answer counts as."""
 
-
-def mark_faulty(store: CheckpointStore, key: str, fault: str) -> None:
-    """Make the request of a stored answer due, unless it is already."""
-    _mark(store, *parse_key(key, store.variant), fault)
+def refuse_fault(store: CheckpointStore, find_fault: FindFault | None, response: Response) -> Response:
+    """A stored response as it counts. Where its text is no answer to the benchmark, it counts as failed; the stored
+    line keeps the text, which was paid for, and the request is due again."""
+    counted = count_as(response, find_fault)
+    if counted is not response:
+        fault = find_fault(response.text or "") if find_fault is not None else None
+        # A failing disk may have kept the answer in memory. The next run looks at all stored answers again.
+        with suppress(NotWritable):
+            _mark(store, *parse_key(response.key, store.variant), fault or "")
+    return counted
 
 
 def mark_all_faulty(benchmark: Benchmark, store: CheckpointStore) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlures.backends import find_provider
+from vlures.benchmarks import FindFault
 from vlures.errors import VluresError
 from vlures.pricing.costs import Account, prices_of
 from vlures.records import STATUSES
@@ -45,15 +46,15 @@ def find_configured_runs(config: RunConfig) -> list[Path]:
 def tabulate_runs(folders: Iterable[Path], say: Callable[[str], None]) -> str:
     """A line for each variant of each run. Raises VluresError if a folder holds no run."""
     headers = ["run", "variant", "who", "last run (UTC)", *STATUSES, "in flight", "due", "spent"]
-    return align(headers, (_row(folder, store) for folder in folders for store in open_run(folder, say)), texts=4)
+    return align(headers, (_row(folder, *opened) for folder in folders for opened in open_run(folder, say)), texts=4)
 
 
-def _row(folder: Path, store: CheckpointStore) -> list[Any]:
+def _row(folder: Path, store: CheckpointStore, find_fault: FindFault | None) -> list[Any]:
     run = store.read_json("run.json")
     spent = Account.read(store, prices_of(run, find_provider)).in_all()
     counts: Counter[str] = Counter()
     for cell in store.cells:
-        counts += count_statuses(store, cell)
+        counts += count_statuses(store, cell, find_fault)
     left = count_left(store).values()
     return [
         folder,

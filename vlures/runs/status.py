@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from vlures.backends import find_provider
-from vlures.benchmarks import require_stored_variants
+from vlures.benchmarks import FindFault, require_stored_variants
 from vlures.errors import counted
 from vlures.legacy.checkpoints import find_pending_checkpoints
 from vlures.pricing import format_usd
@@ -30,12 +30,12 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
 
     Raises VluresError if the folder holds no run.
     """
-    for store in open_run(output_folder, say):
+    for store, find_fault in open_run(output_folder, say):
         account = Account.read(store, prices_of(store.read_json("run.json"), find_provider))
         yield "\n".join(
             [
                 _headline(output_folder, account),
-                _cells(account),
+                _cells(account, find_fault),
                 *_imported(store),
                 *_same_answers(store),
                 *_jobs(store),
@@ -43,10 +43,11 @@ def report(output_folder: Path, say: Callable[[str], None]) -> Iterator[str]:
         )
 
 
-def open_run(output_folder: Path, say: Callable[[str], None]) -> Iterator[CheckpointStore]:
-    """The stores of a run's variants, to read. Raises VluresError if the folder holds no run."""
-    for _, variant in require_stored_variants(output_folder):
-        yield CheckpointStore(output_folder, variant, writable=False, say=say)
+def open_run(output_folder: Path, say: Callable[[str], None]) -> Iterator[tuple[CheckpointStore, FindFault | None]]:
+    """The stores of a run's variants, to read, each with what finds texts that are no answers. Raises VluresError if
+    the folder holds no run."""
+    for package, variant in require_stored_variants(output_folder):
+        yield CheckpointStore(output_folder, variant, writable=False, say=say), package.find_fault(variant)
 
 
 def _headline(output_folder: Path, account: Account) -> str:
@@ -63,14 +64,14 @@ def _headline(output_folder: Path, account: Account) -> str:
     return as_line(f"{output_folder}: {who}{store.variant.label}{since}{answers}{held}{unspent}{lost}")
 
 
-def _cells(account: Account) -> str:
+def _cells(account: Account, find_fault: FindFault | None) -> str:
     store = account.store
     run = store.read_json("run.json")
     left = {cell: Left(0, 0) for cell in account.cells} | count_left(store)
     rerun = rerun_costs(account, {cell: count.due for cell, count in left.items()}, run.get("mode", "batch"))
     rows: list[list[Any]] = []
     for cell in sorted(left):
-        counts, totals = count_statuses(store, cell), store.totals(cell)
+        counts, totals = count_statuses(store, cell, find_fault), store.totals(cell)
         rows.append(
             [
                 store.variant.title(cell),

@@ -75,7 +75,7 @@ def read_exact_scores(runs: Sequence[Run]) -> Rater | None:
             )
     if not cells:
         return None
-    return Rater(EXACT, "judge", cells, frozenset(), frozenset(), lowest=0)
+    return Rater(EXACT, "judge", cells, frozenset(), frozenset(), lowest=0, highest=100)
 
 
 def _read_predictions(path: Path) -> list[_Prediction]:

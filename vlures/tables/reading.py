@@ -12,8 +12,7 @@ from vlures.benchmarks import OLD_RUNS, Dimension, require_stored_variants
 from vlures.errors import counted
 from vlures.files.names import path_as_text
 from vlures.judge.answers import digest_text, refuse_judge
-from vlures.judge.judgements import CHANGED
-from vlures.judge.verdicts import Verdict, is_about, read_verdicts
+from vlures.judge.verdicts import CHANGED, Verdict, is_about, read_verdicts
 from vlures.records import Cell
 from vlures.results.rehearsal import is_rehearsal
 from vlures.store.checkpoints import CheckpointStore

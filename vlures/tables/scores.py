@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from vlures.judge.options import UPSTREAM
-from vlures.judge.verdicts import HIGHEST, LOWEST, Verdict
+from vlures.judge.forms import find_scale
+from vlures.judge.verdicts import Verdict
 from vlures.metrics.clusters import Codes, Numbers
 from vlures.tables.reading import Place, Study
 
@@ -52,7 +52,7 @@ class Rater:
     """Names of the wordings."""
     lowest: int
     """Of the scale."""
-    highest: int = HIGHEST
+    highest: int
     persons: int = 0
     """How many people it stands for."""
     controls: Sequence[tuple[Place, Verdict]] = field(default_factory=tuple)
@@ -157,13 +157,12 @@ def _as_rater(
     gathered: dict[Place, _Gathered] = defaultdict(_Gathered)
     controls: list[tuple[Place, Verdict]] = []
     models, wordings, persons = set(), set(), set()
-    lowest = LOWEST
+    scale = find_scale("")
     for place, verdict in verdicts:
         models.add(verdict.model)
         wordings.add(verdict.rubric_name)
         persons.add(verdict.rater)
-        if verdict.rubric_name == UPSTREAM:  # its scale begins at 0
-            lowest = 0
+        scale = find_scale(verdict.rubric_name)  # a judge has one wording
         if verdict.control is not None:
             controls.append((place, verdict))
         else:
@@ -175,7 +174,7 @@ def _as_rater(
         cells,
         frozenset(model for model in models if model is not None),
         frozenset(wordings),
-        lowest,
+        *scale,
         persons=len(persons) if kind == "person" else 0,
         controls=controls,
     )

@@ -77,6 +77,13 @@ def divide(run: Mapping[str, Any], variant: Variant, cell: Cell) -> Mapping[str,
     return {"group": cell}
 
 
+def find_fault(variant: Variant) -> None:  # noqa: ARG001 (any text is an answer)
+    return None
+
+
+def conclude(run: Mapping[str, Any], store: CheckpointStore) -> None: ...
+
+
 def find_scorer(options: Options) -> Scorer | None:
     from vlures.benchmarks.urban.scoring import find_scorer
 

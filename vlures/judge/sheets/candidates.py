@@ -49,7 +49,7 @@ class Found:
     runs: Mapping[str, Path]
     """Name → folder."""
     left_out: Mapping[str, int]
-    """Responses that are no candidates, by their status, or CHANGED."""
+    """Responses that are no candidates, by their status, CHANGED or NO_IMAGE."""
 
 
 def find_candidates(

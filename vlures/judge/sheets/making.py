@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vlures.errors import UsageError, VluresError, counted
 from vlures.files.writing import NotWritable
-from vlures.judge.answers import CHANGED, digest_text
+from vlures.judge.answers import NO_IMAGE, digest_text
 from vlures.judge.sheets.arranging import Item, arrange, count_neighbours
 from vlures.judge.sheets.candidates import Candidate, Found
 from vlures.judge.sheets.drawing import Drawn, draw
@@ -22,6 +22,7 @@ from vlures.judge.sheets.sheet import Row, Sheet, make_rows
 from vlures.judge.sheets.thumbnails import Thumbnail, make_thumbnail
 from vlures.judge.sheets.wording import find_wording
 from vlures.judge.sheets.workbook import make_workbook
+from vlures.judge.verdicts import CHANGED
 
 FOR_RATERS = "for-raters"
 """The folder of the files that are handed out."""
@@ -161,11 +162,13 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 def describe_left_out(found: Found) -> str:
     """A sentence on what nobody rates; empty if that is nothing."""
-    changed = found.left_out.get(CHANGED, 0)
-    without = sum(found.left_out.values()) - changed
+    changed, unseen = found.left_out.get(CHANGED, 0), found.left_out.get(NO_IMAGE, 0)
+    without = sum(found.left_out.values()) - changed - unseen
     parts = []
     if without:
         parts.append(f"{counted(without, 'response')} without an answer (refused, truncated or failed)")
     if changed:
         parts.append(f"{counted(changed, 'answer')} whose image, article or prompt has changed or is gone")
+    if unseen:
+        parts.append(f"{counted(unseen, 'answer')} to questions without an image")
     return f"Not to be rated: {'; '.join(parts)}." if parts else ""
