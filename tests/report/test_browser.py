@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import make_dataset
-from tests.report.study import HOSTILE, QUESTIONS, REASONS, once, write_report
+from tests.report.study import FLASH, HOSTILE, LUNA, QUESTIONS, REASONS, once, write_report
 from tests.warm import WarmCommand
 
 CHROMIUM = shutil.which("chromium")
@@ -309,6 +310,47 @@ def test_the_summary_prints_with_what_is_folded(reader: Reader, both: Path) -> N
     # Such a group stands on every page of a table; the body is one.
     repeated = "banner => [getComputedStyle(banner).display, getComputedStyle(banner).breakInside]"
     assert page.locator(".banner").evaluate(repeated) == ["table-header-group", "avoid"]
+
+
+# Pairs
+
+
+def test_which_answer_a_judge_found_better_stands_below_both(reader: Reader, work: WarmCommand) -> None:
+    """Every second pair flips with the order; names and reasons are text."""
+    name = "<b>j</b>"
+    judged = work(
+        "judge", LUNA, "--pairwise", FLASH, "--sandbox", "--backend", "gemini", "--mode", "live", "--name", "j"
+    )
+    assert judged.code == 0, judged
+    path = work.folder / LUNA / "judged/sandbox-j/preferences.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    said = {
+        "better": ("first run", "first", "second"), "flips": ("flip", "first", "first"),
+        "splits": ("split", "neither", "second"), "lacks": ("missing", "first", "invalid: no object"),
+    }  # fmt: skip
+    for line, (decision, straight, turned) in zip(lines, said.values(), strict=False):
+        line |= {"judge": name, "decision": decision, "choices": {"straight": straight, "turned": turned}}
+        line["reasons"] = {"straight": REASONS, "turned": "" if turned.startswith("invalid") else REASONS}
+    lines[4]["answer_digests"][0] = "0" * 64
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    report = write_report(work, work.folder / "pairs.html", LUNA, FLASH)
+    shown = []
+    for line in lines[:5]:
+        page = reader(report, f"{line['cell']}-1shot-rationales-{line['sample_id']}")
+        until(page, "document.querySelector('#entry .entry') !== null")
+        assert page.locator("#entry .answer").count() == 2, "the runs side by side"
+        shown.append([element.inner_text() for element in page.locator("#entry .preference").all()])
+    [better], [flipped], [split], [lacking], changed = shown
+    assert "sandbox-luna is better, in both orders" in better
+    assert "sandbox-luna shown first: chose sandbox-luna" in better
+    assert "sandbox-flash shown first: chose sandbox-luna" in better
+    assert better.count(REASONS) == 2
+    assert name in better
+    assert "⇄ flipped" in flipped
+    assert "sandbox-flash shown first: chose sandbox-flash" in flipped
+    assert "◐ split" in split
+    assert "no choice (invalid: no object)" in lacking
+    assert changed == [], "the answer has changed since"
 
 
 # For everybody

@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from vlures.benchmarks import FindFault, Question, Skips, digest_content, make_request
 from vlures.errors import VluresError, counted
@@ -32,6 +35,7 @@ from vlures.judge.options import Options
 from vlures.judge.packs import JudgePack, choose_pack, digest_pack
 from vlures.judge.prompts import PromptWriter
 from vlures.judge.variant import JudgeVariant, make_cell, make_sample_id, parse_cell
+from vlures.judge.verdicts import JUDGED
 from vlures.records import AskedModel, Cell, Image, Request
 from vlures.store.checkpoints import CheckpointStore
 
@@ -73,6 +77,21 @@ class Preference:
     reasons: Mapping[Order, str]
     rubric: str
     model: str | None
+    answer_digests: tuple[str, str] = ("", "")
+    """SHA-256 of both answers, in hexadecimal; empty where an earlier version wrote this."""
+
+
+def read_preferences(output_folder: Path) -> list[Preference]:
+    """What judges have said of pairs with a run's answers. Raises VluresError for a file that cannot be read."""
+    found = []
+    for path in sorted((output_folder / JUDGED).glob(f"*/{PREFERENCES_FILE}")):
+        try:
+            found += msgspec.json.Decoder(Preference).decode_lines(path.read_bytes())
+        except msgspec.MsgspecError as error:
+            raise VluresError(
+                f"{path} cannot be read as lines of preferences ({error}); run `vlures judge --pairwise` again."
+            ) from None
+    return found
 
 
 @dataclass(frozen=True)
@@ -200,6 +219,7 @@ class PairBenchmark:
                 reasons,
                 digest_pack(choose_pack(self.packs, pair.first.assignment.language)),
                 model,
+                (pair.first.digest, pair.second.digest),
             )
 
     def check_folder(self, store: CheckpointStore) -> None:

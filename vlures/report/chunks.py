@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vlures.judge.pairs import Preference
 from vlures.judge.verdicts import Verdict
 from vlures.records import STATUSES, Cell
 from vlures.report.entries import Entry, Shown, ShownAnswer
@@ -94,9 +95,21 @@ def _cut(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
 
 def _describe(entry: Entry, runs: int, raters: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     answers = [entry.answers.get(run) for run in range(runs)]
+    preferences = [_describe_preference(preference) for preference in entry.preferences]
     return {
         "facts": entry.facts,
         "answers": [answer and _describe_answer(answer, entry.heading.language, raters) for answer in answers],
+        **({"preferences": preferences} if preferences else {}),
+    }
+
+
+def _describe_preference(preference: Preference) -> dict[str, Any]:
+    return {
+        "judge": preference.judge,
+        "runs": preference.runs,
+        "decision": preference.decision,
+        "choices": dict(preference.choices),
+        "reasons": dict(preference.reasons),
     }
 
 

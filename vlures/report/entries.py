@@ -16,6 +16,7 @@ from vlures.backends import find_provider
 from vlures.benchmarks import BenchmarkPackage, Heading, require_stored_variants
 from vlures.errors import counted
 from vlures.judge.answers import digest_text, refuse_judge
+from vlures.judge.pairs import Preference, read_preferences
 from vlures.judge.verdicts import Verdict, about, is_about, read_verdicts
 from vlures.pricing.costs import prices_of
 from vlures.records import Cell, Image, Response, Status, Variant
@@ -94,6 +95,8 @@ class Entry:
     prefixes: Mapping[int, str]
     """What the keys of its requests begin with, by the number of the run."""
     answers: Mapping[int, ShownAnswer]
+    preferences: tuple[Preference, ...] = ()
+    """Which of two answers judges have found better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ class _Reading:
         self.notes: list[str] = []
         self._first: dict[_Question, StandingResponse] = {}
         self._answers: dict[_Question, dict[int, ShownAnswer]] = defaultdict(dict)
+        self._preferences: dict[_Question, list[Preference]] = defaultdict(list)
         self._prefixes: dict[_Question, dict[int, str]] = defaultdict(dict)
         self._of_runs = {"sample_id"}
         """Columns that filter no entries: they differ between the runs that answered the same question, or always."""
@@ -160,9 +164,17 @@ class _Reading:
         self.runs += _read_runs(folder, name, self._say)
         numbers = {run.variant.label: number for number, run in enumerate(self.runs) if number >= begin}
         verdicts = self._read_verdicts(folder, name)
+        preferences: dict[_Place, list[Preference]] = defaultdict(list)
+        for preference in read_preferences(folder):
+            preferences[preference.variant, preference.cell, preference.sample_id].append(preference)
         for standing in read_standing_responses(folder, self._note):
             number = numbers[standing.variant.label]
-            self._add(number, standing, verdicts)
+            question = self._add(number, standing, verdicts)
+            place = standing.variant.label, standing.cell, sample_of(standing.response.key)
+            digest = digest_text(standing.response.text or "")
+            self._preferences[question] += (
+                each for each in preferences.get(place, ()) if each.answer_digests[0] in ("", digest)
+            )
         if left := sum(map(len, verdicts.values())):
             self._note(
                 f"{name}: {counted(left, 'verdict is', '', '') if left == 1 else f'{left:,} verdicts are'} not "
@@ -184,7 +196,8 @@ class _Reading:
         number: int,
         standing: StandingResponse,
         verdicts: dict[_Place, list[Verdict]],
-    ) -> None:
+    ) -> _Question:
+        """Returns the question that it answers."""
         run, row, response, subject = self.runs[number], standing.row, standing.response, standing.subject
         sample_id = sample_of(response.key)
         image = subject.image if subject else None
@@ -210,6 +223,7 @@ class _Reading:
             run.answered_by[response.model] += 1
         if response.time:
             run.times[:] = [min([*run.times, response.time]), max([*run.times, response.time])]
+        return question
 
     def entries(self) -> Iterator[Entry]:
         for question, standing in self._first.items():
@@ -230,6 +244,7 @@ class _Reading:
                 facts=_as_texts(beside),
                 prefixes=self._prefixes[question],
                 answers=self._answers[question],
+                preferences=tuple(self._preferences[question]),
             )
 
 

@@ -14,6 +14,7 @@ async function buildEntry(index, entry) {
   const answers = manifest.runs.map((run, number) => buildAnswer(run, content.answers[number], reasoning[number]));
   const element = make("article", { className: "entry" }, make("h3", { tabIndex: -1 }, link), about);
   element.append(make("div", { className: "said-by" }, ...answers));
+  element.append(...(content.preferences ?? []).map(buildPreference));
   return element;
 }
 
@@ -102,5 +103,31 @@ function buildVerdict(verdict) {
   const criteria = Object.entries(verdict.criteria ?? {}).map(([name, value]) => `${name} ${value}/5`);
   if (criteria.length) element.append(putText(make("p", { className: "criteria" }), criteria.join(" · ")));
   if (verdict.reasons) element.append(textElement("div", "text", verdict.reasons, null));
+  return element;
+}
+
+const UNDECIDED = {
+  neither: "no preference: neither, in both orders",
+  flip: "⇄ flipped, so no preference: the other answer is chosen when the order is turned",
+  split: "◐ split, so no preference: one answer is chosen in one order, neither in the other",
+  missing: "no decision",
+};
+
+/** Which of two runs' answers a judge found better, and what it said in both orders. */
+function buildPreference({ judge, runs, decision, choices, reasons }) {
+  const better = { "first run": runs[0], "second run": runs[1] }[decision];
+  const head = make("p", {}, make("bdi", { textContent: judge }), " (judge): ");
+  const found = make("span", { className: "score" });
+  if (better === undefined) found.append(UNDECIDED[decision]);
+  else found.append(putText(make("bdi"), better), " is better, in both orders");
+  head.append(found);
+  const title = make("h4", {}, make("bdi", { textContent: runs[0] }), " or ", make("bdi", { textContent: runs[1] }), "?");
+  const element = make("section", { className: `verdict preference ${decision.replace(" ", "-")}` }, title, head);
+  for (const [order, shown] of [["straight", runs], ["turned", [runs[1], runs[0]]]]) {
+    const chosen = { first: shown[0], second: shown[1], neither: "neither" }[choices[order]];
+    const said = chosen === undefined ? `no choice (${choices[order]})` : `chose ${chosen}`;
+    element.append(putText(make("p", { className: "criteria" }), `${shown[0]} shown first: ${said}`));
+    if (reasons[order]) element.append(textElement("div", "text", reasons[order], null));
+  }
   return element;
 }
