@@ -9,7 +9,7 @@ import pytest
 
 from vlures.metrics.clusters import Codes, Estimate, Numbers, clustered_mean, macro_mean
 from vlures.metrics.comparison import holm, paired_difference, sign_flip_p, smallest_detectable, unpaired_difference
-from vlures.metrics.prediction_powered import corrected_mean
+from vlures.metrics.prediction_powered import Corrected, combine_corrected, corrected_mean
 
 STUDIES = 4_000
 TASKS = 8
@@ -160,13 +160,14 @@ def test_people_correct_a_judge(record_property: Callable[[str, object], None]) 
         true = chance.normal(60, 15, 1_000)
         judged = 38 + 0.5 * true + chance.normal(0, 7.5 * np.sqrt(1 / 0.49 - 1), 1_000)
         each = np.arange(1_000)
-        found = corrected_mean(true[:100], judged[:100], each[:100], judged[100:], each[100:])
-        assert found is not None
+        part = corrected_mean(true[:100], judged[:100], each[:100], judged[100:], each[100:])
+        assert part is not None
+        found = combine_corrected([(1, part)])
         alone = clustered_mean(true[:100], each[:100], skewed=False)
-        corrected.append(found.estimate)
+        corrected.append(found)
         people_alone.append(alone)
         raw.append(clustered_mean(judged, each))
-        widths.append((found.estimate.high - found.estimate.low) / (alone.high - alone.low))  # type: ignore[operator]
+        widths.append((found.high - found.low) / (alone.high - alone.low))  # type: ignore[operator]
     covered = share_covered(corrected, 60)
     record_property("summary", f"corrected by people: {covered:.1%} covered, {np.mean(widths):.2f} of the width")
     assert 0.93 <= covered <= 0.97
@@ -186,8 +187,47 @@ def test_people_correct_a_judge_of_several_answers_about_an_image() -> None:
         judged = 40 + 0.5 * true + chance.normal(0, 4, 200)[clusters] + chance.normal(0, 4, 200 * TASKS)
         figure = corrected_mean(true[rated], judged[rated], clusters[rated], judged[~rated], clusters[~rated])
         assert figure is not None
-        found.append(figure.estimate)
+        found.append(combine_corrected([(1, figure)]))
     assert 0.93 <= share_covered(found, 60) <= 0.97
+
+
+@pytest.mark.parametrize("rated", [20, 40, 100])
+@pytest.mark.parametrize("shared", [True, False], ids=["same images", "other images"])
+def test_people_correct_macro_means_and_gaps(
+    rated: int, shared: bool, record_property: Callable[[str, object], None]
+) -> None:
+    """Two languages of four tasks, 200 images; of each cell, people have rated so many answers, drawn at random by
+    cell. The judge is 8 points too kind in one language and 2 too strict in the other; half of what makes an answer
+    good is its image's. One language is 5 points better."""
+    chance = np.random.default_rng(100 + rated + shared)
+    images, tasks, macros, gaps, raw = 200, 4, [], [], []
+    for _ in range(2_000):
+        of_image = chance.normal(0, 8, (1 if shared else 2, images))
+        cells = []
+        for language, (mean, kind) in enumerate(((60, 8), (65, -2))):
+            for _ in range(tasks):
+                true = mean + of_image[0 if shared else language] + chance.normal(0, 8, images)
+                judged = kind + 30 + 0.5 * true + chance.normal(0, 5, images)
+                cells.append(_rate(chance, true, judged, rated, 0 if shared else language * images))
+        macros.append(combine_corrected([(1 / len(cells), each) for each in cells]))
+        gaps.append(
+            combine_corrected([((-1 if number < tasks else 1) / tasks, each) for number, each in enumerate(cells)])
+        )
+        raw.append(combine_corrected([(-1, cells[0]), (1, cells[tasks])]))
+    covered = [share_covered(macros, 62.5), share_covered(gaps, 5), share_covered(raw, 5)]
+    shown = ", ".join(f"{share:.1%}" for share in covered)
+    record_property("summary", f"{rated} rated of {images}, {'same' if shared else 'other'} images: {shown} covered")
+    assert all(0.93 <= share <= 0.97 for share in covered), shown
+
+
+def _rate(chance: np.random.Generator, true: Numbers, judged: Numbers, rated: int, first_image: int) -> Corrected:
+    """Of a cell whose answers people have rated at random."""
+    drawn = np.zeros(len(true), dtype=bool)
+    drawn[chance.choice(len(true), rated, replace=False)] = True
+    clusters = first_image + np.arange(len(true))
+    found = corrected_mean(true[drawn], judged[drawn], clusters[drawn], judged[~drawn], clusters[~drawn])
+    assert found is not None
+    return found
 
 
 def test_paired_comparison_is_seeded() -> None:

@@ -171,6 +171,33 @@ def test_people_correct_a_kind_judge(work: WarmCommand) -> None:
     assert row_of(rows_of(found, "people"), language="all")["alpha"] == pytest.approx(1)
 
 
+def test_people_correct_macro_means_and_gaps(work: WarmCommand) -> None:
+    """A judge that is 10 points too kind in one language only: people see no gap where it sees one."""
+    noise = Random(6)
+    kindness = {"En": 10, "Ur": 0}
+
+    def judged(answer: StoredAnswer) -> int:
+        return min(100, answer.worth + kindness[answer.language] + noise.randrange(-2, 3))
+
+    judge(folder_of(work), "kind", judged)
+    assert "corrected" not in rows_of(tables(work), "macro")[0]
+    for person in ("p1", "p2"):
+        rate(folder_of(work), person, worth, share=0.9, probability=0.9)
+    found = tables(work)
+    true = [answer for answer in read_stored(folder_of(work)) if answer.variant == "1shot_norationales"]
+    cells = {answer.cell: fmean(other.worth for other in true if other.cell == answer.cell) for answer in true}
+    whole = row_of(rows_of(found, "macro", "by kind"), variant="1shot_norationales", task="all", language="all")
+    assert whole["macro mean"] == pytest.approx(fmean(cells.values()) + 5, abs=1.5)
+    assert whole["corrected"] == pytest.approx(fmean(cells.values()), abs=1)
+    assert whole["corrected low"] < fmean(cells.values()) < whole["corrected high"]
+    assert whole["rated by people"] >= 60
+    gap = row_of(rows_of(found, "gaps", "by kind"), variant="1shot_norationales", task="all", language="Ur")
+    truth = fmean(cells[f"Ur-t{task}"] - cells[f"En-t{task}"] for task in (1, 8))
+    assert gap["gap"] == pytest.approx(truth - 10, abs=1.5)
+    assert gap["corrected"] == pytest.approx(truth, abs=1.5)
+    assert gap["corrected low"] < truth < gap["corrected high"]
+
+
 def test_what_was_not_drawn_at_random_corrects_nothing(work: WarmCommand) -> None:
     judge(folder_of(work), "kind", worth)
     rate(folder_of(work), "p1", worth, share=0.8, probability=None)
@@ -410,3 +437,12 @@ def test_a_name_with_a_comment_sign_is_read_back_whole(work: WarmCommand) -> Non
     expected = rows_of(tables(work, "outputs/run#1"), "means")
     assert read["run"].tolist() == ["run#1"] * len(expected)
     assert read["mean"].tolist() == [row["mean"] for row in expected]
+
+
+def test_bounds_are_those_of_the_wording_s_own_scale(work: WarmCommand) -> None:
+    verdicts = judge(folder_of(work), "old", lambda answer: None if answer.sample_id in "123" else 0)
+    write(folder_of(work) / "judged/old/verdicts.jsonl", [replace(each, rubric_name="upstream") for each in verdicts])
+    rows = rows_of(tables(work), "means")
+    assert {row["if missing were lowest"] for row in rows} == {0}
+    for row in rows:
+        assert row["if highest"] == pytest.approx(100 * row["missing"])

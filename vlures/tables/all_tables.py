@@ -98,9 +98,9 @@ def _of_rater(rater: Rater, people: Rater | None, runs: Sequence[Run], mark: str
     if not any(len(scores.keys) for scores in rater.cells.values()):
         return
     yield tabulate_means(rater, people, runs, mark)
-    yield tabulate_macro_means(rater, runs, mark)
+    yield tabulate_macro_means(rater, people, runs, mark)
     others = (
-        tabulate_gaps(rater, runs, mark),
+        tabulate_gaps(rater, people, runs, mark),
         tabulate_variants(rater, runs, mark),
         tabulate_crossing(rater, runs, mark),
     )

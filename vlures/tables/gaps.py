@@ -11,6 +11,7 @@ import numpy as np
 from vlures.benchmarks import Dimension
 from vlures.metrics.clusters import Codes, Numbers, clustered_mean, macro_mean
 from vlures.metrics.comparison import Difference, holm, paired_difference, sign_flip_p, unpaired_difference
+from vlures.tables import correction
 from vlures.tables.means import group_cells
 from vlures.tables.reading import AskedCell, Place, Run
 from vlures.tables.scores import CellScores, Rater
@@ -29,21 +30,23 @@ class _Gap:
     labels: list[Value]
     difference: Difference
     paired: bool
+    corrected: list[Value]
+    """As people would give it: the values of correction.COLUMNS."""
 
 
-def tabulate_gaps(rater: Rater, runs: Sequence[Run], mark: str) -> Table | None:
+def tabulate_gaps(rater: Rater, people: Rater | None, runs: Sequence[Run], mark: str) -> Table | None:
     """None where no dimension has a reference that was asked about beside others."""
     dimension = next((one for one in runs[0].dimensions if one.reference), None)
     if dimension is None:
         return None
     others = [one.name for one in runs[0].dimensions if one is not dimension]
     groups = group_cells(rater, runs, lambda cell: (cell.place.run, cell.place.variant))
-    gaps = [gap for group, cells in groups.items() for gap in _gaps_of(list(group), cells, dimension, others)]
+    gaps = [gap for group, cells in groups.items() for gap in _gaps_of(list(group), cells, dimension, others, people)]
     if not gaps:
         return None
     tested = [place for place, gap in enumerate(gaps) if gap.difference.p is not None]
     adjusted = dict(zip(tested, holm([gaps[place].difference.p or 0.0 for place in tested]), strict=True))
-    rows = [[*_describe(gap), adjusted.get(place)] for place, gap in enumerate(gaps)]
+    rows = [[*_describe(gap), adjusted.get(place), *gap.corrected] for place, gap in enumerate(gaps)]
     columns = [
         *texts("run", "variant", *others, dimension.name),
         Column("gap", "number"),
@@ -52,8 +55,10 @@ def tabulate_gaps(rater: Rater, runs: Sequence[Run], mark: str) -> Table | None:
         Column("test"),
         Column("p", "chance"),
         Column("p (Holm)", "chance"),
+        *correction.COLUMNS,
     ]
-    return Table("gaps", f"Gap to {dimension.reference}, by {rater.name}{mark}", columns, rows, NOTES, rater.name)
+    notes = [*NOTES, *([correction.NOTE] if any(gap.corrected[0] is not None for gap in gaps) else [])]
+    return Table("gaps", f"Gap to {dimension.reference}, by {rater.name}{mark}", columns, rows, notes, rater.name)
 
 
 def _describe(gap: _Gap) -> list[Value]:
@@ -69,24 +74,26 @@ def _gaps_of(
     cells: Mapping[Place, tuple[AskedCell, CellScores]],
     dimension: Dimension,
     others: Sequence[str],
+    people: Rater | None,
 ) -> list[_Gap]:
-    by_value: dict[str, dict[tuple[str, ...], CellScores]] = defaultdict(dict)
+    by_value: dict[str, dict[tuple[str, ...], tuple[Place, CellScores]]] = defaultdict(dict)
     for cell, scores in cells.values():
-        by_value[cell.divided[dimension.name]][tuple(cell.divided[name] for name in others)] = scores
+        by_value[cell.divided[dimension.name]][tuple(cell.divided[name] for name in others)] = cell.place, scores
     reference = by_value.pop(dimension.reference or "", {})
     found = []
     for value, parts in by_value.items():
         common = [part for part in parts if part in reference]
-        pairs = [_Pair(parts[part], reference[part], _pair_up(parts[part], reference[part])) for part in common]
+        pairs = [_pair(parts[part], reference[part]) for part in common]
         for part, pair in zip(common, pairs, strict=True):
-            found.append(_Gap([*group, *part, value], *_compare([pair])))
+            found.append(_Gap([*group, *part, value], *_compare([pair]), _correct([pair], people)))
         if len(pairs) > 1:
-            found.append(_Gap([*group, *["all"] * len(others), value], *_compare(pairs)))
+            found.append(_Gap([*group, *["all"] * len(others), value], *_compare(pairs), _correct(pairs, people)))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
+    places: tuple[Place, Place]
     one: CellScores
     other: CellScores
     paired: tuple[Numbers, Numbers, Codes]
@@ -110,6 +117,17 @@ def _compare(pairs: Sequence[_Pair]) -> tuple[Difference, bool]:
         first = macro_mean([(pair.one.values, pair.one.images) for pair in pairs])
         second = macro_mean([(pair.other.values, pair.other.images) for pair in pairs])
     return unpaired_difference(first, second), False
+
+
+def _correct(pairs: Sequence[_Pair], people: Rater | None) -> list[Value]:
+    """The difference of the macro means as people would give them, over all answers of both."""
+    weight = 1 / len(pairs)
+    firsts = [(weight, pair.places[0], pair.one) for pair in pairs]
+    return correction.correct([*firsts, *((-weight, pair.places[1], pair.other) for pair in pairs)], people)
+
+
+def _pair(one: tuple[Place, CellScores], other: tuple[Place, CellScores]) -> _Pair:
+    return _Pair((one[0], other[0]), one[1], other[1], _pair_up(one[1], other[1]))
 
 
 def _pair_up(one: CellScores, other: CellScores) -> tuple[Numbers, Numbers, Codes]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vlures.benchmarks import Dimension
 from vlures.metrics.clusters import Codes, Estimate, Numbers, clustered_mean, macro_mean, missing_bounds, within
+from vlures.tables import correction
 from vlures.tables.correction import correct_cell
 from vlures.tables.reading import AskedCell, Place, Run
 from vlures.tables.scores import CellScores, Rater
@@ -139,10 +140,10 @@ def group_cells(
     return found
 
 
-def tabulate_macro_means(rater: Rater, runs: Sequence[Run], mark: str) -> Table:
+def tabulate_macro_means(rater: Rater, people: Rater | None, runs: Sequence[Run], mark: str) -> Table:
     """Of every run: over all cells, and over the cells of each value of each dimension."""
     dimensions = runs[0].dimensions
-    columns = [*texts("run", "variant", *(one.name for one in dimensions)), *_FIGURES]
+    columns = [*texts("run", "variant", *(one.name for one in dimensions)), *_FIGURES, *correction.COLUMNS]
     rows: list[list[Value]] = []
     for wanted in _levels(dimensions):
         groups = group_cells(
@@ -154,8 +155,10 @@ def tabulate_macro_means(rater: Rater, runs: Sequence[Run], mark: str) -> Table:
                 *(cell.divided[one.name] if one.name == wanted else "all" for one in dimensions),
             ),
         )
-        rows += [[*group, *_figures(cells, rater)] for group, cells in groups.items()]
+        rows += [[*group, *_figures(cells, rater), *_correct(cells, rater, people)] for group, cells in groups.items()]
     notes = ["Each cell has the same weight, however many answers it has; cells says how many they are.", BY_IMAGE]
+    if rater.kind == "judge":
+        notes.append(correction.NOTE if any(row[-1] for row in rows) else JUDGE_SCALE)
     return Table("macro", f"Macro means by {rater.name}{mark}", columns, rows, notes, rater.name)
 
 
@@ -174,6 +177,15 @@ def _levels(dimensions: Sequence[Dimension]) -> Iterator[str | None]:
 def _figures(cells: Mapping[Place, tuple[AskedCell, CellScores]], rater: Rater) -> list[Value]:
     figure = macro_of([scores for _, scores in cells.values()], rater)
     return [len(cells), figure.count, figure.clusters, figure.value, interval(figure.low, figure.high)]
+
+
+def _correct(cells: Mapping[Place, tuple[AskedCell, CellScores]], rater: Rater, people: Rater | None) -> list[Value]:
+    """A macro mean as people would give it."""
+    parts = [(1 / len(cells), place, scores) for place, (_, scores) in cells.items()]
+    value, bounds, rated = correction.correct(parts, people)
+    if isinstance(bounds, tuple):
+        bounds = max(bounds[0], rater.lowest), min(bounds[1], rater.highest)
+    return [value, bounds, rated]
 
 
 def tabulate_variants(rater: Rater, runs: Sequence[Run], mark: str) -> Table | None:
