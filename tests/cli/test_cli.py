@@ -205,6 +205,7 @@ def test_each_shell_has_a_script(shell: str, terminal: Any) -> None:
 # config show
 
 
+@pytest.mark.warm
 def test_every_option_is_shown_with_where_it_came_from_and_no_key(vlures: Command) -> None:
     (vlures.folder / "run.toml").write_text('backend = "gemini"\nlimit = 5\nconcurrency = 3\ndataset = "data"\n')
     (vlures.folder / ".env").write_text("GOOGLE_API_KEY=sk-in-file\nGOOGLE_GEMINI_BASE_URL=http://h:1/x\n")
@@ -311,6 +312,7 @@ def test_an_address_with_a_password_or_a_key_is_refused_and_not_shown(vlures: Co
     assert not list(vlures.folder.glob("outputs/*/*/run.json"))
 
 
+@pytest.mark.warm
 def test_what_is_wrong_is_one_sentence(vlures: Command) -> None:
     ended = vlures("config", "show", "--backend", "azure")
     assert (ended.code, ended.out) == (2, "")
@@ -365,6 +367,7 @@ def test_the_ready_made_configurations_come_back_the_same(tmp_path: Path) -> Non
 # init
 
 
+@pytest.mark.warm
 def test_init_leaves_what_is_there_and_names_it(vlures: Command) -> None:
     mine = vlures.folder / "configs/openai.toml"
     mine.parent.mkdir()
@@ -379,6 +382,7 @@ def test_init_leaves_what_is_there_and_names_it(vlures: Command) -> None:
     assert (vlures.folder / "data/image1.png").exists(), "other data is not its business"
 
 
+@pytest.mark.warm
 def test_init_says_what_is_in_its_way(vlures: Command) -> None:
     (vlures.folder / "configs").write_text("")
     ended = vlures("init")
@@ -461,6 +465,7 @@ def test_in_an_empty_folder_one_is_told_of_init(vlures: Command, command: str) -
     assert "`vlures init`" in ended.err + ended.out
 
 
+@pytest.mark.warm
 @pytest.mark.parametrize(
     ("flag", "value", "words"),
     [

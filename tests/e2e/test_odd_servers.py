@@ -18,6 +18,8 @@ from tests.e2e.gateway import Call, Reply, gateway
 from tests.e2e.targets import EACH_PROVIDER, OUTPUT, TARGETS, Target
 from vlures.backends.live.lone_failures import GIVE_UP_AFTER
 
+pytestmark = pytest.mark.warm
+
 LIVE = ("run", "--backend", "openai", "--mode", "live", "--dataset", "data", "--languages", "En", "--name", OUTPUT)
 COMPLETION = {
     "id": "x",

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Command, Sandbox, wait_until
 from tests.e2e.targets import EACH_PROVIDER, OUTPUT, Target
 
+pytestmark = pytest.mark.warm
 ASKED = ("--languages", "En", "--tasks", "1", "--name", OUTPUT, "--no-canary")
 PLACES = {"live": {"openai": "chat", "gemini": "gemini"}, "batch": {"openai": "upload", "gemini": "gemini_upload"}}
 

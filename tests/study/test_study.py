@@ -103,6 +103,7 @@ def test_a_product_is_made_again_only_if_something_has_changed(vlures: WarmComma
     assert (vlures.folder / "outputs/both.html").read_bytes() != before
 
 
+@pytest.mark.warm
 def test_killed_again_and_again_it_goes_on_and_nothing_is_paid_twice(
     vlures: Command, start_sandbox: Callable[..., Sandbox]
 ) -> None:
