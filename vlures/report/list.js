@@ -1,10 +1,13 @@
 // The list of entries: only the rows in view exist. The list keeps the focus, and names its active row.
 
 const ROW_PIXELS = 116; // as in page.css
-const BEYOND = 4; // rows above and below the view
+const BEYOND = 2; // rows above and below the view
 const MOST_ROWS = 120000; // browsers end an element at about 17 million pixels
 const SCORES = `Scores by ${manifest.raters.map((rater) => rater.name).join(", ")}; runs are divided by |`;
 const MOST_SAID = 3; // answers of so many runs are begun in a row
+const NARROWEST = 5; // pixels of a character, on the average
+const NARROWEST_KANJI = 13;
+const BESIDE = 80; // pixels: what the image takes of a row at least
 
 class List {
   /** choose: called with an entry that was clicked or moved to, and whether it is to be opened. */
@@ -17,19 +20,30 @@ class List {
     this.entries = [];
     this.active = -1;
     this.box.addEventListener("scroll", () => this.render(), { passive: true });
-    new ResizeObserver(() => this.render()).observe(this.box);
+    this.width = this.box.clientWidth; // kept: to read it while rows are added lays all of them out
+    new ResizeObserver(() => this.resize()).observe(this.box);
     this.rows.addEventListener("click", (event) => {
       const row = event.target.closest(".row");
       if (row) this.move(Number(row.dataset.position), true);
     });
   }
 
+  resize() {
+    if (this.width !== this.box.clientWidth) this.clear(); // rows begin as much of a text as they have room for
+    this.width = this.box.clientWidth;
+    this.render();
+  }
+
+  clear() {
+    for (const row of this.elements.values()) row.remove();
+    this.elements.clear();
+  }
+
   /** Show these entries; the active one stays so if it is among them. */
   show(entries) {
     const active = this.entries[this.active];
     this.entries = entries.length > MOST_ROWS ? entries.slice(0, MOST_ROWS) : entries;
-    for (const row of this.elements.values()) row.remove();
-    this.elements.clear();
+    this.clear();
     this.rows.style.height = `${this.entries.length * ROW_PIXELS}px`;
     this.box.setAttribute("aria-rowcount", this.entries.length);
     this.active = active === undefined ? -1 : this.entries.indexOf(active);
@@ -88,7 +102,10 @@ class List {
     row.append(picture, what);
     this.rows.append(row);
     this.elements.set(position, row);
-    return readEntry(entry).then((content) => what.append(...said(content)));
+    return readEntry(entry).then((content) => {
+      const isThere = this.elements.get(position) === row; // or was scrolled away meanwhile
+      if (isThere) what.append(...said(content, this.width));
+    });
   }
 
   head(entry) {
@@ -105,11 +122,14 @@ class List {
   }
 }
 
-/** The beginnings of the answers. */
-function said(content) {
+/** The beginnings of the answers, for rows of so many pixels: more than a row has room for takes time to lay out. */
+function said(content, width) {
   const answers = content.answers.filter((answer) => answer?.text !== undefined).slice(0, MOST_SAID);
-  const lines = answers.length > 1 ? "lines-1" : "lines-3";
-  const most = answers.length > 1 ? 100 : 200; // characters: more than the row has room for takes time to lay out
-  const begin = (text) => (text.length > most ? `${text.slice(0, most)}…` : text);
-  return answers.map((answer) => textElement("div", `said ${lines}`, begin(answer.text), answer.language));
+  const lines = answers.length > 1 ? 1 : 3;
+  return answers.map(({ text, language }) => {
+    const most = Math.ceil((lines * Math.max(width - BESIDE, 0)) / (language?.[0] === "ja" ? NARROWEST_KANJI : NARROWEST));
+    const whole = /[\ud800-\udbff]$/; // the first half of a character
+    const begin = text.length > most ? `${text.slice(0, most).replace(whole, "")}…` : text;
+    return textElement("div", `said lines-${lines}`, begin, language);
+  });
 }

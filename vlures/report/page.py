@@ -126,49 +126,54 @@ def _fit(shown: Shown, room_bytes: int, beside: Path | None, *, with_images: boo
     said: list[str] = []
     answers, texts = tuple(pack_answers(shown, entries)), collect_texts(entries)
     reasoning, sources = tuple(pack_reasoning(shown, entries)), tuple(pack_texts(texts))
-    index_room = _index_room(shown, entries, texts)
-    if _size(answers + reasoning + sources) + index_room > room_bytes and reasoning:
+    index = _index(shown, entries, texts, beside)
+    if _size(answers + reasoning + sources) + index.room_bytes > room_bytes and reasoning:
         reasoning = ()
         said.append("What models gave of their reasoning is left out.")
-    if _size(answers + sources) + index_room > room_bytes and sources:
+    if _size(answers + sources) + index.room_bytes > room_bytes and sources:
         said.append(f"The {counted(len(texts.every), 'text')} that belong to the images are left out.")
         sources = ()
     share = 1.0
-    while _size(answers) + index_room > room_bytes:
-        share *= min(0.95, 0.95 * room_bytes / (_size(answers) + index_room))
+    while (taken := _size(answers) + index.room_bytes) > room_bytes:
+        share *= min(0.95, 0.95 * room_bytes / taken)
         fewer = _first_of_each_cell(shown.entries, share)
         if share < SMALLEST_SHARE:
             raise UsageError("Nearly no answer would fit into the report; raise --max-mb.")
         entries, texts = fewer, collect_texts(fewer)
         answers = tuple(pack_answers(shown, entries))
-        index_room = _index_room(shown, entries, texts)
+        index = _index(shown, entries, texts, beside)
     if share < 1:
         said.append(
             f"The answers to {counted(len(shown.entries) - len(entries), 'question')} of {len(shown.entries):,} are "
             "left out, the last ones of each part; the counts above include them."
         )
-    images, numbers = number_images(entries)
-    left = room_bytes - _size(answers + reasoning + sources) - index_room - _room_of_names(images)
-    pictures = make_pictures(images, left) if with_images else Pictures(images, (), 0, 0, 0)
+    left = room_bytes - _size(answers + reasoning + sources) - index.room_bytes
+    pictures = make_pictures(index.images, left) if with_images else Pictures(index.images, (), 0, 0, 0)
     said += _describe_pictures(pictures, with_images=with_images)
-    manifest, index = describe_index(shown, entries, numbers, texts, _describe_images(images, beside))
-    manifest |= {"imagesPerChunk": IMAGES_PER_CHUNK if with_images else 0, "pictures": len(pictures.small)}
-    return _Data(manifest, (index, *answers, *reasoning, *sources), pictures, tuple(said))
+    shape = {"imagesPerChunk": IMAGES_PER_CHUNK if with_images else 0, "pictures": len(pictures.small)}
+    return _Data(index.manifest | shape, (index.chunk, *answers, *reasoning, *sources), pictures, tuple(said))
 
 
-def _index_room(shown: Shown, entries: Sequence[Entry], texts: Texts) -> int:
-    """Bytes of the index, and of what stands around it."""
-    manifest, index = describe_index(shown, entries, [0] * len(entries), texts)
-    return _size([index]) + len(json.dumps(manifest)) + FRAME_BYTES
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """By what the page lists and filters the entries."""
+
+    manifest: dict[str, Any]
+    chunk: Chunk
+    images: tuple[Image, ...]
+    """Of all entries, each once."""
+    room_bytes: int
+    """That it takes, with what stands around the data."""
+
+
+def _index(shown: Shown, entries: Sequence[Entry], texts: Texts, beside: Path | None) -> _Index:
+    images, numbers = number_images(entries)
+    manifest, chunk = describe_index(shown, entries, numbers, texts, _describe_images(images, beside))
+    return _Index(manifest, chunk, images, _size([chunk]) + len(json.dumps(manifest)) + FRAME_BYTES)
 
 
 def _size(chunks: Iterable[Chunk]) -> int:
     return sum(len(chunk.packed) + 64 for chunk in chunks)
-
-
-def _room_of_names(images: Sequence[Image]) -> int:
-    """Bytes that the images' names and links take at most."""
-    return sum(2 * len(image.path.as_posix()) + 40 for image in images)
 
 
 def _first_of_each_cell(entries: Sequence[Entry], share: float) -> list[Entry]:
@@ -295,8 +300,11 @@ def _nastaliq() -> str:
 
 
 def _has_urdu(shown: Shown) -> bool:
-    return any(
-        language_of(entry.text) == "ur"
-        or any(language_of(answer.text, entry.heading.language) == "ur" for answer in entry.answers.values())
-        for entry in shown.entries
-    )
+    """Letters are counted only where no heading says the language, and each text once."""
+    languages = {entry.heading.language for entry in shown.entries}
+    if "ur" in languages:
+        return True
+    unsaid = [entry for entry in shown.entries if entry.heading.language is None]
+    texts = {entry.text for entry in shown.entries}
+    texts |= {answer.text for entry in unsaid for answer in entry.answers.values()}
+    return any(language_of(text) == "ur" for text in texts)
