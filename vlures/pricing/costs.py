@@ -39,6 +39,11 @@ class Prices:
     def of(self, mode: Mode) -> Price | None:
         return self.batch if mode == "batch" else self.live
 
+    @property
+    def are_asked(self) -> bool:
+        """False for answers that are made on this machine: nothing is sent, and nobody is paid."""
+        return self.provider is None or self.provider.usual_address is not None
+
     def of_answer(self, model: str | None, mode: Mode) -> Price | None:
         """Of an answer of this run, by the model that gave it."""
         if self.own or model is None or is_same_model(self.model, model):

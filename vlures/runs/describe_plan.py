@@ -26,22 +26,28 @@ HEADERS = ("cell", "due", "answered", "in flight", "left out", "tokens in", "of 
 
 def tabulate_plan(plan: Plan, prices: Prices) -> str:
     """A row per cell and one for their sums. Costs are expected ones or, where images have no known token count, a
-    likely upper bound."""
-    rows = [_row(cell.title, _counts_of(cell), cell.tokens, prices, cell.bytes) for cell in plan.cells]
-    rows.append(_row("total", [plan.total(what) for what in COUNTS], plan.tokens, prices, plan.bytes))
+    likely upper bound. Where answers are made on this machine, there are only counts."""
+    rows = [(cell.title, _counts_of(cell), cell.tokens, cell.bytes) for cell in plan.cells]
+    rows.append(("total", [plan.total(what) for what in COUNTS], plan.tokens, plan.bytes))
+    if not prices.are_asked:
+        return align([*HEADERS[: 1 + len(COUNTS)]], [[name, *_in_words(counts)] for name, counts, *_ in rows], texts=1)
     headers = [*HEADERS, "USD batch", "USD live", "about MB"]
-    return align(headers, rows, texts=1)
+    return align(headers, [_row(name, counts, tokens, prices, sent) for name, counts, tokens, sent in rows], texts=1)
 
 
 def _counts_of(cell: CellPlan) -> list[int]:
     return [getattr(cell, what) for what in COUNTS]
 
 
+def _in_words(counts: list[int]) -> list[str]:
+    return [f"{count:,}" for count in counts]
+
+
 def _row(name: str, counts: list[int], tokens: Totals, prices: Prices, size_bytes: int) -> list[str]:
     image_tokens = f"≤{tokens.unknown_most:,}" if tokens.unknown_images else f"{tokens.image_tokens:,}"
     return [
         name,
-        *(f"{count:,}" for count in counts),
+        *_in_words(counts),
         f"{tokens.input_tokens:,}",
         image_tokens,
         f"{tokens.output_expected:,}",
@@ -62,7 +68,7 @@ def describe_costs(target: Target, plan: Plan, prices: Prices, elsewhere: str | 
     """How a plan's costs are estimated. elsewhere: the address that is asked, if it is not the provider's own."""
     price = prices.of(target.mode)
     yield from plan.refused
-    if not plan.tokens.requests:
+    if not plan.tokens.requests or not prices.are_asked:
         return
     if price is None:
         yield (
@@ -111,11 +117,11 @@ def describe_plan(config: RunConfig, plan: Plan, prices: Prices) -> str:
     if plan.total("left_out"):
         parts.append(f"{plan.total('left_out'):,} left out")
     saved = f" ({plan.saved_bytes / 1e6:,.1f} MB less than inline)" if plan.saved_bytes else ""
-    if plan.total("due"):
+    if plan.total("due") and prices.are_asked:
         parts.append(f"about {plan.bytes / 1e6:,.1f} MB to send{saved}")
     if plan.total("due") and config.target.mode == "batch":
         parts.append(counted(plan.shards, "batch"))
-    if plan.tokens.requests and (price := prices.of(config.target.mode)):
+    if plan.tokens.requests and prices.are_asked and (price := prices.of(config.target.mode)):
         costs = cost_range(plan.tokens, price)
         parts.append(f"{describe_estimate(costs, rehearsal=config.rehearsal.sandbox)} by estimate")
     return f"{config.run_name}: {config.who.backend} {config.target.mode}, {config.target.model}: {', '.join(parts)}."

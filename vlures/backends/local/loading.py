@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 SHOWN_NAMES = 3
+PROBE_SIZE = 64
+"""Width of the layer with which quantisation is tried; a block of 4-bit weights has as many."""
 
 
 def load(files: ModelFiles, dtype: DtypeName, own: Options) -> Loaded:
@@ -29,6 +31,8 @@ def load(files: ModelFiles, dtype: DtypeName, own: Options) -> Loaded:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     device = find_device(own)
+    if own.quant:
+        _check_quantises(own.quant, device)
     where = {"revision": files.revision, "trust_remote_code": own.trust_remote_code}
     with _described(files), _quiet():
         processor = transformers.AutoProcessor.from_pretrained(files.name, **where)
@@ -48,6 +52,30 @@ def load(files: ModelFiles, dtype: DtypeName, own: Options) -> Loaded:
             model = _adapt(model, files)
     _check_processor(files, processor)
     return Loaded(model.eval(), processor, device, as_torch(dtype))
+
+
+def _check_quantises(quant: Quantisation, device: torch.device) -> None:
+    """Try a small layer. Raises VluresError where bitsandbytes does not work on this machine or device."""
+    import torch
+
+    # It warns in every layer of every answer, not only while loading.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    try:
+        import bitsandbytes
+
+        layer = (
+            bitsandbytes.nn.Linear8bitLt(PROBE_SIZE, PROBE_SIZE, has_fp16_weights=False)
+            if quant == "8bit"
+            else bitsandbytes.nn.Linear4bit(PROBE_SIZE, PROBE_SIZE, quant_type="nf4")
+        )
+        with torch.inference_mode():
+            layer.to(device)(torch.ones(1, PROBE_SIZE, device=device))
+    except Exception as error:  # what a broken or unfit build raises is anything
+        said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+        raise VluresError(
+            f"--quant {quant} does not work on {device} here, because bitsandbytes fails ({said}); leave --quant out, "
+            "or install a bitsandbytes that suits this machine."
+        ) from error
 
 
 def _quantisation(quant: Quantisation | None, dtype: torch.dtype) -> Any:
