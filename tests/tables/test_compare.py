@@ -75,6 +75,9 @@ def test_a_difference_is_shown_and_a_likeness_is_not_called_one(work: WarmComman
     assert len(rows_of(found, "cells")) == 3 * CELLS
     assert {row["run"]: row["tier"] for row in rows_of(found, "tiers")} == {"one": 1, "two": 1, "three": 2}
     assert "unmatched" not in {table["table"] for table in found}
+    alone = work("compare", "outputs/one", "outputs/two", "--table", "unmatched")
+    assert (alone.code, alone.out) == (0, "")
+    assert "The table unmatched has no rows here." in alone.err
     without = compare(work, "outputs/one", "outputs/two")
     assert "p (within ±3)" not in rows_of(without, "overall")[0], "equivalence is not looked for unless it is asked for"
 

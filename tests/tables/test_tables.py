@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -262,6 +263,14 @@ def test_names_from_outside_are_harmless(work: WarmCommand, form: str) -> None:
         assert result.out.count(r"\begin{table}") == result.out.count(r"\end{table}")
 
 
+def test_cells_that_were_asked_after_the_judging_are_counted(work: WarmCommand) -> None:
+    verdicts = judge(folder_of(work), "mild", worth)
+    left = {(verdict.variant, verdict.cell) for verdict in verdicts if verdict.cell != verdicts[0].cell}
+    kept = [verdict for verdict in verdicts if (verdict.variant, verdict.cell) in left]
+    write(folder_of(work) / "judged/mild/verdicts.jsonl", kept)
+    assert work("tables", "outputs/sandbox-x").out.count("Without a score by mild, so in no mean: 1 cell of") == 2
+
+
 def test_files_and_decimals(work: WarmCommand) -> None:
     judge(folder_of(work), "mild", worth)
     for name, begins in (("t.md", "## "), ("t.csv", "# "), ("t.tex", r"\begin{table}"), ("t.json", "[")):
@@ -270,6 +279,10 @@ def test_files_and_decimals(work: WarmCommand) -> None:
         assert (work.folder / name).read_text(encoding="utf-8").startswith(begins)
     work("tables", "outputs/sandbox-x", "--out", "t.md").assert_stopped(1, "exists already", "--force")
     assert work("tables", "outputs/sandbox-x", "--out", "t.md", "--force").code == 0
+    os.mkfifo(work.folder / "t.json.pipe")
+    line = work("tables", "outputs/sandbox-x", "--format", "json", "--out", "t.json.pipe", "--force")
+    line.assert_stopped(1, "a device, which is not replaced")
+    assert not (work.folder / "t.json.pipe").is_file()
     work("tables", "outputs/sandbox-x", "--out", "t.csv", "--format", "md").assert_stopped(2, "does not fit")
     work("tables", "outputs/sandbox-x", "--out", "t.xyz").assert_stopped(2, "does not say what to write")
     exact = rows_of(tables(work), "means")[0]["mean"]

@@ -78,6 +78,11 @@ def compare(
     chosen = choose_format(form, out)
     found = compare_runs(find_runs(folders), say, variants=variants, raters=raters, equivalent_within=equivalent_within)
     made = [table for table in found if not wanted or table.name in wanted]
+    for name in wanted:
+        if name not in {table.name for table in found}:
+            say(f"The table {name} has no rows here.")
+    if not made and out is None:
+        return 0
     command = ["vlures", "compare", *map(str, folders), *(f"--variant={variant}" for variant in variants)]
     command += [f"--equivalent-within={equivalent_within:g}"] if equivalent_within is not None else []
     deliver(write_tables(made, chosen, command, decimals=decimals), out, force=force, tell=tell)

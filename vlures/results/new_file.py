@@ -15,11 +15,14 @@ from vlures.errors import VluresError
 def open_new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     """A file that appears under its name once all of it is written and synced, or not at all.
 
-    force: replace an existing one. Raises VluresError if there is one, or if the file cannot be written.
+    force: replace an existing one. Raises VluresError if there is one, if it is no plain file, or if the file cannot be
+    written.
     """
     scratch = path.with_name(f".{path.name}.new")
     if path.exists() and not force:
         raise VluresError(f"{path} exists already; replace it with --force, or name another file with --out.")
+    if path.exists() and not path.is_file():
+        raise VluresError(f"{path} is a folder or a device, which is not replaced; name another file with --out.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:  # a file in the folder's place, too

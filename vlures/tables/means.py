@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vlures.benchmarks import Dimension
+from vlures.errors import counted
 from vlures.metrics.clusters import Codes, Estimate, Numbers, clustered_mean, macro_mean, missing_bounds, within
 from vlures.tables import correction
 from vlures.tables.correction import correct_cell
@@ -76,7 +77,16 @@ def tabulate_means(rater: Rater, people: Rater | None, runs: Sequence[Run], mark
     if any(row[-1] == "people" for row in rows):
         notes.append("corrected: the mean that people would give, from a random sample that they rated (PPI++).")
     notes += [f"Not corrected where {doubt}." for doubt in sorted(filter(None, doubts))]
+    notes += filter(None, (_describe_unscored(run, rater) for run in runs))
     return Table("means", f"Means by {rater.name}{mark}", columns, rows, notes, rater.name)
+
+
+def _describe_unscored(run: Run, rater: Rater) -> str | None:
+    """Cells that a rater of the run has scored nothing of: they were left out of its judging, or asked after it."""
+    unscored = sum(cell.place not in rater.cells for cell in run.cells)
+    if not 0 < unscored < len(run.cells):
+        return None
+    return f"Without a score by {rater.name}, so in no mean: {counted(unscored, 'cell')} of {run.name} {run.variant}."
 
 
 _NUMBERS = {"mean", "refused as lowest", "if missing were lowest", "if highest", "corrected"}
