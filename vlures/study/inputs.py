@@ -9,12 +9,13 @@ from pathlib import Path
 
 import vlures
 from vlures.files.writing import write_whole
+from vlures.judge.pairs import PREFERENCES_FILE
 from vlures.judge.verdicts import PEOPLE, VERDICTS_FILE
 from vlures.study.steps import ProductStep
 
 GROWING = ("checkpoint*.jsonl", "jobs.jsonl")
 """Files that only grow: their length says whether they have changed."""
-REPLACED = ("run.json", "scores.json", VERDICTS_FILE, f"{PEOPLE}/*.jsonl")
+REPLACED = ("run.json", "scores.json", VERDICTS_FILE, PREFERENCES_FILE, f"{PEOPLE}/*.jsonl")
 
 
 def digest_inputs(step: ProductStep) -> str:
