@@ -210,7 +210,7 @@ class Process:
                 spending = prepare_spending(prepared, store)
                 stack.callback(spending.close)
                 driver = BatchDriver(client, policy, patience, self.listener, spending.budget("batch"))
-                await cancel(store, driver, self.listener, self.tally.statuses, spending)
+                await cancel(store, driver, self.listener, self.tally.statuses, spending, None)
                 return
             plan = make_plan(prepared, store)
             check_plan(config, self.benchmark, store, plan)
